@@ -1,0 +1,64 @@
+"""latentlab: look into, move through, edit in and measure the latent spaces of video generators.
+
+>>> import latentlab as ll
+>>> generator = ll.load()
+>>> video = generator.generate("a red star moving left", num_steps=2)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from latentlab import data, directions, metrics, video
+    from latentlab.directions.edit import edit
+    from latentlab.generator.generator import Generator, load
+    from latentlab.interpolate import lerp, slerp
+    from latentlab.metrics.temporal import flicker
+    from latentlab.record import Record
+    from latentlab.spaces import LatentSpace, NoiseSpace, TextSpace
+
+# Name -> module it lives in. Loaded on first use, so that `import latentlab` costs milliseconds.
+_HOMES = {
+    "Generator": "latentlab.generator.generator",
+    "LatentSpace": "latentlab.spaces",
+    "NoiseSpace": "latentlab.spaces",
+    "Record": "latentlab.record",
+    "TextSpace": "latentlab.spaces",
+    "edit": "latentlab.directions.edit",
+    "flicker": "latentlab.metrics.temporal",
+    "lerp": "latentlab.interpolate",
+    "load": "latentlab.generator.generator",
+    "slerp": "latentlab.interpolate",
+}
+_PACKAGES = ("data", "directions", "metrics", "video")
+
+__all__ = [
+    "Generator",
+    "LatentSpace",
+    "NoiseSpace",
+    "Record",
+    "TextSpace",
+    "data",
+    "directions",
+    "edit",
+    "flicker",
+    "lerp",
+    "load",
+    "metrics",
+    "slerp",
+    "video",
+]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"latentlab.{name}")
+    raise AttributeError(f"module 'latentlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

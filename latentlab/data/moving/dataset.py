@@ -1,0 +1,126 @@
+"""Moving shapes as a data set: item `index` is a pure function of `(seed, index)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption, captions
+from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler
+from latentlab.data.moving.render import render
+from latentlab.factors import FactorTable
+from latentlab.shapes import Video
+
+FPS = 8.0
+TRAIN_SEED, HELD_OUT_SEED = 1, 1_000_003  # clips of one never appear in the other
+
+
+@dataclass(frozen=True)
+class Item:
+    """One clip with everything that is known about it.
+
+    Attributes:
+        video: `(1, 3, 16, 64, 64)` in [-1, 1].
+        factors: its row, as a table of one.
+        captions: the same clip in several wordings.
+        mask: share of each pixel that the shape covers, 0 to 1.
+        flow: pixels right and down from each frame to the next; zero on the background.
+    """
+
+    video: Video
+    factors: FactorTable
+    captions: list[str]
+    mask: Float[Tensor, "1 1 frame height width"]
+    flow: Float[Tensor, "1 2 frame-1 height width"]
+
+
+class MovingShapes:
+    """A data set of `count` procedural clips of one moving shape, 16 frames of 64 x 64.
+
+    Args:
+        count: how many clips.
+        seed: of the set; item k depends on `(seed, k)` alone.
+        fixed, sweep, correlated: see `FactorSampler`.
+
+    >>> clips = MovingShapes(100, seed=0, fixed={"shape": 3})
+    >>> clips[7].video.shape
+    torch.Size([1, 3, 16, 64, 64])
+    """
+
+    num_frames, size, fps = NUM_FRAMES, (SIDE, SIDE), FPS
+
+    def __init__(
+        self,
+        count: int,
+        seed: int = 0,
+        *,
+        fixed: Mapping[str, float] | None = None,
+        sweep: Mapping[str, Sequence[float]] | None = None,
+        correlated: Mapping[tuple[str, str], float] | None = None,
+    ) -> None:
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
+        self.count, self.seed = count, seed
+        self.sampler = FactorSampler(seed, fixed or {}, sweep or {}, correlated or {})
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Item:
+        factors = self._factors(index)
+        clip = render(factors)
+        return Item(
+            video=_video(clip.rgb),
+            factors=self.sampler.table([index]),
+            captions=captions(factors),
+            mask=torch.from_numpy(clip.mask).float()[None, None],
+            flow=torch.from_numpy(clip.flow).float().transpose(0, 1)[None],
+        )
+
+    def clip(self, index: int, *, seed: int = 0, frames: Sequence[int] | None = None) -> Video:
+        """The pixels alone, only the given frames if any; `seed` is unused, an item has one rendering."""
+        return _video(render(self._factors(index), None if frames is None else list(frames)).rgb)
+
+    def caption(self, index: int, *, seed: int = 0) -> str:
+        """One wording, drawn by `(seed, index)`; four times in five one that says everything."""
+        rng = np.random.default_rng([seed, index])
+        full = rng.random() < 0.8
+        wording = rng.integers(FULL_WORDINGS) if full else rng.integers(FULL_WORDINGS, len(WORDINGS))
+        return caption(self._factors(index), int(wording))
+
+    def factors(self) -> FactorTable:
+        """The factors of all clips."""
+        return self.sampler.table(range(self.count))
+
+    def _factors(self, index: int) -> np.ndarray:
+        if not 0 <= index < self.count:
+            raise IndexError(f"item {index} of a set of {self.count}")
+        return self.sampler(index)
+
+
+def moving_shapes(count: int, seed: int = 0, **factors) -> tuple[Video, FactorTable]:
+    """Renders `count` clips at once.
+
+    Args:
+        count: how many clips.
+        seed: of the set.
+        **factors: `fixed=`, `sweep=` and `correlated=` of `MovingShapes`.
+
+    Returns:
+        The clips `(count, 3, 16, 64, 64)` and their factors.
+
+    >>> video, factors = moving_shapes(3, seed=0, sweep={"light": [0.5, 0.75, 1.0]})
+    >>> factors["light"]
+    array([0.5 , 0.75, 1.  ])
+    """
+    data = MovingShapes(count, seed, **factors)
+    return torch.cat([data.clip(i) for i in range(count)]), data.factors()
+
+
+def _video(rgb: np.ndarray) -> Video:
+    return torch.from_numpy(rgb).float().mul(2).sub(1).permute(3, 0, 1, 2)[None].contiguous()

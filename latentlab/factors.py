@@ -1,0 +1,93 @@
+"""Factors of variation: what a clip is made from, as a table with names, kinds and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, overload
+
+import numpy as np
+
+Kind = Literal["categorical", "ordinal", "continuous", "circular"]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One factor of variation.
+
+    Args:
+        name: what it is called, everywhere.
+        kind: `categorical` values are indices into `labels`; `circular` ones wrap from `high` to `low`.
+        low: smallest value.
+        high: largest value.
+        unit: of the values ("degrees", "pixels", ...).
+        labels: names of the values of a categorical factor.
+    """
+
+    name: str
+    kind: Kind
+    low: float
+    high: float
+    unit: str = ""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FactorTable:
+    """Factors of some clips: `values` is `(sample, factor)`, one column for each entry of `specs`.
+
+    A column is read by name, rows by slicing; NaN means "not known".
+
+    >>> table = FactorTable(np.array([[0.5], [0.9]]), (Factor("light", "continuous", 0.5, 1.0),))
+    >>> table["light"]
+    array([0.5, 0.9])
+    >>> len(table[:1])
+    1
+    """
+
+    values: np.ndarray
+    specs: tuple[Factor, ...]
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[1] != len(self.specs):
+            raise ValueError(
+                f"factors must be (sample, {len(self.specs)}), one column for each of "
+                f"{', '.join(self.names)}; got shape {self.values.shape}"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(spec.name for spec in self.specs)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return tuple(spec.kind for spec in self.specs)
+
+    def spec(self, name: str) -> Factor:
+        """The description of one factor."""
+        return self.specs[self._column(name)]
+
+    def select(self, names: Sequence[str]) -> FactorTable:
+        """The same rows with only these factors."""
+        columns = [self._column(name) for name in names]
+        return FactorTable(self.values[:, columns], tuple(self.specs[c] for c in columns))
+
+    @overload
+    def __getitem__(self, key: str) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, key: slice | np.ndarray | list[int]) -> FactorTable: ...
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            return self.values[:, self._column(key)]
+        return FactorTable(self.values[key], self.specs)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.asarray(self.values, dtype=dtype)
+
+    def _column(self, name: str) -> int:
+        if name not in self.names:
+            raise KeyError(f"no factor {name!r}; there are {', '.join(self.names)}")
+        return self.names.index(name)

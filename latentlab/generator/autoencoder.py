@@ -1,0 +1,123 @@
+"""The KL autoencoder: each frame becomes a grid of latents eight times smaller on each side.
+
+Frames are coded one by one, so clips of any length fit, and what moves between frames is left to the denoiser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from latentlab.shapes import Latents, Video
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Shape of the network.
+
+    Args:
+        latent_channels: channels of the latents.
+        widths: channels at 1/2, 1/4 and 1/8 of the frame's side.
+        encoder_blocks, decoder_blocks: residual blocks at each of the three scales, in the order of `widths`.
+    """
+
+    latent_channels: int = 6
+    widths: tuple[int, int, int] = (48, 96, 192)
+    encoder_blocks: tuple[int, int, int] = (1, 1, 2)
+    decoder_blocks: tuple[int, int, int] = (1, 2, 3)
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(silu(norm(conv(silu(norm(x))))))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.GroupNorm(8, channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(8, channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.net(x)
+
+
+def _encoder(c: AutoencoderConfig) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(12, c.widths[0], 3, padding=1)]
+    for i, width in enumerate(c.widths):
+        if i:
+            layers.append(nn.Conv2d(c.widths[i - 1], width, 2, stride=2))
+        layers += [ResidualBlock(width) for _ in range(c.encoder_blocks[i])]
+    layers += [nn.GroupNorm(8, c.widths[-1]), nn.SiLU(), nn.Conv2d(c.widths[-1], 2 * c.latent_channels, 1)]
+    return nn.Sequential(*layers)
+
+
+def _decoder(c: AutoencoderConfig) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(c.latent_channels, c.widths[-1], 3, padding=1)]
+    for i in reversed(range(len(c.widths))):
+        layers += [ResidualBlock(c.widths[i]) for _ in range(c.decoder_blocks[i])]
+        if i:
+            layers += [nn.Conv2d(c.widths[i], 4 * c.widths[i - 1], 1), nn.PixelShuffle(2)]
+    layers += [nn.GroupNorm(8, c.widths[0]), nn.SiLU(), nn.Conv2d(c.widths[0], 12, 3, padding=1), nn.PixelShuffle(2)]
+    return nn.Sequential(*layers)
+
+
+class Autoencoder(nn.Module):
+    """KL autoencoder of frames (Kingma & Welling 2014; Rombach et al. 2022, section 3.1).
+
+    `encode` and `decode` speak the project's latents: `mean` and `std`, measured once after training, bring each
+    channel to zero mean and unit variance.
+    """
+
+    spatial_compression_ratio = 8
+    temporal_compression_ratio = 1
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: AutoencoderConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or AutoencoderConfig()
+        self.encoder, self.decoder = _encoder(self.config), _decoder(self.config)
+        self.register_buffer("mean", torch.zeros(self.config.latent_channels))
+        self.register_buffer("std", torch.ones(self.config.latent_channels))
+
+    def encode(self, video: Video) -> Latents:
+        """The mode of the posterior, normalised; height and width must be multiples of 8."""
+        mode = self.posterior(video)[0]
+        return (mode - _per_channel(self.mean)) / _per_channel(self.std)
+
+    def decode(self, latents: Latents) -> Video:
+        """The clip of these latents."""
+        return self.reconstruct(latents * _per_channel(self.std) + _per_channel(self.mean))
+
+    def posterior(self, video: Video) -> tuple[Latents, Latents]:
+        """Mean and log-variance of q(latents | video), not normalised."""
+        height, width = video.shape[-2:]
+        if height % 8 or width % 8:
+            raise ValueError(f"height and width must be multiples of 8 for this autoencoder, got {height} x {width}")
+        out = self.encoder(rearrange(video, "b c f h w -> (b f) c h w"))
+        mean, logvar = rearrange(out, "(b f) c h w -> b c f h w", b=len(video)).chunk(2, dim=1)
+        return mean, logvar.clamp(-20, 10)
+
+    def reconstruct(self, z: Latents) -> Video:
+        """The clip of latents that are not normalised."""
+        frames = self.decoder(rearrange(z, "b c f h w -> (b f) c h w"))
+        return rearrange(frames, "(b f) c h w -> b c f h w", b=len(z))
+
+    def forward(self, video: Video, noise: Latents) -> tuple[Video, Tensor]:
+        """Training pass: a clip from a sample of the posterior (made with `noise`), and the KL divergence
+        from N(0, 1) in nats, averaged over latent entries."""
+        mean, logvar = self.posterior(video)
+        kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
+        return self.reconstruct(mean + (0.5 * logvar).exp() * noise), kl
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    return values[:, None, None, None]

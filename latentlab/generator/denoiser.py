@@ -1,0 +1,216 @@
+"""The video denoiser: a space-time U-Net that predicts the velocity of the flow from clean latents to noise.
+
+At flow time s it sees `y = (1 - s) * clean + s * noise` and predicts `v = noise - clean`.
+Space is mixed by 3 x 3 convolutions and attention within a frame, time by convolutions over neighbouring frames and
+attention along the whole clip; captions enter by cross-attention and, averaged, beside the flow time.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from latentlab.shapes import Latents
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Shape of the network.
+
+    Args:
+        latent_channels: channels of the latents.
+        context_width: channels of the caption tokens.
+        widths: channels at each scale; the frame's sides halve from one to the next.
+        blocks: blocks at each scale on the way down, and as many on the way up.
+        attention: whether the blocks of a scale have attention.
+        head_width: channels of one attention head.
+        temporal_convolution, temporal_attention: ablations; with both off, frames do not see each other.
+    """
+
+    latent_channels: int = 6
+    context_width: int = 128
+    widths: tuple[int, ...] = (80, 160)
+    blocks: int = 2
+    attention: tuple[bool, ...] = (False, True)
+    head_width: int = 32
+    temporal_convolution: bool = True
+    temporal_attention: bool = True
+
+
+class Denoiser(nn.Module):
+    """Space-time U-Net (Ronneberger et al. 2015; Ho et al. 2022), velocity prediction (Lipman et al. 2023)."""
+
+    def __init__(self, config: DenoiserConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or DenoiserConfig()
+        embedding = 2 * c.widths[0]
+        self.time = nn.Sequential(nn.Linear(c.widths[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.caption = nn.Linear(c.context_width, embedding)
+        self.enter = nn.Conv2d(c.latent_channels, c.widths[0], 3, padding=1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
+        for i, width in enumerate(c.widths):
+            stage = [Block(width, width, embedding, c, c.attention[i]) for _ in range(c.blocks)]
+            self.down.append(nn.ModuleList(stage))
+            stage = [Block(2 * width, width, embedding, c, c.attention[i]) for _ in range(c.blocks)]
+            self.up.append(nn.ModuleList(stage))
+            if i + 1 < len(c.widths):
+                self.shrink.append(nn.Conv2d(width, c.widths[i + 1], 2, stride=2))
+                self.grow.append(nn.ConvTranspose2d(c.widths[i + 1], width, 2, stride=2))
+        self.middle = Block(c.widths[-1], c.widths[-1], embedding, c, c.attention[-1])
+        self.leave = nn.Sequential(
+            nn.GroupNorm(8, c.widths[0]), nn.SiLU(), _zero(nn.Conv2d(c.widths[0], c.latent_channels, 3, padding=1))
+        )
+
+    def forward(
+        self,
+        y: Latents,
+        s: Float[Tensor, " batch"],
+        tokens: Float[Tensor, "batch token width"],
+        mask: Bool[Tensor, "batch token"],
+    ) -> Latents:
+        """Velocity at `y`, flow time `s` in [0, 1], under captions given as tokens (those with `mask` count)."""
+        batch, _, frames, height, width = y.shape
+        ratio = 2 ** (len(self.config.widths) - 1)
+        if height % ratio or width % ratio:
+            raise ValueError(f"sides of the latents must be multiples of {ratio}, got {height} x {width}")
+        weight = mask.to(tokens.dtype)[..., None]
+        pooled = (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
+        embedding = self.time(sinusoid(1000 * s, self.config.widths[0])) + self.caption(pooled)
+        scene = Scene(F.silu(embedding), tokens, mask, frames)
+
+        x = self.enter(rearrange(y, "b c f h w -> (b f) c h w"))
+        skips = []
+        for i, stage in enumerate(self.down):
+            for block in stage:
+                x = block(x, scene)
+                skips.append(x)
+            if i < len(self.shrink):
+                x = self.shrink[i](x)
+        x = self.middle(x, scene)
+        for i in reversed(range(len(self.up))):
+            for block in self.up[i]:
+                x = block(torch.cat([x, skips.pop()], dim=1), scene)
+            if i:
+                x = self.grow[i - 1](x)
+        return rearrange(self.leave(x), "(b f) c h w -> b c f h w", b=batch)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What every block is told: flow time and caption as one embedding, the caption's tokens, the clip's length."""
+
+    embedding: Float[Tensor, "batch embedding"]
+    tokens: Float[Tensor, "batch token width"]
+    mask: Bool[Tensor, "batch token"]
+    frames: int
+
+
+class Block(nn.Module):
+    """Space, then time, then attention within the frame, along the clip, and to the caption."""
+
+    def __init__(self, inputs: int, width: int, embedding: int, config: DenoiserConfig, attention: bool) -> None:
+        super().__init__()
+        self.space = SpatialConvolution(inputs, width, embedding)
+        self.time = TemporalConvolution(width) if config.temporal_convolution else None
+        heads = width // config.head_width
+        self.space_attention = Attention(width, heads) if attention else None
+        self.time_attention = Attention(width, heads) if attention and config.temporal_attention else None
+        self.caption_attention = Attention(width, heads, config.context_width) if attention else None
+
+    def forward(self, x: Tensor, scene: Scene) -> Tensor:
+        x = self.space(x, scene)
+        if self.time is not None:
+            x = self.time(x, scene.frames)
+        if self.space_attention is None or self.caption_attention is None:
+            return x
+        frames, (height, width) = scene.frames, x.shape[-2:]
+        tokens = rearrange(x, "(b f) c h w -> (b f) (h w) c", f=frames)
+        tokens = self.space_attention(tokens)
+        if self.time_attention is not None:
+            tokens = rearrange(tokens, "(b f) p c -> (b p) f c", f=frames)
+            place = sinusoid(torch.arange(frames, device=x.device, dtype=torch.float32), x.shape[1])
+            tokens = self.time_attention(tokens, position=place.to(tokens.dtype))
+            tokens = rearrange(tokens, "(b p) f c -> b (f p) c", p=height * width)
+        else:
+            tokens = rearrange(tokens, "(b f) p c -> b (f p) c", f=frames)
+        tokens = self.caption_attention(tokens, context=scene.tokens, mask=scene.mask)
+        return rearrange(tokens, "b (f h w) c -> (b f) c h w", f=frames, h=height, w=width).contiguous()
+
+
+class SpatialConvolution(nn.Module):
+    """Residual block of two 3 x 3 convolutions, scaled and shifted by the embedding (Perez et al. 2018)."""
+
+    def __init__(self, inputs: int, width: int, embedding: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.GroupNorm(8, inputs), nn.SiLU(), nn.Conv2d(inputs, width, 3, padding=1))
+        self.modulate = nn.Linear(embedding, 2 * width)
+        self.norm = nn.GroupNorm(8, width)
+        self.second = nn.Sequential(nn.SiLU(), _zero(nn.Conv2d(width, width, 3, padding=1)))
+        self.skip = nn.Conv2d(inputs, width, 1) if inputs != width else nn.Identity()
+
+    def forward(self, x: Tensor, scene: Scene) -> Tensor:
+        scale, shift = repeat(self.modulate(scene.embedding), "b c -> (b f) c 1 1", f=scene.frames).chunk(2, dim=1)
+        return self.skip(x) + self.second(self.norm(self.first(x)) * (1 + scale) + shift)
+
+
+class TemporalConvolution(nn.Module):
+    """Residual convolution over the previous, this and the next frame, as a 1 x 1 convolution of the three stacked."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, width)
+        self.mix = _zero(nn.Conv2d(3 * width, width, 1))
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        now = rearrange(F.silu(self.norm(x)), "(b f) c h w -> b f c h w", f=frames)
+        before, after = now.roll(1, dims=1), now.roll(-1, dims=1)
+        before[:, 0], after[:, -1] = now[:, 0], now[:, -1]  # the clip's ends repeat
+        return x + self.mix(torch.cat([before, now, after], dim=2).flatten(0, 1))
+
+
+class Attention(nn.Module):
+    """Residual multi-head attention (Vaswani et al. 2017), to itself or to a context."""
+
+    def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(context_width or width, 2 * width, bias=False)
+        self.out = _zero(nn.Linear(width, width))
+
+    def forward(
+        self, x: Tensor, *, context: Tensor | None = None, mask: Tensor | None = None, position: Tensor | None = None
+    ) -> Tensor:
+        inside = self.norm(x)
+        if position is not None:
+            inside = inside + position
+        query, key, value = (
+            rearrange(z, "b n (k d) -> b k n d", k=self.heads)
+            for z in (self.query(inside), *self.key_value(inside if context is None else context).chunk(2, dim=-1))
+        )
+        where = None if mask is None else mask[:, None, None]
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=where)
+        return x + self.out(rearrange(mixed, "b k n d -> b n (k d)"))
+
+
+def sinusoid(position: Float[Tensor, " n"], width: int) -> Float[Tensor, "n width"]:
+    """Sines and cosines of geometrically spaced frequencies (Vaswani et al. 2017, section 3.5)."""
+    half = width // 2
+    frequency = torch.exp(-math.log(10_000) * torch.arange(half, device=position.device) / half)
+    angle = position.float()[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def _zero(layer: nn.Module) -> nn.Module:
+    """A layer that starts as zero, so that its residual branch starts as the identity."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

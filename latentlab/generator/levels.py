@@ -1,0 +1,29 @@
+"""Noise levels: the flow times that a solver visits."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def sampling_levels(num_steps: int, *, shift: float = 1.0) -> Float[Tensor, " level"]:
+    """Flow times from noise (1) down to data (0); their `flip(0)` leads from data to noise.
+
+    Args:
+        num_steps: steps, so `num_steps + 1` levels.
+        shift: above 1 spends more steps near noise, `s' = shift * s / (1 + (shift - 1) * s)` (Esser et al. 2024, eq. 23);
+            1 is uniform.
+
+    Returns:
+        Descending levels, float64.
+
+    >>> sampling_levels(4).tolist()
+    [1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1, got {num_steps}")
+    if not shift > 0:
+        raise ValueError(f"shift must be above 0 (1 is uniform), got {shift}")
+    s = torch.linspace(1, 0, num_steps + 1, dtype=torch.float64)
+    return shift * s / (1 + (shift - 1) * s)

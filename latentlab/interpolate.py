@@ -1,0 +1,109 @@
+"""Paths between points of a latent space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Axis = Literal["clip", "frame"]
+
+
+def lerp(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Tensor, "point batch ..."]:
+    """Straight line from `a` (t = 0) to `b` (t = 1); shrinks the norm of Gaussian noise by up to a factor 0.71 halfway.
+
+    Args:
+        a, b: points of the same shape, first axis batch.
+        t: positions, one or many; outside [0, 1] they extrapolate.
+
+    Returns:
+        One batch for each position.
+
+    >>> lerp(torch.zeros(1, 2), torch.ones(1, 2), [0.0, 0.5]).tolist()
+    [[[0.0, 0.0]], [[0.5, 0.5]]]
+    """
+    t = _positions(a, b, t)
+    return torch.lerp(a[None], b[None], t.view(-1, *[1] * a.ndim))
+
+
+def slerp(
+    a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor, *, axis: Axis = "clip"
+) -> Float[Tensor, "point batch ..."]:
+    """Great-circle path from `a` to `b` (Shoemake 1985), the norm going linearly from one to the other.
+
+    Directions turn at constant angular speed, so points of a Gaussian stay as likely as its samples. Where the angle
+    is near 0 this is the straight line; near pi, where the great circle is not defined, it passes through a fixed
+    direction at right angles to `a`, so the path stays continuous and finite.
+
+    Args:
+        a, b: points of the same shape, first axis batch.
+        t: positions, one or many; outside [0, 1] they go on along the circle.
+        axis: one angle for each clip, or with "frame" one for each frame (axis 2 of video latents).
+
+    Returns:
+        One batch for each position.
+
+    >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), [0.5])[0].norm().item()
+    1.0
+    """
+    t = _positions(a, b, t)
+    flat_a, flat_b, restore = _rows(a, b, axis)
+    norm_a, norm_b = flat_a.norm(dim=1, keepdim=True), flat_b.norm(dim=1, keepdim=True)
+    tiny = torch.finfo(flat_a.dtype).tiny
+    unit_a, unit_b = flat_a / norm_a.clamp(min=tiny), flat_b / norm_b.clamp(min=tiny)
+    # atan2 of half-chords keeps full precision at both ends, where acos of the cosine loses half the digits.
+    angle = 2 * torch.atan2((unit_b - unit_a).norm(dim=1, keepdim=True), (unit_b + unit_a).norm(dim=1, keepdim=True))
+    across = _at_right_angles(unit_a, unit_b, angle)
+    turn = t.view(-1, 1, 1) * angle
+    direction = torch.cos(turn) * unit_a + torch.sin(turn) * across
+    # A zero vector has no direction: take the straight line there.
+    path = torch.where((norm_a * norm_b) > 0, direction * torch.lerp(norm_a, norm_b, t.view(-1, 1, 1)),
+                       torch.lerp(flat_a[None], flat_b[None], t.view(-1, 1, 1)))  # fmt: skip
+    return restore(path)
+
+
+def _at_right_angles(unit_a: Tensor, unit_b: Tensor, angle: Tensor) -> Tensor:
+    """Unit vectors in the plane of a and b, at right angles to a, towards b."""
+    rest = unit_b - (unit_a * unit_b).sum(1, keepdim=True) * unit_a
+    length = rest.norm(dim=1, keepdim=True)
+    # Antipodes: turn pairs of coordinates of a by 90 degrees, which is exactly orthogonal to it.
+    pairs = unit_a.shape[1] // 2 * 2
+    turned = torch.zeros_like(unit_a)
+    turned[:, 0:pairs:2], turned[:, 1:pairs:2] = -unit_a[:, 1:pairs:2], unit_a[:, 0:pairs:2]
+    turned = turned / turned.norm(dim=1, keepdim=True).clamp(min=torch.finfo(unit_a.dtype).tiny)
+    antipodal = (length < 1e-6) & (angle > 1)
+    return torch.where(antipodal, turned, rest / length.clamp(min=torch.finfo(unit_a.dtype).tiny))
+
+
+def _rows(a: Tensor, b: Tensor, axis: Axis):
+    """Both as (row, dim), where a row is what shares one angle, and the way back."""
+    if axis == "clip":
+        shape = a.shape
+        return a.flatten(1), b.flatten(1), lambda path: path.view(-1, *shape)
+    if axis != "frame":
+        raise ValueError(f"axis must be 'clip' or 'frame', got {axis!r}")
+    if a.ndim != 5:
+        raise ValueError(f"axis='frame' needs (batch, channel, frame, height, width), got shape {tuple(a.shape)}")
+    batch, channel, frame, height, width = a.shape
+
+    def rows(x: Tensor) -> Tensor:
+        return x.transpose(1, 2).reshape(batch * frame, -1)
+
+    def restore(path: Tensor) -> Tensor:
+        return path.view(-1, batch, frame, channel, height, width).transpose(2, 3)
+
+    return rows(a), rows(b), restore
+
+
+def _positions(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Tensor, " point"]:
+    if a.shape != b.shape:
+        raise ValueError(f"the two ends must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
+    if not (a.is_floating_point() and b.is_floating_point()):
+        raise ValueError(f"the two ends must be floating point, got {a.dtype} and {b.dtype}")
+    t = torch.as_tensor(t, dtype=a.dtype, device=a.device).reshape(-1)
+    if not (t.isfinite().all() and len(t)):
+        raise ValueError(f"positions must be finite and at least one, got {t.tolist()}")
+    return t

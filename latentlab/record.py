@@ -1,0 +1,75 @@
+"""Provenance: what made a result, saved beside it, so that it can be made again and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from latentlab.shapes import Video
+
+PACKAGES = ("latentlab", "torch", "numpy", "scikit-learn", "open-clip-torch", "av")
+
+
+@dataclass
+class Record:
+    """Everything needed to repeat a result and to see whether it came out the same.
+
+    Attributes:
+        command: what was run, as a command line or a call.
+        settings: its arguments.
+        seed: of all randomness.
+        device: that computed it.
+        weights: SHA-256 of the generator's weights.
+        numbers: what was measured.
+        frames: SHA-256 of the decoded frames of each clip, by name.
+        versions, platform, made: of the software and machine, and when.
+    """
+
+    command: str
+    settings: dict[str, Any]
+    seed: int
+    device: str
+    weights: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+    frames: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=lambda: _versions())
+    platform: str = field(default_factory=platform.platform)
+    made: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the record as JSON, atomically."""
+        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
+
+
+def frame_hash(video: Video) -> str:
+    """SHA-256 over the 8-bit frames of clips and their shape; files are not hashed, as encoders vary."""
+    frames = video.detach().cpu().float().add(1).mul(127.5).round().clamp(0, 255).byte().contiguous()
+    digest = hashlib.sha256(str(tuple(frames.shape)).encode())
+    digest.update(frames.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text file so that a killed run leaves the old one whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,114 @@
+"""Trains the autoencoder: mean squared error plus a light KL term, on single frames of many clips."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm.auto import trange
+
+from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
+from latentlab.weights import save_weights
+from latentlab.shapes import Video
+from latentlab.train.grid import save_grid
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, train
+
+
+class ClipSource(Protocol):
+    """What training needs of a data set; `MovingShapes` and `FolderClips` have it."""
+
+    num_frames: int
+    size: tuple[int, int]
+
+    def __len__(self) -> int: ...
+    def clip(self, index: int, *, seed: int = 0, frames: list[int] | None = None) -> Video: ...
+
+
+@dataclass(frozen=True)
+class AutoencoderTraining:
+    """Settings of one run.
+
+    Args:
+        loop: steps, rates, seed; `batch_size` counts frames, each of another clip.
+        network: shape of the network.
+        kl_weight: weight of the KL term beside the mean squared error (pixels in [-1, 1]).
+    """
+
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=2400, batch_size=32, learning_rate=1e-3))
+    network: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    kl_weight: float = 1e-5
+
+
+def train_autoencoder(
+    data: ClipSource,
+    out: Path,
+    config: AutoencoderTraining | None = None,
+    *,
+    device: str = "auto",
+    tracker: Tracker | None = None,
+) -> Autoencoder:
+    """Trains on frames of `data` and writes `autoencoder.safetensors` to `out`.
+
+    Args:
+        data: clips; frame sides must be multiples of 8.
+        out: folder of the run; a run found there is resumed.
+        config: settings.
+        device: "auto", "cpu", "cuda", ...
+        tracker: called with `(figures, step)`.
+
+    Returns:
+        The trained network, latents normalised.
+    """
+    config = config or AutoencoderTraining()
+    where = device_for_training(device)
+    torch.manual_seed(config.loop.seed)
+    model = Autoencoder(config.network)
+
+    def make_batch(step: int) -> dict[str, torch.Tensor]:
+        return {"video": _frames(data, config.loop.batch_size, (config.loop.seed, step))}
+
+    def loss(net: nn.Module, batch, generator):
+        video = batch["video"]
+        b, _, f, h, w = video.shape
+        noise = torch.randn(
+            (b, config.network.latent_channels, f, h // 8, w // 8), generator=generator, device=video.device
+        )
+        out_video, kl = net(video, noise)
+        mse = (out_video.float() - video).pow(2).mean()
+        return mse + config.kl_weight * kl.float(), {"psnr": 10 * torch.log10(4 / mse.detach()), "kl": kl.detach()}
+
+    preview = _frames(data, 8, (config.loop.seed, -1))
+
+    def sample(net: nn.Module, step: int) -> None:
+        with torch.inference_mode():
+            again = net.decode(net.encode(preview.to(where))).cpu()
+        save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=8)
+
+    trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
+    _normalise(trained, data, config.loop.seed, where)
+    save_weights(out / "autoencoder.safetensors", trained, asdict(config.network))
+    return trained
+
+
+def _frames(data: ClipSource, count: int, key: tuple[int, int]) -> Video:
+    """One random frame of `count` random clips, `(count, 3, 1, height, width)`."""
+    rng = np.random.default_rng([key[0], key[1] + 1])
+    picks = [(int(rng.integers(len(data))), int(rng.integers(data.num_frames))) for _ in range(count)]
+    return torch.cat([data.clip(i, seed=key[1] + 1, frames=[frame]) for i, frame in picks])
+
+
+@torch.inference_mode()
+def _normalise(model: Autoencoder, data: ClipSource, seed: int, device: torch.device, batches: int = 16) -> None:
+    """Measures mean and standard deviation of each latent channel, so that `encode` gives unit variance."""
+    model.mean.zero_()
+    model.std.fill_(1)
+    modes = [
+        model.encode(_frames(data, 64, (seed, 2**31 + i)).to(device)) for i in trange(batches, desc="latent statistics")
+    ]
+    latents = torch.cat(modes).transpose(0, 1).flatten(1).double()
+    model.mean.copy_(latents.mean(1))
+    model.std.copy_(latents.std(1))

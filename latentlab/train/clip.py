@@ -1,0 +1,84 @@
+"""Trains the CLIP model: each clip should be nearest its own caption in the batch, and the other way round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from latentlab.generator.clip import Clip, ClipConfig, contact_sheet
+from latentlab.weights import save_weights
+from latentlab.train.autoencoder import ClipSource
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, train
+
+
+class CaptionedClips(ClipSource):
+    """Clips that also have captions."""
+
+    def caption(self, index: int, *, seed: int = 0) -> str:
+        """One caption of a clip."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClipTraining:
+    """Settings of one run; the vocabulary comes from the data.
+
+    Args:
+        loop: steps, rates, seed.
+        width: of both towers.
+    """
+
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, batch_size=128, learning_rate=1e-3))
+    width: int = 128
+
+
+def train_clip(
+    data: CaptionedClips,
+    vocabulary: list[str],
+    out: Path,
+    config: ClipTraining | None = None,
+    *,
+    device: str = "auto",
+    tracker: Tracker | None = None,
+) -> Clip:
+    """Trains both towers on captioned clips and writes `clip.safetensors` to `out`.
+
+    Args:
+        data: captioned clips.
+        vocabulary: every word of the captions.
+        out: folder of the run; a run found there is resumed.
+        config: settings.
+        device: "auto", "cpu", "cuda", ...
+        tracker: called with `(figures, step)`.
+
+    Returns:
+        The trained model.
+    """
+    config = config or ClipTraining()
+    torch.manual_seed(config.loop.seed)
+    shape = ClipConfig(tuple(vocabulary), width=config.width, embed_dim=config.width, frame_size=data.size[0])
+    model = Clip(shape)
+    last = data.num_frames - 1
+    frames = [round(i * last / 3) for i in range(4)]
+
+    def make_batch(step: int) -> dict[str, torch.Tensor]:
+        rng = np.random.default_rng([config.loop.seed, step])
+        picks = [int(i) for i in rng.integers(len(data), size=config.loop.batch_size)]
+        clips = torch.cat([data.clip(i, seed=step, frames=frames) for i in picks])
+        numbers = model.tokenize([data.caption(i, seed=step) for i in picks])
+        return {"sheet": contact_sheet(clips, shape.frame_size), "numbers": numbers}
+
+    def loss(net, batch, generator):
+        image, text, scale = net(batch["sheet"], batch["numbers"])
+        logits = scale * image @ text.T
+        own = torch.arange(len(logits), device=logits.device)
+        value = 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
+        return value, {"accuracy": (logits.argmax(1) == own).float().mean()}
+
+    trained = train(model, make_batch, loss, config.loop, out, device=device_for_training(device), tracker=tracker)
+    save_weights(out / "clip.safetensors", trained, trained.header())
+    return trained

@@ -1,0 +1,127 @@
+"""Trains the denoiser by flow matching on the autoencoder's latents, under captions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from latentlab.generator.autoencoder import Autoencoder
+from latentlab.generator.clip import Clip
+from latentlab.generator.denoiser import Denoiser, DenoiserConfig
+from latentlab.weights import fingerprint, save_weights
+from latentlab.shapes import Latents
+from latentlab.train.clip import CaptionedClips
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, train
+
+SHARD = 256  # clips in one file of encoded latents
+
+
+@dataclass(frozen=True)
+class DenoiserTraining:
+    """Settings of one run.
+
+    Args:
+        loop: steps, rates, seed.
+        network: shape of the network.
+        clips: how many clips of the data are encoded, once, before training.
+        caption_dropout: share of clips trained without their caption, for classifier-free guidance.
+        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
+    """
+
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=5000, batch_size=16, learning_rate=8e-4))
+    network: DenoiserConfig = field(default_factory=DenoiserConfig)
+    clips: int = 16_384
+    caption_dropout: float = 0.1
+    level_mean: float = 0.3
+    level_spread: float = 1.2
+
+
+def train_denoiser(
+    data: CaptionedClips,
+    autoencoder: Autoencoder,
+    clip: Clip,
+    out: Path,
+    config: DenoiserTraining | None = None,
+    *,
+    device: str = "auto",
+    tracker: Tracker | None = None,
+    sample: Callable[[nn.Module, int], None] | None = None,
+) -> Denoiser:
+    """Trains on the latents of `data` and writes `denoiser.safetensors` to `out`.
+
+    Args:
+        data: captioned clips.
+        autoencoder: makes the latents; not changed.
+        clip: its text tower makes the caption tokens; not changed.
+        out: folder of the run; a run found there is resumed, encoded latents are kept there too.
+        config: settings.
+        device: "auto", "cpu", "cuda", ...
+        tracker: called with `(figures, step)`.
+        sample: called with `(denoiser, step)` now and then, to draw sample grids.
+
+    Returns:
+        The trained network.
+    """
+    config = config or DenoiserTraining()
+    where = device_for_training(device)
+    count = min(config.clips, len(data))
+    clip = clip.to(where).eval()
+    latents = encode_all(data, autoencoder.to(where).eval(), count, out / "latents", config.loop.seed)
+    torch.manual_seed(config.loop.seed)
+    model = Denoiser(config.network)
+
+    def make_batch(step: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([config.loop.seed, step])
+        picks = _epoch_order(count, config.loop.batch_size, step, config.loop.seed)
+        dropped = rng.random(len(picks)) < config.caption_dropout
+        said = ["" if drop else data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)]
+        return {"latents": latents[picks].float(), "numbers": clip.tokenize(said)}
+
+    def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator):
+        clean = batch["latents"]
+        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+        normal = torch.randn(len(clean), generator=generator, device=clean.device)
+        s = torch.sigmoid(config.level_mean + config.level_spread * normal)
+        at = s[:, None, None, None, None]
+        with torch.no_grad():
+            tokens, mask = clip.token_states(batch["numbers"])
+        v = net((1 - at) * clean + at * noise, s, tokens, mask)
+        value = (v.float() - (noise - clean)).pow(2).mean()
+        return value, {}
+
+    trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
+    save_weights(out / "denoiser.safetensors", trained, asdict(config.network))
+    return trained
+
+
+@torch.inference_mode()
+def encode_all(data: CaptionedClips, autoencoder: Autoencoder, count: int, folder: Path, seed: int) -> Latents:
+    """Latents of the first `count` clips, float16, kept in shards so that a killed run goes on where it was."""
+    device = autoencoder.mean.device
+    key = fingerprint(autoencoder)[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = []
+    for first in tqdm(range(0, count, SHARD), desc="encoding clips", unit_scale=SHARD):
+        path = folder / f"{key}-{seed}-{first:08d}-{min(count, first + SHARD):08d}.safetensors"
+        if not path.exists():
+            rows = range(first, min(count, first + SHARD))
+            shard = torch.cat([autoencoder.encode(data.clip(i, seed=seed).to(device)).half().cpu() for i in rows])
+            save_file({"latents": shard}, path.with_suffix(".partial"))
+            os.replace(path.with_suffix(".partial"), path)
+        shards.append(load_file(path)["latents"])
+    return torch.cat(shards)
+
+
+def _epoch_order(count: int, batch: int, step: int, seed: int) -> np.ndarray:
+    """Rows of a step: each epoch is a fresh permutation, and no generator state is carried over."""
+    positions = np.arange(step * batch, (step + 1) * batch)
+    order = {e: np.random.default_rng([seed, 7, int(e)]).permutation(count) for e in np.unique(positions // count)}
+    return np.array([order[p // count][p % count] for p in positions])

@@ -1,0 +1,247 @@
+"""One training loop for all models: resumable to the bit, atomic, on one device or under `torchrun`.
+
+Everything random about step k comes from `(seed, k)`: its batch, its noise, its dropout. So a run that was killed
+and one that never stopped take the same steps, and a checkpoint needs no generator states.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm
+
+Batch = dict[str, Tensor]
+Tracker = Callable[[dict[str, float], int], Any]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How to train; what to train is the caller's.
+
+    Args:
+        steps: how many; the learning rate is constant, then falls linearly to 0 over the last `decay` of them.
+        batch_size: clips a step, over all processes.
+        learning_rate: peak, for AdamW.
+        warmup: steps of linear rise.
+        decay: share of the steps over which the rate falls to zero.
+        weight_decay: of AdamW.
+        ema: decay of the running mean of the weights that is kept as the result.
+        clip: largest norm of the gradient.
+        seed: of batches, noise and initial weights.
+        save_every: steps between two checkpoints.
+        sample_every: steps between two sample grids.
+        workers: processes that prepare batches ahead.
+        precision: "auto" (bfloat16 autocast on CUDA, else float32), "float32" or "bfloat16".
+    """
+
+    steps: int
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    decay: float = 0.3
+    weight_decay: float = 0.01
+    ema: float = 0.999
+    clip: float = 1.0
+    seed: int = 0
+    save_every: int = 100
+    sample_every: int = 500
+    workers: int = 1
+    precision: str = "auto"
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step, trapezoidal."""
+        falling = (self.steps - step) / max(1.0, self.decay * self.steps)
+        return self.learning_rate * max(0.0, min(1.0, (step + 1) / max(1, self.warmup), falling))
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says why and where the last good checkpoint is."""
+
+
+class _Steps(Dataset):
+    """Batches by step number, so that a loader's workers can run ahead from any step."""
+
+    def __init__(self, make_batch: Callable[[int], Batch], first: int, last: int) -> None:
+        self.make_batch, self.first, self.last = make_batch, first, last
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __getitem__(self, i: int) -> Batch:
+        return self.make_batch(self.first + i)
+
+
+def train(
+    model: nn.Module,
+    make_batch: Callable[[int], Batch],
+    loss: Callable[[nn.Module, Batch, torch.Generator], tuple[Tensor, dict[str, Tensor]]],
+    config: LoopConfig,
+    out: Path,
+    *,
+    device: torch.device,
+    tracker: Tracker | None = None,
+    sample: Callable[[nn.Module, int], None] | None = None,
+) -> nn.Module:
+    """Trains `model` and returns its running mean, resuming from `out/checkpoint.pt` if there is one.
+
+    Args:
+        model: what to train; initialise it from the seed before the call.
+        make_batch: batch of a step; a pure function, called in worker processes.
+        loss: `(model, batch, generator) -> (loss, figures to log)`.
+        config: how.
+        out: folder of `checkpoint.pt` and `log.jsonl`.
+        device: where.
+        tracker: called as `tracker(figures, step)` beside the log file.
+        sample: called as `sample(ema_model, step)` every `sample_every` steps and at the end.
+
+    Raises:
+        TrainingError: the loss is not finite, a batch cannot be made, or the disk is full.
+    """
+    rank, world = _rank_and_world()
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out / "checkpoint.pt"
+    model.to(device)
+    ema = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=_ema_update(config.ema), use_buffers=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=config.weight_decay, betas=(0.9, 0.99))
+    start = _resume(checkpoint, model, ema, optimizer, config, device)
+    wrapped = DistributedDataParallel(model) if world > 1 else model
+    autocast = _autocast(config.precision, device)
+    began, seen = time.perf_counter(), 0
+    with tqdm(total=config.steps, initial=start, disable=rank > 0, desc=out.name, mininterval=1.0) as bar:
+        for step, batch in _batches(make_batch, start, config, checkpoint):
+            for group in optimizer.param_groups:
+                group["lr"] = config.rate(step)
+            batch = {name: value[rank::world].to(device, non_blocking=True) for name, value in batch.items()}
+            generator = torch.Generator(device).manual_seed((config.seed * 1_000_003 + step) * 4096 + rank)
+            with autocast:
+                value, figures = loss(wrapped, batch, generator)
+            if not math.isfinite(value.item()):
+                raise TrainingError(
+                    f"the loss became {value.item()} at step {step}; try a lower learning rate than "
+                    f"{config.learning_rate}. {_last_good(checkpoint)}"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            optimizer.step()
+            ema.update_parameters(model)
+            seen += 1
+            done = step + 1
+            if rank == 0:
+                figures = {name: x.detach().item() for name, x in {"loss": value, "grad_norm": norm, **figures}.items()}
+                figures |= {"rate": config.rate(step), "seconds": (time.perf_counter() - began) / seen}
+                bar.set_postfix({"loss": f"{figures['loss']:.4g}"}, refresh=False)
+                bar.update()
+                _log(out, figures, step, tracker)
+                if done % config.save_every == 0 or done == config.steps:
+                    _save(checkpoint, done, model, ema, optimizer, config)
+                if sample and (done % config.sample_every == 0 or done == config.steps):
+                    sample(ema.module.eval(), done)
+    return ema.module.eval()
+
+
+def device_for_training(name: str = "auto") -> torch.device:
+    """The device of this process; under `torchrun` it joins the group and takes the GPU of its local rank."""
+    rank, world = _rank_and_world()
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    return torch.device("cpu")
+
+
+def _rank_and_world() -> tuple[int, int]:
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _ema_update(decay: float) -> Callable:
+    """theta' <- d theta' + (1 - d) theta, with d rising from 0 so that early weights are soon forgotten."""
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        d = min(decay, (1 + float(count)) / (10 + float(count)))
+        floating = [(a, c) for a, c in zip(averaged, current, strict=True) if a.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in floating], [c for _, c in floating], 1 - d)
+
+    return update
+
+
+def _autocast(precision: str, device: torch.device) -> torch.autocast:
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision must be 'auto', 'float32' or 'bfloat16', got {precision!r}")
+    on = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=on)
+
+
+def _batches(
+    make_batch: Callable[[int], Batch], start: int, config: LoopConfig, checkpoint: Path
+) -> Iterator[tuple[int, Batch]]:
+    loader = DataLoader(
+        _Steps(make_batch, start, config.steps), batch_size=None, num_workers=config.workers, prefetch_factor=None
+    )
+    batches = iter(loader) if start < config.steps else iter(())
+    for step in range(start, config.steps):
+        try:
+            yield step, next(batches)
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"no batch for step {step}: {error}. {_last_good(checkpoint)}") from error
+
+
+def _resume(checkpoint: Path, model, ema, optimizer, config: LoopConfig, device: torch.device) -> int:
+    if not checkpoint.exists():
+        return 0
+    state = torch.load(checkpoint, map_location=device, weights_only=True)
+    may_differ = {"steps", "decay", "save_every", "sample_every", "workers"}
+    then = {k: v for k, v in json.loads(state["config"]).items() if k not in may_differ}
+    now = {k: v for k, v in asdict(config).items() if k not in may_differ}
+    if changed := {k for k in now if then.get(k) != now[k]}:
+        was = ", ".join(f"{k} was {then.get(k)}, is {now[k]}" for k in sorted(changed))
+        raise ValueError(f"{checkpoint} was made with other settings ({was}); use the same ones or another --out")
+    model.load_state_dict(state["model"])
+    ema.load_state_dict(state["ema"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"]
+
+
+def _save(checkpoint: Path, step: int, model, ema, optimizer, config: LoopConfig) -> None:
+    state = {
+        "step": step,
+        "config": json.dumps(asdict(config)),
+        "model": model.state_dict(),
+        "ema": ema.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    partial = checkpoint.with_suffix(".partial")
+    try:
+        torch.save(state, partial)
+        os.replace(partial, checkpoint)
+    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+        partial.unlink(missing_ok=True)
+        raise TrainingError(f"step {step} could not be saved ({error}). {_last_good(checkpoint)}") from error
+
+
+def _last_good(checkpoint: Path) -> str:
+    if not checkpoint.exists():
+        return "No checkpoint had been written yet."
+    return f"The last good checkpoint is {checkpoint}; the same command goes on from there."
+
+
+def _log(out: Path, figures: dict[str, float], step: int, tracker: Tracker | None) -> None:
+    with (out / "log.jsonl").open("a") as file:
+        file.write(json.dumps({"step": step, **{k: round(v, 7) for k, v in figures.items()}}) + "\n")
+    if tracker:
+        tracker(figures, step)

@@ -1,0 +1,78 @@
+"""Show clips in a notebook or a web page: an mp4 inside the page, no file beside it."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+from latentlab.shapes import Video
+from latentlab.video.write import encode, frame_rate, one_clip
+
+_PLAYER = (
+    '<video src="{uri}" width="{width}" autoplay loop muted playsinline '
+    'style="image-rendering: pixelated; margin: 2px"></video>'
+)
+
+
+def data_uri(video: Video, fps: float = 8.0, scale: int = 1) -> str:
+    """Encode one clip as an mp4 inside a `data:` address, to be the `src` of an HTML video.
+
+    Args:
+        video: one clip, `(1, 3, frame, height, width)`; values beyond [-1, 1] are clamped.
+        fps: frames a second, 0.01 to 1000.
+        scale: each pixel becomes `scale` x `scale`, so that h264, which keeps one colour for 2 x 2 pixels, does not
+            smear small clips.
+
+    Returns:
+        `data:video/mp4;base64,...`
+
+    Raises:
+        ValueError: if the video is no single finite clip, or `fps` or `scale` is out of range.
+
+    Example:
+        >>> import torch
+        >>> data_uri(torch.zeros(1, 3, 4, 16, 16), scale=4)[:22]
+        'data:video/mp4;base64,'
+    """
+    if scale < 1 or scale != int(scale):
+        raise ValueError(f"`scale` must be a whole number of at least 1, got {scale}")
+    pictures = one_clip(video).repeat(int(scale), axis=1).repeat(int(scale), axis=2)
+    file = io.BytesIO()
+    encode(file, pictures, frame_rate(fps, ".mp4"), ".mp4")
+    return "data:video/mp4;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Player:
+    """HTML which a notebook shows as a row of looping clips."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def show(video: Video, fps: float = 8.0, width: int = 256) -> Player:
+    """Play clips in a notebook: one looping player for each clip of the batch, in a row.
+
+    Args:
+        video: `(batch, 3, frame, height, width)`; values beyond [-1, 1] are clamped.
+        fps: frames a second, 0.01 to 1000.
+        width: width of each player, in pixels of the page.
+
+    Returns:
+        An object that Jupyter shows as the players.
+
+    Raises:
+        ValueError: if the video is not finite, or `fps` or `width` is out of range.
+
+    Example:
+        >>> import torch
+        >>> show(torch.zeros(2, 3, 4, 16, 16)).html.count("<video")
+        2
+    """
+    if width < 1:
+        raise ValueError(f"`width` must be at least 1 pixel, got {width}")
+    scale = max(1, round(width / video.shape[-1]))
+    clips = (video[item : item + 1] for item in range(len(video)))
+    players = [_PLAYER.format(uri=data_uri(clip, fps, scale), width=width) for clip in clips]
+    return Player(f'<div style="display: flex; flex-wrap: wrap">{"".join(players)}</div>')

@@ -1,0 +1,160 @@
+"""Write clips as mp4, webm, gif, lossless mkv, or a folder of PNG images."""
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.filter import Graph
+
+from latentlab.shapes import Video
+from latentlab.video.clip import Pictures, to_uint8
+
+# suffix: container, codec, pixel format, codec options
+ENCODERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    ".mp4": ("mp4", "libx264", "yuv420p", {"crf": "12"}),
+    ".mov": ("mov", "libx264", "yuv420p", {"crf": "12"}),
+    ".webm": ("webm", "libvpx-vp9", "yuv420p", {"crf": "18", "b": "0"}),
+    ".mkv": ("matroska", "ffv1", "bgr0", {}),
+    ".gif": ("gif", "gif", "pal8", {}),
+}
+
+
+def write(path: str | os.PathLike[str], video: Video, fps: float = 8.0) -> None:
+    """Write one clip to a file, its format by the suffix, or to a folder of PNG images where there is no suffix.
+
+    `.mp4` and `.mov` are h264, `.webm` is vp9: playable in browsers, colours smeared over 2 x 2 pixels, and a last row
+    or column repeated where a side is odd. `.gif` has 256 colours chosen for the clip. `.mkv` (ffv1) and PNG are exact
+    to 8 bits. The result replaces an older one only when it is whole: a run killed midway leaves the older one.
+
+    Args:
+        path: where to write; missing parent folders are made. A folder may hold nothing but `frame_*.png`.
+        video: one clip, `(1, 3, frame, height, width)`; values beyond [-1, 1] are clamped.
+        fps: frames a second, 0.01 to 1000, for a gif at most 50; a folder of images does not keep it.
+
+    Raises:
+        ValueError: if the suffix is unknown, the video is no single finite clip, or `fps` is out of range.
+
+    Example:
+        >>> import torch
+        >>> write("gray.mp4", torch.zeros(1, 3, 16, 64, 64), fps=8.0)  # doctest: +SKIP
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix and suffix not in ENCODERS:
+        expected = ", ".join(ENCODERS)
+        raise ValueError(f"expected {expected}, or no suffix for a folder of PNG images, got {suffix!r} in {path}")
+    pictures = one_clip(video)
+    rate = frame_rate(fps, suffix)
+    _check_replaceable(path, suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as work:
+        made = Path(work) / path.name
+        if suffix:
+            encode(str(made), pictures, rate, suffix)
+            os.replace(made, path)
+        else:
+            made.mkdir()
+            for number, picture in enumerate(pictures):
+                av.VideoFrame.from_ndarray(picture, format="rgb24").save(made / f"frame_{number:05d}.png")
+            _swap_folder(made, path, Path(work) / "older")
+
+
+def one_clip(video: Video) -> np.ndarray:
+    """The 8-bit pictures `(frame, height, width, 3)` of a batch of one."""
+    if video.ndim == 5 and video.shape[0] != 1:
+        way = "write them one by one, `write(path, video[i : i + 1])`"
+        raise ValueError(f"a file takes one clip, got a batch of {video.shape[0]}; {way}")
+    return to_uint8(video)[0]
+
+
+def frame_rate(fps: float, suffix: str) -> Fraction:
+    """The rate as a fraction that containers can hold: 29.97 becomes 30000/1001 where it is within rounding."""
+    highest = 50 if suffix == ".gif" else 1000
+    if not (math.isfinite(fps) and 0.01 <= fps <= highest):
+        raise ValueError(f"`fps` must be 0.01 to {highest} frames a second, got {fps}")
+    return Fraction(fps).limit_denominator(10_000)
+
+
+def encode(file: str | BinaryIO, pictures: Pictures, rate: Fraction, suffix: str) -> None:
+    """Encode 8-bit pictures `(frame, height, width, 3)` into a file, given by name or open for writing."""
+    container_format, codec, pixel_format, options = ENCODERS[suffix]
+    if pixel_format == "yuv420p":  # one colour sample for 2 x 2 pixels: both sides must be even
+        odd = [(0, 0), (0, pictures.shape[1] % 2), (0, pictures.shape[2] % 2), (0, 0)]
+        pictures = np.pad(pictures, odd, mode="edge")
+    # With the index in front, browsers start to play at once, and a download cut short still opens.
+    movflags = {"movflags": "faststart"} if suffix in (".mp4", ".mov") and isinstance(file, str) else {}
+    name = f"file:{file}" if isinstance(file, str) else file
+    with av.open(name, "w", format=container_format, options=movflags) as container:
+        stream: Any = container.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width = pictures.shape[1:3]
+        stream.pix_fmt = pixel_format
+        frames = _with_palette(pictures, rate) if suffix == ".gif" else _frames(pictures, pixel_format)
+        if pixel_format == "yuv420p":
+            context = stream.codec_context  # say which yuv it is, or players guess by size: 1 is BT.709, limited range
+            context.colorspace = context.color_range = context.color_primaries = context.color_trc = 1
+        for frame in frames:
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _frames(pictures: Pictures, pixel_format: str) -> Iterator[av.VideoFrame]:
+    for picture in pictures:
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        if pixel_format == "yuv420p":
+            frame = frame.reformat(format=pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG")
+        yield frame
+
+
+def _with_palette(pictures: Pictures, rate: Fraction) -> Iterator[Any]:
+    """Map the pictures to the 256 colours that serve the whole clip best."""
+    graph = Graph()
+    height, width = pictures.shape[1:3]
+    rgb = av.VideoFormat("rgb24", width, height)
+    source = graph.add_buffer(width=width, height=height, format=rgb, time_base=1 / rate)
+    split, choose = graph.add("split"), graph.add("palettegen", "reserve_transparent=0")
+    use, sink = graph.add("paletteuse", "dither=sierra2_4a"), graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(choose, 0, 0)
+    split.link_to(use, 1, 0)
+    choose.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    for number, picture in enumerate(pictures):
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = number, 1 / rate
+        source.push(frame)
+    source.push(None)
+    for _ in pictures:
+        yield sink.pull()
+
+
+def _check_replaceable(path: Path, suffix: str) -> None:
+    """Refuse to replace a folder by a file, a file by a folder, or a folder that holds anything but our frames."""
+    if not path.exists():
+        return
+    if path.is_dir() == bool(suffix):
+        kind = "folder" if suffix else "file without a suffix"
+        raise ValueError(f"{path} is an existing {kind}; give another name")
+    foreign = [] if suffix else [entry.name for entry in path.iterdir() if not entry.match("frame_*.png")]
+    if foreign:
+        raise ValueError(f"{path} holds other things than frame_*.png ({foreign[0]}); give a new or an empty folder")
+
+
+def _swap_folder(made: Path, path: Path, older: Path) -> None:
+    """Put a whole folder in place of another in two renames, and the older one back if the second one fails."""
+    if path.exists():
+        os.rename(path, older)
+    try:
+        os.rename(made, path)
+    except OSError:
+        if older.exists():
+            os.rename(older, path)
+        raise
+    shutil.rmtree(older, ignore_errors=True)
