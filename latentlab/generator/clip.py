@@ -80,7 +80,7 @@ class Tokenizer:
         return found
 
 
-class Clip(nn.Module):
+class ClipModel(nn.Module):
     """Contrastive language-video model (Radford et al. 2021), towers by open_clip."""
 
     def __init__(self, config: ClipConfig) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-from latentlab.generator.clip import Clip, ClipConfig
+from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.condition import Condition
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.levels import sampling_levels
@@ -52,7 +52,7 @@ class Generator:
     torch.Size([1, 3, 16, 64, 64])
     """
 
-    def __init__(self, autoencoder: Autoencoder, denoiser: Denoiser, clip: Clip, config: GeneratorConfig) -> None:
+    def __init__(self, autoencoder: Autoencoder, denoiser: Denoiser, clip: ClipModel, config: GeneratorConfig) -> None:
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.denoiser = denoiser.eval().requires_grad_(False)
         self.clip = clip.eval().requires_grad_(False)
@@ -280,11 +280,20 @@ def load(
     config_file = folder / "generator.json"
     if not config_file.is_file():
         raise FileNotFoundError(f"{folder} holds no generator.json; give a folder written by Generator.save")
-    autoencoder = _network(folder / "autoencoder.safetensors", Autoencoder, AutoencoderConfig)
     denoiser = _network(folder / "denoiser.safetensors", Denoiser, DenoiserConfig)
-    clip = _network(folder / "clip.safetensors", Clip, ClipConfig)
     config = GeneratorConfig(**json.loads(config_file.read_text()))
-    return Generator(autoencoder, denoiser, clip, config).to(find_device(device), dtype)
+    generator = Generator(load_autoencoder(folder), denoiser, load_clip(folder), config)
+    return generator.to(find_device(device), dtype)
+
+
+def load_autoencoder(folder: Path) -> Autoencoder:
+    """The autoencoder of a generator, or of its training run."""
+    return _network(folder / "autoencoder.safetensors", Autoencoder, AutoencoderConfig)
+
+
+def load_clip(folder: Path) -> ClipModel:
+    """The CLIP model of a generator, or of its training run."""
+    return _network(folder / "clip.safetensors", ClipModel, ClipConfig)
 
 
 def find_device(name: str | torch.device = "auto") -> torch.device:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -38,7 +39,7 @@ class AutoencoderTraining:
         kl_weight: weight of the KL term beside the mean squared error (pixels in [-1, 1]).
     """
 
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=2400, batch_size=32, learning_rate=1e-3))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1900, batch_size=32, learning_rate=2e-3))
     network: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     kl_weight: float = 1e-5
 
@@ -48,6 +49,7 @@ def train_autoencoder(
     out: Path,
     config: AutoencoderTraining | None = None,
     *,
+    refine: Autoencoder | None = None,
     device: str = "auto",
     tracker: Tracker | None = None,
 ) -> Autoencoder:
@@ -57,6 +59,8 @@ def train_autoencoder(
         data: clips; frame sides must be multiples of 8.
         out: folder of the run; a run found there is resumed.
         config: settings.
+        refine: start from this network and train its decoder alone, so that its latents, and whatever was trained
+            on them, stay as they are.
         device: "auto", "cpu", "cuda", ...
         tracker: called with `(figures, step)`.
 
@@ -66,7 +70,12 @@ def train_autoencoder(
     config = config or AutoencoderTraining()
     where = device_for_training(device)
     torch.manual_seed(config.loop.seed)
-    model = Autoencoder(config.network)
+    if refine is None:
+        model = Autoencoder(config.network)
+    else:
+        config = replace(config, network=refine.config, kl_weight=0.0)
+        model = deepcopy(refine)
+        model.encoder.requires_grad_(False)
 
     def make_batch(step: int) -> dict[str, torch.Tensor]:
         return {"video": _frames(data, config.loop.batch_size, (config.loop.seed, step))}
@@ -89,7 +98,8 @@ def train_autoencoder(
         save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=8)
 
     trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
-    _normalise(trained, data, config.loop.seed, where)
+    if refine is None:
+        _normalise(trained, data, config.loop.seed, where)
     save_weights(out / "autoencoder.safetensors", trained, asdict(config.network))
     return trained
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from latentlab.generator.clip import Clip, ClipConfig, contact_sheet
+from latentlab.generator.clip import ClipConfig, ClipModel, contact_sheet
 from latentlab.weights import save_weights
 from latentlab.train.autoencoder import ClipSource
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, train
@@ -32,7 +32,7 @@ class ClipTraining:
         width: of both towers.
     """
 
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, batch_size=128, learning_rate=1e-3))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=600, batch_size=128, learning_rate=1e-3))
     width: int = 128
 
 
@@ -44,7 +44,7 @@ def train_clip(
     *,
     device: str = "auto",
     tracker: Tracker | None = None,
-) -> Clip:
+) -> ClipModel:
     """Trains both towers on captioned clips and writes `clip.safetensors` to `out`.
 
     Args:
@@ -61,7 +61,7 @@ def train_clip(
     config = config or ClipTraining()
     torch.manual_seed(config.loop.seed)
     shape = ClipConfig(tuple(vocabulary), width=config.width, embed_dim=config.width, frame_size=data.size[0])
-    model = Clip(shape)
+    model = ClipModel(shape)
     last = data.num_frames - 1
     frames = [round(i * last / 3) for i in range(4)]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentlab.generator.autoencoder import Autoencoder
-from latentlab.generator.clip import Clip
+from latentlab.generator.clip import ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.weights import fingerprint, save_weights
 from latentlab.shapes import Latents
@@ -36,9 +36,9 @@ class DenoiserTraining:
         level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
     """
 
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=5000, batch_size=16, learning_rate=8e-4))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=6000, batch_size=16, learning_rate=1e-3))
     network: DenoiserConfig = field(default_factory=DenoiserConfig)
-    clips: int = 16_384
+    clips: int = 8_192
     caption_dropout: float = 0.1
     level_mean: float = 0.3
     level_spread: float = 1.2
@@ -47,7 +47,7 @@ class DenoiserTraining:
 def train_denoiser(
     data: CaptionedClips,
     autoencoder: Autoencoder,
-    clip: Clip,
+    clip: ClipModel,
     out: Path,
     config: DenoiserTraining | None = None,
     *,

@@ -114,7 +114,8 @@ def train(
     checkpoint = out / "checkpoint.pt"
     model.to(device)
     ema = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=_ema_update(config.ema), use_buffers=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=config.weight_decay, betas=(0.9, 0.99))
+    learned = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learned, lr=0.0, weight_decay=config.weight_decay, betas=(0.9, 0.99))
     start = _resume(checkpoint, model, ema, optimizer, config, device)
     wrapped = DistributedDataParallel(model) if world > 1 else model
     autocast = _autocast(config.precision, device)
@@ -134,7 +135,7 @@ def train(
                 )
             optimizer.zero_grad(set_to_none=True)
             value.backward()
-            norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            norm = nn.utils.clip_grad_norm_(learned, config.clip)
             optimizer.step()
             ema.update_parameters(model)
             seen += 1

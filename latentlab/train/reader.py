@@ -26,7 +26,7 @@ class ReaderTraining:
         noise: standard deviation of pixel noise, so that the reader does not lean on exact pixels.
     """
 
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, batch_size=64, learning_rate=2e-3))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=800, batch_size=64, learning_rate=2e-3))
     network: ReaderConfig = field(default_factory=ReaderConfig)
     noise: float = 0.03
 

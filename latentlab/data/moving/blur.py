@@ -1,8 +1,8 @@
 """Reads the exposure of a moving shape from its matte, by synthesis.
 
-A matte smeared by an exposure of `b` frames is, to second order, `sharp + b**2 * smear`: the sharp shape is drawn where the
-clip shows it, `smear` is what one frame of exposure adds, and least squares tells `b**2` apart from all that looks like it:
-a wrong place, contrast or size, and blur that is the same in every direction.
+A matte smeared by an exposure of `b` frames is, to second order, `sharp + b**2 * smear`. The sharp shape is drawn where
+the clip shows it, `smear` is what one frame of exposure adds, and least squares tells `b**2` apart from what looks like
+it: a slightly wrong place or contrast, and blur that is the same in every direction.
 """
 
 from __future__ import annotations
@@ -71,8 +71,10 @@ def _fit(seen: np.ndarray, sharp: np.ndarray, smear: np.ndarray) -> tuple[float,
 
 def _laplace(image: np.ndarray) -> np.ndarray:
     out = -4 * image
-    for axis in (1, 2):
-        out += np.roll(image, 1, axis) + np.roll(image, -1, axis)  # the margin is empty, so wrapping is harmless
+    out[:, 1:] += image[:, :-1]
+    out[:, :-1] += image[:, 1:]
+    out[:, :, 1:] += image[:, :, :-1]
+    out[:, :, :-1] += image[:, :, 1:]
     return out
 
 

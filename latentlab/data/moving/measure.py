@@ -1,31 +1,29 @@
 """Reads the factors of a moving-shapes clip back from its pixels, in closed form.
 
-The world's colours are linear: a pixel is `background + alpha * (object - background)`. Projecting on that one line gives
-the matte `alpha`, and everything about the shape follows from the matte's complex moments, the sums of `alpha * z**k` with
-`z = x + iy` from the centroid and y up. For k = 2 ... 5 they ignore any round or square blur, and a turn by an angle
-multiplies them by `exp(i k angle)`.
+The world's colours are linear: a pixel is `background + alpha * (object - background)`. Projecting on that one line
+gives the matte `alpha`, and everything about the shape follows from the matte's complex moments, the means of `z**k`
+over the object with `z = x + iy` from the centroid, y up. Round blur leaves them alone, and a turn by an angle
+multiplies them by `exp(i k angle)`. Only the exposure needs the shape drawn anew (`blur`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.data.moving.blur import squared_exposure
 from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES, SIDE
+from latentlab.data.moving.moments import ORDER, Moments, polygon_moment, robust_line
 from latentlab.data.moving.render import BACKGROUND_VALUE, POLYGONS
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
 
-ORDER = 5  # highest moment; the star needs the fifth
 SYMMETRY = {"circle": 0, "square": 4, "triangle": 3, "star": 5, "cross": 4}  # turns that map the shape onto itself
-MIN_CONTRAST, MIN_AREA, MAX_AREA = 0.1, 16.0, 1500.0  # else there is no object to speak of
+MIN_CONTRAST = 0.1  # between object and background, RGB distance; else there is no object to speak of
 MIN_SPEED = 0.02  # pixels a frame; slower than this has no direction
 MIN_SMEAR, MAX_BLUR_ERROR = 0.2, 0.3  # pixels a frame of exposure; standard error of the squared exposure
 CHUNK = 16  # clips at a time, so that memory stays small
@@ -36,7 +34,7 @@ def measure(video: Video) -> FactorTable:
 
     A factor that a clip does not show is NaN: all of them without an object, motion with fewer than two frames,
     direction where the speed is below 0.02 pixels a frame or twice its own standard error, rotation of a circle, blur
-    where the smear along the motion drowns in the matte's scatter from frame to frame.
+    where the motion smears too little, or noise hides it (standard error of its square above 0.3).
 
     Args:
         video: any number of clips and frames of 64 x 64 pixels.
@@ -94,7 +92,7 @@ def track(video: Video) -> Float[np.ndarray, "batch frame 2"]:
     array([30., 35.])
     """
     _check(video)
-    mattes = [_Moments.of(_see(chunk).matte) for chunk in video.split(CHUNK)]
+    mattes = [Moments.of(_see(chunk).matte) for chunk in video.split(CHUNK)]
     return np.concatenate([np.where(m.seen[..., None], m.centre, np.nan) for m in mattes])
 
 
@@ -109,7 +107,7 @@ def angle_difference(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the colours say: RGB in [0, 1] and the matte, unclipped so that noise stays unbiased, zero off the object."""
+    """What the colours say: RGB in [0, 1] and the matte, unclipped so that noise stays unbiased, zero elsewhere."""
 
     background: np.ndarray  # (batch, 3)
     colour: np.ndarray  # (batch, 3)
@@ -127,7 +125,9 @@ def _see(video: Video) -> _Seen:
     contrast = step.square().sum(1).clamp(min=1e-6)
     matte = torch.einsum("btchw,bc->bthw", rest, step / contrast[:, None])
     # Nothing further than two pixels from the object counts: far away even faint errors would weigh in the moments.
-    near = F.max_pool2d(F.max_pool2d((matte > 0.35).float(), (1, 5), 1, (0, 2)), (5, 1), 1, (2, 0))
+    near = matte > 0.35
+    for axis in (2, 3):
+        near = near | near.roll(1, axis) | near.roll(-1, axis) | near.roll(2, axis) | near.roll(-2, axis)
     matte = matte * near * (contrast.sqrt() > MIN_CONTRAST)[:, None, None, None]
     return _Seen(background.cpu().double().numpy(), (background + step).cpu().double().numpy(), matte)
 
@@ -136,49 +136,21 @@ def _object_step(rest: Float[Tensor, "batch frame 3 height width"]) -> Float[Ten
     """Median colour, less the background's, of the pixels whose neighbourhoods differ most from the background."""
     batch, frames = rest.shape[:2]
     distance = rest.square().sum(2)
-    # A pixel's own noise must not help it to be chosen, or the contrast would come out too high: eight neighbours decide.
-    around = F.avg_pool2d(distance, 3, 1, 1) * 9 - distance
+    # A pixel's own noise must not help it to be chosen, or the contrast reads too high: its eight neighbours decide.
+    rows = distance + distance.roll(1, 2) + distance.roll(-1, 2)
+    around = rows + rows.roll(1, 3) + rows.roll(-1, 3) - distance
     inner = around.flatten(1).topk(6 * frames).indices
     pixels = rest.transpose(1, 2).reshape(batch, 3, -1)
     return pixels.gather(2, inner[:, None].expand(-1, 3, -1)).median(2).values
 
 
-@dataclass(frozen=True)
-class _Moments:
-    """Of the matte in each frame: `central[..., k]` is the mean of `z**k` over the object, from its centroid."""
-
-    seen: np.ndarray  # (batch, frame), is there an object
-    area: np.ndarray  # (batch, frame), pixels
-    centre: np.ndarray  # (batch, frame, 2), pixels from the left and the top
-    central: np.ndarray  # (batch, frame, ORDER + 1), complex
-
-    @classmethod
-    def of(cls, matte: Tensor) -> _Moments:
-        height, width = matte.shape[-2:]
-        z = (np.arange(width) + 0.5 - width / 2) - 1j * (np.arange(height)[:, None] + 0.5 - height / 2)
-        powers = torch.from_numpy(np.stack([z.ravel() ** k for k in range(ORDER + 1)], 1))
-        columns = torch.cat([powers.real, powers.imag], 1)
-        real, imag = (matte.flatten(2).cpu().double() @ columns).chunk(2, -1)
-        raw = real.numpy() + 1j * imag.numpy()
-        area = raw[..., 0].real
-        seen = (area > MIN_AREA) & (area < MAX_AREA)
-        raw = raw / np.where(seen, area, 1.0)[..., None]
-        centroid = np.where(seen, raw[..., 1], 0)
-        # Powers of z shift among themselves: mean((z - c)**k) = sum_j comb(k, j) mean(z**j) (-c)**(k - j).
-        central = [
-            sum(comb(k, j) * raw[..., j] * (-centroid) ** (k - j) for j in range(k + 1)) for k in range(ORDER + 1)
-        ]
-        centre = np.stack([centroid.real + width / 2, height / 2 - centroid.imag], -1)
-        return cls(seen, area, centre, np.stack(central, -1) * seen[..., None])
-
-
 def _read(video: Video) -> np.ndarray:
     sight = _see(video)
-    moments = _Moments.of(sight.matte)
-    seen = moments.seen.any(1)
+    moments = Moments.of(sight.matte)
+    seen = np.asarray(moments.seen.any(1))
     area = _mean(moments.area, moments.seen)
     shape = _shape(moments, area)
-    (x, _, _), (y, _, _) = lines = [_line(moments.centre[..., i], moments.seen) for i in (0, 1)]
+    (x, _, _), (y, _, _) = lines = [robust_line(moments.centre[..., i], moments.seen) for i in (0, 1)]
     velocity = lines[0][1] - 1j * lines[1][1]
     speed, error = np.abs(velocity), np.hypot(lines[0][2], lines[1][2])
     direction = np.where(speed > np.maximum(MIN_SPEED, 2 * error), np.rad2deg(np.angle(velocity)) % 360, np.nan)
@@ -201,34 +173,25 @@ def _read(video: Video) -> np.ndarray:
     return np.where(seen[:, None], np.stack([read[name] for name in NAMES], 1), np.nan)
 
 
-def _shape(moments: _Moments, area: np.ndarray) -> np.ndarray:
+def _shape(moments: Moments, area: np.ndarray) -> np.ndarray:
     """Nearest polygon by the magnitudes of its third, fourth and fifth moment, in units of its size."""
     m = moments.central[..., 3:]
     # Neighbouring frames multiplied: noise averages out instead of adding up, and a slow turn does no harm.
     pair = moments.seen[:, 1:] & moments.seen[:, :-1]
     lagged = np.abs((m[:, 1:] * m[:, :-1].conj()).sum(1)) / np.maximum(pair.sum(1), 1)[:, None]
     single = (np.abs(m) ** 2).sum(1) / np.maximum(moments.seen.sum(1), 1)[:, None]
-    magnitude = np.sqrt(np.where(pair.any(1)[:, None], lagged, single))
+    magnitude = np.sqrt(np.where(np.asarray(pair.any(1))[:, None], lagged, single))
     radius = np.sqrt(np.maximum(area, 1) / np.pi)
     magnitude = magnitude / radius[:, None] ** np.arange(3, ORDER + 1)
     return np.abs(magnitude[:, None] - _TEMPLATES).sum(-1).argmin(1).astype(float)
 
 
-def _polygon_moment(corners: np.ndarray, k: int) -> complex:
-    """Mean of `z**k` over a polygon, by Green's theorem: the integral of conj(z) z**k dz is 2i times it, edge by edge."""
-    z = corners @ np.array([1, 1j])
-    nodes, weights = np.polynomial.legendre.leggauss(ORDER)  # exact for the polynomial on each edge
-    step = np.roll(z, -1) - z
-    points = z + np.multiply.outer((nodes + 1) / 2, step)
-    return complex((weights[:, None] / 2 * points.conj() * points**k * step).sum() / 2j) / np.pi
-
-
-_TEMPLATES = np.array([[abs(_polygon_moment(POLYGONS[s], k)) for k in range(3, ORDER + 1)] for s in SHAPES])
+_TEMPLATES = np.array([[abs(polygon_moment(POLYGONS[s], k)) for k in range(3, ORDER + 1)] for s in SHAPES])
 _SYMMETRY = np.array([SYMMETRY[s] for s in SHAPES])
-_UPRIGHT = np.array([_polygon_moment(POLYGONS[s], SYMMETRY[s]) for s in SHAPES])
+_UPRIGHT = np.array([polygon_moment(POLYGONS[s], SYMMETRY[s]) for s in SHAPES])
 
 
-def _rotation(moments: _Moments, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _rotation(moments: Moments, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Angle in the first frame and turn a frame, in radians, from the phase of the moment of the shape's symmetry.
 
     It aliases past half the angle between two symmetric poses in a frame (36 degrees for the star); zero for circles.
@@ -238,7 +201,7 @@ def _rotation(moments: _Moments, shape: np.ndarray) -> tuple[np.ndarray, np.ndar
     step = np.angle((m[:, 1:] * m[:, :-1].conj()).sum(1))  # a first guess, so that the fit has nothing to unwrap
     still = np.exp(-1j * step[:, None] * np.arange(m.shape[1])) * m
     mean = still.sum(1)
-    start, slope, _ = _line(np.angle(still * mean.conj()[:, None]), moments.seen)
+    start, slope, _ = robust_line(np.angle(still * mean.conj()[:, None]), moments.seen)
     angle = np.angle(mean) - np.angle(_UPRIGHT[shape.astype(int)]) + start
     turns = np.maximum(order, 1)
     return np.where(order > 0, angle / turns, 0), np.where(order > 0, (step + slope) / turns, 0)
@@ -265,26 +228,6 @@ def _blur(
         if error < MAX_BLUR_ERROR:
             blur[i] = np.sqrt(max(square, 0.0))
     return blur
-
-
-def _line(values: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Start, slope and the slope's standard error of `values` `(batch, frame)`: least squares that discounts outliers."""
-    time = np.arange(values.shape[1], dtype=float)
-    count = seen.sum(1)
-    weight = seen.astype(float)
-    start = slope = error = np.full(len(values), np.nan)
-    for _ in range(6):
-        total = np.maximum(weight.sum(1), 1e-9)
-        middle, level = (weight * time).sum(1) / total, (weight * values).sum(1) / total
-        late = (time - middle[:, None]) * weight
-        spread = np.where(count > 1, (late * (time - middle[:, None])).sum(1), np.nan)
-        slope = (late * values).sum(1) / spread
-        start = level - np.where(count > 1, slope, 0) * middle
-        residual = values - level[:, None] - np.nan_to_num(slope)[:, None] * (time - middle[:, None])
-        error = np.sqrt((weight * residual**2).sum(1) / np.maximum(count - 2, 1) / spread)
-        scale = 3 * np.sqrt((weight * residual**2).sum(1) / total) + 1e-4
-        weight = seen / (1 + (residual / scale[:, None]) ** 2)  # Cauchy's weights
-    return start, slope, error
 
 
 def _mean(values: np.ndarray, seen: np.ndarray) -> np.ndarray:

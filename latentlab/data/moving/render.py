@@ -1,7 +1,8 @@
 """Exact rendering: every pixel is the integral of the scene over its area, and over the exposure time.
 
 A shape is a polygon (the circle one of 48 corners, within 0.02 pixels of round). Its coverage of a pixel is computed in
-closed form by Green's theorem, edge by edge: no supersampling, so centroids and areas come out to rounding error.
+closed form by Green's theorem, edge by edge: no supersampling, so areas come out to rounding error, and centroids of the
+pixels to 0.02 pixels (a pixel remembers how much it is covered, not where).
 """
 
 from __future__ import annotations

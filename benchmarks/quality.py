@@ -1,0 +1,154 @@
+"""How good is the shipped model? Every figure of its model card, on clips and captions that training never saw.
+
+    python benchmarks/quality.py [--only autoencoder,captions,static,frechet] [--out quality.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from latentlab.data.moving.captions import DIRECTIONS, HUES, captions, words
+from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED, MovingShapes, moving_shapes
+from latentlab.data.moving.factors import SHAPES, FactorSampler
+from latentlab.data.moving.measure import angle_difference, measure
+from latentlab.data.moving.reader import load_reader
+from latentlab.generator.generator import Generator, load
+from latentlab.metrics import flicker, frechet_distance, psnr
+from latentlab.train.clip import ClipTraining
+from latentlab.train.denoiser import DenoiserTraining
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure; the defaults are those of the model card."""
+
+    model: str | None = None
+    seed: int = 0
+    clips: int = 256
+    static: int = 64
+    frechet: int = 1024
+    guidance: float | None = None
+    num_steps: int = 25
+    method: str = "ddim"
+    only: tuple[str, ...] = ("autoencoder", "captions", "static", "frechet")
+
+
+def run(config: Config) -> dict:
+    """Measures and returns the figures."""
+    generator = load(config.model)
+    parts = {"autoencoder": autoencoder, "captions": caption_accuracy, "static": static, "frechet": frechet}
+    figures = {name: parts[name](generator, config) for name in config.only}
+    return {"config": asdict(config), "weights": generator.fingerprint(), **figures}
+
+
+def autoencoder(generator: Generator, config: Config) -> dict[str, float]:
+    """PSNR of held-out clips through the autoencoder."""
+    data = MovingShapes(config.clips, HELD_OUT_SEED)
+    scores = [float(psnr(generator.decode(generator.encode(c)), c)) for c in map(data.clip, tqdm(range(len(data))))]
+    return {"clips": config.clips, "mean_psnr": round(np.mean(scores), 2), "min_psnr": round(min(scores), 2)}
+
+
+def unseen_captions(count: int, **fixed: float) -> list[tuple[str, np.ndarray]]:
+    """Captions that say everything and that neither CLIP nor denoiser met in training, with their clips' factors."""
+    seen = set()
+    train = FactorSampler(TRAIN_SEED)
+    clip = ClipTraining().loop
+    picks = set(range(DenoiserTraining().clips))
+    for step in range(clip.steps):
+        rng = np.random.default_rng([clip.seed, step])
+        picks.update(int(i) for i in rng.integers(1_000_000, size=clip.batch_size))
+    for index in tqdm(sorted(picks), desc="captions of training"):
+        seen.update(captions(train(index)))
+    chosen: list[tuple[str, np.ndarray]] = []
+    held_out, index = FactorSampler(HELD_OUT_SEED, fixed), 0
+    while len(chosen) < count:
+        factors = held_out(index)
+        w = words(factors)
+        caption = captions(factors)[index % 3]
+        if w.hue and w.background and w.size and w.direction and caption not in seen:
+            chosen.append((caption, factors))
+        index += 1
+    return chosen
+
+
+def caption_accuracy(generator: Generator, config: Config) -> dict[str, float]:
+    """Share of unseen captions whose shape, hue, direction and size the generated clip has."""
+    chosen = [c for c in unseen_captions(2 * config.clips) if words(c[1]).direction != "still"][: config.clips]
+    video = _generate(generator, [caption for caption, _ in chosen], config)
+    said = [words(factors) for _, factors in chosen]
+    read, shapes = measure(video), load_reader().read_shape(video)
+    names = [SHAPES[int(s)] if np.isfinite(s) else "" for s in read["shape"]]
+    directions = np.array([45 * DIRECTIONS.index(w.direction) for w in said])
+    hues = np.array([60 * HUES.index(w.hue) for w in said])
+    backgrounds = np.array([60 * HUES.index(w.background) for w in said])
+    middle = 6.85  # between the words "small" and "large"
+    right = {
+        "shape (reader)": [a == w.shape for a, w in zip(shapes, said, strict=True)],
+        "shape (measure)": [a == w.shape for a, w in zip(names, said, strict=True)],
+        "hue": np.abs(angle_difference(read["hue"], hues)) <= 30,
+        "background": np.abs(angle_difference(read["background_hue"], backgrounds)) <= 30,
+        "direction": np.abs(angle_difference(read["direction"], directions)) <= 45,
+        "size": [(s > middle) == (w.size == "large") and np.isfinite(s) for s, w in zip(read["size"], said, strict=True)],
+    }
+    return {"captions": len(chosen), **{name: round(100 * float(np.mean(v)), 1) for name, v in right.items()}}
+
+
+def static(generator: Generator, config: Config) -> dict[str, float]:
+    """Mean absolute difference of adjacent frames of generated clips in which nothing moves, 8-bit levels."""
+    chosen = unseen_captions(config.static, speed=0.0, rotation=0.0)
+    score = flicker(_generate(generator, [caption for caption, _ in chosen], config))
+    return {
+        "captions": config.static,
+        "mean_difference": round(float(score.difference.mean()), 3),
+        "worst_difference": round(float(score.difference.max()), 3),
+        "overall_flicker": round(float(score.overall.mean()), 3),
+    }
+
+
+def frechet(generator: Generator, config: Config) -> dict[str, float]:
+    """Frechet distance on the reader's features, beside that of two sets of real clips."""
+    reader, n = load_reader(), config.frechet
+    real, factors = moving_shapes(n, HELD_OUT_SEED)
+    other, _ = moving_shapes(n, HELD_OUT_SEED + 1)
+    made = _generate(generator, [captions(row)[i % 3] for i, row in enumerate(factors.values)], config)
+    with torch.inference_mode():
+        a, b, c = (torch.cat([reader.features(x) for x in v.split(64)]) for v in (real, other, made))
+    distance, floor = frechet_distance(c, a), frechet_distance(b, a)
+    return {"clips": n, "distance": round(distance, 4), "floor": round(floor, 4), "ratio": round(distance / floor, 2)}
+
+
+def _generate(generator: Generator, said: list[str], config: Config) -> torch.Tensor:
+    options = {"num_steps": config.num_steps, "method": config.method, "guidance": config.guidance}
+    return generator.generate(said, seed=config.seed, progress="generating", **options).cpu()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model")
+    parser.add_argument("--only", default=",".join(Config().only))
+    parser.add_argument("--clips", type=int, default=256)
+    parser.add_argument("--frechet", type=int, default=1024)
+    parser.add_argument("--guidance", type=float)
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--method", default="ddim")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out")
+    a = parser.parse_args()
+    result = run(
+        Config(
+            model=a.model, seed=a.seed, clips=a.clips, frechet=a.frechet, guidance=a.guidance, num_steps=a.steps,
+            method=a.method, only=tuple(a.only.split(",")),
+        )
+    )  # fmt: skip
+    text = json.dumps(result, indent=2)
+    print(text)
+    if a.out:
+        from latentlab.record import write_text
+
+        write_text(a.out, text + "\n")

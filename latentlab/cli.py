@@ -1,0 +1,193 @@
+"""The command line: `latentlab COMMAND ...`. Parsing only; what the commands do is in `latentlab.commands`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+EPILOG = "Every command takes --seed, --device, --out and --json; `latentlab COMMAND --help` shows an example."
+FORMAT = argparse.RawDescriptionHelpFormatter
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad input is one clear line and exit code 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code: 0, 2 for bad input, 130 when interrupted."""
+    arguments = vars(parser().parse_args(argv))
+    name = arguments.pop("command")
+    import latentlab.commands  # torch and the models load only now, so that --help is instant
+
+    try:
+        latentlab.commands.COMMANDS[name](**arguments)
+    except (ValueError, FileNotFoundError, OSError, RuntimeError, KeyError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        print(f"latentlab {name}: {' '.join(str(message).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"latentlab {name}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = _Parser(prog="latentlab", description="Look into the latent space of a video generator.", epilog=EPILOG)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for add in (_tour, _generate, _encode, _invert, _interpolate, _edit, _flicker, _train):
+        add(commands)
+    return top
+
+
+def _command(commands, name: str, summary: str, example: str, *, out: str | None = None) -> argparse.ArgumentParser:
+    p = commands.add_parser(
+        name, help=summary, description=summary, epilog=f"example:\n  {example}", formatter_class=FORMAT
+    )
+    if out is not None:
+        p.add_argument("--out", default=out, metavar="PATH", help=f"where to write (default: {out})")
+    p.add_argument("--seed", type=int, default=0, help="of all randomness (default: 0)")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto, a GPU if there is one)")
+    p.add_argument("--json", action="store_true", help="print the result as JSON")
+    return p
+
+
+def _model_options(p: argparse.ArgumentParser, *, method: str = "midpoint", guidance: float | None = 1.0) -> None:
+    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+    p.add_argument("--steps", type=_positive(int), default=25, help="solver steps (default: 25)")
+    p.add_argument("--method", choices=("ddim", "midpoint", "heun"), default=method, help=f"solver (default: {method})")
+    shown = "as shipped" if guidance is None else guidance
+    p.add_argument("--guidance", type=float, default=guidance, help=f"weight of the caption (default: {shown})")
+
+
+def _tour(commands) -> None:
+    p = _command(
+        commands,
+        "tour",
+        "See everything once: generate, invert, interpolate, edit, measure; ends with tour/report.html.",
+        "latentlab tour --video my.mp4 --out tour/",
+        out="tour",
+    )
+    p.add_argument("--video", metavar="CLIP", help="your own clip to take apart (default: one of moving shapes)")
+
+
+def _generate(commands) -> None:
+    p = _command(
+        commands,
+        "generate",
+        "Clips from captions.",
+        'latentlab generate "a large red star moving left" --out star.mp4',
+        out="generated.mp4",
+    )
+    p.add_argument("captions", nargs="+", metavar="CAPTION", help="one clip for each; several go to --out as a folder")
+    _model_options(p, method="ddim", guidance=None)
+
+
+def _encode(commands) -> None:
+    p = _command(
+        commands,
+        "encode",
+        "The latents of a clip, and how well they give it back.",
+        "latentlab encode my.mp4 --out latents.safetensors",
+        out="latents.safetensors",
+    )
+    p.add_argument("video", metavar="CLIP", help="video file or folder of images; fitted to the model, saying how")
+    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+
+
+def _invert(commands) -> None:
+    p = _command(
+        commands,
+        "invert",
+        "The noise from which the model draws a clip, and the error of the round trip.",
+        "latentlab invert my.mp4 --steps 25 --out noise.safetensors",
+        out="noise.safetensors",
+    )
+    p.add_argument("video", metavar="CLIP", help="video file or folder of images")
+    p.add_argument("--caption", default="", help='what the clip shows (default: "", nothing said)')
+    _model_options(p)
+
+
+def _interpolate(commands) -> None:
+    p = _command(
+        commands,
+        "interpolate",
+        "Clips between two clips.",
+        "latentlab interpolate a.mp4 b.mp4 --path slerp --space noise --points 5 --out path/",
+        out="path",
+    )
+    p.add_argument("first", metavar="CLIP", help="from")
+    p.add_argument("last", metavar="CLIP", help="to")
+    p.add_argument("--path", choices=("lerp", "slerp"), default="slerp", help="straight or along the sphere")
+    p.add_argument("--space", choices=("latent", "noise"), default="noise", help="where to walk (default: noise)")
+    p.add_argument("--points", type=_positive(int, least=2), default=5, help="clips, ends included (default: 5)")
+    _model_options(p)
+
+
+def _edit(commands) -> None:
+    p = _command(
+        commands,
+        "edit",
+        "A clip with one factor moved along a direction found from labelled clips.",
+        "latentlab edit my.mp4 --direction light --strength 2 --out edited.mp4",
+        out="edited.mp4",
+    )
+    p.add_argument("video", metavar="CLIP", help="video file or folder of images")
+    p.add_argument("--direction", required=True, help="light, size, hue@240 (towards an angle), shape=3, direction@90")
+    p.add_argument("--strength", type=float, default=2.0, help="standard deviations; negative is the other way")
+    p.add_argument(
+        "--space", choices=("best", "latent", "noise", "text"), default="best", help="where to edit (default: best)"
+    )
+    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+
+
+def _flicker(commands) -> None:
+    p = _command(
+        commands, "flicker", "How much clips flicker, in 8-bit levels.", "latentlab flicker a.mp4 b.mp4 --json", out=""
+    )
+    p.add_argument("videos", nargs="+", metavar="CLIP", help="video files or folders of images")
+
+
+def _train(commands) -> None:
+    p = _command(
+        commands,
+        "train",
+        "Train a network; a run that was stopped goes on when the same command is given again.",
+        "latentlab train autoencoder --data moving-shapes --steps 1900 --out runs/autoencoder\n"
+        "  latentlab train clip --out runs/clip\n"
+        "  latentlab train denoiser --autoencoder runs/autoencoder --clip runs/clip --out runs/denoiser\n"
+        "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
+        out="runs",
+    )
+    p.add_argument("network", choices=("autoencoder", "clip", "denoiser", "reader"), help="what to train")
+    p.add_argument("--data", default="moving-shapes", help="moving-shapes, or a folder of video files")
+    p.add_argument("--autoencoder", metavar="FOLDER", help="run whose latents the denoiser learns (default: shipped), or whose decoder is refined")
+    p.add_argument("--clip", metavar="FOLDER", help="run of the CLIP model (denoiser only; default: shipped)")
+    p.add_argument("--steps", type=_positive(int), help="how many (default: as the shipped weights were trained)")
+    p.add_argument("--batch-size", type=_positive(int), help="clips or frames a step")
+    p.add_argument("--learning-rate", type=_positive(float), help="peak of AdamW")
+    p.add_argument("--clips", type=_positive(int), help="clips to encode before training (denoiser only)")
+    p.add_argument("--save-every", type=_positive(int), help="steps between checkpoints")
+    p.add_argument("--sample-every", type=_positive(int), help="steps between sample grids")
+    p.add_argument("--precision", choices=("auto", "float32", "bfloat16"), help="auto: bfloat16 on CUDA")
+    p.add_argument("--no-temporal-attention", action="store_true", help="ablation (denoiser only)")
+    p.add_argument("--no-temporal-convolution", action="store_true", help="ablation (denoiser only)")
+
+
+def _positive(kind: Callable, least: float = 0) -> Callable:
+    def parse(text: str):
+        value = kind(text)
+        if value < least or value <= 0:
+            raise argparse.ArgumentTypeError(f"must be {f'at least {least}' if least else 'above 0'}, got {text}")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""What the commands of the command line do: read clips, call the library, write files and a record beside them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from latentlab.data import FolderClips, MovingShapes
+from latentlab.data.moving.dataset import TRAIN_SEED
+from latentlab.generator.generator import Generator, load
+from latentlab.interpolate import lerp, slerp
+from latentlab.metrics import flicker, psnr
+from latentlab.record import Record, frame_hash
+from latentlab.shapes import Video
+from latentlab.video import read, read_fitted, write
+
+
+def tour(*, video: str | None, out: str, seed: int, device: str, json: bool) -> None:
+    """Everything once; see `latentlab.tour`."""
+    from latentlab.tour import tour as run
+
+    record = run(out, video=video, seed=seed, device=device)
+    _tell(record.numbers, json, [f"open {Path(out) / 'report.html'} in a browser"])
+
+
+def generate(
+    captions: list[str], *, out: str, seed: int, device: str, json: bool, model, steps, method, guidance
+) -> None:
+    """Clips from captions, one file, or a folder of several."""
+    generator = load(model, device=device)
+    generator.condition(captions)  # a word the model does not know is told before anything else happens
+    clips = generator.generate(
+        captions, seed=seed, num_steps=steps, method=method, guidance=guidance, progress="sampling"
+    )
+    target = Path(out)
+    if len(captions) == 1:
+        files = [target]
+    else:
+        folder = target.with_suffix("") if target.suffix else target
+        files = [folder / f"{i:03d}{target.suffix or '.mp4'}" for i in range(len(captions))]
+    for file, clip in zip(files, clips.split(1), strict=True):
+        write(file, clip, fps=generator.config.fps)
+    settings = {"captions": captions, "steps": steps, "method": method, "guidance": guidance}
+    jitter = [round(float(x), 3) for x in flicker(clips).overall]
+    names = [file.name for file in files]
+    record = _record(generator, "generate", settings, seed, {"flicker": jitter}, dict(zip(names, clips.split(1), strict=True)))
+    record.save(_beside(files[0] if len(files) == 1 else files[0].parent))
+    _tell({"files": [str(f) for f in files], "flicker": jitter}, json, [f"wrote {f}" for f in files])
+
+
+def encode(video: str, *, out: str, seed: int, device: str, json: bool, model) -> None:
+    """Latents of a clip, as safetensors."""
+    generator = load(model, device=device)
+    clip, note, fps = _fitted(video, generator)
+    latents = generator.encode(clip)
+    error = round(float(psnr(generator.decode(latents).cpu(), clip)), 2)
+    _save_tensor(out, "latents", latents)
+    record = _record(generator, "encode", {"video": video, "fitted": note, "fps": fps}, seed, {"psnr": error}, {"source": clip})
+    record.save(_beside(Path(out)))
+    shape = list(latents.shape)
+    lines = [note, f"latents {shape} -> {out}; decoding them gives {error} dB"]
+    _tell({"file": out, "shape": shape, "psnr": error, "fitted": note}, json, lines)
+
+
+def invert(
+    video: str, *, caption: str, out: str, seed: int, device: str, json: bool, model, steps, method, guidance
+) -> None:
+    """Noise of a clip, as safetensors, with the error of the way there and back."""
+    from latentlab.study.roundtrip import roundtrip
+
+    generator = load(model, device=device)
+    clip, note, _ = _fitted(video, generator)
+    trip = roundtrip(generator, clip, caption, num_steps=steps, method=method, guidance=guidance, progress=True)
+    _save_tensor(out, "noise", trip.noise)
+    settings = {"video": video, "fitted": note, "caption": caption, "steps": steps, "method": method, "guidance": guidance}
+    record = _record(generator, "invert", settings, seed, trip.numbers(), {"source": clip, "again": trip.again})
+    record.save(_beside(Path(out)))
+    lines = [note, *(f"{name:16} {value:8.2f}" for name, value in trip.numbers().items()), f"noise -> {out}"]
+    _tell({"file": out, "fitted": note, **trip.numbers()}, json, lines)
+
+
+def interpolate(
+    first: str, last: str, *, path, space, points, out, seed, device, json, model, steps, method, guidance
+) -> None:
+    """Clips between two clips, in a folder."""
+    generator = load(model, device=device)
+    (a, note_a, fps), (b, note_b, _) = _fitted(first, generator), _fitted(last, generator)
+    ends = generator.encode(torch.cat([a, b]))
+    options: dict[str, Any] = {"num_steps": steps, "method": method, "guidance": guidance}
+    if space == "noise":
+        ends = generator.invert(ends, **options, progress="inverting")
+    line = {"lerp": lerp, "slerp": slerp}[path](ends[:1], ends[1:], torch.linspace(0, 1, points)).flatten(0, 1)
+    if space == "noise":
+        line = generator.sample(line, **options, progress="sampling")
+    clips = generator.decode(line).cpu()
+    files = [Path(out) / f"{i:03d}.mp4" for i in range(points)]
+    for file, clip in zip(files, clips.split(1), strict=True):
+        write(file, clip, fps=fps)
+    jitter = [round(float(x), 3) for x in flicker(clips).overall]
+    settings = {"first": first, "last": last, "path": path, "space": space, "points": points, **options}
+    record = _record(
+        generator, "interpolate", settings, seed, {"flicker": jitter},
+        {f.name: c for f, c in zip(files, clips.split(1), strict=True)},
+    )  # fmt: skip
+    record.save(Path(out) / "record.json")
+    lines = [note_a, note_b, *(f"wrote {f}, flicker {j}" for f, j in zip(files, jitter, strict=True))]
+    _tell({"files": [str(f) for f in files], "flicker": jitter}, json, lines)
+
+
+def edit(video: str, *, direction, strength, space, out, seed, device, json, model) -> None:
+    """A clip moved along a direction."""
+    from latentlab.study.edits import edit_clip
+
+    generator = load(model, device=device)
+    clip, note, fps = _fitted(video, generator)
+    edited = edit_clip(generator, clip, direction, strength, space=space, seed=seed, progress=True)
+    write(out, edited.video, fps=fps)
+    numbers = {"flicker": round(float(flicker(edited.video).overall), 3), "floor_psnr": edited.floor_psnr}
+    settings = {"video": video, "fitted": note, "direction": direction, "strength": strength, "space": edited.space}
+    _record(generator, "edit", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(_beside(Path(out)))
+    lines = [note, f"{direction} by {strength:+g} sd in {edited.space} space -> {out}"]
+    _tell({"file": out, "space": edited.space, **numbers}, json, lines)
+
+
+def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, json: bool) -> None:
+    """A table of clips and their flicker."""
+    rows = []
+    for path in videos:
+        score = flicker(read(path).video)
+        rows.append({"clip": str(path), **{k: round(float(getattr(score, k)), 3) for k in ("overall", "brightness", "difference")}})
+    width = max(len(row["clip"]) for row in rows)
+    lines = [f"{'clip':{width}} overall brightness difference   (8-bit levels)"]
+    lines += [f"{r['clip']:{width}} {r['overall']:7.2f} {r['brightness']:10.2f} {r['difference']:10.2f}" for r in rows]
+    if out:
+        from latentlab.record import write_text
+
+        write_text(out, _json(rows) + "\n")
+    _tell(rows, json, lines)
+
+
+def train(network: str, *, data, out, seed, device, json, **options) -> None:
+    """Trains one of the networks."""
+    from latentlab.train.runs import RUNS
+
+    folder = Path(out) / network if out == "runs" else Path(out)
+    clips = MovingShapes(1_000_000, TRAIN_SEED) if data == "moving-shapes" else FolderClips(data, 16, (64, 64))
+    files = RUNS[network](clips, folder, seed=seed, device=device, **options)
+    _tell({"files": [str(f) for f in files]}, json, [f"wrote {f}" for f in files])
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "tour": tour,
+    "generate": generate,
+    "encode": encode,
+    "invert": invert,
+    "interpolate": interpolate,
+    "edit": edit,
+    "flicker": flicker_command,
+    "train": train,
+}
+
+
+def _fitted(path: str, generator: Generator) -> tuple[Video, str, float]:
+    c = generator.config
+    clip = read_fitted(path, c.num_frames, (c.height, c.width))
+    return clip.video, clip.note, clip.fps
+
+
+def _record(generator: Generator, command, settings, seed, numbers, clips: dict[str, Video]) -> Record:
+    return Record(
+        command=f"latentlab {command}",
+        settings=settings,
+        seed=seed,
+        device=str(generator.device),
+        weights=generator.fingerprint(),
+        numbers=numbers,
+        frames={name: frame_hash(clip) for name, clip in clips.items()},
+    )
+
+
+def _beside(path: Path) -> Path:
+    return path / "record.json" if path.is_dir() else path.with_name(path.stem + ".record.json")
+
+
+def _save_tensor(path: str, name: str, tensor: torch.Tensor) -> None:
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    save_file({name: tensor.cpu().contiguous()}, partial)
+    partial.replace(target)
+
+
+def _json(result: Any) -> str:
+    return json.dumps(result, indent=2)
+
+
+def _tell(result: Any, as_json: bool, lines: Sequence[str]) -> None:
+    text = _json(result) if as_json else "\n".join(line for line in lines if line)
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,323 @@
+"""Report: clips as looping videos beside figures and numbers, in one HTML file that needs nothing else.
+
+A report is sections, a section is parts, a part is a `Strip` of players, a `Table` or a `Figure`. The page makes no
+request: clips and pictures lie inside it, and its content security policy forbids the rest.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from latentlab.record import write_text
+from latentlab.shapes import Video
+from latentlab.video import data_uri
+
+SMALL, SHOWN, WIDEST = 128, 160, 320  # clips up to SMALL px wide are shown at SHOWN px, others at most at WIDEST
+
+# (on light, on dark): Okabe and Ito's hues, each at least 3:1 against its background; dashes tell them apart too
+PALETTE = (
+    ("#0072b2", "#56b4e9"),
+    ("#c04f00", "#f58a42"),
+    ("#00805c", "#35c89b"),
+    ("#a8478a", "#e39bc2"),
+    ("#6b6b6b", "#b5b5b5"),
+)
+DASHES = ("-", "--", "-.", ":")
+INK = "#010203"  # stands for the page's text colour until the figure is finished
+NUMBER = re.compile(r"[-+<>]?\s?\d[\d\s.,e%±+-]*")  # text that belongs in a column of numbers: "< 0.01", "3 ± 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Player:
+    """One looping clip.
+
+    Args:
+        video: `(1, 3, frame, height, width)` in [-1, 1].
+        title: a few words.
+        note: what was measured, shown small, such as "38.2 dB".
+        fps: frames a second.
+
+    Raises:
+        ValueError: if the video is not one clip.
+
+    >>> import torch
+    >>> Player(torch.zeros(1, 3, 4, 64, 64), "gray").size
+    (160, 160)
+    """
+
+    video: Video
+    title: str
+    note: str = ""
+    fps: float = 8.0
+
+    def __post_init__(self) -> None:
+        if self.video.ndim != 5 or self.video.shape[:2] != (1, 3):
+            raise ValueError(f"player {self.title!r} takes one clip (1, 3, F, H, W), got {tuple(self.video.shape)}")
+
+    @property
+    def small(self) -> bool:
+        """Whether the clip is enlarged, in square pixels."""
+        return self.video.shape[-1] <= SMALL
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height on the page, in CSS pixels."""
+        height, width = self.video.shape[-2:]
+        shown = SHOWN if self.small else min(width, WIDEST)
+        return shown, max(1, round(shown * height / width))
+
+    @property
+    def uri(self) -> str:
+        """The clip as an mp4 address; small ones doubled, as h264 keeps one colour for 2 x 2 pixels."""
+        return data_uri(self.video, self.fps, scale=2 if self.small else 1)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Players in a row that wraps.
+
+    Args:
+        players: none is allowed, and said on the page.
+
+    >>> Strip([]).players
+    []
+    """
+
+    players: Sequence[Player]
+    kind: ClassVar[str] = "strip"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table; columns of numbers are aligned right and share their decimals.
+
+    Args:
+        columns: the headers, with units.
+        rows: cells are text, numbers, or None where there is none; the first cell names its row.
+        note: shown below.
+
+    Raises:
+        ValueError: if a row has not one cell a column.
+
+    >>> Table(["method", "PSNR (dB)"], [["ddim", 31.456], ["leapfrog", 42]]).cells()
+    [['ddim', '31.5'], ['leapfrog', '42']]
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    note: str = ""
+    kind: ClassVar[str] = "table"
+
+    def __post_init__(self) -> None:
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise ValueError(f"row {number} of a table of {len(self.columns)} columns has {len(row)} cells: {row}")
+
+    def cells(self) -> list[list[str]]:
+        """All cells as text, row by row."""
+        written = [_column([_plain(row[i]) for row in self.rows]) for i in range(len(self.columns))]
+        return [[column[i] for column in written] for i in range(len(self.rows))]
+
+    def numeric(self) -> list[bool]:
+        """Whether each column holds numbers."""
+        by_column = ([_plain(row[i]) for row in self.rows] for i in range(len(self.columns)))
+        return [all(_is_number(value) for value in column) for column in by_column]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture with its description and caption.
+
+    Args:
+        svg_or_png: SVG text or PNG bytes. Text enters the page as an image, where no script runs and nothing is
+            fetched; only a `markupsafe.Markup`, which says "I trust this", is written into the page itself.
+        alt: what the picture shows, for those who do not see it.
+        caption: shown below.
+
+    Raises:
+        ValueError: if it is neither SVG nor PNG, or `alt` is empty.
+
+    >>> Figure('<svg xmlns="http://www.w3.org/2000/svg"/>', alt="nothing").source[:26]
+    'data:image/svg+xml;base64,'
+    """
+
+    svg_or_png: str | bytes
+    alt: str
+    caption: str = ""
+    kind: ClassVar[str] = "figure"
+
+    def __post_init__(self) -> None:
+        data = self.svg_or_png
+        if not (data.startswith(b"\x89PNG") if isinstance(data, bytes) else "<svg" in data):
+            raise ValueError(f"a figure is SVG text or PNG bytes, got {type(data).__name__} {data[:40]!r}")
+        if not self.alt.strip():
+            raise ValueError("a figure needs `alt`, a text for those who do not see it")
+
+    @property
+    def inline(self) -> Markup | None:
+        """SVG to write into the page itself, if it is trusted."""
+        return self.svg_or_png if isinstance(self.svg_or_png, Markup) else None
+
+    @property
+    def source(self) -> str:
+        """The picture as a `data:` address."""
+        data, kind = self.svg_or_png, "png"
+        if isinstance(data, str):
+            data, kind = data.encode(), "svg+xml"
+        return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+Part = Strip | Table | Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question of the report.
+
+    Args:
+        title: its heading.
+        text: paragraphs, divided by empty lines; may be empty.
+        parts: strips, tables and figures, in order.
+        how_to_read: one line that says what to look for.
+
+    >>> Section("Inversion", "Clips and their reconstructions.").parts
+    ()
+    """
+
+    title: str
+    text: str = ""
+    parts: Sequence[Part] = ()
+    how_to_read: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page of sections that works offline, from a file, in light and dark.
+
+    Args:
+        title: of the page.
+        lead: one paragraph that says what was found.
+        sections: in order; from four on, the page has a table of contents.
+        footer: such as versions and seeds.
+
+    >>> "<h1>Inversion</h1>" in Report("Inversion").html()
+    True
+    """
+
+    title: str
+    lead: str = ""
+    sections: Sequence[Section] = ()
+    footer: str = ""
+
+    def html(self) -> str:
+        """Returns the whole page."""
+        page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        page.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+        page.filters["paragraphs"] = lambda text: [p for p in re.split(r"\n\s*\n", text.strip()) if p]
+        template = files("latentlab.view").joinpath("report.html.j2").read_text(encoding="utf-8")
+        return page.from_string(template).render(report=self, palette=PALETTE)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the page to a file; a run killed midway leaves an older one whole."""
+        write_text(path, self.html())
+
+
+def line_figure(
+    x: Sequence[float], series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, caption: str = ""
+) -> Figure:
+    """Draws lines as SVG that takes the text colour and font of the page.
+
+    Args:
+        x: shared by all series.
+        series: by name, each as long as `x`; NaN leaves a gap.
+        xlabel: with unit.
+        ylabel: with unit.
+        caption: shown below.
+
+    Returns:
+        The figure, its `alt` made of the labels and of where each line starts and ends.
+
+    Raises:
+        ValueError: if a series is not as long as `x`.
+
+    >>> line_figure([1, 2], {"a": [3, 4]}, "step", "loss").alt
+    'Lines of loss against step. a: 3 to 4.'
+    """
+    for name, y in series.items():
+        if len(y) != len(x):
+            raise ValueError(f"series {name!r} has {len(y)} values for {len(x)} of x")
+    ends = [f"{name}: {float(y[0]):.3g} to {float(y[-1]):.3g}." for name, y in series.items() if len(y)]
+    alt = " ".join([f"Lines of {ylabel} against {xlabel}.", *ends])
+    return Figure(_adapt(_draw_lines(x, series, xlabel, ylabel)), alt, caption)
+
+
+def _draw_lines(x: Sequence[float], series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> str:
+    """The SVG as matplotlib writes it, by its objects alone: no pyplot, whose figures are global."""
+    import io
+
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure as Canvas
+
+    data = [[float(v) for v in values] for values in (x, *series.values())]
+    salt = repr((data, list(series), xlabel, ylabel))  # ids that repeat from run to run, but not on a page
+    ink = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
+    style = {"svg.fonttype": "none", "svg.hashsalt": salt, "text.parse_math": False, "font.size": 10, **ink}
+    with rc_context(style):
+        columns = len(series) if sum(len(name) + 8 for name in series) <= 60 else 1
+        canvas = Canvas(figsize=(5, 3 if columns > 1 else 2.8 + 0.2 * len(series)), layout="constrained")
+        axes = canvas.add_subplot()
+        marker = "o" if len(x) <= 20 else ""
+        lines = []
+        for i, y in enumerate(data[1:]):
+            color, dash = PALETTE[i % len(PALETTE)][0], DASHES[i % len(DASHES)]
+            lines += axes.plot(data[0], y, color=color, linestyle=dash, linewidth=1.8, marker=marker, markersize=4)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.grid(color=INK, alpha=0.15, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        if lines:
+            place = {"loc": "outside upper left", "ncols": columns, "frameon": False, "handlelength": 2.6}
+            canvas.legend(lines, list(series), **place)
+        file = io.StringIO()
+        unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        canvas.savefig(file, format="svg", transparent=True, metadata=unsaid)
+    return file.getvalue()
+
+
+def _adapt(svg: str) -> Markup:
+    """Matplotlib's SVG made part of the page: its colours and size by CSS, without ids that would repeat."""
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    for i, (light, _) in enumerate(PALETTE):
+        svg = svg.replace(light, f"var(--series-{i}, {light})")
+    return Markup(svg)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy and torch as Python's own."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(NUMBER.fullmatch(value.strip()))
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _column(values: list[Any]) -> list[str]:
+    """Floats with as many decimals as give their largest three digits, or each three digits if that hides one."""
+    sizes = [abs(v) for v in values if isinstance(v, float) and math.isfinite(v) and v]
+    decimals = max(0, 2 - math.floor(math.log10(max(sizes)))) if sizes else 0
+    form = f".{decimals}f" if not sizes or (decimals < 7 and min(sizes) >= 10.0**-decimals) else ".3g"
+    return ["\u2013" if v is None else format(v, form) if isinstance(v, float) else str(v) for v in values]

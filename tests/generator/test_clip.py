@@ -1,0 +1,120 @@
+"""The CLIP model: its tokenizer, its contact sheets, its towers."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from latentlab.generator.clip import ClipConfig, ClipModel, Tokenizer, contact_sheet
+
+WORDS = ("a", "red", "blue", "star", "moving", "up-left", ",")
+
+
+@pytest.fixture(scope="module")
+def model() -> ClipModel:
+    torch.manual_seed(0)
+    config = ClipConfig(WORDS, context_length=8, embed_dim=16, width=32, text_layers=2, vision_layers=1, frame_size=16)
+    return ClipModel(config).eval().requires_grad_(False)
+
+
+def video(count: int = 2, frames: int = 5) -> torch.Tensor:
+    return torch.rand(count, 3, frames, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def test_case_does_not_matter_and_hyphens_and_commas_are_kept():
+    tokenize = Tokenizer(WORDS, 8)
+    assert tokenize.words("A Red STAR, moving up-left") == ["a", "red", "star", ",", "moving", "up-left"]
+    assert torch.equal(tokenize(["A RED star"]), tokenize(["a red star"]))
+
+
+def test_the_end_token_has_the_largest_number_and_padding_follows_it():
+    tokenize = Tokenizer(WORDS, 8)
+    row = tokenize(["a star"])[0].tolist()
+    assert row[0] == tokenize.number["<start>"]
+    assert row[3] == max(tokenize.number.values()) == tokenize.number["<end>"]
+    assert row[4:] == [tokenize.number["<pad>"]] * 4
+
+
+def test_no_words_are_a_start_and_an_end():
+    assert (Tokenizer(WORDS, 4)([""])[0] != Tokenizer(WORDS, 4).number["<pad>"]).sum() == 2
+
+
+def test_every_unknown_word_is_named_with_those_that_are_known():
+    with pytest.raises(ValueError, match="does not know 'cat', 'purple'; it knows: a red blue"):
+        Tokenizer(WORDS, 8)(["a purple cat"])
+
+
+def test_a_caption_that_is_too_long_is_quoted():
+    assert Tokenizer(WORDS, 6)(["a red blue star"]).shape == (1, 6)
+    with pytest.raises(ValueError, match="caption of 5 words is longer than 4: 'a a a a a'"):
+        Tokenizer(WORDS, 6)(["a a a a a"])
+
+
+def test_the_sheet_shows_four_frames_in_reading_order():
+    clip = torch.linspace(-1, 1, 16).view(1, 1, 16, 1, 1).expand(1, 3, 16, 8, 8)
+    sheet = contact_sheet(clip, frame_size=8)
+    assert sheet.shape == (1, 3, 16, 16)
+    corners = [sheet[0, 0, :8, :8], sheet[0, 0, :8, 8:], sheet[0, 0, 8:, :8], sheet[0, 0, 8:, 8:]]
+    for corner, frame in zip(corners, (0, 5, 10, 15), strict=True):
+        assert torch.equal(corner, clip[0, 0, frame])
+
+
+def test_the_sheet_keeps_the_picture_upright():
+    clip = torch.zeros(1, 3, 4, 8, 8)
+    clip[0, 0, 0, 1, 6] = 1.0  # channel 0, row 1, column 6 of the first frame
+    assert contact_sheet(clip, frame_size=8).nonzero().tolist() == [[0, 0, 1, 6]]
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 1, 8, 8), (2, 3, 3, 32, 24), (1, 3, 40, 4, 4)])
+def test_the_sheet_takes_any_length_and_size(shape):
+    sheet = contact_sheet(torch.full(shape, 0.25), frame_size=8)
+    torch.testing.assert_close(sheet, torch.full((shape[0], 3, 16, 16), 0.25))
+
+
+def test_the_mask_counts_start_words_and_end(model):
+    tokens, mask = model.tokens(["", "a red star"])
+    assert tokens.shape == (2, 8, 32)
+    assert mask.sum(1).tolist() == [2, 5]
+
+
+def test_tokens_of_a_caption_do_not_depend_on_the_other_captions(model):
+    alone, mask = model.tokens(["a red star"])
+    beside = model.tokens(["a blue star moving up-left", "a red star", ""])[0][1:2]
+    torch.testing.assert_close(alone[mask], beside[mask])
+
+
+def test_tokens_of_a_caption_do_not_depend_on_what_follows_it(model):
+    numbers = model.tokenize(["a red star"])
+    other = numbers.clone()
+    other[:, 5:] = 0  # a word where there was padding
+    torch.testing.assert_close(model.token_states(numbers)[0][:, :5], model.token_states(other)[0][:, :5])
+
+
+def test_the_text_vector_is_read_off_at_the_end_token(model):
+    tokens, mask = model.tokens(["a red star", "a"])
+    ends = mask.sum(1) - 1
+    expected = F.normalize(tokens[torch.arange(2), ends] @ model.towers.text_projection, dim=1)
+    torch.testing.assert_close(model.encode_text(["a red star", "a"]), expected)
+
+
+def test_embeddings_are_unit_vectors_and_scores_their_cosines(model):
+    clips, captions = video(), ["a red star", "a blue star"]
+    image, text = model.encode_video(clips), model.encode_text(captions)
+    torch.testing.assert_close(image.norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(text.norm(dim=1), torch.ones(2))
+    score = model.score(clips, captions)
+    torch.testing.assert_close(score, (image @ text.T).diagonal())
+    assert (score.abs() <= 1 + 1e-6).all()
+
+
+def test_the_training_pass_agrees_with_the_encoders(model):
+    clips = video()
+    image, text, scale = model(contact_sheet(clips, 16), model.tokenize(["a", "star"]))
+    torch.testing.assert_close(image, model.encode_video(clips))
+    torch.testing.assert_close(text, model.encode_text(["a", "star"]))
+    assert scale > 0
+
+
+def test_the_header_rebuilds_the_model(model):
+    again = ClipModel(ClipConfig(**model.header()))
+    again.load_state_dict(model.state_dict())
+    torch.testing.assert_close(again.eval().encode_text(["a star"]), model.encode_text(["a star"]))

@@ -1,0 +1,113 @@
+"""The denoiser: who sees whom."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import awake
+
+from latentlab.generator.denoiser import Denoiser, DenoiserConfig, sinusoid
+
+TINY = DenoiserConfig(latent_channels=2, context_width=12, widths=(16, 32), blocks=1, head_width=8)
+
+
+def inputs(batch: int = 2, frames: int = 5, height: int = 4, width: int = 4):
+    generator = torch.Generator().manual_seed(1)
+    y = torch.randn(batch, 2, frames, height, width, generator=generator)
+    tokens = torch.randn(batch, 6, 12, generator=generator)
+    mask = torch.arange(6)[None] < torch.tensor([4, 3, 5, 2])[:batch, None]
+    return y, torch.linspace(0.2, 0.8, batch), tokens, mask
+
+
+def network(**changes) -> Denoiser:
+    return awake(Denoiser(replace(TINY, **changes)))
+
+
+def frames_seen(net: Denoiser, frame: int) -> set[int]:
+    """Frames of the input that frame `frame` of the output depends on, by the gradient."""
+    y, s, tokens, mask = inputs(batch=1)
+    y.requires_grad_()
+    (gradient,) = torch.autograd.grad(net(y, s, tokens, mask)[:, :, frame].square().sum(), y)
+    return {i for i in range(y.shape[2]) if gradient[:, :, i].abs().max() > 0}
+
+
+def test_a_new_network_says_zero():
+    assert Denoiser(TINY)(*inputs()).abs().max() == 0
+
+
+def test_without_time_mixing_frames_do_not_see_each_other():
+    net = network(temporal_convolution=False, temporal_attention=False)
+    assert all(frames_seen(net, i) == {i} for i in range(5))
+
+
+def test_with_convolution_over_time_frames_see_their_neighbours():
+    """Five blocks, one frame further each: the first frame sees the last of five."""
+    assert frames_seen(network(temporal_attention=False), 0) == {0, 1, 2, 3, 4}
+    one = network(temporal_attention=False)
+    for i, block in enumerate([*one.down[0], *one.down[1], one.middle, *one.up[1], *one.up[0]]):
+        if i:
+            torch.nn.init.zeros_(block.time.mix.weight)
+    assert frames_seen(one, 2) == {1, 2, 3}
+
+
+def test_with_attention_over_time_frames_see_the_whole_clip():
+    assert frames_seen(network(temporal_convolution=False), 2) == {0, 1, 2, 3, 4}
+
+
+def test_without_time_mixing_the_order_of_frames_does_not_matter_and_with_it_it_does():
+    y, s, tokens, mask = inputs()
+    order = torch.tensor([3, 0, 4, 1, 2])
+    still = network(temporal_convolution=False, temporal_attention=False)
+    torch.testing.assert_close(still(y[:, :, order], s, tokens, mask), still(y, s, tokens, mask)[:, :, order])
+    for switch in ("temporal_convolution", "temporal_attention"):
+        moving = network(**{switch: False})
+        change = moving(y[:, :, order], s, tokens, mask) - moving(y, s, tokens, mask)[:, :, order]
+        assert change.abs().max() > 1e-4
+
+
+def test_clips_of_a_batch_are_independent():
+    net, (y, s, tokens, mask) = network(), inputs(batch=3)
+    together = net(y, s, tokens, mask)
+    for i in range(3):
+        alone = net(y[i : i + 1], s[i : i + 1], tokens[i : i + 1], mask[i : i + 1])
+        torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_padding_tokens_are_ignored_and_the_others_are_not():
+    net, (y, s, tokens, mask) = network(), inputs()
+    said = net(y, s, tokens, mask)
+    torch.testing.assert_close(net(y, s, torch.where(mask[..., None], tokens, 1e3), mask), said)
+    assert (net(y, s, torch.where(mask[..., None], tokens + 1, tokens), mask) - said).abs().max() > 1e-3
+
+
+def test_the_flow_time_matters():
+    net, (y, s, tokens, mask) = network(), inputs()
+    assert (net(y, s + 0.1, tokens, mask) - net(y, s, tokens, mask)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("frames", "height", "width"), [(1, 4, 4), (9, 2, 6), (32, 8, 8)])
+def test_other_lengths_and_sizes_work(frames, height, width):
+    y, s, tokens, mask = inputs(1, frames, height, width)
+    out = network()(y, s, tokens, mask)
+    assert out.shape == y.shape
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 4), (4, 5)])
+def test_odd_sides_are_an_error_that_says_so(height, width):
+    with pytest.raises(ValueError, match=f"multiples of 2, got {height} x {width}"):
+        network()(*inputs(1, 2, height, width))
+
+
+def test_every_parameter_learns():
+    net = network()
+    net(*inputs()).square().sum().backward()
+    idle = [name for name, p in net.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
+    assert idle == []
+
+
+def test_sinusoids_have_unit_circles_of_slowing_speed():
+    wave = sinusoid(torch.arange(50.0), 8)
+    torch.testing.assert_close(wave[:, :4] ** 2 + wave[:, 4:] ** 2, torch.ones(50, 4))
+    torch.testing.assert_close(wave[:, 0], torch.arange(50.0).sin())
+    torch.testing.assert_close(wave[:, 2], (torch.arange(50.0) / 100).sin())

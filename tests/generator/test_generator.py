@@ -1,0 +1,196 @@
+"""The generator: one interface to encode, decode, sample, invert, save and load."""
+
+import pytest
+import torch
+
+from latentlab.generator.generator import find_device, load
+
+
+@pytest.fixture
+def clips() -> torch.Tensor:
+    return torch.rand(3, 3, 4, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
+
+
+@pytest.fixture
+def evaluated(tiny_generator) -> list[int]:
+    """Clips in each call of the denoiser."""
+    sizes = []
+    tiny_generator.denoiser.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+    return sizes
+
+
+# ------------------------------------------------------------------------------------------------------------- on disk
+def test_what_was_saved_loads_equal(tiny_generator, tmp_path):
+    tiny_generator.save(tmp_path / "model")
+    again = load(tmp_path / "model", device="cpu")
+    assert again.fingerprint() == tiny_generator.fingerprint()
+    assert again.config == tiny_generator.config
+    torch.testing.assert_close(again.generate("a red star", num_steps=2), tiny_generator.generate("a red star", num_steps=2))
+
+
+def test_half_precision_on_disk_is_a_small_change(tiny_generator, tmp_path):
+    tiny_generator.save(tmp_path, dtype=torch.float16)
+    again = load(str(tmp_path), device="cpu")
+    assert again.dtype == torch.float32
+    for name, value in tiny_generator.denoiser.state_dict().items():
+        torch.testing.assert_close(again.denoiser.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_the_dtype_is_of_the_denoiser_alone(tiny_generator, tmp_path):
+    tiny_generator.save(tmp_path)
+    again = load(tmp_path, device="cpu", dtype=torch.bfloat16)
+    assert again.dtype == torch.bfloat16
+    assert again.autoencoder.mean.dtype == torch.float32
+    latents = again.sample(again.noise(1), "a star", num_steps=2, guidance=2.0)
+    assert latents.dtype == torch.float32
+
+
+def test_a_folder_without_a_generator_says_what_is_missing(tiny_generator, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere holds no generator.json; give a folder written by"):
+        load(tmp_path / "nowhere")
+    tiny_generator.save(tmp_path)
+    (tmp_path / "denoiser.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no weights at .*denoiser.safetensors"):
+        load(tmp_path)
+
+
+def test_the_fingerprint_changes_with_any_weight(tiny_generator):
+    before = tiny_generator.fingerprint()
+    tiny_generator.clip.towers.token_embedding.weight[0, 0] += 1e-4
+    assert tiny_generator.fingerprint() != before
+
+
+# ------------------------------------------------------------------------------------------------- shapes and numbers
+def test_shapes_from_clip_to_noise_and_back(tiny_generator, clips):
+    latents = tiny_generator.encode(clips)
+    assert latents.shape == (3, *tiny_generator.latent_shape) == (3, 2, 4, 2, 2)
+    noise = tiny_generator.invert(latents, num_steps=2)
+    assert noise.shape == latents.shape
+    assert tiny_generator.sample(noise, num_steps=2).shape == latents.shape
+    video = tiny_generator.decode(latents)
+    assert video.shape == clips.shape
+    assert video.abs().max() <= 1
+
+
+@pytest.mark.parametrize(("frames", "height", "width"), [(1, 16, 16), (7, 32, 16)])
+def test_other_lengths_and_sizes_pass_through(tiny_generator, frames, height, width):
+    latents = tiny_generator.encode(torch.zeros(1, 3, frames, height, width))
+    noise = tiny_generator.invert(latents, num_steps=1)
+    assert tiny_generator.decode(tiny_generator.sample(noise, num_steps=1)).shape == (1, 3, frames, height, width)
+
+
+def test_inverted_noise_samples_back_and_more_steps_come_nearer(tiny_generator, clips):
+    latents = tiny_generator.encode(clips)
+    errors = []
+    for steps in (4, 16):
+        noise = tiny_generator.invert(latents, "a red star", num_steps=steps)
+        errors.append((tiny_generator.sample(noise, "a red star", num_steps=steps) - latents).abs().max())
+    assert errors[1] < 1e-2
+    assert errors[1] < errors[0] / 8
+
+
+def test_noise_item_i_is_the_same_whatever_the_count(tiny_generator):
+    many = tiny_generator.noise(5, seed=3)
+    assert torch.equal(tiny_generator.noise(2, seed=3), many[:2])
+    assert not torch.equal(many[0], many[1])
+    assert not torch.equal(tiny_generator.noise(1, seed=4), many[:1])
+
+
+def test_noise_is_unit_gaussian(tiny_generator):
+    noise = tiny_generator.noise(400)  # 12800 numbers: mean and sd within about 4 standard errors
+    assert abs(noise.mean()) < 0.035
+    assert noise.std().item() == pytest.approx(1, abs=0.025)
+
+
+def test_generate_is_noise_sampled_and_decoded(tiny_generator):
+    captions = ["a red star", "a blue star"]
+    latents = tiny_generator.sample(
+        tiny_generator.noise(2, seed=5), captions, num_steps=3, method="ddim", guidance=tiny_generator.config.guidance
+    )
+    made = tiny_generator.generate(captions, seed=5, num_steps=3)
+    torch.testing.assert_close(made, tiny_generator.decode(latents))
+    torch.testing.assert_close(tiny_generator.generate("a red star", seed=5, num_steps=3), made[:1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 16])
+def test_the_batch_size_does_not_change_the_result(tiny_generator, clips, batch_size):
+    captions = ["a red star", "", "a blue star moving left"]
+    latents = tiny_generator.encode(clips, batch_size=batch_size)
+    noise = tiny_generator.invert(latents, captions, num_steps=3, guidance=1.5, batch_size=batch_size)
+    video = tiny_generator.decode(latents, batch_size=batch_size)
+    torch.testing.assert_close(latents, tiny_generator.encode(clips), atol=1e-5, rtol=0)
+    whole = tiny_generator.invert(tiny_generator.encode(clips), captions, num_steps=3, guidance=1.5)
+    torch.testing.assert_close(noise, whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(video, tiny_generator.decode(latents), atol=1e-5, rtol=0)
+
+
+def test_nothing_needs_gradients(tiny_generator, clips):
+    assert not tiny_generator.encode(clips.requires_grad_()).requires_grad
+    assert not any(p.requires_grad for p in tiny_generator.denoiser.parameters())
+
+
+# ------------------------------------------------------------------------------------------------------------ captions
+def test_guidance_one_does_not_evaluate_the_empty_caption(tiny_generator, evaluated):
+    tiny_generator.sample(tiny_generator.noise(3), "a star", num_steps=2, method="ddim", guidance=1.0)
+    assert evaluated == [3, 3]
+    evaluated.clear()
+    tiny_generator.sample(tiny_generator.noise(3), "a star", num_steps=2, method="ddim", guidance=2.0)
+    assert evaluated == [6, 6]
+
+
+@pytest.mark.parametrize("guidance", [0.0, 0.5, 2.5, -1.0])
+def test_guidance_goes_from_the_empty_caption_through_the_given_one(tiny_generator, guidance):
+    given = tiny_generator.condition(["a red star", "a blue star"])
+    empty = tiny_generator.condition("").expand(2)
+    y = tiny_generator.noise(2)
+    without, under = (tiny_generator.velocity(c)(y, 0.5) for c in (empty, given))
+    expected = without + guidance * (under - without)
+    torch.testing.assert_close(tiny_generator.velocity(given, guidance)(y, 0.5), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_captions_change_the_clip_and_a_condition_made_before_is_the_same(tiny_generator):
+    noise = tiny_generator.noise(1)
+    red = tiny_generator.sample(noise, "a red star", num_steps=2)
+    assert (red - tiny_generator.sample(noise, "a blue star", num_steps=2)).abs().max() > 1e-5
+    assert torch.equal(red, tiny_generator.sample(noise, tiny_generator.condition("a red star"), num_steps=2))
+
+
+# -------------------------------------------------------------------------------------------------------------- errors
+def test_a_video_of_bytes_is_told_how_to_become_one(tiny_generator):
+    with pytest.raises(ValueError, match=r"in \[-1, 1\], got values from 0 to 255; uint8 frames: video / 127.5 - 1"):
+        tiny_generator.encode(torch.linspace(0, 255, 3 * 4 * 16 * 16).view(1, 3, 4, 16, 16))
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 16, 16), (1, 4, 3, 16, 16), (1, 4, 16, 16, 3)])
+def test_a_video_with_other_axes_is_an_error(tiny_generator, shape):
+    with pytest.raises(ValueError, match=r"axes \(batch, 3, frame, height, width\), got shape"):
+        tiny_generator.encode(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("carry", ["sample", "invert", "decode"])
+@pytest.mark.parametrize("shape", [(2, 4, 2, 2), (1, 3, 4, 16, 16)])
+def test_latents_with_other_axes_are_an_error(tiny_generator, carry, shape):
+    with pytest.raises(ValueError, match=r"latents have axes \(batch, 2, frame, height, width\), got shape"):
+        getattr(tiny_generator, carry)(torch.zeros(shape))
+
+
+def test_nan_is_an_error(tiny_generator):
+    with pytest.raises(ValueError, match="got values from nan"):
+        tiny_generator.encode(torch.full((1, 3, 4, 16, 16), float("nan")))
+    with pytest.raises(ValueError, match="guidance must be finite, got nan"):
+        tiny_generator.sample(tiny_generator.noise(1), guidance=float("nan"))
+
+
+def test_the_wrong_number_of_captions_is_an_error(tiny_generator):
+    with pytest.raises(ValueError, match="2 captions for 3 clips; give one, or one for each"):
+        tiny_generator.sample(tiny_generator.noise(3), ["a star", "a star"], num_steps=1)
+
+
+def test_no_noise_is_an_error(tiny_generator):
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        tiny_generator.noise(0)
+
+
+def test_a_device_is_found_by_name():
+    assert find_device("cpu") == torch.device("cpu")
+    assert isinstance(find_device("auto"), torch.device)
