@@ -1,6 +1,6 @@
 """What does a round trip through noise lose, and what does the solver cost? Held-out clips, guidance 1.
 
-    python benchmarks/inversion.py [--clips 32] [--steps 25]
+python benchmarks/inversion.py [--clips 32] [--steps 25]
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def run(config: Config) -> dict:
     generator = load(config.model)
     video, _ = moving_shapes(config.clips, HELD_OUT_SEED)
     methods = ("ddim", "midpoint", "heun")
-    trips = {m: roundtrip(generator, video, num_steps=config.num_steps, method=m, progress=True).numbers() for m in methods}
+    trips = {
+        m: roundtrip(generator, video, num_steps=config.num_steps, method=m, progress=True).numbers() for m in methods
+    }
     return {"config": asdict(config), "roundtrip": trips, "cost": cost(generator, config)}
 
 

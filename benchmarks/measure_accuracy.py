@@ -40,7 +40,8 @@ def run(config: Config) -> dict[str, dict[str, dict[str, float]]]:
 def compare(read: FactorTable, true: FactorTable) -> dict[str, dict[str, float]]:
     """Errors of each factor; for the shape, the share that is wrong. Blur counts where it smears half a pixel."""
     return {
-        name: _errors(read[name], true[name], kind, _asked(true, name)) for name, kind in zip(true.names, true.kinds)
+        name: _errors(read[name], true[name], kind, _asked(true, name))
+        for name, kind in zip(true.names, true.kinds, strict=True)
     }
 
 

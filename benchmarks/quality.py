@@ -1,6 +1,6 @@
 """How good is the shipped model? Every figure of its model card, on clips and captions that training never saw.
 
-    python benchmarks/quality.py [--only autoencoder,captions,static,frechet] [--out quality.json]
+python benchmarks/quality.py [--only autoencoder,captions,static,frechet] [--out quality.json]
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ def caption_accuracy(generator: Generator, config: Config) -> dict[str, float]:
         "hue": np.abs(angle_difference(read["hue"], hues)) <= 30,
         "background": np.abs(angle_difference(read["background_hue"], backgrounds)) <= 30,
         "direction": np.abs(angle_difference(read["direction"], directions)) <= 45,
-        "size": [(s > middle) == (w.size == "large") and np.isfinite(s) for s, w in zip(read["size"], said, strict=True)],
+        "size": [
+            (s > middle) == (w.size == "large") and np.isfinite(s) for s, w in zip(read["size"], said, strict=True)
+        ],
     }
     return {"captions": len(chosen), **{name: round(100 * float(np.mean(v)), 1) for name, v in right.items()}}
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from latentlab.interpolate import lerp, slerp
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
-    from latentlab.spaces import LatentSpace, NoiseSpace, TextSpace
+    from latentlab.spaces import LatentSpace, NoiseSpace
 
 # Name -> module it lives in. Loaded on first use, so that `import latentlab` costs milliseconds.
 _HOMES = {
@@ -25,7 +25,6 @@ _HOMES = {
     "LatentSpace": "latentlab.spaces",
     "NoiseSpace": "latentlab.spaces",
     "Record": "latentlab.record",
-    "TextSpace": "latentlab.spaces",
     "edit": "latentlab.directions.edit",
     "flicker": "latentlab.metrics.temporal",
     "lerp": "latentlab.interpolate",
@@ -39,7 +38,6 @@ __all__ = [
     "LatentSpace",
     "NoiseSpace",
     "Record",
-    "TextSpace",
     "data",
     "directions",
     "edit",

@@ -140,7 +140,7 @@ def _edit(commands) -> None:
     p.add_argument("--direction", required=True, help="light, size, hue@240 (towards an angle), shape=3, direction@90")
     p.add_argument("--strength", type=float, default=2.0, help="standard deviations; negative is the other way")
     p.add_argument(
-        "--space", choices=("best", "latent", "noise", "text"), default="best", help="where to edit (default: best)"
+        "--space", choices=("best", "latent", "noise"), default="best", help="where to edit (default: best)"
     )
     p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
 
@@ -157,7 +157,7 @@ def _train(commands) -> None:
         commands,
         "train",
         "Train a network; a run that was stopped goes on when the same command is given again.",
-        "latentlab train autoencoder --data moving-shapes --steps 1900 --out runs/autoencoder\n"
+        "latentlab train autoencoder --out runs/autoencoder\n"
         "  latentlab train clip --out runs/clip\n"
         "  latentlab train denoiser --autoencoder runs/autoencoder --clip runs/clip --out runs/denoiser\n"
         "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
@@ -165,7 +165,11 @@ def _train(commands) -> None:
     )
     p.add_argument("network", choices=("autoencoder", "clip", "denoiser", "reader"), help="what to train")
     p.add_argument("--data", default="moving-shapes", help="moving-shapes, or a folder of video files")
-    p.add_argument("--autoencoder", metavar="FOLDER", help="run whose latents the denoiser learns (default: shipped), or whose decoder is refined")
+    p.add_argument(
+        "--autoencoder",
+        metavar="FOLDER",
+        help="run whose latents the denoiser learns (default: shipped), or whose decoder is refined",
+    )
     p.add_argument("--clip", metavar="FOLDER", help="run of the CLIP model (denoiser only; default: shipped)")
     p.add_argument("--steps", type=_positive(int), help="how many (default: as the shipped weights were trained)")
     p.add_argument("--batch-size", type=_positive(int), help="clips or frames a step")

@@ -49,7 +49,9 @@ def generate(
     settings = {"captions": captions, "steps": steps, "method": method, "guidance": guidance}
     jitter = [round(float(x), 3) for x in flicker(clips).overall]
     names = [file.name for file in files]
-    record = _record(generator, "generate", settings, seed, {"flicker": jitter}, dict(zip(names, clips.split(1), strict=True)))
+    record = _record(
+        generator, "generate", settings, seed, {"flicker": jitter}, dict(zip(names, clips.split(1), strict=True))
+    )
     record.save(_beside(files[0] if len(files) == 1 else files[0].parent))
     _tell({"files": [str(f) for f in files], "flicker": jitter}, json, [f"wrote {f}" for f in files])
 
@@ -61,7 +63,9 @@ def encode(video: str, *, out: str, seed: int, device: str, json: bool, model) -
     latents = generator.encode(clip)
     error = round(float(psnr(generator.decode(latents).cpu(), clip)), 2)
     _save_tensor(out, "latents", latents)
-    record = _record(generator, "encode", {"video": video, "fitted": note, "fps": fps}, seed, {"psnr": error}, {"source": clip})
+    record = _record(
+        generator, "encode", {"video": video, "fitted": note, "fps": fps}, seed, {"psnr": error}, {"source": clip}
+    )
     record.save(_beside(Path(out)))
     shape = list(latents.shape)
     lines = [note, f"latents {shape} -> {out}; decoding them gives {error} dB"]
@@ -78,7 +82,14 @@ def invert(
     clip, note, _ = _fitted(video, generator)
     trip = roundtrip(generator, clip, caption, num_steps=steps, method=method, guidance=guidance, progress=True)
     _save_tensor(out, "noise", trip.noise)
-    settings = {"video": video, "fitted": note, "caption": caption, "steps": steps, "method": method, "guidance": guidance}
+    settings = {
+        "video": video,
+        "fitted": note,
+        "caption": caption,
+        "steps": steps,
+        "method": method,
+        "guidance": guidance,
+    }
     record = _record(generator, "invert", settings, seed, trip.numbers(), {"source": clip, "again": trip.again})
     record.save(_beside(Path(out)))
     lines = [note, *(f"{name:16} {value:8.2f}" for name, value in trip.numbers().items()), f"noise -> {out}"]
@@ -123,7 +134,9 @@ def edit(video: str, *, direction, strength, space, out, seed, device, json, mod
     write(out, edited.video, fps=fps)
     numbers = {"flicker": round(float(flicker(edited.video).overall), 3), "floor_psnr": edited.floor_psnr}
     settings = {"video": video, "fitted": note, "direction": direction, "strength": strength, "space": edited.space}
-    _record(generator, "edit", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(_beside(Path(out)))
+    _record(generator, "edit", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
+        _beside(Path(out))
+    )
     lines = [note, f"{direction} by {strength:+g} sd in {edited.space} space -> {out}"]
     _tell({"file": out, "space": edited.space, **numbers}, json, lines)
 
@@ -133,7 +146,12 @@ def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, 
     rows = []
     for path in videos:
         score = flicker(read(path).video)
-        rows.append({"clip": str(path), **{k: round(float(getattr(score, k)), 3) for k in ("overall", "brightness", "difference")}})
+        rows.append(
+            {
+                "clip": str(path),
+                **{k: round(float(getattr(score, k)), 3) for k in ("overall", "brightness", "difference")},
+            }
+        )
     width = max(len(row["clip"]) for row in rows)
     lines = [f"{'clip':{width}} overall brightness difference   (8-bit levels)"]
     lines += [f"{r['clip']:{width}} {r['overall']:7.2f} {r['brightness']:10.2f} {r['difference']:10.2f}" for r in rows]

@@ -67,15 +67,18 @@ def slerp(
 
 def _at_right_angles(unit_a: Tensor, unit_b: Tensor, angle: Tensor) -> Tensor:
     """Unit vectors in the plane of a and b, at right angles to a, towards b."""
+    finfo = torch.finfo(unit_a.dtype)
     rest = unit_b - (unit_a * unit_b).sum(1, keepdim=True) * unit_a
     length = rest.norm(dim=1, keepdim=True)
-    # Antipodes: turn pairs of coordinates of a by 90 degrees, which is exactly orthogonal to it.
-    pairs = unit_a.shape[1] // 2 * 2
-    turned = torch.zeros_like(unit_a)
-    turned[:, 0:pairs:2], turned[:, 1:pairs:2] = -unit_a[:, 1:pairs:2], unit_a[:, 0:pairs:2]
-    turned = turned / turned.norm(dim=1, keepdim=True).clamp(min=torch.finfo(unit_a.dtype).tiny)
-    antipodal = (length < 1e-6) & (angle > 1)
-    return torch.where(antipodal, turned, rest / length.clamp(min=torch.finfo(unit_a.dtype).tiny))
+    across = rest / length.clamp(min=finfo.tiny)
+    across = across - (unit_a * across).sum(1, keepdim=True) * unit_a  # once more: near pi the first left some of a
+    across = across / across.norm(dim=1, keepdim=True).clamp(min=finfo.tiny)
+    # Antipodes: the axis that a leans on least, made orthogonal to it.
+    axis = torch.zeros_like(unit_a).scatter_(1, unit_a.abs().argmin(1, keepdim=True), 1.0)
+    turned = axis - (unit_a * axis).sum(1, keepdim=True) * unit_a
+    turned = turned / turned.norm(dim=1, keepdim=True).clamp(min=finfo.tiny)
+    antipodal = (length < 8 * finfo.eps) & (angle > 1)
+    return torch.where(antipodal, turned, across)
 
 
 def _rows(a: Tensor, b: Tensor, axis: Axis):

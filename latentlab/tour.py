@@ -19,7 +19,7 @@ from latentlab.interpolate import lerp, slerp
 from latentlab.metrics.temporal import flicker
 from latentlab.record import Record, frame_hash
 from latentlab.shapes import Video
-from latentlab.study.edits import BEST, EditSpace, find_directions
+from latentlab.study.edits import EditSpace, best_space
 from latentlab.study.roundtrip import roundtrip
 from latentlab.video import read_fitted
 from latentlab.view.report import Player, Report, Section, Strip, Table, line_figure
@@ -43,6 +43,7 @@ class _Walk:
     seed: int
     tick: Callable[[str], None]
     source: Video
+    num_steps: int
     numbers: dict[str, Any] = field(default_factory=dict)
     frames: dict[str, str] = field(default_factory=dict)
 
@@ -62,6 +63,7 @@ def tour(
     seed: int = 0,
     device: str = "auto",
     model: str | Path | None = None,
+    num_steps: int = 25,
 ) -> Record:
     """Runs the tour and writes `report.html` and `record.json` to `out`.
 
@@ -71,6 +73,7 @@ def tour(
         seed: of all randomness.
         device: "auto" is a GPU if there is one.
         model: generator folder; None is the shipped model.
+        num_steps: of the solver, in every chapter.
 
     Returns:
         The record, as saved.
@@ -78,7 +81,9 @@ def tour(
     out = Path(out)
     began = time.perf_counter()
     chapters = (_generate, _round_trip, _interpolate, _edit)
-    with tqdm(total=2 + len(chapters), desc="loading the model", bar_format="{l_bar}{bar}| {n}/{total} [{elapsed}]") as bar:
+    with tqdm(
+        total=2 + len(chapters), desc="loading the model", bar_format="{l_bar}{bar}| {n}/{total} [{elapsed}]"
+    ) as bar:
 
         def tick(doing: str) -> None:
             bar.update()
@@ -86,11 +91,11 @@ def tour(
 
         generator = load(model, device=device)
         source, note = _source(video, generator, seed)
-        walk = _Walk(generator, seed, tick, source)
+        walk = _Walk(generator, seed, tick, source, num_steps)
         sections = [chapter(walk) for chapter in chapters]
         tick("writing the report")
         walk.numbers["seconds"] = round(time.perf_counter() - began, 1)
-        settings = {"video": None if video is None else str(video), "fitted": note, "seed": seed}
+        settings = {"video": None if video is None else str(video), "fitted": note, "num_steps": num_steps}
         record = Record(
             "latentlab tour", settings, seed, str(generator.device), generator.fingerprint(), walk.numbers, walk.frames
         )
@@ -111,7 +116,7 @@ def _source(video: str | Path | None, generator: Generator, seed: int) -> tuple[
 
 def _generate(walk: _Walk) -> Section:
     walk.tick("generating from captions")
-    clips = walk.generator.generate(list(CAPTIONS), seed=walk.seed, progress="sampling").cpu()
+    clips = walk.generator.generate(list(CAPTIONS), seed=walk.seed, num_steps=walk.num_steps, progress="sampling").cpu()
     read = measure(clips)
     players = []
     for i, caption in enumerate(CAPTIONS):
@@ -124,83 +129,90 @@ def _generate(walk: _Walk) -> Section:
     g = walk.generator.config.guidance
     return Section(
         "Clips from captions",
-        f"Noise becomes a clip in 25 steps of the denoiser, under a caption with guidance {g:g}. Below each clip: the hue "
-        "that closed-form measurement reads from its pixels, and its flicker in 8-bit levels.",
+        f"Noise becomes a clip in {walk.num_steps} steps of the denoiser, under a caption with guidance {g:g}.",
         [Strip(players)],
+        "Below each clip: the hue that closed-form measurement reads from its pixels, and its flicker in 8-bit levels.",
     )
 
 
 def _round_trip(walk: _Walk) -> Section:
-    rows, players = [], [walk.player("source", walk.source, "source")]
+    walk.tick("inverting and sampling back")
+    players, rows = [walk.player("source", walk.source, "source")], []
     for method in ("ddim", "midpoint"):
-        walk.tick(f"inverting and sampling back ({method})") if method == "ddim" else None
-        trip = roundtrip(walk.generator, walk.source, method=method, progress=True)
-        n = trip.numbers()
-        walk.numbers.setdefault("roundtrip", {})[method] = n
-        rows.append([method, f"{n['autoencoder_psnr']:.1f}", f"{n['inversion_psnr']:.1f}", f"{n['total_psnr']:.1f}"])
+        trip = roundtrip(walk.generator, walk.source, method=method, num_steps=walk.num_steps, progress=True)
+        n = walk.numbers.setdefault("roundtrip", {})[method] = trip.numbers()
+        rows.append([method, n["autoencoder_psnr"], n["inversion_psnr"], n["total_psnr"]])
         if method == "ddim":
-            players.append(walk.player("autoencoder", trip.decoded, "autoencoder only", f"{n['autoencoder_psnr']:.1f} dB"))
-        players.append(walk.player(f"roundtrip {method}", trip.again, f"there and back, {method}", f"{n['total_psnr']:.1f} dB"))
+            loss = f"{n['autoencoder_psnr']:.1f} dB"
+            players.append(walk.player("autoencoder", trip.decoded, "autoencoder only", loss))
+        loss = f"{n['total_psnr']:.1f} dB"
+        players.append(walk.player(f"roundtrip {method}", trip.again, f"there and back, {method}", loss))
     return Section(
         "A clip, its noise, and back",
-        "The clip is encoded, carried to the noise that the model would draw it from (25 steps, guidance 1), sampled and "
-        "decoded. The error is split: what the autoencoder loses, what inversion and sampling add, and both together. "
+        f"The clip is encoded, carried to the noise that the model would draw it from ({walk.num_steps} steps, "
+        "guidance 1), sampled and decoded. The error is split: what the autoencoder loses, what inversion and sampling "
+        "add, and both together.",
+        [Strip(players), Table(["method", "autoencoder only (dB)", "inversion only (dB)", "total (dB)"], rows)],
         "More decibels are better; above 40 the eye sees no difference.",
-        [Strip(players), Table(["method", "autoencoder only, dB", "inversion only, dB", "total, dB"], rows)],
     )
 
 
 def _interpolate(walk: _Walk) -> Section:
     walk.tick("interpolating between two clips")
-    other = moving_shapes(1, HELD_OUT_SEED + walk.seed + 1, fixed={"shape": 0, "hue": 300, "background_hue": 120})[0]
+    end = {"shape": 0, "hue": 300, "background_hue": 120, "size": 8.0, "light": 0.9}
+    other = moving_shapes(1, HELD_OUT_SEED + walk.seed + 1, fixed=end)[0]
     ends = walk.generator.encode(torch.cat([walk.source, other]))
-    noise = walk.generator.invert(ends, progress="inverting")
-    parts, series = [], {}
+    noise = walk.generator.invert(ends, num_steps=walk.num_steps, progress="inverting")
+    parts, norms = [], {}
     for name, path in (("lerp", lerp), ("slerp", slerp)):
         points = path(noise[:1], noise[1:], POSITIONS).flatten(0, 1)
-        clips = walk.generator.decode(walk.generator.sample(points, progress=f"sampling {name}")).cpu()
-        norms = (points.flatten(1).norm(dim=1) / points[0].numel() ** 0.5).tolist()
-        series[name] = norms
-        walk.numbers.setdefault("interpolation", {})[name] = {"noise_norm": [round(x, 4) for x in norms]}
-        players = [
-            walk.player(f"{name} {t:g}", clips[i : i + 1], f"{name} at {t:g}", f"norm {norms[i]:.2f}")
-            for i, t in enumerate(POSITIONS)
-        ]
-        parts.append(Strip(players))
-    figure = line_figure(list(POSITIONS), series, "position on the path", "norm of the noise / sqrt(dim)")
+        norms[name] = [round(float(x), 4) for x in points.flatten(1).pow(2).mean(1).sqrt()]
+        latents = walk.generator.sample(points, num_steps=walk.num_steps, progress=f"sampling {name}")
+        clips = walk.generator.decode(latents).cpu()
+        walk.numbers.setdefault("interpolation", {})[name] = {"noise_norm": norms[name]}
+        parts.append(
+            Strip(
+                [
+                    walk.player(f"{name} {t:g}", clips[i : i + 1], f"{name} at {t:g}", f"norm {norms[name][i]:.2f}")
+                    for i, t in enumerate(POSITIONS)
+                ]
+            )
+        )
+    figure = line_figure(list(POSITIONS), norms, "position on the path", "root mean square of the noise")
     return Section(
         "Between two clips",
-        "Both clips are inverted and the noise between them is sampled. A straight line (lerp) cuts through the inside of "
-        "the sphere on which Gaussian noise lives, so its norm sinks halfway; the great circle (slerp) stays on it.",
+        "Both clips are inverted and the noise between them is sampled. A straight line (lerp) cuts through the inside "
+        "of the sphere where Gaussian noise lives, so its norm sinks halfway; the great circle (slerp) stays on it.",
         [*parts, figure],
+        "The ends are the two clips. A norm below its ends means noise that the model has hardly met.",
     )
 
 
 def _edit(walk: _Walk) -> Section:
     walk.tick("finding a semantic direction")
     name = "light"
-    space = EditSpace(walk.generator, BEST[name], walk.source)
-    direction = find_directions(space, seed=walk.seed, progress=True)[name]
+    space = EditSpace(walk.generator, best_space(name), walk.source)
+    direction = space.find(seed=walk.seed, progress=True)[name]
     clips = torch.cat([space.edit(direction, strength) for strength in STRENGTHS]).cpu()
-    read = measure(clips)["light"]
-    brightness = clips.add(1).mul(127.5).mean(dim=(1, 2, 3, 4)).tolist()
+    levels = [round(float(x), 2) for x in clips.add(1).mul(127.5).mean(dim=(1, 2, 3, 4))]
     walk.numbers["direction"] = {
         "name": name,
-        "space": BEST[name],
+        "space": space.kind,
         "strengths": list(STRENGTHS),
-        "measured_light": [round(float(x), 4) for x in read],
-        "mean_level": [round(x, 2) for x in brightness],
+        "measured_light": [round(float(x), 4) for x in measure(clips)["light"]],
+        "mean_level": levels,
     }
     players = [
-        walk.player(f"{name} {s:+g}", clips[i : i + 1], f"{name} {s:+g} sd", f"mean level {brightness[i]:.0f}")
+        walk.player(f"{name} {s:+g}", clips[i : i + 1], f"{name} {s:+g} sd", f"mean level {levels[i]:.0f}")
         for i, s in enumerate(STRENGTHS)
     ]
-    figure = line_figure(list(STRENGTHS), {"mean level": brightness}, "strength, standard deviations", "mean 8-bit level")
+    figure = line_figure(list(STRENGTHS), {"mean level": levels}, "strength (standard deviations)", "8-bit level")
     return Section(
         "A direction that means something",
-        f"Clips with known factors are encoded, and one joint regression of their codes on all factors gives a direction "
-        f"for each. Here the clip moves along “{name}” in {BEST[name]} space; the curve is measured from the pixels.",
+        "Clips with known factors are encoded, and one joint regression of their codes on all factors gives a direction"
+        f" for each. Here the clip moves along “{name}” in {space.kind} space; nothing else is told to change.",
         [Strip(players), figure],
+        "The curve is measured from the pixels; a real direction rises steadily.",
     )
 
 

@@ -16,9 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 
-def save_weights(
-    path: Path, model: nn.Module, config: dict[str, Any], *, dtype: torch.dtype = torch.float32
-) -> None:
+def save_weights(path: Path, model: nn.Module, config: dict[str, Any], *, dtype: torch.dtype = torch.float32) -> None:
     """Writes a network atomically, floating tensors as `dtype`, `config` as JSON in the header."""
     tensors = {
         name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()

@@ -1,39 +1,18 @@
-"""A tiny random generator, for tests that need a whole one."""
+"""Fixtures for all tests; torch is loaded only by those that need it."""
+
+from copy import deepcopy
 
 import pytest
-import torch
-from torch import nn
-
-
-def awake(network: nn.Module, *, seed: int = 0) -> nn.Module:
-    """The network with every weight that starts at zero drawn at random, so that all its paths carry something."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.abs().max() == 0:
-                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
-    return network
 
 
 @pytest.fixture(scope="session")
 def _tiny_generator():
-    from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-    from latentlab.generator.clip import ClipConfig, ClipModel
-    from latentlab.generator.denoiser import Denoiser, DenoiserConfig
-    from latentlab.generator.generator import Generator, GeneratorConfig
+    import tiny
 
-    words = ("a", "red", "blue", "star", "moving", "left", ",")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        autoencoder = Autoencoder(AutoencoderConfig(2, (8, 8, 8), (1, 1, 1), (1, 1, 1)))
-        denoiser = awake(Denoiser(DenoiserConfig(2, 32, (16, 32), 1, head_width=8)))
-        clip = ClipModel(ClipConfig(words, 8, 16, 32, text_layers=1, vision_layers=1, frame_size=16))
-    return Generator(autoencoder, denoiser, clip, GeneratorConfig(num_frames=4, height=16, width=16))
+    return tiny.generator()
 
 
 @pytest.fixture
 def tiny_generator(_tiny_generator):
     """A generator of random weights: clips of 4 frames of 16 x 16, latents (2, 4, 2, 2); the test may change it."""
-    from copy import deepcopy
-
     return deepcopy(_tiny_generator)

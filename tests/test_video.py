@@ -258,7 +258,7 @@ def test_a_killed_process_leaves_the_older_clip(tmp_path):
     before = path.read_bytes()
     code = "import sys, torch; from latentlab.video import write; write(sys.argv[1], torch.rand(1, 3, 300, 256, 256))"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[1])
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not any(p.stat().st_size for p in tmp_path.glob(".clip.mkv.*/*")) and time.monotonic() < deadline:
         assert process.poll() is None, "the write ended before it could be killed"
         time.sleep(0.005)
@@ -630,7 +630,7 @@ def test_memory_does_not_grow_with_the_length_of_the_file(tmp_path):
         check=True,
     )
     unit = 1 if sys.platform == "darwin" else 1024
-    assert int(done.stdout) * unit < 150e6
+    assert int(done.stdout) * unit < 100e6
 
 
 # ----------------------------------------------------------------------------------------------------- in the page

@@ -66,12 +66,13 @@ class Effect(BaseEstimator):
         self.kinds = kinds
         self.names = names
 
-    def fit(self, codes, factors) -> Effect:
+    def fit(self, codes, y) -> Effect:
         """Learns the directions.
 
         Args:
             codes: `(sample, dim)`, numpy or torch.
-            factors: `(sample, factor)`, a table with names and kinds or a plain array; rows with a NaN are left out.
+            y: the factors `(sample, factor)`, a table with names and kinds or a plain array; rows with a NaN are left
+                out. (scikit-learn wants this name.)
 
         Returns:
             Itself.
@@ -79,9 +80,9 @@ class Effect(BaseEstimator):
         Raises:
             ValueError: shapes do not fit, too few samples, or a factor that never changes.
         """
-        table_names, table_kinds = getattr(factors, "names", None), getattr(factors, "kinds", None)
+        table_names, table_kinds = getattr(y, "names", None), getattr(y, "kinds", None)
         codes = validate_data(self, _numpy(codes), dtype=np.float64, ensure_min_samples=3)
-        values = check_array(_numpy(factors), dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan")
+        values = check_array(np.asarray(_numpy(y)), dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan")
         values = values.reshape(len(values), -1)
         if len(values) != len(codes):
             raise ValueError(f"{len(codes)} codes but {len(values)} rows of factors")
@@ -92,6 +93,8 @@ class Effect(BaseEstimator):
             raise ValueError(f"{count} factors but {len(names)} names and {len(kinds)} kinds")
         known = np.isfinite(values).all(1)
         codes, values = codes[known], values[known]
+        if len(codes) < 3:
+            raise ValueError(f"{len(codes)} fully labelled samples are too few for {count} factors")
 
         design, self.names_ = design_matrix(values, names, kinds)
         samples, columns = design.shape
@@ -99,12 +102,12 @@ class Effect(BaseEstimator):
             raise ValueError(f"{samples} fully labelled samples are too few for {columns} directions")
         centred = codes - codes.mean(0)
         gram = design.T @ design / samples
-        gram[np.diag_indices(columns)] += self.ridge
-        inverse = linalg.inv(gram)
+        inverse = linalg.inv(gram + self.ridge * np.eye(columns))
         weights = inverse @ (design.T @ centred) / samples
         residual = centred - design @ weights
         noise = (residual**2).sum(0) / (samples - columns - 1)
-        error = np.sqrt(np.maximum(np.diag(inverse)[:, None] * noise / samples, np.finfo(float).tiny))
+        spread = np.diag(inverse @ gram @ inverse)  # dummies sum to zero: the ridge's own inverse would be huge there
+        error = np.sqrt(np.maximum(spread[:, None] * noise / samples, np.finfo(float).tiny))
         length = np.linalg.norm(weights, axis=1, keepdims=True)
         self.directions_ = np.divide(weights, length, out=np.zeros_like(weights), where=length > 0)
         self.t_ = weights / error
@@ -158,4 +161,4 @@ def design_matrix(values: np.ndarray, names: Sequence[str], kinds: Sequence[str]
 
 
 def _numpy(x):
-    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x

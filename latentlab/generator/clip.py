@@ -66,7 +66,9 @@ class Tokenizer:
         rows = [[START, *self.words(caption), END] for caption in captions]
         for caption, row in zip(captions, rows, strict=True):
             if len(row) > self.context_length:
-                raise ValueError(f"caption of {len(row) - 2} words is longer than {self.context_length - 2}: {caption!r}")
+                raise ValueError(
+                    f"caption of {len(row) - 2} words is longer than {self.context_length - 2}: {caption!r}"
+                )
         padded = [row + [PAD] * (self.context_length - len(row)) for row in rows]
         return torch.tensor([[self.number[word] for word in row] for row in padded])
 

@@ -82,7 +82,8 @@ class Denoiser(nn.Module):
             raise ValueError(f"sides of the latents must be multiples of {ratio}, got {height} x {width}")
         weight = mask.to(tokens.dtype)[..., None]
         pooled = (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
-        embedding = self.time(sinusoid(1000 * s, self.config.widths[0])) + self.caption(pooled)
+        time = sinusoid(1000 * s, self.config.widths[0]).to(y.dtype)
+        embedding = self.time(time) + self.caption(pooled)
         scene = Scene(F.silu(embedding), tokens, mask, frames)
 
         x = self.enter(rearrange(y, "b c f h w -> (b f) c h w"))

@@ -128,7 +128,8 @@ class Generator:
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
         rngs = [np.random.default_rng([seed, i]) for i in range(count)]
-        return torch.from_numpy(np.stack([rng.standard_normal(self.latent_shape, np.float32) for rng in rngs])).to(self.device)
+        drawn = np.stack([rng.standard_normal(self.latent_shape, np.float32) for rng in rngs])
+        return torch.from_numpy(drawn).to(self.device)
 
     def sample(
         self,

@@ -12,8 +12,8 @@ def sampling_levels(num_steps: int, *, shift: float = 1.0) -> Float[Tensor, " le
 
     Args:
         num_steps: steps, so `num_steps + 1` levels.
-        shift: above 1 spends more steps near noise, `s' = shift * s / (1 + (shift - 1) * s)` (Esser et al. 2024, eq. 23);
-            1 is uniform.
+        shift: above 1 spends more steps near noise, `s' = shift * s / (1 + (shift - 1) * s)` (Esser et al. 2024,
+            eq. 23); 1 is uniform.
 
     Returns:
         Descending levels, float64.
@@ -26,4 +26,4 @@ def sampling_levels(num_steps: int, *, shift: float = 1.0) -> Float[Tensor, " le
     if not shift > 0:
         raise ValueError(f"shift must be above 0 (1 is uniform), got {shift}")
     s = torch.linspace(1, 0, num_steps + 1, dtype=torch.float64)
-    return shift * s / (1 + (shift - 1) * s)
+    return shift * s / (shift * s + (1 - s))  # so written, it ends at exactly 1 and 0 for every shift

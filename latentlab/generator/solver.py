@@ -1,12 +1,13 @@
 """One solver for sampling and for inversion: the probability-flow ODE dy/ds = v(y, s) along a list of levels.
 
-Descending levels sample, ascending ones invert; in flow time DDIM, Euler on EDM's sigmas and flow-matching Euler are all
-the same first-order step.
+Descending levels sample, ascending ones invert; in flow time DDIM, Euler on EDM's sigmas and flow-matching Euler are
+all the same first-order step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -75,7 +76,7 @@ def solve(
     times = _checked(levels)
     step = METHODS[method]
     y = y if y.dtype == torch.float64 else y.float()
-    pairs = list(zip(times[:-1], times[1:], strict=True))
+    pairs = list(pairwise(times))
     label = progress if isinstance(progress, str) else "solving"
     for i, (s, s_next) in enumerate(tqdm(pairs, desc=label, disable=not progress)):
         y = step(velocity, y, s, s_next)
@@ -87,7 +88,7 @@ def solve(
 def _checked(levels: Tensor) -> list[float]:
     """Levels as host numbers, read once, so that the loop never waits for the device."""
     times = [float(s) for s in torch.as_tensor(levels, dtype=torch.float64).tolist()]
-    steps = [b - a for a, b in zip(times[:-1], times[1:], strict=True)]
+    steps = [b - a for a, b in pairwise(times)]
     monotone = all(d > 0 for d in steps) or all(d < 0 for d in steps)
     if not steps or not monotone or min(times) < 0 or max(times) > 1:
         raise ValueError(f"levels must be two or more, strictly rising or falling, in [0, 1]; got {times}")

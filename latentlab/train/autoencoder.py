@@ -13,10 +13,10 @@ from torch import nn
 from tqdm.auto import trange
 
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-from latentlab.weights import save_weights
 from latentlab.shapes import Video
 from latentlab.train.grid import save_grid
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, train
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.weights import save_weights
 
 
 class ClipSource(Protocol):
@@ -100,7 +100,8 @@ def train_autoencoder(
     trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
     if refine is None:
         _normalise(trained, data, config.loop.seed, where)
-    save_weights(out / "autoencoder.safetensors", trained, asdict(config.network))
+    if is_main_process():
+        save_weights(out / "autoencoder.safetensors", trained, asdict(config.network))
     return trained
 
 

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from latentlab.generator.clip import ClipConfig, ClipModel, contact_sheet
-from latentlab.weights import save_weights
 from latentlab.train.autoencoder import ClipSource
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, train
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.weights import save_weights
 
 
 class CaptionedClips(ClipSource):
@@ -80,5 +80,6 @@ def train_clip(
         return value, {"accuracy": (logits.argmax(1) == own).float().mean()}
 
     trained = train(model, make_batch, loss, config.loop, out, device=device_for_training(device), tracker=tracker)
-    save_weights(out / "clip.safetensors", trained, trained.header())
+    if is_main_process():
+        save_weights(out / "clip.safetensors", trained, trained.header())
     return trained

@@ -16,10 +16,10 @@ from tqdm.auto import tqdm
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip import ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
-from latentlab.weights import fingerprint, save_weights
 from latentlab.shapes import Latents
 from latentlab.train.clip import CaptionedClips
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, train
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, rank_and_world, train
+from latentlab.weights import fingerprint, save_weights
 
 SHARD = 256  # clips in one file of encoded latents
 
@@ -98,7 +98,8 @@ def train_denoiser(
         return value, {}
 
     trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
-    save_weights(out / "denoiser.safetensors", trained, asdict(config.network))
+    if is_main_process():
+        save_weights(out / "denoiser.safetensors", trained, asdict(config.network))
     return trained
 
 
@@ -108,16 +109,18 @@ def encode_all(data: CaptionedClips, autoencoder: Autoencoder, count: int, folde
     device = autoencoder.mean.device
     key = fingerprint(autoencoder)[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    shards = []
-    for first in tqdm(range(0, count, SHARD), desc="encoding clips", unit_scale=SHARD):
-        path = folder / f"{key}-{seed}-{first:08d}-{min(count, first + SHARD):08d}.safetensors"
+    rank, world = rank_and_world()
+    shards = [range(first, min(count, first + SHARD)) for first in range(0, count, SHARD)]
+    paths = [folder / f"{key}-{seed}-{rows.start:08d}-{rows.stop:08d}.safetensors" for rows in shards]
+    mine = list(zip(shards, paths, strict=True))[rank::world]
+    for rows, path in tqdm(mine, desc="encoding clips", unit_scale=SHARD, disable=rank > 0):
         if not path.exists():
-            rows = range(first, min(count, first + SHARD))
             shard = torch.cat([autoencoder.encode(data.clip(i, seed=seed).to(device)).half().cpu() for i in rows])
             save_file({"latents": shard}, path.with_suffix(".partial"))
             os.replace(path.with_suffix(".partial"), path)
-        shards.append(load_file(path)["latents"])
-    return torch.cat(shards)
+    if world > 1:
+        torch.distributed.barrier()
+    return torch.cat([load_file(path)["latents"] for path in paths])
 
 
 def _epoch_order(count: int, batch: int, step: int, seed: int) -> np.ndarray:

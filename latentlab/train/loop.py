@@ -22,6 +22,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from latentlab.record import write_text
+
 Batch = dict[str, Tensor]
 Tracker = Callable[[dict[str, float], int], Any]
 
@@ -109,7 +111,7 @@ def train(
     Raises:
         TrainingError: the loss is not finite, a batch cannot be made, or the disk is full.
     """
-    rank, world = _rank_and_world()
+    rank, world = rank_and_world()
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
     model.to(device)
@@ -117,6 +119,8 @@ def train(
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=0.0, weight_decay=config.weight_decay, betas=(0.9, 0.99))
     start = _resume(checkpoint, model, ema, optimizer, config, device)
+    if rank == 0:
+        _drop_from_log(out / "log.jsonl", start)
     wrapped = DistributedDataParallel(model) if world > 1 else model
     autocast = _autocast(config.precision, device)
     began, seen = time.perf_counter(), 0
@@ -136,6 +140,8 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             norm = nn.utils.clip_grad_norm_(learned, config.clip)
+            if not math.isfinite(norm.item()):  # a step with it would spoil the weights, and the next checkpoint
+                raise TrainingError(f"the gradient became {norm.item()} at step {step}. {_last_good(checkpoint)}")
             optimizer.step()
             ema.update_parameters(model)
             seen += 1
@@ -155,7 +161,7 @@ def train(
 
 def device_for_training(name: str = "auto") -> torch.device:
     """The device of this process; under `torchrun` it joins the group and takes the GPU of its local rank."""
-    rank, world = _rank_and_world()
+    world = rank_and_world()[1]
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     if name != "auto":
@@ -165,8 +171,14 @@ def device_for_training(name: str = "auto") -> torch.device:
     return torch.device("cpu")
 
 
-def _rank_and_world() -> tuple[int, int]:
+def rank_and_world() -> tuple[int, int]:
+    """Number of this process and of all, as `torchrun` tells them."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def is_main_process() -> bool:
+    """Whether this process writes files."""
+    return rank_and_world()[0] == 0
 
 
 def _ema_update(decay: float) -> Callable:
@@ -198,8 +210,10 @@ def _batches(
     for step in range(start, config.steps):
         try:
             yield step, next(batches)
-        except (OSError, ValueError) as error:
-            raise TrainingError(f"no batch for step {step}: {error}. {_last_good(checkpoint)}") from error
+        except Exception as error:
+            # What a worker raises carries its whole traceback as the message; the last line says what happened.
+            reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+            raise TrainingError(f"no batch for step {step}: {reason[0]}. {_last_good(checkpoint)}") from error
 
 
 def _resume(checkpoint: Path, model, ema, optimizer, config: LoopConfig, device: torch.device) -> int:
@@ -242,7 +256,26 @@ def _last_good(checkpoint: Path) -> str:
 
 
 def _log(out: Path, figures: dict[str, float], step: int, tracker: Tracker | None) -> None:
-    with (out / "log.jsonl").open("a") as file:
-        file.write(json.dumps({"step": step, **{k: round(v, 7) for k, v in figures.items()}}) + "\n")
+    plain = {k: round(v, 7) if math.isfinite(v) else None for k, v in figures.items()}  # JSON knows no infinity
+    try:
+        with (out / "log.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **plain}) + "\n")
+    except OSError as error:
+        last = _last_good(out / "checkpoint.pt")
+        raise TrainingError(f"step {step} could not be logged ({error}). {last}") from error
     if tracker:
         tracker(figures, step)
+
+
+def _drop_from_log(log: Path, start: int) -> None:
+    """Forgets the steps from `start` on: a killed run logged some beyond its checkpoint, the last cut short."""
+
+    def stays(line: str) -> bool:
+        try:
+            return json.loads(line)["step"] < start
+        except (ValueError, KeyError, TypeError):
+            return False
+
+    if log.exists():
+        lines = log.read_text().splitlines()
+        write_text(log, "".join(line + "\n" for line in lines if stays(line)))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.factors import SHAPES
 from latentlab.data.moving.reader import FRAMES, Reader, ReaderConfig, targets
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, train
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.weights import save_weights
 
 
@@ -61,5 +61,6 @@ def train_reader(
 
     where = device_for_training(device)
     trained = train(Reader(config.network), make_batch, loss, config.loop, out, device=where, tracker=tracker)
-    save_weights(out / "reader.safetensors", trained, asdict(config.network))
+    if is_main_process():
+        save_weights(out / "reader.safetensors", trained, asdict(config.network))
     return trained

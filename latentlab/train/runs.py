@@ -17,7 +17,7 @@ from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
 from latentlab.train.grid import save_grid
-from latentlab.train.loop import LoopConfig
+from latentlab.train.loop import LoopConfig, is_main_process
 from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.weights import shipped
 
@@ -82,7 +82,8 @@ def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
         save_grid(out / "samples" / f"{step:07d}.png", video[:, :, ::3], columns=1)
 
     trained = train_denoiser(data, encoder, text, out, config, device=device, sample=sample)
-    Generator(encoder, trained, text, shape).save(out / "generator", dtype=torch.float16)
+    if is_main_process():
+        Generator(encoder, trained, text, shape).save(out / "generator", dtype=torch.float16)
     return [out / "denoiser.safetensors", out / "generator"]
 
 

@@ -120,18 +120,26 @@ def _packets(container: Any, stream: Any) -> list[tuple[int | None, int, bool]]:
     return packets
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Decode to RGB and apply the display matrix: its dominant 2 x 2 entries are a transpose and two flips."""
-    picture = frame.to_ndarray(format="rgb24", interpolation=_EXACT)
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """The matrix x' = a x + c y, y' = b x + d y (y downwards) by which a file asks to be shown.
+
+    Asking a frame for it ties the frame into a cycle which only the garbage collector undoes: once a file, not a frame.
+    """
     try:
         side_data: Any = frame.side_data
         matrix = side_data.get(SideData.DISPLAYMATRIX)
     except ValueError:  # PyAV 18 does not know the EXIF block of a photo; its turn it knows, a mirroring is lost
-        return np.rot90(picture, round(frame.rotation / 90))
+        return {0: (1, 0, 0, 1), 90: (0, -1, 1, 0), -90: (0, 1, -1, 0)}.get(frame.rotation, (-1, 0, 0, -1))
     if matrix is None:
-        return picture
-    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32)  # x' = a x + c y, y' = b x + d y
-    if abs(int(b)) > abs(int(a)):
+        return 1, 0, 0, 1
+    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
+    return a, b, c, d
+
+
+def _upright(picture: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
+    """Apply a display matrix: the dominant ones of its entries are a transpose and two flips."""
+    a, b, c, d = matrix
+    if abs(b) > abs(a):
         picture, flip_x, flip_y = picture.swapaxes(0, 1), c < 0, b < 0
     else:
         flip_x, flip_y = a < 0, d < 0
@@ -178,9 +186,11 @@ def pictures_of(path: Path, index: Index, wanted: Sequence[int]) -> Iterator[tup
             for _, picture in pictures_of(index.images[number], Index(1, IMAGE_FPS), [0]):
                 yield number, picture
         return
+    matrix = None
     for number, frame in _frames_from(path, index, wanted[0]):
         if number > wanted[-1]:
             return
         spot = bisect_left(wanted, number)
         if wanted[spot] == number:
-            yield number, _upright(frame)
+            matrix = matrix or _display_matrix(frame)
+            yield number, _upright(frame.to_ndarray(format="rgb24", interpolation=_EXACT), matrix)

@@ -32,17 +32,24 @@ def _gather(
     """Read the wanted frames (ascending): the video, the frames it is made of, a note on space, one on damage."""
     check_fit(size, fit)
     numbers, pictures, shapes = [], [], []
+    # Small frames kept one by one between large ones passing through would hold the heap open: one block for all.
+    fitted = None if size is None else torch.empty(len(wanted), 3, *size)
     for number, picture in pictures_of(path, index, wanted):
+        if fitted is None or size is None:
+            pictures.append(picture)
+        else:
+            fitted[len(numbers)] = fit_space(from_uint8(picture[None, None])[:, :, 0], size, fit)[0]
         numbers.append(number)
         shapes.append(picture.shape[:2])
-        # Fitted at once, so that a long file of large frames is never whole in memory.
-        pictures.append(picture if size is None else fit_space(from_uint8(picture[None, None])[:, :, 0], size, fit))
-    if not pictures:
+    if not numbers:
         raise ValueError(f"{path}: none of the {len(wanted)} frames asked for decodes; the file is damaged")
     if size is None and len(set(shapes)) > 1:
         kinds = ", ".join(f"{w} x {h}" for h, w in sorted(set(shapes)))
         raise ValueError(f"{path} holds pictures of different sizes ({kinds}); give `size=(height, width)`")
-    video = from_uint8(np.stack(pictures)[None]) if size is None else torch.stack(pictures, dim=2)
+    if fitted is None:
+        video = from_uint8(np.stack(pictures)[None])
+    else:
+        video = fitted[: len(numbers)].transpose(0, 1)[None].contiguous()
     space = "" if size is None else space_note(shapes[0], size, fit)
     lost = len(wanted) - len(numbers)
     damage = sentence(index.damage, f"lacks {lost} of the {len(wanted)} frames asked for, damaged" if lost else "")

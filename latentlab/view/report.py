@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -126,13 +127,17 @@ class Table:
 
     def cells(self) -> list[list[str]]:
         """All cells as text, row by row."""
-        written = [_column([_plain(row[i]) for row in self.rows]) for i in range(len(self.columns))]
+        written = [_column(column) for column in self._by_column()]
         return [[column[i] for column in written] for i in range(len(self.rows))]
 
     def numeric(self) -> list[bool]:
         """Whether each column holds numbers."""
-        by_column = ([_plain(row[i]) for row in self.rows] for i in range(len(self.columns)))
-        return [all(_is_number(value) for value in column) for column in by_column]
+        return [all(_is_number(value) for value in column) for column in self._by_column()]
+
+    def _by_column(self) -> list[list[Any]]:
+        """The cells column by column, numbers of numpy and torch as Python's own."""
+        plain = [[value.item() if hasattr(value, "item") else value for value in row] for row in self.rows]
+        return [[row[i] for row in plain] for i in range(len(self.columns))]
 
 
 @dataclass(frozen=True)
@@ -264,15 +269,13 @@ def line_figure(
 
 def _draw_lines(x: Sequence[float], series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> str:
     """The SVG as matplotlib writes it, by its objects alone: no pyplot, whose figures are global."""
-    import io
-
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
 
     data = [[float(v) for v in values] for values in (x, *series.values())]
     salt = repr((data, list(series), xlabel, ylabel))  # ids that repeat from run to run, but not on a page
     ink = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
-    style = {"svg.fonttype": "none", "svg.hashsalt": salt, "text.parse_math": False, "font.size": 10, **ink}
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": salt, "text.parse_math": False, "font.size": 10, **ink}
     with rc_context(style):
         columns = len(series) if sum(len(name) + 8 for name in series) <= 60 else 1
         canvas = Canvas(figsize=(5, 3 if columns > 1 else 2.8 + 0.2 * len(series)), layout="constrained")
@@ -302,11 +305,6 @@ def _adapt(svg: str) -> Markup:
     for i, (light, _) in enumerate(PALETTE):
         svg = svg.replace(light, f"var(--series-{i}, {light})")
     return Markup(svg)
-
-
-def _plain(value: Any) -> Any:
-    """Numbers of numpy and torch as Python's own."""
-    return value.item() if hasattr(value, "item") else value
 
 
 def _is_number(value: Any) -> bool:

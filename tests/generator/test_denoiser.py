@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import awake
+from tiny import awake
 
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig, sinusoid
 

@@ -25,7 +25,9 @@ def test_what_was_saved_loads_equal(tiny_generator, tmp_path):
     again = load(tmp_path / "model", device="cpu")
     assert again.fingerprint() == tiny_generator.fingerprint()
     assert again.config == tiny_generator.config
-    torch.testing.assert_close(again.generate("a red star", num_steps=2), tiny_generator.generate("a red star", num_steps=2))
+    torch.testing.assert_close(
+        again.generate("a red star", num_steps=2), tiny_generator.generate("a red star", num_steps=2)
+    )
 
 
 def test_half_precision_on_disk_is_a_small_change(tiny_generator, tmp_path):
@@ -46,7 +48,7 @@ def test_the_dtype_is_of_the_denoiser_alone(tiny_generator, tmp_path):
 
 
 def test_a_folder_without_a_generator_says_what_is_missing(tiny_generator, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere holds no generator.json; give a folder written by"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere holds no generator.json; give a folder written by"):
         load(tmp_path / "nowhere")
     tiny_generator.save(tmp_path)
     (tmp_path / "denoiser.safetensors").unlink()
@@ -80,9 +82,10 @@ def test_other_lengths_and_sizes_pass_through(tiny_generator, frames, height, wi
 
 
 def test_inverted_noise_samples_back_and_more_steps_come_nearer(tiny_generator, clips):
+    tiny_generator.denoiser.time[0].weight.zero_()  # random weights are rough in s, where trained ones are smooth
     latents = tiny_generator.encode(clips)
     errors = []
-    for steps in (4, 16):
+    for steps in (2, 8):
         noise = tiny_generator.invert(latents, "a red star", num_steps=steps)
         errors.append((tiny_generator.sample(noise, "a red star", num_steps=steps) - latents).abs().max())
     assert errors[1] < 1e-2

@@ -1,7 +1,7 @@
 """Captions of moving shapes, in several wordings.
 
-A word is used only where it is clearly true: hues within 20 degrees of a named one, sizes and speeds away from the middle.
-In between, the caption stays silent, as a person would.
+A word is used only where it is clearly true: hues within 20 degrees of a named one, sizes and speeds away from the
+middle. In between, the caption stays silent, as a person would.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def vocabulary() -> list[str]:
     """Every word that a caption can hold, sorted."""
     fixed = " ".join(WORDINGS).replace("{", " ").replace("}", " ").split()
     slots = {"light", "size", "hue", "shape", "moves", "spins", "background"}
-    spoken = "resting moving spinning clockwise counterclockwise slowly quickly small large dim bright".split()
+    spoken = ["resting", "moving", "spinning", "clockwise", "counterclockwise"]
+    spoken += ["slowly", "quickly", "small", "large", "dim", "bright"]
     fixed_words = {word for word in fixed if word not in slots} | {"light", "background"}
     return sorted(fixed_words | set(spoken) | set(HUES) | set(DIRECTIONS) | set(SHAPES))
 

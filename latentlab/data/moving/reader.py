@@ -1,8 +1,9 @@
-"""A small learned reader of moving shapes: the shape, which closed forms read less surely, and features for distances."""
+"""A small learned reader of moving shapes: a second opinion on the shape, and features for distances."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from einops import rearrange
@@ -35,7 +36,7 @@ class Reader(nn.Module):
         w = self.config.width
         sizes = (3, w // 4, w // 2, w, w)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in pairwise(sizes):
             layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.GroupNorm(8, outputs), nn.SiLU()]
         self.frame = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * w, w))
         self.head = nn.Sequential(nn.SiLU(), nn.Linear(2 * w, 2 * w), nn.SiLU(), nn.Linear(2 * w, len(target_names())))

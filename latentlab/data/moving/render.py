@@ -1,8 +1,8 @@
 """Exact rendering: every pixel is the integral of the scene over its area, and over the exposure time.
 
 A shape is a polygon (the circle one of 48 corners, within 0.02 pixels of round). Its coverage of a pixel is computed in
-closed form by Green's theorem, edge by edge: no supersampling, so areas come out to rounding error, and centroids of the
-pixels to 0.02 pixels (a pixel remembers how much it is covered, not where).
+closed form by Green's theorem, edge by edge: no supersampling, so areas come out to rounding error, and centroids of
+the pixels to 0.02 pixels (a pixel remembers how much of it is covered, not where).
 """
 
 from __future__ import annotations
@@ -112,9 +112,9 @@ def _place(corners: np.ndarray, f: dict[str, float], times: np.ndarray) -> np.nd
 
 
 def _exposure(f: dict[str, float], radius: float) -> np.ndarray:
-    """Midpoints of the exposure interval, so many that nothing moves more than half a pixel between two."""
+    """Midpoints of the exposure interval: four at least, and nothing moves more than a quarter pixel between two."""
     smear = f["blur"] * (f["speed"] + abs(np.deg2rad(f["rotation"])) * radius)
-    count = max(1, int(np.ceil(2 * smear)))
+    count = max(4, int(np.ceil(4 * smear))) if smear > 0 else 1
     return f["blur"] * ((np.arange(count) + 0.5) / count - 0.5)
 
 

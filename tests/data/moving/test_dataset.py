@@ -20,9 +20,12 @@ def test_training_and_held_out_clips_differ():
 
 def test_parts_of_an_item_belong_together():
     item = MovingShapes(4, seed=2)[3]
-    assert item.video.shape == (1, 3, 16, 64, 64) and item.video.dtype == torch.float32
-    assert item.mask.shape == (1, 1, 16, 64, 64) and item.flow.shape == (1, 2, 15, 64, 64)
-    assert item.video.min() >= -1 and item.video.max() <= 1
+    assert item.video.shape == (1, 3, 16, 64, 64)
+    assert item.video.dtype == torch.float32
+    assert item.mask.shape == (1, 1, 16, 64, 64)
+    assert item.flow.shape == (1, 2, 15, 64, 64)
+    assert item.video.min() >= -1
+    assert item.video.max() <= 1
     background, empty = item.video[..., :1, :1], item.mask == 0
     assert torch.where(empty, item.video - background, 0.0).abs().max() < 1e-6
     size = item.factors["size"][0]
@@ -46,7 +49,8 @@ def test_moving_shapes_stacks_the_items():
     video, factors = moving_shapes(4, seed=0, sweep={"light": [0.5, 1.0]}, fixed={"shape": 2})
     data = MovingShapes(4, seed=0, sweep={"light": [0.5, 1.0]}, fixed={"shape": 2})
     assert torch.equal(video[3:], data[3].video)
-    assert factors.names == NAMES and set(factors["shape"]) == {2.0}
+    assert factors.names == NAMES
+    assert set(factors["shape"]) == {2.0}
     torch.testing.assert_close(video[1] + 1, 2 * (video[0] + 1))
 
 

@@ -23,9 +23,11 @@ def test_an_item_depends_on_seed_and_index_alone():
 def test_every_factor_fills_its_range_and_stays_inside():
     values = FactorSampler(seed=0).table(range(COUNT)).values
     low, high = (np.array([getattr(f, end) for f in FACTORS]) for end in ("low", "high"))
-    assert (values >= low).all() and (values <= high).all()
+    assert (values >= low).all()
+    assert (values <= high).all()
     margin = 0.01 * (high - low)
-    assert (values.min(0) <= low + margin).all() and (values.max(0) >= high - margin).all()
+    assert (values.min(0) <= low + margin).all()
+    assert (values.max(0) >= high - margin).all()
 
 
 def test_one_clip_in_ten_rests_and_three_in_ten_do_not_turn():
@@ -53,14 +55,16 @@ def test_wanted_correlation_is_there_and_no_other():
 def test_fixed_factor_leaves_the_others():
     free, held = FactorSampler(seed=1)(4), FactorSampler(seed=1, fixed={"light": 0.7})(4)
     changed = [name for name, a, b in zip(NAMES, free, held, strict=True) if a != b]
-    assert changed == ["light"] and held[NAMES.index("light")] == 0.7
+    assert changed == ["light"]
+    assert held[NAMES.index("light")] == 0.7
 
 
 def test_sweeps_form_a_grid_with_the_last_one_fastest():
     table = FactorSampler(seed=1, sweep={"light": [0.5, 1.0], "size": [5, 6, 7]}).table(range(12))
     np.testing.assert_array_equal(table["light"], [0.5] * 3 + [1.0] * 3 + [0.5] * 3 + [1.0] * 3)
     np.testing.assert_array_equal(table["size"], [5, 6, 7] * 4)
-    assert len(np.unique(table["hue"][:6])) == 1 and table["hue"][5] != table["hue"][6]
+    assert len(np.unique(table["hue"][:6])) == 1
+    assert table["hue"][5] != table["hue"][6]
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,12 @@ def test_circle_is_round_to_a_fiftieth_of_a_pixel():
 
 def test_colours_are_linear_in_the_mask():
     clip = render(row(shape=3))
-    assert clip.mask.min() == 0 and clip.mask.max() == 1
+    assert clip.mask.min() == 0
+    assert clip.mask.max() == 1
     back, front = clip.rgb[clip.mask == 0][0], clip.rgb[clip.mask == 1][0]
     np.testing.assert_allclose(clip.rgb, back + clip.mask[..., None] * (front - back), atol=1e-12)
-    assert front.max() == pytest.approx(0.8) and back.max() == pytest.approx(0.8 * 0.6)
+    assert front.max() == pytest.approx(0.8)
+    assert back.max() == pytest.approx(0.8 * 0.6)
 
 
 def test_light_scales_every_pixel():
@@ -76,7 +78,7 @@ def test_blur_is_the_average_over_the_exposure():
     average = np.mean([render(row(shape=1, speed=0.75, direction=0, start_x=31.3 + s)).mask for s in shifts], 0)
     sharp = render(row(shape=1, speed=0.75, direction=0)).mask
     assert np.abs(render(factors).mask - average).max() < 0.1
-    assert np.abs(sharp - average).max() > 0.3
+    assert np.abs(sharp - average).max() > 0.15
 
 
 @pytest.mark.parametrize("shape", range(len(SHAPES)))
@@ -118,4 +120,5 @@ def test_shapes_stay_inside_whatever_the_factors():
     for factors in itertools.chain(extremes, random):
         f = dict(zip(NAMES, factors, strict=True))
         corners = _place(POLYGONS[SHAPES[int(f["shape"])]] * f["size"], f, times)
-        assert corners.min() >= 0 and corners.max() <= SIDE
+        assert corners.min() >= 0
+        assert corners.max() <= SIDE

@@ -1,0 +1,93 @@
+"""The Frechet distance, against closed forms and scipy's matrix square root."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import linalg
+
+from latentlab.metrics.frechet import frechet_distance
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def exactly(mean: torch.Tensor, root: torch.Tensor, samples: int, seed: int) -> torch.Tensor:
+    """Samples whose mean is exactly `mean` and whose covariance is exactly `root' root`."""
+    x = normal(samples, len(mean), seed=seed)
+    x = x - x.mean(0)
+    return torch.linalg.qr(x).Q * (samples - 1) ** 0.5 @ root + mean
+
+
+def by_scipy(a: torch.Tensor, b: torch.Tensor) -> float:
+    shift = np.square((a.mean(0) - b.mean(0)).numpy()).sum()
+    c1, c2 = np.cov(a.numpy().T), np.cov(b.numpy().T)
+    root = linalg.sqrtm(c1 @ c2) if min(len(a), len(b)) > a.shape[1] else singular_root(c1, c2)
+    return float(shift + np.trace(c1) + np.trace(c2) - 2 * np.trace(root).real)
+
+
+def singular_root(c1: np.ndarray, c2: np.ndarray) -> np.ndarray:
+    """(C1^(1/2) C2 C1^(1/2))^(1/2), of the same trace: sqrtm itself fails where a covariance is singular."""
+
+    def root(c):
+        values, vectors = np.linalg.eigh((c + c.T) / 2)
+        return vectors * np.sqrt(values.clip(0)) @ vectors.T
+
+    return root(root(c1) @ c2 @ root(c1))
+
+
+def test_diagonal_gaussians_have_a_distance_by_hand():
+    """|m|^2 + sum (s1 - s2)^2."""
+    s1, s2 = torch.tensor([1.0, 2.0, 0.5]).double(), torch.tensor([3.0, 2.0, 1.0]).double()
+    a = exactly(torch.tensor([1.0, 0.0, 2.0]).double(), torch.diag(s1), 50, seed=1)
+    b = exactly(torch.zeros(3).double(), torch.diag(s2), 80, seed=2)
+    assert frechet_distance(a, b) == pytest.approx(5 + 4 + 0 + 0.25)
+
+
+def test_one_dimension_is_the_distance_of_means_and_spreads():
+    a = exactly(torch.tensor([2.0]).double(), torch.tensor([[3.0]]).double(), 10, seed=1)
+    b = exactly(torch.tensor([-1.0]).double(), torch.tensor([[1.0]]).double(), 10, seed=2)
+    assert frechet_distance(a, b) == pytest.approx(9 + 4)
+
+
+@pytest.mark.parametrize(("samples", "others", "dim"), [(200, 150, 6), (40, 200, 6), (7, 7, 6)])
+def test_it_equals_the_form_with_a_matrix_square_root(samples, others, dim):
+    a, b = normal(samples, dim, seed=1) @ normal(dim, dim, seed=3), 2 * normal(others, dim, seed=2) + 0.5
+    assert frechet_distance(a, b) == pytest.approx(by_scipy(a, b), rel=1e-5)
+
+
+@pytest.mark.parametrize(("samples", "others"), [(5, 7), (5, 60), (60, 5)])
+def test_it_equals_that_form_with_fewer_samples_than_dimensions(samples, others):
+    a, b = normal(samples, 12, seed=1) + 0.3, normal(others, 12, seed=2) @ normal(12, 12, seed=3)
+    assert frechet_distance(a, b) == pytest.approx(by_scipy(a, b), rel=1e-4)
+
+
+@pytest.mark.parametrize("samples", [4, 100])
+def test_a_set_is_at_no_distance_from_itself(samples):
+    a = normal(samples, 8)
+    assert frechet_distance(a, a.clone()) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(a, a[torch.randperm(samples)]) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("samples", "others"), [(50, 80), (5, 80), (5, 6)])
+def test_it_is_symmetric_and_does_not_mind_rotations(samples, others):
+    a, b = normal(samples, 8, seed=1), 1.5 * normal(others, 8, seed=2) + 1
+    distance = frechet_distance(a, b)
+    assert frechet_distance(b, a) == pytest.approx(distance, rel=1e-9)
+    turn = torch.linalg.qr(normal(8, 8, seed=3)).Q
+    assert frechet_distance(a @ turn + 5, b @ turn + 5) == pytest.approx(distance, rel=1e-9)
+    assert frechet_distance(2 * a, 2 * b) == pytest.approx(4 * distance, rel=1e-9)
+
+
+def test_float32_features_are_computed_in_double():
+    a, b = normal(100, 8, seed=1), normal(100, 8, seed=2) + 0.1
+    assert frechet_distance(a.float(), b.float()) == pytest.approx(frechet_distance(a, b), rel=1e-5)
+
+
+def test_shapes_that_do_not_fit_are_told():
+    with pytest.raises(ValueError, match="of one width, got"):
+        frechet_distance(torch.zeros(5, 3), torch.zeros(5, 4))
+    with pytest.raises(ValueError, match="of one width, got"):
+        frechet_distance(torch.zeros(5), torch.zeros(5))
+    with pytest.raises(ValueError, match="two samples at least, got 1 and 5"):
+        frechet_distance(torch.zeros(1, 3), torch.zeros(5, 3))

@@ -1,0 +1,133 @@
+"""The command line on the shipped model, in this process: what it writes, and how it answers bad input."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from latentlab.cli import main, parser
+from latentlab.data import moving_shapes
+from latentlab.video import read, write
+
+COMMANDS = ("tour", "generate", "encode", "invert", "interpolate", "edit", "flicker", "train")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "shape.mp4"
+    write(path, moving_shapes(1, seed=11)[0])
+    return str(path)
+
+
+def run_json(capsys, *arguments):
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args([command, "--help"])
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert f"latentlab {command}" in said
+    assert "example" in said
+    assert "--seed" in said
+    assert "--json" in said
+
+
+def test_generate_writes_a_clip_and_its_record(tmp_path, capsys):
+    out = tmp_path / "star.mp4"
+    result = run_json(capsys, "generate", "a red star moving left", "--steps", "2", "--out", str(out))
+    assert result["files"] == [str(out)]
+    assert read(out).video.shape == (1, 3, 16, 64, 64)
+    record = json.loads((tmp_path / "star.record.json").read_text())
+    assert record["seed"] == 0
+    assert len(record["weights"]) == len(record["frames"]["star.mp4"]) == 64
+
+
+def test_generate_writes_several_captions_to_a_folder_and_repeats_itself(tmp_path, capsys):
+    hashes = []
+    for attempt in "ab":
+        out = tmp_path / attempt
+        run_json(capsys, "generate", "a red star", "a blue circle", "--steps", "2", "--seed", "3", "--out", str(out))
+        assert sorted(p.name for p in out.glob("*.mp4")) == ["000.mp4", "001.mp4"]
+        hashes.append(json.loads((out / "record.json").read_text())["frames"])
+    assert hashes[0] == hashes[1]
+
+
+def test_encode_and_invert_write_tensors_and_errors(clip, tmp_path, capsys):
+    latents = run_json(capsys, "encode", clip, "--out", str(tmp_path / "z.safetensors"))
+    assert load_file(tmp_path / "z.safetensors")["latents"].shape == (1, 6, 16, 8, 8)
+    assert latents["psnr"] > 30
+    trip = run_json(capsys, "invert", clip, "--steps", "4", "--out", str(tmp_path / "n.safetensors"))
+    assert load_file(tmp_path / "n.safetensors")["noise"].shape == (1, 6, 16, 8, 8)
+    assert trip["total_psnr"] <= trip["autoencoder_psnr"] + 0.5
+
+
+def test_interpolate_writes_the_path_and_its_ends_are_the_clips(clip, tmp_path, capsys):
+    other = tmp_path / "other.mkv"
+    write(other, moving_shapes(1, seed=12)[0])
+    out = tmp_path / "path"
+    run_json(
+        capsys, "interpolate", clip, str(other), "--space", "latent", "--path", "lerp", "--points", "3", "--out", str(out)
+    )  # fmt: skip
+    clips = [read(out / f"{i:03d}.mp4").video for i in range(3)]
+    last = read(other).video
+    assert (clips[2] - last).abs().mean() < 0.05 < (clips[0] - last).abs().mean()
+
+
+def test_edit_makes_a_clip_brighter(clip, tmp_path, capsys):
+    out = tmp_path / "bright.mp4"
+    result = run_json(capsys, "edit", clip, "--direction", "light", "--strength", "2", "--out", str(out))
+    assert result["space"] == "latent"
+    assert read(out).video.mean() > read(clip).video.mean() + 0.05
+
+
+def test_flicker_tells_a_shaking_clip_from_a_still_one(tmp_path, capsys):
+    still = torch.zeros(1, 3, 16, 32, 32)
+    shaking = still + 0.1 * torch.randn(1, 1, 16, 1, 1, generator=torch.Generator().manual_seed(0))
+    for name, video in (("still", still), ("shaking", shaking)):
+        write(tmp_path / f"{name}.mkv", video)
+    rows = run_json(capsys, "flicker", str(tmp_path / "still.mkv"), str(tmp_path / "shaking.mkv"))
+    assert rows[0]["overall"] < 0.1
+    assert rows[1]["overall"] > 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generate", "a purple dragon"], "purple"),
+        (["generate", "a red star", "--steps", "0"], "--steps"),
+        (["generate", "a red star", "--guidance", "nan"], "guidance"),
+        (["encode", "missing.mp4"], "missing.mp4"),
+        (["edit", "missing.mp4", "--direction", "light"], "missing.mp4"),
+        (["flicker", "missing.mp4"], "missing.mp4"),
+        (["interpolate", "missing.mp4", "missing.mp4"], "missing.mp4"),
+        (["train", "autoencoder", "--data", "no-such-folder"], "no-such-folder"),
+        (["train", "reader", "--steps", "-1"], "--steps"),
+        (["generate", "a red star", "--model", "no-such-model"], "no-such-model"),
+        (["generate", "a red star", "--device", "abacus"], "abacus"),
+        (["dance"], "dance"),
+        ([], "COMMAND"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(arguments)
+    except SystemExit as stopped:
+        code = stopped.code
+    error = capsys.readouterr().err.strip()
+    assert code == 2
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def test_an_unknown_direction_names_those_there_are(clip, tmp_path, capsys):
+    code = main(["edit", clip, "--direction", "charm", "--out", str(tmp_path / "x.mp4")])
+    error = capsys.readouterr().err
+    assert code == 2
+    assert "charm" in error
+    assert "light" in error

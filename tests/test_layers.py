@@ -1,0 +1,83 @@
+"""The layering rule: a module imports only from layers below its own, and packages of one layer not from each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import latentlab
+
+ROOT = Path(latentlab.__file__).parent
+LAYERS = (  # lowest first
+    ("shapes", "factors"),
+    ("interpolate", "video", "record", "weights"),
+    ("data", "generator", "directions", "metrics"),
+    ("spaces",),
+    ("study", "train"),
+    ("view",),
+    ("tour",),
+    ("commands",),
+    ("cli", "__main__"),
+)
+LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
+SAME = {("__main__", "cli")}  # the module that lets `python -m latentlab` run the command line
+MODULES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST, package: str = "latentlab") -> set[str]:
+    """Parts of latentlab that a module imports, anywhere in it; what is for type checkers only is left out."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names = [f"{base}.{alias.name}" for alias in node.names] if base == "latentlab" else [base]
+        else:
+            continue
+        found |= {
+            name.split(".")[1] if "." in name else "latentlab" for name in names if name.split(".")[0] == "latentlab"
+        }
+    return found
+
+
+def test_every_part_has_a_layer():
+    assert {part_of(path) for path in MODULES} <= LEVEL.keys()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_from_below_only(path):
+    own = part_of(path)
+    package = ".".join(["latentlab", *path.relative_to(ROOT).parts[:-1]])
+    wrong = {
+        part
+        for part in imports(ast.parse(path.read_text(encoding="utf-8")), package) - {own}
+        if (own, part) not in SAME and LEVEL.get(part, len(LAYERS)) >= LEVEL[own]
+    }
+    assert not wrong, f"{own} must not import {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import latentlab.train.loop", {"train"}),
+        ("def f():\n    from latentlab.view.report import Report", {"view"}),
+        ("from latentlab import directions, edit", {"directions", "edit"}),
+        ("import latentlab as ll", {"latentlab"}),
+        ("from ..train import loop", {"train"}),
+        ("from .. import train", {"train"}),
+        ("from . import solver", {"generator"}),
+        ("if TYPE_CHECKING:\n    from latentlab.train import loop", set()),
+        ("import torch, latentlab_other", set()),
+    ],
+)
+def test_the_reader_of_imports_sees_every_form(code, found):
+    assert imports(ast.parse(code), "latentlab.generator") == found

@@ -1,0 +1,130 @@
+"""A few steps of each network on moving shapes: files are written, runs go on, results can be loaded."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from latentlab.data.moving.captions import vocabulary
+from latentlab.data.moving.dataset import MovingShapes
+from latentlab.data.moving.reader import Reader, ReaderConfig
+from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
+from latentlab.generator.clip import ClipConfig, ClipModel
+from latentlab.generator.denoiser import Denoiser, DenoiserConfig
+from latentlab.generator.generator import load_autoencoder, load_clip
+from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
+from latentlab.train.clip import ClipTraining, train_clip
+from latentlab.train.denoiser import DenoiserTraining, _epoch_order, encode_all, train_denoiser
+from latentlab.train.loop import LoopConfig
+from latentlab.train.reader import ReaderTraining, train_reader
+from latentlab.weights import read_weights
+
+NETWORK = AutoencoderConfig(latent_channels=2, widths=(8, 8, 8), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1))
+
+
+class Rendered(MovingShapes):
+    """Each clip rendered once, so that the tests are about training."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, seed=0)
+        self.videos = [super(Rendered, self).clip(i) for i in range(count)]
+
+    def clip(self, index, *, seed=0, frames=None):
+        return self.videos[index] if frames is None else self.videos[index][:, :, list(frames)]
+
+
+@pytest.fixture(scope="module")
+def data() -> MovingShapes:
+    return Rendered(4)
+
+
+def steps(count: int) -> LoopConfig:
+    return LoopConfig(steps=count, batch_size=4, learning_rate=1e-3, warmup=1, save_every=1, sample_every=2, workers=0)
+
+
+def losses(out: Path) -> list[float]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(len(lines)))
+    return [line["loss"] for line in lines]
+
+
+def assert_same_weights(network, path: Path) -> None:
+    tensors, _ = read_weights(path)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(tensors[name], value.float() if value.is_floating_point() else value)
+
+
+def test_the_autoencoder_trains_resumes_and_normalises_its_latents(data, tmp_path):
+    for count in (2, 3):
+        trained = train_autoencoder(data, tmp_path, AutoencoderTraining(steps(count), NETWORK), device="cpu")
+    assert len(losses(tmp_path)) == 3
+    assert all(map(math.isfinite, losses(tmp_path)))
+    assert_same_weights(load_autoencoder(tmp_path), tmp_path / "autoencoder.safetensors")
+    assert {p.name for p in (tmp_path / "samples").iterdir()} == {"0000002.png", "0000003.png"}
+    latents = trained.encode(torch.cat(data.videos)).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(latents.mean(1), torch.zeros(2), atol=0.15, rtol=0)
+    torch.testing.assert_close(latents.std(1), torch.ones(2), atol=0.15, rtol=0)
+
+
+def test_clip_trains_and_resumes(data, tmp_path):
+    for count in (2, 3):
+        trained = train_clip(data, vocabulary(), tmp_path, ClipTraining(steps(count), width=32), device="cpu")
+    assert len(losses(tmp_path)) == 3
+    assert all(map(math.isfinite, losses(tmp_path)))
+    torch.testing.assert_close(load_clip(tmp_path).encode_text(["a red star"]), trained.encode_text(["a red star"]))
+
+
+def test_the_reader_trains_and_resumes(data, tmp_path):
+    for count in (2, 3):
+        trained = train_reader(data, tmp_path, ReaderTraining(steps(count), ReaderConfig(width=32)), device="cpu")
+    assert len(losses(tmp_path)) == 3
+    assert all(map(math.isfinite, losses(tmp_path)))
+    assert isinstance(trained, Reader)
+    assert_same_weights(trained, tmp_path / "reader.safetensors")
+
+
+def test_the_denoiser_trains_and_resumes_on_latents_encoded_once(data, tmp_path):
+    torch.manual_seed(0)
+    autoencoder = Autoencoder(NETWORK)
+    clip = ClipModel(ClipConfig(tuple(vocabulary()), width=32, embed_dim=32, text_layers=1, vision_layers=1))
+    network = DenoiserConfig(2, 32, (16, 16), 1, head_width=8)
+    seen, written = [], []
+    for count in (2, 3):
+        trained = train_denoiser(
+            data,
+            autoencoder,
+            clip,
+            tmp_path,
+            DenoiserTraining(steps(count), network, clips=4),
+            device="cpu",
+            sample=lambda net, step: seen.append(step),
+        )
+        (shard,) = (tmp_path / "latents").iterdir()
+        written.append(shard.stat().st_mtime_ns)
+    assert written[0] == written[1]
+    assert seen == [2, 3]
+    assert len(losses(tmp_path)) == 3
+    assert losses(tmp_path)[0] == pytest.approx(1 + 0.5, abs=1)  # a new network says 0: E|noise - clean|^2
+    assert isinstance(trained, Denoiser)
+    assert_same_weights(trained, tmp_path / "denoiser.safetensors")
+
+
+def test_encoded_latents_are_those_of_the_autoencoder_and_belong_to_it(data, tmp_path):
+    torch.manual_seed(0)
+    first, second = (Autoencoder(NETWORK).requires_grad_(False) for _ in range(2))
+    latents = encode_all(data, first, 3, tmp_path, seed=0)
+    assert latents.shape == (3, 2, 16, 8, 8)
+    torch.testing.assert_close(latents[2:].float(), first.encode(data.videos[2]), atol=2e-3, rtol=2e-3)
+    assert not torch.equal(encode_all(data, second, 3, tmp_path, seed=0), latents)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(("count", "batch"), [(12, 4), (10, 4), (3, 8)])
+def test_every_epoch_visits_every_clip_once(count, batch):
+    rows = np.concatenate([_epoch_order(count, batch, step, seed=0) for step in range(count * 3)])
+    epochs = rows[: len(rows) // count * count].reshape(-1, count)
+    assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
+    assert (epochs != epochs[0]).any()
