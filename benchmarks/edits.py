@@ -3,8 +3,8 @@
     python benchmarks/edits.py [--space latent,noise] [--clips 32]
 
 Each clip is encoded into the space, moved by seven strengths and decoded. A score is the Spearman correlation of the
-strength and the measured target, per clip; the table shows the median over clips. A circular factor is judged by the cosine of the
-angle between what is measured and the angle that the direction points to (for motion: by the velocity along it).
+strength and the measured target, per clip; the table shows the median over clips. A circular factor is judged by the
+cosine of the angle between what is measured and what the direction points to; for motion, by the velocity along it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from latentlab.data.moving.dataset import TRAIN_SEED
 from latentlab.generator.generator import Generator, load
 from latentlab.interpolate import lerp, slerp
 from latentlab.metrics import flicker, psnr
-from latentlab.record import Record, frame_hash
+from latentlab.record import Record, frame_hash, to_json, write_text
 from latentlab.shapes import Video
 from latentlab.video import read, read_fitted, write
 
@@ -156,9 +155,7 @@ def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, 
     lines = [f"{'clip':{width}} overall brightness difference   (8-bit levels)"]
     lines += [f"{r['clip']:{width}} {r['overall']:7.2f} {r['brightness']:10.2f} {r['difference']:10.2f}" for r in rows]
     if out:
-        from latentlab.record import write_text
-
-        write_text(out, _json(rows) + "\n")
+        write_text(out, to_json(rows) + "\n")
     _tell(rows, json, lines)
 
 
@@ -214,10 +211,6 @@ def _save_tensor(path: str, name: str, tensor: torch.Tensor) -> None:
     partial.replace(target)
 
 
-def _json(result: Any) -> str:
-    return json.dumps(result, indent=2)
-
-
 def _tell(result: Any, as_json: bool, lines: Sequence[str]) -> None:
-    text = _json(result) if as_json else "\n".join(line for line in lines if line)
+    text = to_json(result) if as_json else "\n".join(line for line in lines if line)
     sys.stdout.write(text + "\n")

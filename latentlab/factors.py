@@ -32,7 +32,7 @@ class Factor:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FactorTable:
     """Factors of some clips: `values` is `(sample, factor)`, one column for each entry of `specs`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 from dataclasses import asdict, dataclass, field
@@ -45,7 +46,7 @@ class Record:
 
     def save(self, path: str | Path) -> None:
         """Writes the record as JSON, atomically."""
-        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
+        write_text(path, to_json(asdict(self)) + "\n")
 
 
 def frame_hash(video: Video) -> str:
@@ -54,6 +55,19 @@ def frame_hash(video: Video) -> str:
     digest = hashlib.sha256(str(tuple(frames.shape)).encode())
     digest.update(frames.numpy().tobytes())
     return digest.hexdigest()
+
+
+def to_json(result: Any) -> str:
+    """Indented JSON; numbers that JSON does not have (nan, infinity) become null."""
+    return json.dumps(_finite(result), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_text(path: str | Path, text: str) -> None:

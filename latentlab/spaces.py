@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch
-
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Latents, Video
 
@@ -81,8 +79,3 @@ class NoiseSpace(LatentSpace):
             self.unflatten(codes), num_steps=self.num_steps, method=self.method, progress=progress
         )
         return self.generator.decode(latents)
-
-
-def floor(space: Space, video: Video) -> torch.Tensor:
-    """Mean squared error of `decode(encode(video))` per clip: below it, no edit in this space can be judged."""
-    return (space.decode(space.encode(video)) - video).pow(2).flatten(1).mean(1)

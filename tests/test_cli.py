@@ -70,9 +70,8 @@ def test_interpolate_writes_the_path_and_its_ends_are_the_clips(clip, tmp_path, 
     other = tmp_path / "other.mkv"
     write(other, moving_shapes(1, seed=12)[0])
     out = tmp_path / "path"
-    run_json(
-        capsys, "interpolate", clip, str(other), "--space", "latent", "--path", "lerp", "--points", "3", "--out", str(out)
-    )  # fmt: skip
+    how = ("--space", "latent", "--path", "lerp", "--points", "3")
+    run_json(capsys, "interpolate", clip, str(other), *how, "--out", str(out))
     clips = [read(out / f"{i:03d}.mp4").video for i in range(3)]
     last = read(other).video
     assert (clips[2] - last).abs().mean() < 0.05 < (clips[0] - last).abs().mean()

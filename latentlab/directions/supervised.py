@@ -42,9 +42,12 @@ class Effect(BaseEstimator):
         names: of the factors; None takes them from the table, or "factor0", "factor1", ...
 
     Attributes:
-        names_: one name for each direction: "light", "hue@0" (cos), "hue@90" (sin), "shape=2".
+        names_: one name for each direction: "light", "hue@0" (cos), "hue@90" (sin), "shape=star" ("shape=3" where the
+            values have no labels).
         directions_: unit vectors, `(direction, dim)`.
-        scale_: standard deviation of the codes along each, `(direction,)`.
+        effects_: the rows of W, `(direction, dim)`.
+        scale_: standard deviation of the codes along each direction, `(direction,)`.
+        covariance_: of the codes along all of them, `(direction, direction)`.
         t_: t value of each coefficient, `(direction, dim)`; |t| below 2 is indistinguishable from no effect.
         r2_: share of the codes' variance that the factors explain together, in sample.
 
@@ -96,7 +99,8 @@ class Effect(BaseEstimator):
         if len(codes) < 3:
             raise ValueError(f"{len(codes)} fully labelled samples are too few for {count} factors")
 
-        design, self.names_ = design_matrix(values, names, kinds)
+        labels = [spec.labels for spec in getattr(y, "specs", [])] or [()] * count
+        design, self.names_ = design_matrix(values, names, kinds, labels)
         samples, columns = design.shape
         if samples <= columns + 1:
             raise ValueError(f"{samples} fully labelled samples are too few for {columns} directions")
@@ -112,9 +116,9 @@ class Effect(BaseEstimator):
         self.directions_ = np.divide(weights, length, out=np.zeros_like(weights), where=length > 0)
         self.t_ = weights / error
         self.effects_ = weights
-        self.scale_ = (centred @ self.directions_.T).std(0)
-        self._spread = centred.T @ centred / samples if codes.shape[1] <= 64 else None
-        self._codes = centred
+        along = centred @ self.directions_.T
+        self.covariance_ = along.T @ along / samples
+        self.scale_ = np.sqrt(np.diag(self.covariance_))
         total = (centred**2).sum()
         self.r2_ = float(1 - (residual**2).sum() / total) if total > 0 else 0.0
         return self
@@ -125,39 +129,48 @@ class Effect(BaseEstimator):
         if name in self.names_:
             i = self.names_.index(name)
             return Direction(name, self.directions_[i], float(self.scale_[i]))
-        if (angle := re.fullmatch(r"(.+)@(-?[\d.]+)", name)) and f"{angle[1]}@0" in self.names_:
+        if (angle := re.fullmatch(r"(.+)@(-?\d+\.?\d*)", name)) and f"{angle[1]}@0" in self.names_:
             radians = np.deg2rad(float(angle[2]))
-            cos, sin = (self.effects_[self.names_.index(f"{angle[1]}@{part}")] for part in (0, 90))
-            vector = np.cos(radians) * cos + np.sin(radians) * sin
-            vector = vector / max(np.linalg.norm(vector), np.finfo(float).tiny)
-            return Direction(name, vector, float((self._codes @ vector).std()))
+            pair = [self.names_.index(f"{angle[1]}@{part}") for part in (0, 90)]
+            share = np.array([np.cos(radians), np.sin(radians)]) * np.linalg.norm(self.effects_[pair], axis=1)
+            length = np.linalg.norm(share @ self.directions_[pair])
+            share = share / max(length, np.finfo(float).tiny)
+            scale = np.sqrt(max(share @ self.covariance_[np.ix_(pair, pair)] @ share, 0.0))
+            return Direction(name, share @ self.directions_[pair], float(scale))
         raise KeyError(f"no direction {name!r}; there are {', '.join(self.names_)}")
 
 
-def design_matrix(values: np.ndarray, names: Sequence[str], kinds: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+def design_matrix(
+    values: np.ndarray, names: Sequence[str], kinds: Sequence[str], labels: Sequence[Sequence[str]]
+) -> tuple[np.ndarray, list[str]]:
     """Centred columns for the regression, and the name of each.
+
+    Args:
+        values: `(sample, factor)`.
+        names, kinds: of the factors.
+        labels: names of the values of each categorical factor; empty where they have none.
 
     Raises:
         ValueError: unknown kind, or a factor that never changes.
     """
-    columns, labels = [], []
-    for value, name, kind in zip(values.T, names, kinds, strict=True):
+    columns, found = [], []
+    for value, name, kind, words in zip(values.T, names, kinds, labels, strict=True):
         if np.ptp(value) == 0:
             raise ValueError(f"factor {name!r} is always {value[0]}; leave it out, nothing can be learned about it")
         if kind in ("continuous", "ordinal"):
             columns.append(value / value.std())
-            labels.append(name)
+            found.append(name)
         elif kind == "circular":
             columns += [np.cos(np.deg2rad(value)), np.sin(np.deg2rad(value))]
-            labels += [f"{name}@0", f"{name}@90"]
+            found += [f"{name}@0", f"{name}@90"]
         elif kind == "categorical":
             for level in np.unique(value):
                 columns.append((value == level).astype(float))
-                labels.append(f"{name}={level:g}")
+                found.append(f"{name}={words[int(level)] if words else format(level, 'g')}")
         else:
             raise ValueError(f"unknown kind {kind!r} of factor {name!r}")
     design = np.stack(columns, 1)
-    return design - design.mean(0), labels
+    return design - design.mean(0), found
 
 
 def _numpy(x):

@@ -247,6 +247,8 @@ class Generator:
     def _check_video(self, video: Tensor) -> None:
         if video.ndim != 5 or video.shape[1] != 3:
             raise ValueError(f"a video has axes (batch, 3, frame, height, width), got shape {tuple(video.shape)}")
+        if video.numel() == 0:
+            raise ValueError(f"a video of no clips or no frames, shape {tuple(video.shape)}")
         low, high = float(video.min()), float(video.max())
         if not (low >= -1.01 and high <= 1.01):
             raise ValueError(

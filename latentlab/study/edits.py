@@ -84,7 +84,7 @@ def edit_clip(
     Args:
         generator: the model; its clips are those of moving shapes, which the directions are found with.
         clip: `(1, 3, frame, height, width)`, of the generator's length and size.
-        direction: a factor, as `Effect` names it: "light", "hue@240", "shape=3".
+        direction: a factor, as `Effect` names it: "light", "hue@240", "shape=star".
         strength: in standard deviations of the codes along the direction.
         space: "latent", "noise", or "best", the one where this factor works best.
         seed: of the labelled clips.
