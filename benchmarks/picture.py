@@ -1,6 +1,6 @@
 """Draws the README's picture: clips of the shipped model, four frames each.
 
-    python benchmarks/picture.py
+python benchmarks/picture.py
 """
 
 from __future__ import annotations

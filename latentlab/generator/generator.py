@@ -242,7 +242,7 @@ class Generator:
 
     def _network(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         time = torch.full((len(y),), s, dtype=torch.float32, device=y.device)
-        return self.denoiser(y.to(self.dtype), time, condition.tokens, condition.mask).to(y.dtype)
+        return self.denoiser(y, time, condition.tokens, condition.mask).to(y.dtype)
 
     def _check_video(self, video: Tensor) -> None:
         if video.ndim != 5 or video.shape[1] != 3:

@@ -77,6 +77,7 @@ def train_denoiser(
     latents = encode_all(data, autoencoder.to(where).eval(), count, out / "latents", config.loop.seed)
     torch.manual_seed(config.loop.seed)
     model = Denoiser(config.network)
+    model.measure_spread(latents[:1024])
 
     def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])

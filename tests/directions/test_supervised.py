@@ -84,10 +84,10 @@ def test_a_circular_factor_points_to_any_angle(degrees):
 def test_a_category_points_away_from_the_mean_of_all():
     codes, table, axes = hue_and_shape()
     found = Effect().fit(codes, table)
-    assert found.names_ == ["hue@0", "hue@90", "shape=0", "shape=1", "shape=2"]
-    for i in range(3):
+    assert found.names_ == ["hue@0", "hue@90", "shape=a", "shape=b", "shape=c"]
+    for i, shape in enumerate("abc"):
         towards = axes[2 + i] - axes[2:5].mean(0)
-        assert found[f"shape={i}"].vector @ towards / np.linalg.norm(towards) > 0.99
+        assert found[f"shape={shape}"].vector @ towards / np.linalg.norm(towards) > 0.99
 
 
 def test_rows_with_an_unknown_factor_are_left_out():
@@ -137,7 +137,7 @@ def test_names_and_kinds_given_by_hand_come_first():
 
 def test_an_unknown_direction_names_the_known_ones():
     codes, table, _ = hue_and_shape(200)
-    with pytest.raises(KeyError, match="no direction 'size@90'; there are hue@0, hue@90, shape=0"):
+    with pytest.raises(KeyError, match="no direction 'size@90'; there are hue@0, hue@90, shape=a"):
         Effect().fit(codes, table)["size@90"]
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny import awake
 
-from latentlab.generator.denoiser import Denoiser, DenoiserConfig, sinusoid
+from latentlab.generator.denoiser import Denoiser, DenoiserConfig, cosine_basis, sinusoid
 
-TINY = DenoiserConfig(latent_channels=2, context_width=12, widths=(16, 32), blocks=1, head_width=8)
+TINY = DenoiserConfig(2, context_width=12, widths=(16, 32), blocks=1, head_width=8, frame_patch=1)
 
 
 def inputs(batch: int = 2, frames: int = 5, height: int = 4, width: int = 4):
@@ -31,8 +31,36 @@ def frames_seen(net: Denoiser, frame: int) -> set[int]:
     return {i for i in range(y.shape[2]) if gradient[:, :, i].abs().max() > 0}
 
 
-def test_a_new_network_says_zero():
-    assert Denoiser(TINY)(*inputs()).abs().max() == 0
+def test_a_new_network_is_the_best_linear_denoiser_of_its_spread():
+    """E[v | y] of independent Gaussian coefficients with standard deviation tau, in closed form."""
+    net = Denoiser(replace(TINY, frame_patch=2))
+    net.spread.copy_(torch.tensor([2.0, 1.5, 0.3, 0.1]))  # (coefficient, channel)
+    y, s, tokens, mask = inputs(frames=4)
+    z = net.to_patches(y)
+    at, tau = s.repeat_interleave(2)[:, None, None, None], net.spread[:, None, None]
+    clean = tau**2 * (1 - at) * z / ((1 - at) ** 2 * tau**2 + at**2)
+    expected = net.from_patches((z - clean) / at, batch=2)
+    torch.testing.assert_close(net(y, s, tokens, mask), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_velocity_is_finite_at_both_ends_of_flow_time():
+    y, _, tokens, mask = inputs()
+    for s in (0.0, 1.0):
+        assert network()(y, torch.full((2,), s), tokens, mask).isfinite().all()
+
+
+def test_the_basis_of_a_patch_is_orthonormal_and_its_first_row_the_mean():
+    basis = cosine_basis(4)
+    torch.testing.assert_close(basis @ basis.T, torch.eye(4), atol=1e-6, rtol=0)
+    torch.testing.assert_close(basis[0], torch.full((4,), 0.5))
+
+
+def test_spread_is_the_standard_deviation_of_the_coefficients():
+    net = Denoiser(replace(TINY, frame_patch=2))
+    latents = torch.randn(200, 2, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    latents[:, :, 1::2] = latents[:, :, ::2]  # pairs of equal frames: sqrt(2) in the mean, nothing in the difference
+    net.measure_spread(latents)
+    torch.testing.assert_close(net.spread, torch.tensor([2**0.5, 2**0.5, 1e-3, 1e-3]), rtol=0.03, atol=0)
 
 
 def test_without_time_mixing_frames_do_not_see_each_other():
@@ -52,6 +80,20 @@ def test_with_convolution_over_time_frames_see_their_neighbours():
 
 def test_with_attention_over_time_frames_see_the_whole_clip():
     assert frames_seen(network(temporal_convolution=False), 2) == {0, 1, 2, 3, 4}
+
+
+def test_frames_of_a_patch_enter_together_and_leave_in_their_places():
+    net = network(temporal_convolution=False, temporal_attention=False, frame_patch=2)
+    y, s, tokens, mask = inputs(batch=1, frames=6)
+    y.requires_grad_()
+    for frame in range(6):
+        (gradient,) = torch.autograd.grad(net(y, s, tokens, mask)[:, :, frame].square().sum(), y)
+        assert {i for i in range(6) if gradient[:, :, i].abs().max() > 0} == {frame // 2 * 2, frame // 2 * 2 + 1}
+
+
+def test_a_length_that_is_no_multiple_of_the_patch_is_refused():
+    with pytest.raises(ValueError, match="multiple of 2 frames for this denoiser, got 5"):
+        network(frame_patch=2)(*inputs(frames=5))
 
 
 def test_without_time_mixing_the_order_of_frames_does_not_matter_and_with_it_it_does():
