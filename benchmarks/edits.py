@@ -74,7 +74,7 @@ def _spearman(strengths: np.ndarray, target: np.ndarray) -> float:
     known = np.isfinite(target)
     if known.sum() <= len(strengths) / 2 or np.ptp(target[known]) == 0:
         return 0.0
-    return float(spearmanr(strengths[known], target[known]).statistic)
+    return float(spearmanr(strengths[known], target[known])[0])  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

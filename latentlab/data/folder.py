@@ -91,8 +91,11 @@ class FolderClips:
             # depend on earlier ones; its first frame is known to decode.
             return read_at(path, [0] * len(window), size=self.size, fit=self.fit).video
 
-    def caption(self, index: int) -> str:
-        """The text beside the file that `clip(index)` reads (`wave.txt` beside `wave.mp4`), "" if there is none."""
+    def caption(self, index: int, *, seed: int = 0) -> str:
+        """The text beside the file that `clip(index)` reads (`wave.txt` beside `wave.mp4`), "" if there is none.
+
+        There is one wording, whatever the seed.
+        """
         text = self._good(index).with_suffix(".txt")
         return text.read_text(encoding="utf-8", errors="replace").strip() if text.is_file() else ""
 

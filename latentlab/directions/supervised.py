@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -84,8 +85,10 @@ class Effect(BaseEstimator):
             ValueError: shapes do not fit, too few samples, or a factor that never changes.
         """
         table_names, table_kinds = getattr(y, "names", None), getattr(y, "kinds", None)
-        codes = validate_data(self, _numpy(codes), dtype=np.float64, ensure_min_samples=3)
-        values = check_array(np.asarray(_numpy(y)), dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan")
+        # scikit-learn has no type stubs, and its defaults mislead a checker.
+        codes = cast(np.ndarray, cast(Any, validate_data)(self, _numpy(codes), dtype=np.float64, ensure_min_samples=3))
+        checked = cast(Any, check_array)
+        values = checked(np.asarray(_numpy(y)), dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan")
         values = values.reshape(len(values), -1)
         if len(values) != len(codes):
             raise ValueError(f"{len(codes)} codes but {len(values)} rows of factors")

@@ -105,7 +105,7 @@ class ClipModel(nn.Module):
             heads=config.width // 32,
             layers=config.text_layers,
         )
-        self.towers = open_clip.CLIP(config.embed_dim, vision, text)
+        self.towers: Any = open_clip.CLIP(config.embed_dim, vision, text)
 
     def tokens(self, captions: Sequence[str]) -> tuple[Float[Tensor, "batch token width"], Bool[Tensor, "batch token"]]:
         """The text tower's last layer for each caption, and which tokens are not padding."""

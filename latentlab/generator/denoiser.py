@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +42,7 @@ class DenoiserConfig:
     blocks: int = 2
     attention: tuple[bool, ...] = (False, True)
     head_width: int = 32
-    frame_patch: int = 4
+    frame_patch: int = 8
     temporal_convolution: bool = True
     temporal_attention: bool = True
 
@@ -113,14 +114,14 @@ class Denoiser(nn.Module):
         x = self.enter((z * scale).to(dtype))
         skips = []
         for i, stage in enumerate(self.down):
-            for block in stage:
+            for block in cast(nn.ModuleList, stage):
                 x = block(x, scene)
                 skips.append(x)
             if i < len(self.shrink):
                 x = self.shrink[i](x)
         x = self.middle(x, scene)
         for i in reversed(range(len(self.up))):
-            for block in self.up[i]:
+            for block in cast(nn.ModuleList, self.up[i]):
                 x = block(torch.cat([x, skips.pop()], dim=1), scene)
             if i:
                 x = self.grow[i - 1](x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -92,7 +92,7 @@ def train_autoencoder(
 
     preview = _frames(data, 8, (config.loop.seed, -1))
 
-    def sample(net: nn.Module, step: int) -> None:
+    def sample(net: Any, step: int) -> None:
         with torch.inference_mode():
             again = net.decode(net.encode(preview.to(where))).cpu()
         save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=8)

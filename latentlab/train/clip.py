@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_ma
 from latentlab.weights import save_weights
 
 
-class CaptionedClips(ClipSource):
+class CaptionedClips(ClipSource, Protocol):
     """Clips that also have captions."""
 
     def caption(self, index: int, *, seed: int = 0) -> str:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 from latentlab.record import write_text
 
 Batch = dict[str, Tensor]
+Network = TypeVar("Network", bound=nn.Module)
 Tracker = Callable[[dict[str, float], int], Any]
 
 
@@ -86,7 +87,7 @@ class _Steps(Dataset):
 
 
 def train(
-    model: nn.Module,
+    model: Network,
     make_batch: Callable[[int], Batch],
     loss: Callable[[nn.Module, Batch, torch.Generator], tuple[Tensor, dict[str, Tensor]]],
     config: LoopConfig,
@@ -95,7 +96,7 @@ def train(
     device: torch.device,
     tracker: Tracker | None = None,
     sample: Callable[[nn.Module, int], None] | None = None,
-) -> nn.Module:
+) -> Network:
     """Trains `model` and returns its running mean, resuming from `out/checkpoint.pt` if there is one.
 
     Args:
@@ -156,7 +157,7 @@ def train(
                     _save(checkpoint, done, model, ema, optimizer, config)
                 if sample and (done % config.sample_every == 0 or done == config.steps):
                     sample(ema.module.eval(), done)
-    return ema.module.eval()
+    return cast(Network, ema.module.eval())
 
 
 def device_for_training(name: str = "auto") -> torch.device:

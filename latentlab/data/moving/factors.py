@@ -78,7 +78,7 @@ class FactorSampler:
         values = np.array([_quantile(f, _PHI(z)) for f, z in zip(FACTORS, normal, strict=True)])
         for name, value in self.fixed.items():
             values[NAMES.index(name)] = value
-        for name in reversed(self.sweep):
+        for name in reversed(list(self.sweep)):
             position, step = divmod(position, len(self.sweep[name]))
             values[NAMES.index(name)] = self.sweep[name][step]
         return values
