@@ -47,6 +47,7 @@ def flicker(video: Video) -> Flicker:
     Raises:
         ValueError: fewer than three frames.
 
+    >>> import torch
     >>> flicker(torch.zeros(1, 3, 8, 16, 16)).overall
     tensor([0.])
     """

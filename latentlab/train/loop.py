@@ -116,7 +116,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
     model.to(device)
-    ema = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=_ema_update(config.ema), use_buffers=True)
+    ema = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=_ema_update(config.ema))
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=0.0, weight_decay=config.weight_decay, betas=(0.9, 0.99))
     start = _resume(checkpoint, model, ema, optimizer, config, device)
@@ -188,8 +188,7 @@ def _ema_update(decay: float) -> Callable:
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
         d = min(decay, (1 + float(count)) / (10 + float(count)))
-        floating = [(a, c) for a, c in zip(averaged, current, strict=True) if a.is_floating_point()]
-        torch._foreach_lerp_([a for a, _ in floating], [c for _, c in floating], 1 - d)
+        torch._foreach_lerp_(list(averaged), list(current), 1 - d)
 
     return update
 

@@ -85,7 +85,7 @@ def test_inverted_noise_samples_back_and_more_steps_come_nearer(tiny_generator, 
     tiny_generator.denoiser.time[0].weight.zero_()  # random weights are rough in s, where trained ones are smooth
     latents = tiny_generator.encode(clips)
     errors = []
-    for steps in (2, 8):
+    for steps in (8, 32):
         noise = tiny_generator.invert(latents, "a red star", num_steps=steps)
         errors.append((tiny_generator.sample(noise, "a red star", num_steps=steps) - latents).abs().max())
     assert errors[1] < 1e-2
@@ -112,7 +112,7 @@ def test_generate_is_noise_sampled_and_decoded(tiny_generator):
     )
     made = tiny_generator.generate(captions, seed=5, num_steps=3)
     torch.testing.assert_close(made, tiny_generator.decode(latents))
-    torch.testing.assert_close(tiny_generator.generate("a red star", seed=5, num_steps=3), made[:1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(tiny_generator.generate("a red star", seed=5, num_steps=3), made[:1], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
