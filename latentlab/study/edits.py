@@ -16,7 +16,7 @@ from latentlab.spaces import LatentSpace, NoiseSpace
 
 DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
 SPACES: dict[str, type[LatentSpace]] = {"latent": LatentSpace, "noise": NoiseSpace}
-LABELLED = {"latent": 512, "noise": 128}  # clips that find the directions of a space; inverting one takes seconds
+LABELLED = {"latent": 1536, "noise": 128}  # clips that find the directions of a space; inverting one takes seconds
 BEST = {"hue": "latent", "size": "latent", "light": "latent", "direction": "latent"}
 
 

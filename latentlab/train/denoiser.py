@@ -36,7 +36,9 @@ class DenoiserTraining:
         level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
     """
 
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=5000, batch_size=16, learning_rate=1e-3, ema=0.998))
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(steps=5000, batch_size=16, learning_rate=1e-3, ema=0.998)
+    )
     network: DenoiserConfig = field(default_factory=DenoiserConfig)
     clips: int = 8_192
     caption_dropout: float = 0.1
