@@ -33,7 +33,7 @@ class Config:
     model: str | None = None
     spaces: tuple[str, ...] = ("latent",)
     clips: int = 32
-    reach: float = 3.0
+    reach: float = 2.0
     strengths: int = 7
 
 
@@ -82,7 +82,7 @@ if __name__ == "__main__":
     parser.add_argument("--model")
     parser.add_argument("--space", default="latent")
     parser.add_argument("--clips", type=int, default=32)
-    parser.add_argument("--reach", type=float, default=3.0)
+    parser.add_argument("--reach", type=float, default=2.0)
     a = parser.parse_args()
     spaces = tuple(a.space.split(","))
     print(json.dumps(run(Config(model=a.model, spaces=spaces, clips=a.clips, reach=a.reach)), indent=2))
