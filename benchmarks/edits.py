@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.measure import measure
 from latentlab.factors import FactorTable
-from latentlab.generator.generator import load
+from latentlab.generator.load import load
 from latentlab.study.edits import EditSpace
 
 DIRECTIONS = ("hue@0", "hue@120", "hue@240", "size", "light", "direction@0", "direction@90")

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 import torch
 
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
-from latentlab.generator.generator import Generator, load
+from latentlab.generator.generator import Generator
+from latentlab.generator.load import load
 from latentlab.study.roundtrip import roundtrip
 
 

@@ -18,7 +18,8 @@ from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED, MovingShape
 from latentlab.data.moving.factors import SHAPES, FactorSampler
 from latentlab.data.moving.measure import angle_difference, measure
 from latentlab.data.moving.reader import load_reader
-from latentlab.generator.generator import Generator, load
+from latentlab.generator.generator import Generator
+from latentlab.generator.load import load
 from latentlab.metrics import flicker, frechet_distance, psnr
 from latentlab.train.clip import ClipTraining
 from latentlab.train.denoiser import DenoiserTraining
@@ -56,15 +57,9 @@ def autoencoder(generator: Generator, config: Config) -> dict[str, float]:
 
 def unseen_captions(count: int, **fixed: float) -> list[tuple[str, np.ndarray]]:
     """Captions that say everything and that neither CLIP nor denoiser met in training, with their clips' factors."""
-    seen = set()
     train = FactorSampler(TRAIN_SEED)
-    clip = ClipTraining().loop
-    picks = set(range(DenoiserTraining().clips))
-    for step in range(clip.steps):
-        rng = np.random.default_rng([clip.seed, step])
-        picks.update(int(i) for i in rng.integers(1_000_000, size=clip.batch_size))
-    for index in tqdm(sorted(picks), desc="captions of training"):
-        seen.update(captions(train(index)))
+    clips = max(ClipTraining().clips, DenoiserTraining().clips)
+    seen = {said for index in tqdm(range(clips), desc="captions of training") for said in captions(train(index))}
     chosen: list[tuple[str, np.ndarray]] = []
     held_out, index = FactorSampler(HELD_OUT_SEED, fixed), 0
     while len(chosen) < count:

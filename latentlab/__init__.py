@@ -13,7 +13,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from latentlab import data, directions, metrics, video
     from latentlab.directions.edit import edit
-    from latentlab.generator.generator import Generator, load
+    from latentlab.generator.generator import Generator
+    from latentlab.generator.inverted import Inverted
+    from latentlab.generator.load import load
     from latentlab.interpolate import lerp, slerp
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
@@ -22,19 +24,21 @@ if TYPE_CHECKING:
 # Name -> module it lives in. Loaded on first use, so that `import latentlab` costs milliseconds.
 _HOMES = {
     "Generator": "latentlab.generator.generator",
+    "Inverted": "latentlab.generator.inverted",
     "LatentSpace": "latentlab.spaces",
     "NoiseSpace": "latentlab.spaces",
     "Record": "latentlab.record",
     "edit": "latentlab.directions.edit",
     "flicker": "latentlab.metrics.temporal",
     "lerp": "latentlab.interpolate",
-    "load": "latentlab.generator.generator",
+    "load": "latentlab.generator.load",
     "slerp": "latentlab.interpolate",
 }
 _PACKAGES = ("data", "directions", "metrics", "video")
 
 __all__ = [
     "Generator",
+    "Inverted",
     "LatentSpace",
     "NoiseSpace",
     "Record",

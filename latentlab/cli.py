@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 EPILOG = "Every command takes --seed, --device, --out and --json; `latentlab COMMAND --help` shows an example."
+# Those of generator.exactness, which would load torch.
+METHODS = ("ddim", "ddim+anderson", "midpoint", "heun", "implicit-midpoint", "leapfrog", "edict", "ddpm")
 FORMAT = argparse.RawDescriptionHelpFormatter
 
 
@@ -59,7 +61,7 @@ def _command(commands, name: str, summary: str, example: str, *, out: str | None
 def _model_options(p: argparse.ArgumentParser, *, method: str = "midpoint", guidance: float | None = 1.0) -> None:
     p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
     p.add_argument("--steps", type=_positive(int), default=25, help="solver steps (default: 25)")
-    p.add_argument("--method", choices=("ddim", "midpoint", "heun"), default=method, help=f"solver (default: {method})")
+    p.add_argument("--method", choices=METHODS, default=method, help=f"solver (default: {method})")
     shown = "as shipped" if guidance is None else guidance
     p.add_argument("--guidance", type=float, default=guidance, help=f"weight of the caption (default: {shown})")
 
@@ -172,7 +174,7 @@ def _train(commands) -> None:
     p.add_argument("--steps", type=_positive(int), help="how many (default: as the shipped weights were trained)")
     p.add_argument("--batch-size", type=_positive(int), help="clips or frames a step")
     p.add_argument("--learning-rate", type=_positive(float), help="peak of AdamW")
-    p.add_argument("--clips", type=_positive(int), help="clips to encode before training (denoiser only)")
+    p.add_argument("--clips", type=_positive(int), help="clips to prepare before training (denoiser and clip only)")
     p.add_argument("--save-every", type=_positive(int), help="steps between checkpoints")
     p.add_argument("--sample-every", type=_positive(int), help="steps between sample grids")
     p.add_argument("--precision", choices=("auto", "float32", "bfloat16"), help="auto: bfloat16 on CUDA")

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from latentlab.data import FolderClips, MovingShapes
 from latentlab.data.moving.dataset import TRAIN_SEED
-from latentlab.generator.generator import Generator, load
+from latentlab.generator.generator import Generator
+from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp
 from latentlab.metrics import flicker, psnr
 from latentlab.record import Record, frame_hash, to_json, write_text
@@ -80,7 +81,7 @@ def invert(
     generator = load(model, device=device)
     clip, note, _ = _fitted(video, generator)
     trip = roundtrip(generator, clip, caption, num_steps=steps, method=method, guidance=guidance, progress=True)
-    _save_tensor(out, "noise", trip.noise)
+    trip.inverted.save(out)
     settings = {
         "video": video,
         "fitted": note,
@@ -104,7 +105,7 @@ def interpolate(
     ends = generator.encode(torch.cat([a, b]))
     options: dict[str, Any] = {"num_steps": steps, "method": method, "guidance": guidance}
     if space == "noise":
-        ends = generator.invert(ends, **options, progress="inverting")
+        ends = generator.invert(ends, **options, progress="inverting").noise
     line = {"lerp": lerp, "slerp": slerp}[path](ends[:1], ends[1:], torch.linspace(0, 1, points)).flatten(0, 1)
     if space == "noise":
         line = generator.sample(line, **options, progress="sampling")

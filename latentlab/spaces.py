@@ -71,7 +71,7 @@ class NoiseSpace(LatentSpace):
         latents = self.unflatten(super().encode(video))
         progress = "inverting" if self.progress else False
         noise = self.generator.invert(latents, num_steps=self.num_steps, method=self.method, progress=progress)
-        return noise.flatten(1)
+        return noise.noise.flatten(1)
 
     def decode(self, codes: Codes) -> Video:
         progress = "sampling" if self.progress else False

@@ -14,7 +14,8 @@ from tqdm.auto import tqdm
 from latentlab.data.moving.captions import HUES
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.measure import measure
-from latentlab.generator.generator import Generator, load
+from latentlab.generator.generator import Generator
+from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp
 from latentlab.metrics.temporal import flicker
 from latentlab.record import Record, frame_hash
@@ -162,7 +163,7 @@ def _interpolate(walk: _Walk) -> Section:
     end = {"shape": 0, "hue": 300, "background_hue": 120, "size": 8.0, "light": 0.9}
     other = moving_shapes(1, HELD_OUT_SEED + walk.seed + 1, fixed=end)[0]
     ends = walk.generator.encode(torch.cat([walk.source, other]))
-    noise = walk.generator.invert(ends, num_steps=walk.num_steps, progress="inverting")
+    noise = walk.generator.invert(ends, num_steps=walk.num_steps, progress="inverting").noise
     parts, norms = [], {}
     for name, path in (("lerp", lerp), ("slerp", slerp)):
         points = path(noise[:1], noise[1:], POSITIONS).flatten(0, 1)

@@ -16,3 +16,11 @@ def _tiny_generator():
 def tiny_generator(_tiny_generator):
     """A generator of random weights: clips of 4 frames of 16 x 16, latents (2, 4, 2, 2); the test may change it."""
     return deepcopy(_tiny_generator)
+
+
+@pytest.fixture
+def clips():
+    """Three clips for it."""
+    import torch
+
+    return torch.rand(3, 3, 4, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1

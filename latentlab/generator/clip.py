@@ -106,6 +106,8 @@ class ClipModel(nn.Module):
             layers=config.text_layers,
         )
         self.towers: Any = open_clip.CLIP(config.embed_dim, vision, text)
+        # At open_clip's 0.02 the layers drown the words, which the denoiser needs to tell apart from the first step on.
+        nn.init.normal_(self.towers.token_embedding.weight, std=0.5)
 
     def tokens(self, captions: Sequence[str]) -> tuple[Float[Tensor, "batch token width"], Bool[Tensor, "batch token"]]:
         """The text tower's last layer for each caption, and which tokens are not padding."""

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from latentlab.shapes import Latents
 
+LOUDNESS = 4.0  # standard deviations, see `Denoiser.measure_captions`
+
 
 @dataclass(frozen=True)
 class DenoiserConfig:
@@ -42,7 +44,7 @@ class DenoiserConfig:
     blocks: int = 2
     attention: tuple[bool, ...] = (False, True)
     head_width: int = 32
-    frame_patch: int = 8
+    frame_patch: int = 16
     temporal_convolution: bool = True
     temporal_attention: bool = True
 
@@ -63,7 +65,7 @@ class Denoiser(nn.Module):
         self.config = c = config or DenoiserConfig()
         embedding = 2 * c.widths[0]
         self.time = nn.Sequential(nn.Linear(c.widths[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding))
-        self.caption = nn.Linear(c.context_width, embedding)
+        self.caption = nn.Sequential(nn.Linear(c.context_width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         channels = c.frame_patch * c.latent_channels
         self.register_buffer("basis", cosine_basis(c.frame_patch), persistent=False)
         self.register_buffer("spread", torch.ones(channels))
@@ -101,16 +103,12 @@ class Denoiser(nn.Module):
         ratio = 2 ** (len(self.config.widths) - 1)
         if height % ratio or width % ratio:
             raise ValueError(f"sides of the latents must be multiples of {ratio}, got {height} x {width}")
-        weight = mask.to(tokens.dtype)[..., None]
-        pooled = (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
         dtype = self.enter.weight.dtype
-        embedding = self.time(sinusoid(1000 * s, self.config.widths[0]).to(dtype)) + self.caption(pooled)
+        embedding = self.time(sinusoid(1000 * s, self.config.widths[0]).to(dtype)) + self.caption(pooled(tokens, mask))
         scene = Scene(F.silu(embedding), tokens, mask, frames // patch)
 
         z = self.to_patches(y)
-        at = s.float().repeat_interleave(frames // patch)[:, None, None, None]
-        spread = self.spread[:, None, None]
-        scale = (((1 - at) * spread) ** 2 + at**2).rsqrt()
+        at, spread, scale = self._scales(s, frames // patch)
         x = self.enter((z * scale).to(dtype))
         skips = []
         for i, stage in enumerate(self.down):
@@ -129,6 +127,21 @@ class Denoiser(nn.Module):
         v = (at - (1 - at) * spread**2) * scale**2 * z - spread * scale * self.leave(x).float()
         return self.from_patches(v, batch)
 
+    def error(self, v: Latents, target: Latents, s: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """Mean squared error of a velocity, each coefficient divided by the standard deviation that F is given there.
+
+        Between the plain error, in which motion hardly counts beside appearance, and that of F (Karras et al. 2022,
+        eq. 8), in which what no network could predict counts as much as the rest.
+        """
+        _, spread, scale = self._scales(s, v.shape[2] // self.config.frame_patch)
+        return (self.to_patches(v - target).pow(2) / (spread * scale)).mean()
+
+    def _scales(self, s: Tensor, patches: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Flow time, `spread`, and one over the standard deviation of what comes in, for each patch and coefficient."""
+        at = s.float().repeat_interleave(patches)[:, None, None, None]
+        spread = self.spread[:, None, None]
+        return at, spread, (((1 - at) * spread) ** 2 + at**2).rsqrt()
+
     def to_patches(self, y: Latents) -> Float[Tensor, "patches coefficients height width"]:
         """Cosine coefficients of each patch of frames, as channels."""
         parts = rearrange(y.float(), "b c (f p) h w -> b f p c h w", p=self.config.frame_patch)
@@ -141,8 +154,33 @@ class Denoiser(nn.Module):
 
     @torch.no_grad()
     def measure_spread(self, latents: Latents) -> None:
-        """Sets `spread` from clean latents."""
-        self.spread.copy_(self.to_patches(latents).transpose(0, 1).flatten(1).std(dim=1).clamp(min=1e-3))
+        """Sets `spread` from clean latents.
+
+        Motion is nil on most of a frame and large where something moves, so the spread is that of the normal
+        distribution with the same 99th percentile.
+        """
+        coefficients = self.to_patches(latents).transpose(0, 1).flatten(1).abs()
+        at = round(0.99 * coefficients.shape[1])
+        self.spread.copy_((coefficients.kthvalue(at, dim=1).values / 2.576).clamp(min=1e-2))
+
+    @torch.no_grad()
+    def measure_captions(self, tokens: Float[Tensor, "batch token width"], mask: Bool[Tensor, "batch token"]) -> None:
+        """Starts `caption` as the whitening of averaged tokens: every word is then as loud as the loudest.
+
+        A text tower says hues a hundred times louder than shapes, if that is what tells its clips apart; without this
+        the denoiser hears of shapes only late in training. `LOUDNESS` lets one word alone move the blocks' scales by
+        a tenth. Too few captions to measure leave everything as it is.
+        """
+        means = pooled(tokens, mask)
+        centre = means.mean(0)
+        spread, axes = torch.linalg.svd(means - centre, full_matrices=False)[1:]
+        if len(means) < 2 * means.shape[1] or spread[0] < 1e-6:
+            return
+        whiten = axes / spread.clamp(min=0.01 * spread[0])[:, None] * math.sqrt(len(means)) * LOUDNESS
+        first = cast(nn.Linear, self.caption[0])
+        turn = nn.init.orthogonal_(torch.empty(first.out_features, len(whiten), device=whiten.device))
+        first.weight.copy_(turn @ whiten)
+        first.bias.copy_(-turn @ whiten @ centre)
 
 
 @dataclass(frozen=True)
@@ -242,6 +280,14 @@ class Attention(nn.Module):
         where = None if mask is None else mask[:, None, None]
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=where)
         return x + self.out(rearrange(mixed, "b k n d -> b n (k d)"))
+
+
+def pooled(
+    tokens: Float[Tensor, "batch token width"], mask: Bool[Tensor, "batch token"]
+) -> Float[Tensor, "batch width"]:
+    """Mean of the tokens that count."""
+    weight = mask.to(tokens.dtype)[..., None]
+    return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
 def cosine_basis(length: int) -> Float[Tensor, "length length"]:

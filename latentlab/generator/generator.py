@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-from latentlab.generator.clip import ClipConfig, ClipModel
+from latentlab.generator import exactness
+from latentlab.generator.autoencoder import Autoencoder
+from latentlab.generator.clip import ClipModel
 from latentlab.generator.condition import Condition
-from latentlab.generator.denoiser import Denoiser, DenoiserConfig
+from latentlab.generator.denoiser import Denoiser
+from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import sampling_levels
-from latentlab.generator.solver import Velocity, solve
+from latentlab.generator.solver import Callback, Velocity
 from latentlab.shapes import Latents, Noise, Video
-from latentlab.weights import fingerprint, read_weights, save_weights, shipped
+from latentlab.weights import fingerprint, save_weights
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Generator:
 
     Everything computes on the device of the weights; tensors given on another one are moved there.
 
-    >>> generator = load()
+    >>> import latentlab
+    >>> generator = latentlab.load()
     >>> video = generator.generate(["a red star moving left"], seed=0, num_steps=2)
     >>> video.shape
     torch.Size([1, 3, 16, 64, 64])
@@ -133,33 +137,62 @@ class Generator:
 
     def sample(
         self,
-        noise: Noise,
-        caption: str | Sequence[str] | Condition = "",
+        noise: Noise | Inverted,
+        caption: str | Sequence[str] | Condition | None = None,
         *,
-        num_steps: int = 25,
-        method: str = "midpoint",
-        guidance: float = 1.0,
-        batch_size: int = 16,
-        callback: Callable[[int, float, Tensor], None] | None = None,
+        num_steps: int | None = None,
+        method: str | None = None,
+        guidance: float | None = None,
+        batch_size: int | None = None,
+        callback: Callback | None = None,
         progress: bool | str = False,
     ) -> Latents:
         """Carries noise to latents.
 
         Args:
-            noise: unit variance, as `noise` makes or `invert` returns it.
-            caption: one for all clips, one for each, or a condition made before.
-            num_steps: steps of the solver.
-            method: "ddim", "midpoint" or "heun".
-            guidance: weight of the caption, 1 is the model as trained.
-            batch_size: clips at a time.
+            noise: unit variance, as `noise` makes it, or what `invert` returns. The latter is sampled as it was made;
+                only caption and guidance may be changed, which edits the clip.
+            caption: one for all clips, one for each, or a condition made before; default "".
+            num_steps: steps of the solver; default 25.
+            method: see `exactness.METHODS`; default "midpoint".
+            guidance: weight of the caption, 1 (default) is the model as trained.
+            batch_size: clips at a time; default 16.
             callback: called after each step as `callback(step, level, state)`, batch by batch.
             progress: show a bar; a string names it.
 
         Returns:
             Latents, for `decode`.
+
+        Raises:
+            ValueError: an inverted latent was made by another generator or in another way; what differs is named.
         """
-        levels = sampling_levels(num_steps, shift=self.config.shift)
-        return self._solve(noise, caption, levels, method, guidance, batch_size, callback, progress)
+        memory = None
+        if isinstance(noise, Inverted):
+            given = {"method": method, "batch_size": batch_size}
+            asked = {name: value for name, value in given.items() if value is not None}
+            if num_steps is not None:
+                asked["levels"] = tuple(self._levels(num_steps).flip(0).tolist())
+            noise.check({**asked, "dtype": str(self.dtype), "weights": self.fingerprint()})
+            levels, method, batch_size = (
+                torch.tensor(noise.levels, dtype=torch.float64).flip(0),
+                noise.method,
+                noise.batch_size,
+            )
+            caption = noise.condition if caption is None else caption
+            guidance = noise.guidance if guidance is None else guidance
+            noise, memory = noise.noise, noise.trace.memory
+        else:
+            levels, method, batch_size = self._levels(num_steps or 25), method or "midpoint", batch_size or 16
+        guidance = 1.0 if guidance is None else guidance
+        condition = self._conditions("" if caption is None else caption, noise, guidance)
+        ends = []
+        for rows in _batches(len(noise), batch_size):
+            velocity = self.velocity(condition[rows], guidance)
+            past = None if memory is None else memory[rows].to(self.device)
+            start = noise[rows].to(self.device)
+            options = {"method": method, "callback": callback, "progress": progress}
+            ends.append(exactness.sample(velocity, start, levels, memory=past, **options))
+        return torch.cat(ends)
 
     def invert(
         self,
@@ -170,15 +203,48 @@ class Generator:
         method: str = "midpoint",
         guidance: float = 1.0,
         batch_size: int = 16,
-        callback: Callable[[int, float, Tensor], None] | None = None,
+        seed: int = 0,
+        callback: Callback | None = None,
         progress: bool | str = False,
-    ) -> Noise:
-        """Carries latents to the noise that `sample`, with the same arguments, carries back to them.
+    ) -> Inverted:
+        """Carries latents to the noise that `sample` carries back to them.
 
-        The arguments are those of `sample`; guidance above 1 costs accuracy, so invert at 1 and edit with guidance.
+        Args:
+            latents: of clips, as `encode` makes them.
+            caption, num_steps, guidance, batch_size, callback, progress: as in `sample`; guidance above 1 costs the
+                methods that are not exact much of their accuracy, so invert at 1 and edit with guidance.
+            method: "midpoint" comes nearest to the true encoding, for analysis; "leapfrog" gives the clip back
+                exactly at one call a step, for editing; see `exactness.METHODS` for the rest.
+            seed: of the noise that "ddpm" draws; item i depends on `(seed, i)` alone.
+
+        Returns:
+            The noise, with all that `sample` needs to retrace the way.
         """
-        levels = sampling_levels(num_steps, shift=self.config.shift).flip(0)
-        return self._solve(latents, caption, levels, method, guidance, batch_size, callback, progress)
+        levels = self._levels(num_steps).flip(0)
+        condition = self._conditions(caption, latents, guidance)
+        traces = []
+        for rows in _batches(len(latents), batch_size):
+            clean = latents[rows].to(self.device)
+            rngs = [np.random.default_rng([seed, 1, i]) for i in range(rows.start, rows.start + len(clean))]
+
+            def draw(step: int, rngs=rngs, shape=clean.shape[1:]) -> Tensor:
+                del step  # the generators go on from one step to the next
+                drawn = np.stack([rng.standard_normal(shape, np.float32) for rng in rngs])
+                return torch.from_numpy(drawn).to(self.device)
+
+            velocity = self.velocity(condition[rows], guidance)
+            options = {"method": method, "draw": draw, "callback": callback, "progress": progress}
+            traces.append(exactness.invert(velocity, clean, levels, **options))
+        return Inverted(
+            trace=exactness.concatenate(traces),
+            method=method,
+            levels=tuple(levels.tolist()),
+            guidance=guidance,
+            condition=condition,
+            batch_size=batch_size,
+            dtype=str(self.dtype),
+            weights=self.fingerprint(),
+        )
 
     def generate(
         self,
@@ -219,26 +285,16 @@ class Generator:
         partial.write_text(json.dumps(asdict(self.config), indent=2) + "\n")
         os.replace(partial, folder / "generator.json")
 
-    def _solve(self, y, caption, levels, method, guidance, batch_size, callback, progress) -> Tensor:
+    def _levels(self, num_steps: int) -> Float[Tensor, " level"]:
+        return sampling_levels(num_steps, shift=self.config.shift)
+
+    def _conditions(self, caption: str | Sequence[str] | Condition, y: Tensor, guidance: float) -> Condition:
+        """One condition for each clip of `y`, and the checks that both ways share."""
         self._check_latents(y)
         if not np.isfinite(guidance):
             raise ValueError(f"guidance must be finite, got {guidance}")
         condition = caption if isinstance(caption, Condition) else self.condition(caption)
-        condition = condition.expand(len(y))
-        ends = []
-        for first in range(0, len(y), batch_size):
-            rows = slice(first, first + batch_size)
-            ends.append(
-                solve(
-                    self.velocity(condition[rows], guidance),
-                    y[rows].to(self.device),
-                    levels,
-                    method=method,
-                    callback=callback,
-                    progress=progress,
-                )
-            )
-        return torch.cat(ends)
+        return condition.expand(len(y))
 
     def _network(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         time = torch.full((len(y),), s, dtype=torch.float32, device=y.device)
@@ -263,54 +319,7 @@ class Generator:
             )
 
 
-def load(
-    path: str | Path | None = None, *, device: str | torch.device = "auto", dtype: torch.dtype = torch.float32
-) -> Generator:
-    """Loads a generator.
-
-    Args:
-        path: folder written by `Generator.save`; None is the model that ships with latentlab.
-        device: "auto" is cuda, then mps, then cpu.
-        dtype: of the denoiser; the solver's state is float32 in any case.
-
-    Raises:
-        FileNotFoundError: a file of the generator is missing in `path`.
-    """
-    if path is None:
-        with shipped() as own:
-            return load(own, device=device, dtype=dtype)
-    folder = Path(path)
-    config_file = folder / "generator.json"
-    if not config_file.is_file():
-        raise FileNotFoundError(f"{folder} holds no generator.json; give a folder written by Generator.save")
-    denoiser = _network(folder / "denoiser.safetensors", Denoiser, DenoiserConfig)
-    config = GeneratorConfig(**json.loads(config_file.read_text()))
-    generator = Generator(load_autoencoder(folder), denoiser, load_clip(folder), config)
-    return generator.to(find_device(device), dtype)
-
-
-def load_autoencoder(folder: Path) -> Autoencoder:
-    """The autoencoder of a generator, or of its training run."""
-    return _network(folder / "autoencoder.safetensors", Autoencoder, AutoencoderConfig)
-
-
-def load_clip(folder: Path) -> ClipModel:
-    """The CLIP model of a generator, or of its training run."""
-    return _network(folder / "clip.safetensors", ClipModel, ClipConfig)
-
-
-def find_device(name: str | torch.device = "auto") -> torch.device:
-    """A device by name; "auto" is cuda, then mps, then cpu."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _network(path: Path, kind, config_kind):
-    tensors, config = read_weights(path)
-    config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
-    network = kind(config_kind(**config))
-    network.load_state_dict(tensors)
-    return network
+def _batches(count: int, size: int) -> list[slice]:
+    if size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {size}")
+    return [slice(first, min(count, first + size)) for first in range(0, count, size)]

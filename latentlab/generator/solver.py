@@ -1,7 +1,7 @@
 """One solver for sampling and for inversion: the probability-flow ODE dy/ds = v(y, s) along a list of levels.
 
 Descending levels sample, ascending ones invert; in flow time DDIM, Euler on EDM's sigmas and flow-matching Euler are
-all the same first-order step.
+all the same first-order step. Methods whose latent is more than one state are in `exactness.py`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from latentlab.generator.implicit import fixed_point
+
 Velocity = Callable[[Tensor, float], Tensor]
 Step = Callable[[Velocity, Tensor, float, float], Tensor]
+Callback = Callable[[int, float, Tensor], None]
 
 
 def ddim(velocity: Velocity, y: Tensor, s: float, s_next: float) -> Tensor:
@@ -39,7 +42,45 @@ def heun(velocity: Velocity, y: Tensor, s: float, s_next: float) -> Tensor:
     return torch.add(y, here + there, alpha=0.5 * (s_next - s))
 
 
-METHODS: dict[str, Step] = {"ddim": ddim, "midpoint": midpoint, "heun": heun}
+def implicit_midpoint(
+    velocity: Velocity, y: Tensor, s: float, s_next: float, residuals: list[float] | None = None
+) -> Tensor:
+    """y' = y + (s' - s) v((y + y') / 2, s_mid); order 2, and symmetric: the step back solves the same equation.
+
+    Both ways it is exact to the residual of that equation, which is appended to `residuals`.
+    """
+    step, middle = s_next - s, 0.5 * (s + s_next)
+    guess = torch.add(y, velocity(y, s), alpha=step)
+    return _solved(lambda z: torch.add(y, velocity(0.5 * (y + z), middle), alpha=step), guess, residuals)
+
+
+def ddim_anderson(
+    velocity: Velocity, y: Tensor, s: float, s_next: float, residuals: list[float] | None = None
+) -> Tensor:
+    """DDIM towards data; towards noise, the solution y' of y' = y + (s' - s) v(y', s'), which DDIM carries back to y.
+
+    AIDI (Pan et al. 2023) with Anderson's acceleration; exact to the residual, which is appended to `residuals`.
+    """
+    guess = ddim(velocity, y, s, s_next)
+    if s_next < s:
+        return guess
+    return _solved(lambda z: torch.add(y, velocity(z, s_next), alpha=s_next - s), guess, residuals)
+
+
+def _solved(f: Callable[[Tensor], Tensor], guess: Tensor, residuals: list[float] | None) -> Tensor:
+    y, residual = fixed_point(f, guess)
+    if residuals is not None:
+        residuals.append(residual)
+    return y
+
+
+METHODS: dict[str, Step] = {
+    "ddim": ddim,
+    "ddim+anderson": ddim_anderson,
+    "midpoint": midpoint,
+    "heun": heun,
+    "implicit-midpoint": implicit_midpoint,
+}
 
 
 @torch.no_grad()
@@ -48,8 +89,8 @@ def solve(
     y: Tensor,
     levels: Float[Tensor, " level"],
     *,
-    method: str = "midpoint",
-    callback: Callable[[int, float, Tensor], None] | None = None,
+    method: str | Step = "midpoint",
+    callback: Callback | None = None,
     progress: bool | str = False,
 ) -> Tensor:
     """Carries `y` along `levels`, first to last.
@@ -58,7 +99,7 @@ def solve(
         velocity: `v(y, s)`, the network under its condition and guidance.
         y: state at `levels[0]`; kept in float32 (float64 stays), whatever the network computes in.
         levels: flow times in [0, 1], strictly rising or falling.
-        method: "ddim", "midpoint" or "heun".
+        method: "ddim", "ddim+anderson", "midpoint", "heun", "implicit-midpoint", or a step of your own.
         callback: called after each step as `callback(step, level, y)`.
         progress: show a bar; a string names it.
 
@@ -71,21 +112,22 @@ def solve(
     >>> solve(lambda y, s: torch.ones_like(y), torch.zeros(1), torch.tensor([0.0, 0.5, 1.0]))
     tensor([1.])
     """
-    if method not in METHODS:
+    if isinstance(method, str) and method not in METHODS:
         raise ValueError(f"unknown method {method!r}; there are {', '.join(METHODS)}")
-    times = _checked(levels)
-    step = METHODS[method]
-    y = y if y.dtype == torch.float64 else y.float()
-    pairs = list(pairwise(times))
-    label = progress if isinstance(progress, str) else "solving"
-    for i, (s, s_next) in enumerate(tqdm(pairs, desc=label, disable=not progress)):
+    step, y = METHODS[method] if isinstance(method, str) else method, full_precision(y)
+    for i, (s, s_next) in enumerate(bar(list(pairwise(checked(levels))), progress)):
         y = step(velocity, y, s, s_next)
         if callback:
             callback(i, s_next, y)
     return y
 
 
-def _checked(levels: Tensor) -> list[float]:
+def full_precision(y: Tensor) -> Tensor:
+    """The state in float32, or in float64 if it is that."""
+    return y if y.dtype == torch.float64 else y.float()
+
+
+def checked(levels: Tensor) -> list[float]:
     """Levels as host numbers, read once, so that the loop never waits for the device."""
     times = [float(s) for s in torch.as_tensor(levels, dtype=torch.float64).tolist()]
     steps = [b - a for a, b in pairwise(times)]
@@ -93,3 +135,8 @@ def _checked(levels: Tensor) -> list[float]:
     if not steps or not monotone or min(times) < 0 or max(times) > 1:
         raise ValueError(f"levels must be two or more, strictly rising or falling, in [0, 1]; got {times}")
     return times
+
+
+def bar(steps: list, progress: bool | str) -> tqdm:
+    """Progress over steps; a string names it."""
+    return tqdm(steps, desc=progress if isinstance(progress, str) else "solving", disable=not progress)

@@ -9,6 +9,9 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import UInt8
+from torch import Tensor
+from tqdm.auto import tqdm
 
 from latentlab.generator.clip import ClipConfig, ClipModel, contact_sheet
 from latentlab.train.autoencoder import ClipSource
@@ -30,10 +33,12 @@ class ClipTraining:
 
     Args:
         loop: steps, rates, seed.
+        clips: how many clips of the data are drawn, once, before training.
         width: of both towers.
     """
 
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=600, batch_size=128, learning_rate=1e-3))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, batch_size=128, learning_rate=1e-3))
+    clips: int = 16_384
     width: int = 128
 
 
@@ -63,18 +68,16 @@ def train_clip(
     torch.manual_seed(config.loop.seed)
     shape = ClipConfig(tuple(vocabulary), width=config.width, embed_dim=config.width, frame_size=data.size[0])
     model = ClipModel(shape)
-    last = data.num_frames - 1
-    frames = [round(i * last / 3) for i in range(4)]
+    sheets = draw_sheets(data, min(config.clips, len(data)), shape.frame_size, config.loop.seed)
 
     def make_batch(step: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])
-        picks = [int(i) for i in rng.integers(len(data), size=config.loop.batch_size)]
-        clips = torch.cat([data.clip(i, seed=step, frames=frames) for i in picks])
-        numbers = model.tokenize([data.caption(i, seed=step) for i in picks])
-        return {"sheet": contact_sheet(clips, shape.frame_size), "numbers": numbers}
+        picks = rng.integers(len(sheets), size=config.loop.batch_size)
+        numbers = model.tokenize([data.caption(int(i), seed=step) for i in picks])
+        return {"sheet": sheets[picks], "numbers": numbers}
 
     def loss(net, batch, generator):
-        image, text, scale = net(batch["sheet"], batch["numbers"])
+        image, text, scale = net(batch["sheet"].float() / 127.5 - 1, batch["numbers"])
         logits = scale * image @ text.T
         own = torch.arange(len(logits), device=logits.device)
         value = 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
@@ -84,3 +87,14 @@ def train_clip(
     if is_main_process():
         save_weights(out / "clip.safetensors", trained, trained.header())
     return trained
+
+
+def draw_sheets(data: CaptionedClips, count: int, frame_size: int, seed: int) -> UInt8[Tensor, "clip 3 side side"]:
+    """Contact sheets of the first `count` clips: drawing a clip takes longer than a step on it."""
+    last = data.num_frames - 1
+    frames = [round(i * last / 3) for i in range(4)]
+    sheets = torch.empty(count, 3, 2 * frame_size, 2 * frame_size, dtype=torch.uint8)
+    for i in tqdm(range(count), desc="contact sheets", disable=not is_main_process()):
+        sheet = contact_sheet(data.clip(i, seed=seed, frames=frames), frame_size)
+        sheets[i] = (127.5 * (sheet[0] + 1)).round()
+    return sheets

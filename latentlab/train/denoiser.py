@@ -37,12 +37,12 @@ class DenoiserTraining:
     """
 
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(steps=5000, batch_size=16, learning_rate=1e-3, ema=0.998)
+        default_factory=lambda: LoopConfig(steps=14_000, batch_size=16, learning_rate=1e-3, ema=0.999)
     )
     network: DenoiserConfig = field(default_factory=DenoiserConfig)
     clips: int = 8_192
     caption_dropout: float = 0.1
-    level_mean: float = 0.3
+    level_mean: float = 0.6
     level_spread: float = 1.2
 
 
@@ -80,6 +80,9 @@ def train_denoiser(
     torch.manual_seed(config.loop.seed)
     model = Denoiser(config.network)
     model.measure_spread(latents[:1024])
+    with torch.no_grad():
+        said = [data.caption(i) for i in range(min(count, 4096))]
+        model.measure_captions(*(x.cpu() for x in clip.tokens(said)))
 
     def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])
@@ -97,8 +100,7 @@ def train_denoiser(
         with torch.no_grad():
             tokens, mask = clip.token_states(batch["numbers"])
         v = net((1 - at) * clean + at * noise, s, tokens, mask)
-        value = (v.float() - (noise - clean)).pow(2).mean()
-        return value, {}
+        return model.error(v.float(), noise - clean, s), {}
 
     trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
     if is_main_process():

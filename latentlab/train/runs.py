@@ -12,7 +12,8 @@ from latentlab.data.folder import FolderClips
 from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.generator.denoiser import DenoiserConfig
-from latentlab.generator.generator import Generator, GeneratorConfig, load_autoencoder, load_clip
+from latentlab.generator.generator import Generator, GeneratorConfig
+from latentlab.generator.load import load_autoencoder, load_clip
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
@@ -42,7 +43,7 @@ def autoencoder(data: Clips, out: Path, *, device: str, **options) -> list[Path]
 def clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the CLIP model."""
     config = ClipTraining()
-    config = replace(config, loop=_loop(config.loop, options))
+    config = replace(config, loop=_loop(config.loop, options), clips=options["clips"] or config.clips)
     train_clip(data, _vocabulary(data), out, config, device=device)
     return [out / "clip.safetensors"]
 

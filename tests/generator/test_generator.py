@@ -3,12 +3,7 @@
 import pytest
 import torch
 
-from latentlab.generator.generator import find_device, load
-
-
-@pytest.fixture
-def clips() -> torch.Tensor:
-    return torch.rand(3, 3, 4, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
+from latentlab.generator.load import find_device, load
 
 
 @pytest.fixture
@@ -67,7 +62,7 @@ def test_shapes_from_clip_to_noise_and_back(tiny_generator, clips):
     latents = tiny_generator.encode(clips)
     assert latents.shape == (3, *tiny_generator.latent_shape) == (3, 2, 4, 2, 2)
     noise = tiny_generator.invert(latents, num_steps=2)
-    assert noise.shape == latents.shape
+    assert noise.noise.shape == latents.shape
     assert tiny_generator.sample(noise, num_steps=2).shape == latents.shape
     video = tiny_generator.decode(latents)
     assert video.shape == clips.shape
@@ -123,7 +118,7 @@ def test_the_batch_size_does_not_change_the_result(tiny_generator, clips, batch_
     video = tiny_generator.decode(latents, batch_size=batch_size)
     torch.testing.assert_close(latents, tiny_generator.encode(clips), atol=1e-5, rtol=0)
     whole = tiny_generator.invert(tiny_generator.encode(clips), captions, num_steps=3, guidance=1.5)
-    torch.testing.assert_close(noise, whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(noise.noise, whole.noise, atol=1e-5, rtol=0)
     torch.testing.assert_close(video, tiny_generator.decode(latents), atol=1e-5, rtol=0)
 
 

@@ -14,7 +14,7 @@ from latentlab.data.moving.reader import Reader, ReaderConfig
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
-from latentlab.generator.generator import load_autoencoder, load_clip
+from latentlab.generator.load import load_autoencoder, load_clip
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import DenoiserTraining, _epoch_order, encode_all, train_denoiser

@@ -1,0 +1,222 @@
+"""Inversion that gives the clip back: methods whose sampling run retraces the inversion run, step for step.
+
+Single-state methods come from `solver.py`. The others need more than the noise to return: a second state (leapfrog,
+EDICT) or one map for each step (DDPM). `invert` and `sample` treat all alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latentlab.generator import solver
+from latentlab.generator.implicit import TOLERANCE
+from latentlab.generator.solver import Callback, Velocity, bar, checked, full_precision, solve
+
+MIXING = 0.93  # p of EDICT; nearer 1 the pair drifts apart, further away rounding grows by (1 / p)^2 a step
+Draw = Callable[[int], Tensor]
+_IMPLICIT = {"ddim+anderson": solver.ddim_anderson, "implicit-midpoint": solver.implicit_midpoint}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What an inversion run leaves.
+
+    Attributes:
+        noise: state at the last level.
+        memory: what sampling needs beside it to retrace the run, first axis batch: leapfrog's last state but one,
+            EDICT's second state, DDPM's maps `(batch, step, ...)`; None if nothing.
+        residual: of implicit steps, the largest; 0 for algebraically exact methods, None for those that are neither.
+    """
+
+    noise: Tensor
+    memory: Tensor | None = None
+    residual: float | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether sampling returns the clip to rounding (of the residual's size, for implicit methods)."""
+        return self.residual is not None and self.residual <= TOLERANCE
+
+
+@torch.no_grad()
+def invert(
+    velocity: Velocity,
+    clean: Tensor,
+    levels: Float[Tensor, " level"],
+    *,
+    method: str,
+    draw: Draw | None = None,
+    callback: Callback | None = None,
+    progress: bool | str = False,
+) -> Trace:
+    """Carries clean latents to noise along rising levels.
+
+    Args:
+        velocity: `v(y, s)`.
+        clean: first axis batch.
+        levels: flow times, strictly rising.
+        method: one of `METHODS`.
+        draw: independent unit noise of the shape of `clean` for step i; "ddpm" alone needs it.
+        callback, progress: as in `solver.solve`.
+
+    Returns:
+        The trace, for `sample`.
+
+    Raises:
+        ValueError: unknown method or wrong levels.
+    """
+    times, clean = _times(levels, method, rising=True), full_precision(clean)
+    if method == "leapfrog":
+        return _leapfrog_invert(velocity, clean, times, callback, progress)
+    if method == "edict":
+        return _edict_invert(velocity, clean, times, callback, progress)
+    if method == "ddpm":
+        return _ddpm_invert(velocity, clean, times, draw, callback, progress)
+    residuals: list[float] = []
+    step = partial(_IMPLICIT[method], residuals=residuals) if method in _IMPLICIT else method
+    noise = solve(velocity, clean, levels, method=step, callback=callback, progress=progress)
+    return Trace(noise, residual=max(residuals) if residuals else None)
+
+
+@torch.no_grad()
+def sample(
+    velocity: Velocity,
+    noise: Tensor,
+    levels: Float[Tensor, " level"],
+    *,
+    method: str,
+    memory: Tensor | None = None,
+    callback: Callback | None = None,
+    progress: bool | str = False,
+) -> Tensor:
+    """Carries noise to clean latents along falling levels; with the `memory` of an inversion it retraces that run.
+
+    Without memory it starts afresh: leapfrog by a DDIM step, EDICT from a pair of equals, DDPM without noise maps,
+    where it is DDIM.
+    """
+    times, noise = _times(levels, method, rising=False), full_precision(noise)
+    if method == "leapfrog":
+        return _leapfrog_sample(velocity, noise, memory, times, callback, progress)
+    if method == "edict":
+        return _edict_sample(velocity, noise, memory, times, callback, progress)
+    if method == "ddpm" and memory is not None:
+        return _ddpm_sample(velocity, noise, memory, times, callback, progress)
+    single = "ddim" if method == "ddpm" else method
+    return solve(velocity, noise, levels, method=single, callback=callback, progress=progress)
+
+
+def _leapfrog_invert(velocity, clean, times, callback, progress) -> Trace:
+    """y_{i+1} = y_{i-1} + (s_{i+1} - s_{i-1}) v(y_i, s_i): BDIA (Zhang et al. 2023) at gamma 1, in flow time.
+
+    One call a step; the first step is DDIM's. Read from right to left, the same line is the way back.
+    """
+    last, y = clean, solver.ddim(velocity, clean, times[0], times[1])
+    _tell(callback, 0, times[1], y)
+    for i in bar(list(range(1, len(times) - 1)), progress):
+        last, y = y, torch.add(last, velocity(y, times[i]), alpha=times[i + 1] - times[i - 1])
+        _tell(callback, i, times[i + 1], y)
+    return Trace(y, last, residual=0.0)
+
+
+def _leapfrog_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
+    last, y = noise, solver.ddim(velocity, noise, times[0], times[1]) if memory is None else full_precision(memory)
+    _tell(callback, 0, times[1], y)
+    for i in bar(list(range(1, len(times) - 1)), progress):
+        last, y = y, torch.add(last, velocity(y, times[i]), alpha=times[i + 1] - times[i - 1])
+        _tell(callback, i, times[i + 1], y)
+    return y
+
+
+def _edict_invert(velocity, clean, times, callback, progress) -> Trace:
+    """EDICT (Wallace et al. 2023, eq. 15) with DDIM's coefficients in flow time; two calls a step."""
+    x = y = clean
+    for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
+        y = (y - (1 - MIXING) * x) / MIXING
+        x = (x - (1 - MIXING) * y) / MIXING
+        y = torch.add(y, velocity(x, s_next), alpha=s_next - s)
+        x = torch.add(x, velocity(y, s_next), alpha=s_next - s)
+        _tell(callback, i, s_next, x)
+    return Trace(x, y, residual=0.0)
+
+
+def _edict_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
+    """EDICT (Wallace et al. 2023, eq. 14): two states, each stepped by the other's velocity, then mixed."""
+    x, y = noise, noise if memory is None else full_precision(memory)
+    for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
+        x = torch.add(x, velocity(y, s), alpha=s_next - s)
+        y = torch.add(y, velocity(x, s), alpha=s_next - s)
+        x = MIXING * x + (1 - MIXING) * y
+        y = MIXING * y + (1 - MIXING) * x
+        _tell(callback, i, s_next, x)
+    return x
+
+
+def _ddpm_invert(velocity, clean, times, draw, callback, progress) -> Trace:
+    """Edit-friendly DDPM (Huberman-Spiegelglas et al. 2024, algorithm 1): the states are drawn independently around the
+    clip, and each map holds what the posterior mean misses of the next one."""
+    if draw is None:
+        raise ValueError("method 'ddpm' draws noise for every step; give draw=")
+    states = [clean, *((1 - s) * clean + s * draw(i) for i, s in enumerate(times[1:]))]
+    maps = []
+    for i in bar(list(range(len(times) - 1, 0, -1)), progress):
+        mean = _posterior_mean(velocity, states[i], times[i], times[i - 1])
+        maps.append(states[i - 1] - mean)
+        # The next mean starts from what sampling will have there, so that rounding does not add up.
+        states[i - 1] = mean + maps[-1]
+        _tell(callback, len(maps) - 1, times[i], states[i])
+    return Trace(states[-1], torch.stack(maps, 1), residual=0.0)
+
+
+def _ddpm_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
+    y = noise
+    for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
+        y = _posterior_mean(velocity, y, s, s_next) + memory[:, i]
+        _tell(callback, i, s_next, y)
+    return y
+
+
+def _posterior_mean(velocity: Velocity, y: Tensor, s: float, s_next: float) -> Tensor:
+    """(1 - s') x + r s' n with r = s' (1 - s) / (s (1 - s')): mean of DDPM's posterior (Ho et al. 2020, eq. 7).
+
+    x and n are the data and the noise that the velocity at `y` speaks of.
+    """
+    v = velocity(y, s)
+    clean, noise = torch.add(y, v, alpha=-s), torch.add(y, v, alpha=1 - s)
+    ratio = s_next * (1 - s) / (s * (1 - s_next))
+    return (1 - s_next) * clean + ratio * s_next * noise
+
+
+METHODS = (*solver.METHODS, "leapfrog", "edict", "ddpm")
+
+
+def _times(levels: Tensor, method: str, *, rising: bool) -> list[float]:
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; there are {', '.join(METHODS)}")
+    times = checked(levels)
+    if (times[1] > times[0]) != rising:
+        way = "rise to invert" if rising else "fall to sample"
+        raise ValueError(f"levels must {way}, got {times[0]} to {times[-1]}; turn them round with .flip(0)")
+    return times
+
+
+def _tell(callback: Callback | None, step: int, level: float, y: Tensor) -> None:
+    if callback:
+        callback(step, level, y)
+
+
+def concatenate(traces: Sequence[Trace]) -> Trace:
+    """The traces of several batches as one."""
+    memories = [t.memory for t in traces if t.memory is not None]
+    residuals = [t.residual for t in traces if t.residual is not None]
+    return Trace(
+        torch.cat([t.noise for t in traces]),
+        torch.cat(memories) if memories else None,
+        max(residuals) if residuals else None,
+    )

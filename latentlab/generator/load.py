@@ -1,0 +1,67 @@
+"""Loads generators and their parts from folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
+from latentlab.generator.clip import ClipConfig, ClipModel
+from latentlab.generator.denoiser import Denoiser, DenoiserConfig
+from latentlab.generator.generator import Generator, GeneratorConfig
+from latentlab.weights import read_weights, shipped
+
+
+def load(
+    path: str | Path | None = None, *, device: str | torch.device = "auto", dtype: torch.dtype = torch.float32
+) -> Generator:
+    """Loads a generator.
+
+    Args:
+        path: folder written by `Generator.save`; None is the model that ships with latentlab.
+        device: "auto" is cuda, then mps, then cpu.
+        dtype: of the denoiser; the solver's state is float32 in any case.
+
+    Raises:
+        FileNotFoundError: a file of the generator is missing in `path`.
+    """
+    if path is None:
+        with shipped() as own:
+            return load(own, device=device, dtype=dtype)
+    folder = Path(path)
+    config_file = folder / "generator.json"
+    if not config_file.is_file():
+        raise FileNotFoundError(f"{folder} holds no generator.json; give a folder written by Generator.save")
+    denoiser = _network(folder / "denoiser.safetensors", Denoiser, DenoiserConfig)
+    config = GeneratorConfig(**json.loads(config_file.read_text()))
+    generator = Generator(load_autoencoder(folder), denoiser, load_clip(folder), config)
+    return generator.to(find_device(device), dtype)
+
+
+def load_autoencoder(folder: Path) -> Autoencoder:
+    """The autoencoder of a generator, or of its training run."""
+    return _network(folder / "autoencoder.safetensors", Autoencoder, AutoencoderConfig)
+
+
+def load_clip(folder: Path) -> ClipModel:
+    """The CLIP model of a generator, or of its training run."""
+    return _network(folder / "clip.safetensors", ClipModel, ClipConfig)
+
+
+def find_device(name: str | torch.device = "auto") -> torch.device:
+    """A device by name; "auto" is cuda, then mps, then cpu."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _network(path: Path, kind, config_kind):
+    tensors, config = read_weights(path)
+    config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+    network = kind(config_kind(**config))
+    network.load_state_dict(tensors)
+    return network
