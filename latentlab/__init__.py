@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from latentlab.generator.generator import Generator
     from latentlab.generator.inverted import Inverted
     from latentlab.generator.load import load
-    from latentlab.interpolate import lerp, slerp
+    from latentlab.interpolate import advise, combine, lerp, nlerp, slerp, spline, uniform
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
     from latentlab.spaces import LatentSpace, NoiseSpace
@@ -28,11 +28,16 @@ _HOMES = {
     "LatentSpace": "latentlab.spaces",
     "NoiseSpace": "latentlab.spaces",
     "Record": "latentlab.record",
+    "advise": "latentlab.interpolate",
+    "combine": "latentlab.interpolate",
     "edit": "latentlab.directions.edit",
     "flicker": "latentlab.metrics.temporal",
     "lerp": "latentlab.interpolate",
     "load": "latentlab.generator.load",
+    "nlerp": "latentlab.interpolate",
     "slerp": "latentlab.interpolate",
+    "spline": "latentlab.interpolate",
+    "uniform": "latentlab.interpolate",
 }
 _PACKAGES = ("data", "directions", "metrics", "video")
 
@@ -42,6 +47,8 @@ __all__ = [
     "LatentSpace",
     "NoiseSpace",
     "Record",
+    "advise",
+    "combine",
     "data",
     "directions",
     "edit",
@@ -49,7 +56,10 @@ __all__ = [
     "lerp",
     "load",
     "metrics",
+    "nlerp",
     "slerp",
+    "spline",
+    "uniform",
     "video",
 ]
 

@@ -1,8 +1,8 @@
-"""Paths between points of a latent space."""
+"""Paths between two points of a latent space."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -25,7 +25,7 @@ def lerp(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Ten
     >>> lerp(torch.zeros(1, 2), torch.ones(1, 2), [0.0, 0.5]).tolist()
     [[[0.0, 0.0]], [[0.5, 0.5]]]
     """
-    t = _positions(a, b, t)
+    t = positions(a, b, t)
     return torch.lerp(a[None], b[None], t.view(-1, *[1] * a.ndim))
 
 
@@ -49,8 +49,8 @@ def slerp(
     >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), [0.5])[0].round(decimals=4)
     tensor([[0.7071, 0.7071]])
     """
-    t = _positions(a, b, t)
-    flat_a, flat_b, restore = _rows(a, b, axis)
+    t = positions(a, b, t)
+    (flat_a, flat_b), restore = as_rows(torch.stack([a, b]), axis)
     norm_a, norm_b = flat_a.norm(dim=1, keepdim=True), flat_b.norm(dim=1, keepdim=True)
     tiny = torch.finfo(flat_a.dtype).tiny
     unit_a, unit_b = flat_a / norm_a.clamp(min=tiny), flat_b / norm_b.clamp(min=tiny)
@@ -81,27 +81,26 @@ def _at_right_angles(unit_a: Tensor, unit_b: Tensor, angle: Tensor) -> Tensor:
     return torch.where(antipodal, turned, across)
 
 
-def _rows(a: Tensor, b: Tensor, axis: Axis):
-    """Both as (row, dim), where a row is what shares one angle, and the way back."""
+def as_rows(points: Tensor, axis: Axis) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Points `(point, batch, ...)` as `(point, row, dim)`, where a row is what shares one angle, and the way back."""
     if axis == "clip":
-        shape = a.shape
-        return a.flatten(1), b.flatten(1), lambda path: path.view(-1, *shape)
+        return points.flatten(2), lambda path: path.view(-1, *points.shape[1:])
     if axis != "frame":
         raise ValueError(f"axis must be 'clip' or 'frame', got {axis!r}")
-    if a.ndim != 5:
-        raise ValueError(f"axis='frame' needs (batch, channel, frame, height, width), got shape {tuple(a.shape)}")
-    batch, channel, frame, height, width = a.shape
-
-    def rows(x: Tensor) -> Tensor:
-        return x.transpose(1, 2).reshape(batch * frame, -1)
+    if points.ndim != 6:
+        raise ValueError(
+            f"axis='frame' needs (batch, channel, frame, height, width), got shape {tuple(points.shape[1:])}"
+        )
+    batch, channel, frame, height, width = points.shape[1:]
 
     def restore(path: Tensor) -> Tensor:
         return path.view(-1, batch, frame, channel, height, width).transpose(2, 3)
 
-    return rows(a), rows(b), restore
+    return points.transpose(2, 3).reshape(len(points), batch * frame, -1), restore
 
 
-def _positions(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Tensor, " point"]:
+def positions(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Tensor, " point"]:
+    """Positions on a path from `a` to `b` as a tensor, after the checks that every path makes."""
     if a.shape != b.shape:
         raise ValueError(f"the two ends must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     if not (a.is_floating_point() and b.is_floating_point()):

@@ -1,0 +1,131 @@
+"""Which path between clips is even, smooth and likely? Pairs of held-out clips, in noise and in latents; slerp's speed.
+
+python benchmarks/interpolation.py [--pairs 8] [--points 9]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import asdict, dataclass
+
+import torch
+from tqdm.auto import tqdm
+
+from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
+from latentlab.generator.generator import Generator
+from latentlab.generator.load import load
+from latentlab.interpolate import advise, lerp, nlerp, slerp, uniform
+from latentlab.metrics import flicker
+
+PATHS = {"lerp": lerp, "nlerp": nlerp, "slerp": slerp}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure."""
+
+    model: str | None = None
+    pairs: int = 8
+    points: int = 9
+    num_steps: int = 15
+
+
+def run(config: Config) -> dict:
+    """Measures and returns the figures."""
+    generator = load(config.model)
+    video, _ = moving_shapes(2 * config.pairs, HELD_OUT_SEED)
+    latents = generator.encode(video)
+    noise = generator.invert(latents, num_steps=config.num_steps, progress="inverting").noise
+    spaces = {"latents": (latents, generator.decode), "noise": (noise, lambda n: draw(generator, n, config))}
+    return {
+        "config": asdict(config),
+        "weights": generator.fingerprint(),
+        "advice": {name: asdict(advise(points)) for name, (points, _) in spaces.items()},
+        "paths": {f"{s}, {p}": paths(*spaces[s], p, config) for s in spaces for p in PATHS},
+        "evenly spaced slerp in noise": even(spaces["noise"], config),
+        "slerp_speed": speed(),
+    }
+
+
+def draw(generator: Generator, noise: torch.Tensor, config: Config) -> torch.Tensor:
+    """Clips of noise."""
+    return generator.decode(generator.sample(noise, num_steps=config.num_steps))
+
+
+def paths(points: torch.Tensor, decode, name: str, config: Config) -> dict[str, float]:
+    """Step lengths, largest step and flicker of decoded paths, means over pairs."""
+    t = torch.linspace(0, 1, config.points)
+    rows = []
+    for a, b in tqdm(list(zip(points[::2], points[1::2], strict=True)), desc=name):
+        line = PATHS[name](a[None], b[None], t)[:, 0]
+        clips = decode(line)
+        steps = distance(clips[:-1], clips[1:])
+        rows.append((
+            float(line[len(t) // 2].norm() / (0.5 * (a.norm() + b.norm()))),
+            float(steps.sum()), float(steps.max() / steps.mean()), float(steps.std() / steps.mean()),
+            float(flicker(clips).overall.mean()),
+        ))  # fmt: skip
+    names = ("norm_halfway", "length", "largest_step_over_mean", "variation_of_steps", "flicker")
+    return {k: round(statistics.fmean(r[i] for r in rows), 3) for i, k in enumerate(names)}
+
+
+def even(space, config: Config) -> dict[str, float]:
+    """Coefficient of variation of the steps before and after spacing by arc length, median over pairs."""
+    points, decode = space
+    before, after = [], []
+    for a, b in tqdm(list(zip(points[::2], points[1::2], strict=True))[:4], desc="even spacing"):
+
+        def path(t, a=a[None], b=b[None]):
+            return decode(slerp(a, b, t)[:, 0])
+
+        for found, t in (
+            (before, torch.linspace(0, 1, config.points)),
+            (after, uniform(path, distance, config.points, rounds=3)),
+        ):
+            clips = path(t)
+            steps = distance(clips[:-1], clips[1:])
+            found.append(float(steps.std() / steps.mean()))
+    return {
+        "variation_before": round(statistics.median(before), 3),
+        "variation_after": round(statistics.median(after), 3),
+    }
+
+
+def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Root mean square of pixels, averaged over 4 x 4 blocks so that a shift of a pixel is a small change."""
+    pool = torch.nn.functional.avg_pool3d
+    return (pool(a, (1, 4, 4)) - pool(b, (1, 4, 4))).square().flatten(1).mean(1).sqrt()
+
+
+def speed() -> dict[str, float]:
+    """64 pairs of 16 x 8 x 8 x 4 latents, 32 points: batched against the usual function called pair by pair."""
+    a, b = torch.randn(2, 64, 4, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    t = torch.linspace(0, 1, 32)
+
+    def usual(t: float, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        angle = torch.acos((a / a.norm() * (b / b.norm())).sum())
+        return torch.sin((1 - t) * angle) / torch.sin(angle) * a + torch.sin(t * angle) / torch.sin(angle) * b
+
+    def loop() -> None:
+        torch.stack([torch.stack([usual(float(u), a[i], b[i]) for i in range(64)]) for u in t])
+
+    ratios = []
+    for _ in range(7):
+        began = time.perf_counter()
+        slerp(a, b, t)
+        middle = time.perf_counter()
+        loop()
+        ratios.append((time.perf_counter() - middle) / (middle - began))
+    return {"times_faster": round(statistics.median(ratios), 1)}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model")
+    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--points", type=int, default=9)
+    a = parser.parse_args()
+    print(json.dumps(run(Config(model=a.model, pairs=a.pairs, points=a.points)), indent=2))

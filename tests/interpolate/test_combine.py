@@ -1,0 +1,106 @@
+"""Combinations of latents, judged by an exact generator: a mixture whose flow from noise to data is known."""
+
+import pytest
+import torch
+from oracles import GaussianMixture
+
+from latentlab.generator.levels import sampling_levels
+from latentlab.generator.solver import solve
+from latentlab.interpolate import advise, combine, lerp, nlerp, slerp
+
+DIM = 256
+
+
+@pytest.fixture(scope="module")
+def mixture() -> GaussianMixture:
+    means = torch.randn(16, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return GaussianMixture(means, torch.full((16,), 0.25, dtype=torch.float64), torch.full((16,), 1 / 16))
+
+
+def seeds(count: int, *, correlation: float = 0.0, batch: int = 48) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    shared, own = (torch.randn(n, batch, DIM, dtype=torch.float64, generator=generator) for n in (1, count))
+    return correlation**0.5 * shared + (1 - correlation) ** 0.5 * own
+
+
+def spread(mixture: GaussianMixture, noise: torch.Tensor) -> torch.Tensor:
+    """Distance of each decoded point from its mode, 1 for data."""
+    ends = solve(mixture.velocity, noise, sampling_levels(60), method="midpoint")
+    return torch.cdist(ends, mixture.means).amin(1) / (0.25 * DIM**0.5)
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_combinations_of_independent_seeds_are_data(mixture, count):
+    assert 0.97 < spread(mixture, combine(seeds(count), torch.ones(count))).mean() < 1.03
+    assert spread(mixture, seeds(count).mean(0)).mean() < 0.75  # the plain mean is not
+
+
+@pytest.mark.parametrize("path", [slerp, nlerp])
+def test_midpoints_of_two_seeds_are_data(mixture, path):
+    a, b = seeds(2)
+    assert 0.97 < spread(mixture, path(a, b, 0.5)[0]).mean() < 1.03
+    assert 0.65 < spread(mixture, lerp(a, b, 0.5)[0]).mean() < 0.77
+
+
+def test_correlated_seeds_need_the_measured_correlation(mixture):
+    points = seeds(3, correlation=0.6)
+    distance = spread(mixture, combine(points, [0.5, 0.3, 0.2]))
+    assert 0.97 < distance.mean() < 1.03
+    assert (distance > 1.5).double().mean() <= 0.01  # none between the modes
+    weights = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    independent = torch.einsum("i,ibd->bd", weights, points) / weights.norm()
+    assert spread(mixture, independent).mean() > 1.1
+
+
+def test_combine_is_nlerp_of_two_and_returns_a_point_chosen_alone():
+    points = seeds(2)
+    a, b = (p / p.norm(dim=1, keepdim=True) for p in points)
+    torch.testing.assert_close(combine(torch.stack([a, b]), [3, 1]), nlerp(a, b, 0.25)[0])
+    torch.testing.assert_close(combine(points, [0, 2]), points[1])
+
+
+def test_each_frame_may_have_its_own_correlations():
+    points = torch.randn(2, 3, 4, 5, 2, 2, generator=torch.Generator().manual_seed(0))
+    whole = combine(points, [1, 1], axis="frame")
+    for frame in range(5):
+        torch.testing.assert_close(whole[:, :, frame], combine(points[:, :, :, frame], [1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("points", "weights", "match"),
+    [
+        (torch.ones(2, 3), [1, 1], "axes"),
+        (torch.ones(2, 1, 3), [1], "2 points need as many"),
+        (torch.ones(2, 1, 3), [0, 0], "not all zero"),
+        (torch.ones(2, 1, 3), [1, float("nan")], "finite weights"),
+        (torch.ones(2, 1, 3), [1, -1], "cancel out"),
+    ],
+)
+def test_bad_combinations_are_refused(points, weights, match):
+    with pytest.raises(ValueError, match=match):
+        combine(points, weights)
+
+
+class TestAdvice:
+    def test_gaussian_noise_wants_slerp(self):
+        advice = advise(torch.randn(32, 4, 16, 8, 8, generator=torch.Generator().manual_seed(0)))
+        assert advice.use == "slerp"
+        assert advice.norm == pytest.approx(1, abs=0.01)
+        assert advice.norm_spread == pytest.approx(1, abs=0.35)
+        assert advice.shrink == pytest.approx(0.5**0.5, abs=0.01)
+        assert advice.angle == pytest.approx(90, abs=1)
+
+    def test_clips_of_one_scene_want_combine(self):
+        advice = advise(seeds(32, correlation=0.6, batch=1)[:, 0])
+        assert advice.use == "combine"
+        assert advice.correlation == pytest.approx(0.6, abs=0.1)
+
+    def test_points_without_a_shell_want_lerp(self):
+        generator = torch.Generator().manual_seed(0)
+        advice = advise(torch.randn(32, 64, generator=generator) * torch.rand(32, 1, generator=generator))
+        assert advice.use == "lerp"
+        assert "no shell" in advice.why
+
+    def test_too_few_are_refused(self):
+        with pytest.raises(ValueError, match="two finite latents"):
+            advise(torch.zeros(1, 4))
