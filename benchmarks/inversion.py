@@ -1,6 +1,6 @@
-"""What does a round trip through noise lose, and what does the solver cost? Held-out clips, guidance 1.
+"""What does a round trip through noise lose, by method and guidance, and what does the solver cost? Held-out clips.
 
-python benchmarks/inversion.py [--clips 32] [--steps 25]
+python benchmarks/inversion.py [--clips 32] [--steps 25] [--methods ddim,midpoint,...]
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import json
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
+from tqdm.auto import tqdm
 
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
+from latentlab.generator.exactness import METHODS
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
-from latentlab.study.roundtrip import roundtrip
+from latentlab.study.roundtrip import RoundTrip, roundtrip, self_test
 
 
 @dataclass(frozen=True)
@@ -27,17 +30,33 @@ class Config:
     clips: int = 32
     num_steps: int = 25
     repeats: int = 7
+    methods: tuple[str, ...] = METHODS
 
 
 def run(config: Config) -> dict:
     """Measures and returns the figures."""
     generator = load(config.model)
     video, _ = moving_shapes(config.clips, HELD_OUT_SEED)
-    methods = ("ddim", "midpoint", "heun")
-    trips = {
-        m: roundtrip(generator, video, num_steps=config.num_steps, method=m, progress=True).numbers() for m in methods
-    }
-    return {"config": asdict(config), "roundtrip": trips, "cost": cost(generator, config)}
+    caption = "a large red star moving left"
+    figures: dict[str, Any] = {"config": asdict(config), "weights": generator.fingerprint()}
+    for name, dtype, said, guidance in (
+        ("guidance 1", torch.float32, "", 1.0),
+        ("guidance 7.5", torch.float32, caption, 7.5),
+        ("network in bfloat16, guidance 1", torch.bfloat16, "", 1.0),
+    ):
+        generator.to(generator.device, dtype)
+        clips = video if guidance == 1.0 and dtype == torch.float32 else video[:8]
+        methods = config.methods if dtype == torch.float32 else [m for m in config.methods if m == "leapfrog"]
+        figures[name] = {
+            m: _row(roundtrip(generator, clips, said, num_steps=config.num_steps, method=m, guidance=guidance))
+            for m in tqdm(methods, desc=name)
+        }
+    generator.to(generator.device, torch.float32)
+    return figures | {"self_test": self_test(generator), "cost": cost(generator, config)}
+
+
+def _row(trip: RoundTrip) -> dict[str, float | str]:
+    return {**trip.numbers(), "verdict": trip.verdict}
 
 
 def cost(generator: Generator, config: Config) -> dict[str, float]:
@@ -79,5 +98,7 @@ if __name__ == "__main__":
     parser.add_argument("--model")
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--methods", default=",".join(METHODS))
     a = parser.parse_args()
-    print(json.dumps(run(Config(model=a.model, clips=a.clips, num_steps=a.steps)), indent=2))
+    config = Config(model=a.model, clips=a.clips, num_steps=a.steps, methods=tuple(a.methods.split(",")))
+    print(json.dumps(run(config), indent=2))
