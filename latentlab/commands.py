@@ -21,6 +21,8 @@ from latentlab.shapes import Video
 from latentlab.video import read, read_fitted, write
 
 
+FLICKER = ("overall", "whole", "regional", "texture", "difference", "motion_jitter", "coverage")  # columns
+
 def tour(*, video: str | None, out: str, seed: int, device: str, json: bool) -> None:
     """Everything once; see `latentlab.tour`."""
     from latentlab.tour import tour as run
@@ -146,15 +148,12 @@ def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, 
     rows = []
     for path in videos:
         score = flicker(read(path).video)
-        rows.append(
-            {
-                "clip": str(path),
-                **{k: round(float(getattr(score, k)), 3) for k in ("overall", "brightness", "difference")},
-            }
-        )
+        rows.append({"clip": str(path), **{name: round(float(getattr(score, name)), 3) for name in FLICKER}})
+        rows[-1]["cuts"] = list(score.cuts[0])
     width = max(len(row["clip"]) for row in rows)
-    lines = [f"{'clip':{width}} overall brightness difference   (8-bit levels)"]
-    lines += [f"{r['clip']:{width}} {r['overall']:7.2f} {r['brightness']:10.2f} {r['difference']:10.2f}" for r in rows]
+    lines = [f"{'clip':{width}} " + " ".join(f"{name:>13}" for name in FLICKER)]
+    lines += [f"{row['clip']:{width}} " + " ".join(f"{row[name]:13.2f}" for name in FLICKER) for row in rows]
+    lines.append("overall to difference: 8-bit levels, motion taken out of all but the difference; the others: shares")
     if out:
         write_text(out, to_json(rows) + "\n")
     _tell(rows, json, lines)

@@ -1,7 +1,9 @@
 """Measures of clips and of codes."""
 
+from latentlab.metrics import disentanglement
 from latentlab.metrics.frechet import frechet_distance
+from latentlab.metrics.flow import dis, still
 from latentlab.metrics.perceptual import psnr
 from latentlab.metrics.temporal import Flicker, flicker
 
-__all__ = ["Flicker", "flicker", "frechet_distance", "psnr"]
+__all__ = ["Flicker", "dis", "disentanglement", "flicker", "frechet_distance", "psnr", "still"]

@@ -1,0 +1,61 @@
+"""Optical flow as a callable, and what is done with it: warping, and which pixels are seen both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Frames = Float[Tensor, "frame channel height width"]
+Field = Float[Tensor, "frame 2 height width"]
+Flow = Callable[[Frames, Frames], Field]
+
+
+def dis(a: Frames, b: Frames) -> Field:
+    """Where each pixel of `a` lies in `b`, by dense inverse search (Kroeger et al. 2016), OpenCV's medium preset.
+
+    Args:
+        a, b: frames in [-1, 1].
+
+    Returns:
+        Pixels right and down.
+    """
+    import cv2
+    import numpy as np
+
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    grey = [(127.5 * (x.mean(1) + 1)).round().clamp(0, 255).to(torch.uint8).cpu().numpy() for x in (a, b)]
+    fields = [search.calc(one, two, None) for one, two in zip(*grey, strict=True)]
+    return torch.from_numpy(np.stack(fields)).permute(0, 3, 1, 2).to(a.device)
+
+
+def still(a: Frames, b: Frames) -> Field:
+    """No motion: every change counts as flicker, as it should for a static camera before a static scene."""
+    return a.new_zeros(len(a), 2, *a.shape[2:])
+
+
+def warp(frames: Frames, field: Field) -> Frames:
+    """Each frame read where the field points; bicubic, since bilinear reading would hide noise."""
+    height, width = frames.shape[2:]
+    rows = torch.arange(height, device=frames.device, dtype=frames.dtype)[:, None] + field[:, 1]
+    columns = torch.arange(width, device=frames.device, dtype=frames.dtype) + field[:, 0]
+    grid = torch.stack([2 * columns / max(1, width - 1) - 1, 2 * rows / max(1, height - 1) - 1], 3)
+    return F.grid_sample(frames, grid, mode="bicubic", padding_mode="border", align_corners=True)
+
+
+def visible(there: Field, back: Field) -> Bool[Tensor, "frame height width"]:
+    """Pixels whose way there and back closes: |u + w|^2 <= 0.01 (|u|^2 + |w|^2) + 0.5 (Sundaram et al. 2010, eq. 5).
+
+    Pixels that leave the frame are not visible.
+    """
+    height, width = there.shape[2:]
+    returned = warp(back, there)
+    gap = (there + returned).square().sum(1)
+    size = there.square().sum(1) + returned.square().sum(1)
+    rows = torch.arange(height, device=there.device)[:, None] + there[:, 1]
+    columns = torch.arange(width, device=there.device) + there[:, 0]
+    inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
+    return (gap <= 0.01 * size + 0.5) & inside
