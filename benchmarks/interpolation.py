@@ -44,7 +44,7 @@ def run(config: Config) -> dict:
         "config": asdict(config),
         "weights": generator.fingerprint(),
         "advice": {name: asdict(advise(points)) for name, (points, _) in spaces.items()},
-        "paths": {f"{s}, {p}": paths(*spaces[s], p, config) for s in spaces for p in PATHS},
+        "paths": {f"{s}, {p}": paths(spaces[s][0], spaces[s][1], p, config) for s in spaces for p in PATHS},
         "evenly spaced slerp in noise": even(spaces["noise"], config),
         "slerp_speed": speed(),
     }

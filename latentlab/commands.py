@@ -20,8 +20,8 @@ from latentlab.record import Record, frame_hash, to_json, write_text
 from latentlab.shapes import Video
 from latentlab.video import read, read_fitted, write
 
-
 FLICKER = ("overall", "whole", "regional", "texture", "difference", "motion_jitter", "coverage")  # columns
+
 
 def tour(*, video: str | None, out: str, seed: int, device: str, json: bool) -> None:
     """Everything once; see `latentlab.tour`."""
@@ -94,7 +94,12 @@ def invert(
     }
     record = _record(generator, "invert", settings, seed, trip.numbers(), {"source": clip, "again": trip.again})
     record.save(_beside(Path(out)))
-    lines = [note, *(f"{name:16} {value:8.2f}" for name, value in trip.numbers().items()), f"noise -> {out}"]
+    lines = [
+        note,
+        *(f"{name:20} {value:.4g}" for name, value in trip.numbers().items()),
+        trip.verdict,
+        f"noise -> {out}",
+    ]
     _tell({"file": out, "fitted": note, **trip.numbers()}, json, lines)
 
 

@@ -32,17 +32,24 @@ class Trace:
         noise: state at the last level.
         memory: what sampling needs beside it to retrace the run, first axis batch: leapfrog's last state but one,
             EDICT's second state, DDPM's maps `(batch, step, ...)`; None if nothing.
-        residual: of implicit steps, the largest; 0 for algebraically exact methods, None for those that are neither.
+        residuals: of the implicit equation, one a step; none of them for algebraically exact methods; None for
+            methods that are neither.
     """
 
     noise: Tensor
     memory: Tensor | None = None
-    residual: float | None = None
+    residuals: tuple[float, ...] | None = None
+
+    @property
+    def residual(self) -> float | None:
+        """The largest residual; 0 for algebraically exact methods, None for those that are neither."""
+        return None if self.residuals is None else max(self.residuals, default=0.0)
 
     @property
     def exact(self) -> bool:
         """Whether sampling returns the clip to rounding (of the residual's size, for implicit methods)."""
-        return self.residual is not None and self.residual <= TOLERANCE
+        converged = self.residual is not None and self.residual <= TOLERANCE
+        return converged and bool(self.noise.isfinite().all())
 
 
 @torch.no_grad()
@@ -82,7 +89,7 @@ def invert(
     residuals: list[float] = []
     step = partial(_IMPLICIT[method], residuals=residuals) if method in _IMPLICIT else method
     noise = solve(velocity, clean, levels, method=step, callback=callback, progress=progress)
-    return Trace(noise, residual=max(residuals) if residuals else None)
+    return Trace(noise, residuals=tuple(residuals) if method in _IMPLICIT else None)
 
 
 @torch.no_grad()
@@ -122,7 +129,7 @@ def _leapfrog_invert(velocity, clean, times, callback, progress) -> Trace:
     for i in bar(list(range(1, len(times) - 1)), progress):
         last, y = y, torch.add(last, velocity(y, times[i]), alpha=times[i + 1] - times[i - 1])
         _tell(callback, i, times[i + 1], y)
-    return Trace(y, last, residual=0.0)
+    return Trace(y, last, residuals=())
 
 
 def _leapfrog_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
@@ -143,7 +150,7 @@ def _edict_invert(velocity, clean, times, callback, progress) -> Trace:
         y = torch.add(y, velocity(x, s_next), alpha=s_next - s)
         x = torch.add(x, velocity(y, s_next), alpha=s_next - s)
         _tell(callback, i, s_next, x)
-    return Trace(x, y, residual=0.0)
+    return Trace(x, y, residuals=())
 
 
 def _edict_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
@@ -171,7 +178,7 @@ def _ddpm_invert(velocity, clean, times, draw, callback, progress) -> Trace:
         # The next mean starts from what sampling will have there, so that rounding does not add up.
         states[i - 1] = mean + maps[-1]
         _tell(callback, len(maps) - 1, times[i], states[i])
-    return Trace(states[-1], torch.stack(maps, 1), residual=0.0)
+    return Trace(states[-1], torch.stack(maps, 1), residuals=())
 
 
 def _ddpm_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
@@ -212,11 +219,11 @@ def _tell(callback: Callback | None, step: int, level: float, y: Tensor) -> None
 
 
 def concatenate(traces: Sequence[Trace]) -> Trace:
-    """The traces of several batches as one."""
+    """The traces of several batches as one; residuals are the largest of the batches, step by step."""
     memories = [t.memory for t in traces if t.memory is not None]
-    residuals = [t.residual for t in traces if t.residual is not None]
+    residuals = [t.residuals for t in traces if t.residuals is not None]
     return Trace(
         torch.cat([t.noise for t in traces]),
         torch.cat(memories) if memories else None,
-        max(residuals) if residuals else None,
+        tuple(max(step) for step in zip(*residuals, strict=True)) if residuals else None,
     )

@@ -16,7 +16,7 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.exactness import Trace
 from latentlab.shapes import Noise
 
-FORMAT = 1  # of the file; raised when an old one could be misread
+FORMAT = 2  # of the file; raised when an old one could be misread
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Inverted:
         if self.trace.memory is not None:
             tensors["memory"] = self.trace.memory
         settings = {name: getattr(self, name) for name in _SETTINGS}
-        header = json.dumps({"format": FORMAT, "residual": self.residual, **settings})
+        header = json.dumps({"format": FORMAT, "residuals": self.trace.residuals, **settings})
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
@@ -109,13 +109,16 @@ class Inverted:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         except Exception as error:  # safetensors raises its own type for every defect
             raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
-        if header.get("format") != FORMAT or not {"noise", "tokens", "mask"} <= tensors.keys():
+        complete = {"noise", "tokens", "mask"} <= tensors.keys() and {*_SETTINGS, "residuals"} <= header.keys()
+        if header.get("format") != FORMAT or not complete:
             raise ValueError(f"{path} was not written by Inverted.save, or by another version of latentlab")
         settings: dict[str, Any] = {name: header[name] for name in _SETTINGS}
+        settings["levels"] = tuple(settings["levels"])
+        residuals = header["residuals"]
         return Inverted(
-            trace=Trace(tensors["noise"], tensors.get("memory"), header["residual"]),
+            trace=Trace(tensors["noise"], tensors.get("memory"), None if residuals is None else tuple(residuals)),
             condition=Condition(tensors["tokens"], tensors["mask"]),
-            **settings | {"levels": tuple(header["levels"])},
+            **settings,
         )
 
 

@@ -26,9 +26,9 @@ def dis(a: Frames, b: Frames) -> Field:
     import cv2
     import numpy as np
 
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [(127.5 * (x.mean(1) + 1)).round().clamp(0, 255).to(torch.uint8).cpu().numpy() for x in (a, b)]
-    fields = [search.calc(one, two, None) for one, two in zip(*grey, strict=True)]
+    fields = [search.calc(one, two, np.zeros((*one.shape, 2), np.float32)) for one, two in zip(*grey, strict=True)]
     return torch.from_numpy(np.stack(fields)).permute(0, 3, 1, 2).to(a.device)
 
 

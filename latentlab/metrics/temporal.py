@@ -29,7 +29,8 @@ class Flicker:
         regional: of regions, about a twelfth of the frame's side and larger; `(batch,)`.
         texture: of what is finer; it has a floor, one to two levels on moving photographs, as no flow is exact;
             `(batch,)`.
-        motion_jitter: acceleration along the flow over the flow itself: stutter, doubled and swapped frames; `(batch,)`.
+        motion_jitter: acceleration along the flow over the flow itself: stutter, doubled and swapped frames;
+            `(batch,)`.
         difference: mean absolute difference of adjacent frames, which also counts motion; `(batch,)`.
         coverage: share of pixels seen in a frame and both its neighbours, the only ones that count; `(batch,)`.
         series: `overall` of each inner frame, NaN beside a shot cut; `(batch, frame - 2)`.
@@ -50,10 +51,10 @@ class Flicker:
 def flicker(video: Video, *, flow: Flow = dis) -> Flicker:
     """Flicker of clips by the motion-compensated three-frame residual.
 
-    `r_t = f_t - (W f_{t-1} + W f_{t+1}) / 2` with both neighbours warped onto frame t is blind to motion and to anything
-    that changes linearly; divided by sqrt(1.5) its standard deviation is that of the jitter. It is split into the
-    median of each colour over the frame (`whole`), a Gaussian low-pass of the rest with sigma side / 24 (`regional`),
-    and the remainder (`texture`). Pixels that are not seen in all three frames are left out.
+    `r_t = f_t - (W f_{t-1} + W f_{t+1}) / 2` with both neighbours warped onto frame t is blind to motion and to
+    anything that changes linearly; divided by sqrt(1.5) its standard deviation is that of the jitter. It is split into
+    the median of each colour over the frame (`whole`), a Gaussian low-pass of the rest with sigma side / 24
+    (`regional`), and the remainder (`texture`). Pixels that are not seen in all three frames are left out.
 
     Args:
         video: clips of three frames or more.
@@ -97,7 +98,8 @@ def _one(frames: Float[Tensor, "frame channel height width"], flow: Flow) -> dic
     rest = residual - whole[..., None, None]
     regional = _low_pass(rest, seen, sigma=max(frames.shape[2:]) / 24)
     inside = seen[:, None].expand_as(residual)
-    series = MAD_TO_SD * _masked_median(residual.abs().flatten(1, 2)[:, None], seen.repeat(1, residual.shape[1], 1))[:, 0]
+    every_colour = residual.abs().flatten(1, 2)[:, None]
+    series = MAD_TO_SD * _masked_median(every_colour, seen.repeat(1, residual.shape[1], 1))[:, 0]
     return {
         "overall": MAD_TO_SD * _median(residual.abs()[inside]),
         "whole": _rms(whole[valid]),

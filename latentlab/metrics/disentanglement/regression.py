@@ -35,7 +35,7 @@ def sap_svm(data: Data, test: Data) -> Parts:
     for j, k in np.ndindex(*scores.shape):
         model = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
         model.fit(data.codes[:, j, None], data.labels[k])
-        scores[j, k] = (model.predict(test.codes[:, j, None]) == test.labels[k]).mean()
+        scores[j, k] = np.mean(model.predict(test.codes[:, j, None]) == test.labels[k])
     return Parts(*_gap(scores), None, scores)
 
 
