@@ -1,21 +1,282 @@
-"""How far one clip is from another."""
+"""How far one clip is from another, and how well it fits a caption.
+
+The first are pixels alone (`psnr`, `ssim`, `background_preservation`, `dice`); the others look through a network that
+is passed in, a callable from clips to features, or that of the lpips package.
+"""
 
 from __future__ import annotations
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
+import hashlib
+import warnings
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
 
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from latentlab.metrics.check import check_video
 from latentlab.shapes import Video
 
+Scores = Float[Tensor, " batch"]
+Distance = Callable[[Video, Video], Scores]
+FrameFeatures = Callable[[Float[Tensor, "frame 3 height width"]], Float[Tensor, "frame dim"]]
+TextFeatures = Callable[[Sequence[str]], Float[Tensor, "text dim"]]
 
-def psnr(video: Video, reference: Video) -> Float[Tensor, " batch"]:
+# The torchvision checkpoints to which the calibrated heads of LPIPS belong; names end in the file's SHA-256.
+BACKBONES = {
+    "alex": "alexnet-owt-7be5be79.pth",
+    "squeeze": "squeezenet1_1-b8a52dc0.pth",
+    "vgg": "vgg16-397923af.pth",
+}
+CHUNK = 32  # frames that go through a network at once
+
+
+def psnr(video: Video, reference: Video) -> Scores:
     """Peak signal-to-noise ratio of each clip in decibels, peak to peak 2; equal clips give infinity.
 
     >>> psnr(torch.full((1, 3, 1, 2, 2), 0.2), torch.zeros(1, 3, 1, 2, 2)).item()
     20.0
     """
-    if video.shape != reference.shape:
-        raise ValueError(f"clips of different shapes: {tuple(video.shape)} and {tuple(reference.shape)}")
+    check_video(video=video, reference=reference)
     error = (video.double() - reference.double()).pow(2).flatten(1).mean(1)
     return (10 * torch.log10(4 / error)).float()
+
+
+def ssim(video: Video, reference: Video) -> Scores:
+    """Structural similarity of each clip, mean over frames, colours and positions (Wang et al. 2004, eq. 13).
+
+    Windows are Gaussian, sigma 1.5 on 11 x 11 pixels, the frame reflected at its edges; K1 = 0.01, K2 = 0.03.
+
+    Args:
+        video, reference: clips in [-1, 1], frames of 6 x 6 pixels or more.
+
+    Returns:
+        1 for equal clips.
+
+    Raises:
+        ValueError: smaller frames, another range, different shapes.
+
+    >>> clip = torch.rand(1, 3, 2, 16, 16)
+    >>> round(ssim(clip, clip).item(), 6)
+    1.0
+    """
+    check_video(video=video, reference=reference)
+    if min(video.shape[-2:]) < 6:
+        raise ValueError(f"SSIM reflects 5 pixels at each edge, got frames of {video.shape[-2]} x {video.shape[-1]}")
+    x, y = (rearrange(clip.double(), "b c f h w -> (b c f) 1 h w") for clip in (video, reference))
+    mean_x, mean_y, square_x, square_y, product = (_window(z) for z in (x, y, x * x, y * y, x * y))
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # of a range of 2
+    variances = (square_x - mean_x**2).clamp(min=0) + (square_y - mean_y**2).clamp(min=0)
+    structure = (2 * (product - mean_x * mean_y) + c2) / (variances + c2)
+    light = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return (light * structure).view(len(video), -1).mean(1).float()
+
+
+def _window(x: Tensor) -> Tensor:
+    kernel = torch.exp(-0.5 * (torch.arange(-5, 6, device=x.device, dtype=x.dtype) / 1.5) ** 2)
+    kernel = kernel / kernel.sum()
+    x = F.pad(x, (5, 5, 5, 5), mode="reflect")
+    return F.conv2d(F.conv2d(x, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+
+
+def background_preservation(video: Video, reference: Video, mask: Bool[Tensor, "batch frame height width"]) -> Scores:
+    """PSNR of each clip outside a mask, in decibels: did an edit leave alone what it was not asked to change?
+
+    The error is averaged over the pixels outside only; filling the mask with black and averaging over the frame, as is
+    also done, adds decibels for a large mask.
+
+    Args:
+        mask: True where the edit may change the clip.
+
+    Raises:
+        ValueError: the mask has another shape or kind, or covers a whole clip.
+
+    >>> clip, mask = torch.zeros(1, 3, 1, 4, 4), torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+    >>> background_preservation(clip + 0.2, clip, mask).item()
+    20.0
+    """
+    check_video(video=video, reference=reference)
+    wanted = (len(video), *video.shape[2:])
+    if mask.dtype != torch.bool or tuple(mask.shape) != wanted:
+        raise ValueError(f"`mask` must be bool of shape {wanted}, got {mask.dtype} of shape {tuple(mask.shape)}")
+    outside = (~mask).flatten(1).sum(1)
+    if not outside.all():
+        raise ValueError("`mask` covers a whole clip, so there is no background to measure")
+    error = (video.double() - reference.double()).square().mean(1)  # over colours
+    return (10 * torch.log10(4 * outside / error.masked_fill(mask, 0).flatten(1).sum(1))).float()
+
+
+def dice(
+    segments: Int[Tensor, "batch ..."] | Bool[Tensor, "batch ..."],
+    reference: Int[Tensor, "batch ..."] | Bool[Tensor, "batch ..."],
+) -> Scores:
+    """Overlap 2 |A and B| / (|A| + |B|) of each pair of segmentations (Dice 1945); 1 where both are empty.
+
+    Of a mask it is that of the True part; of numbered segments the mean over the numbers found in either, 0 being
+    background. Segmentation consistency of an edit is `dice(segment(edited), segment(source))`.
+
+    Raises:
+        ValueError: different shapes or kinds, or floating point.
+
+    >>> dice(torch.tensor([[True, True, False]]), torch.tensor([[True, False, False]])).item()
+    0.6666666865348816
+    """
+    if segments.shape != reference.shape or segments.dtype != reference.dtype or segments.is_floating_point():
+        found = " and ".join(f"{x.dtype} {tuple(x.shape)}" for x in (segments, reference))
+        raise ValueError(f"segmentations must be bool or whole numbers of one shape, got {found}")
+    return torch.stack([_dice(a, b) for a, b in zip(segments, reference, strict=True)])
+
+
+def _dice(a: Tensor, b: Tensor) -> Tensor:
+    labels = torch.cat([a.flatten(), b.flatten()]).unique()
+    overlaps = [2 * ((a == k) & (b == k)).sum() / ((a == k).sum() + (b == k).sum()) for k in labels if k != 0]
+    return torch.stack(overlaps).mean() if overlaps else torch.ones((), device=a.device)
+
+
+def lpips(video: Video, reference: Video, *, net: str = "alex", weights: str | Path | None = None) -> Scores:
+    """Learned perceptual distance of each clip, mean over frames (Zhang et al. 2018, version 0.1).
+
+    The heads come with the lpips package; the network below them is a checkpoint of torchvision, looked for where
+    torchvision keeps it. It is checked by its SHA-256: on any other weights the heads mean nothing.
+
+    Args:
+        net: "alex" (the paper's choice for measuring), "squeeze" or "vgg".
+        weights: the checkpoint, if it is elsewhere.
+
+    Raises:
+        ValueError: unknown net, another file, another range, different shapes.
+        FileNotFoundError: no checkpoint; says where from and where to.
+        ModuleNotFoundError: the lpips package is not installed.
+    """
+    check_video(video=video, reference=reference)
+    model = _lpips(net, Path(weights) if weights else None).to(video.device)
+    a, b = (rearrange(clip.float(), "b c f h w -> (b f) c h w").split(CHUNK) for clip in (video, reference))
+    with torch.no_grad():
+        distances = torch.cat([model(x, y).flatten() for x, y in zip(a, b, strict=True)])
+    return distances.view(len(video), -1).mean(1)
+
+
+@lru_cache(maxsize=3)
+def _lpips(net: str, weights: Path | None) -> nn.Module:
+    if net not in BACKBONES:
+        raise ValueError(f"`net` must be one of {', '.join(BACKBONES)}, got {net!r}")
+    path = weights or Path(torch.hub.get_dir()) / "checkpoints" / BACKBONES[net]
+    tensors = _checkpoint(path, BACKBONES[net])
+    try:
+        from lpips import LPIPS
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("LPIPS needs the lpips package: pip install 'latentlab[metrics]'") from error
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package calls torchvision in a deprecated way
+        model = LPIPS(net=net, pnet_rand=True, verbose=False)  # random only until the next lines fill it
+    for name, parameter in model.net.named_parameters():  # slice3.6.weight is features.6.weight of torchvision
+        parameter.data.copy_(tensors[f"features.{name.split('.', 1)[1]}"])
+    return model.eval().requires_grad_(False)
+
+
+def _checkpoint(path: Path, name: str) -> dict[str, Tensor]:
+    if not path.is_file():
+        way = f"put https://download.pytorch.org/models/{name} there, or pass `weights=`"
+        raise FileNotFoundError(f"LPIPS needs the network {name}, which is not at {path}: {way}")
+    start, found = name.removesuffix(".pth").rsplit("-", 1)[1], hashlib.sha256(path.read_bytes()).hexdigest()
+    if not found.startswith(start):
+        raise ValueError(f"{path} is not {name}: its SHA-256 starts with {found[:8]}, expected {start}; fetch it again")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def identity(video: Video, reference: Video, features: FrameFeatures) -> Scores:
+    """Cosine of the features of each frame with those of its reference, mean over frames: is it still the same?
+
+    Args:
+        features: frames in [-1, 1] to vectors, such as those of a face or object network.
+    """
+    check_video(video=video, reference=reference)
+    return F.cosine_similarity(per_frame(video, features), per_frame(reference, features), dim=2).mean(1)
+
+
+def clip_score(video: Video, captions: Sequence[str], image: FrameFeatures, text: TextFeatures) -> Scores:
+    """Cosine of each frame with the clip's caption, mean over frames, as it is: in [-1, 1].
+
+    Elsewhere it is multiplied by 100, or by 2.5 and cut at 0 (Hessel et al. 2021, eq. 1).
+
+    Args:
+        captions: one a clip.
+        image, text: the two towers of a CLIP model, to vectors of one width; of any length.
+
+    Raises:
+        ValueError: not one caption a clip, another range.
+    """
+    check_video(video=video)
+    _check_captions(captions, video)
+    return F.cosine_similarity(per_frame(video, image), text(list(captions))[:, None], dim=2).mean(1)
+
+
+def clip_direction(
+    video: Video,
+    reference: Video,
+    captions: Sequence[str],
+    reference_captions: Sequence[str],
+    image: FrameFeatures,
+    text: TextFeatures,
+) -> Scores:
+    """Cosine of the way the frames went with the way the words went (Gal et al. 2022, eq. 2), mean over frames.
+
+    Vectors are made unit length before they are subtracted. A clip that did not change scores 0.
+
+    Args:
+        video, reference: after and before an edit.
+        captions, reference_captions: of both, one a clip.
+        image, text: the two towers of a CLIP model.
+
+    Raises:
+        ValueError: not one caption a clip, or the captions do not differ.
+    """
+    check_video(video=video, reference=reference)
+    _check_captions(captions, video)
+    _check_captions(reference_captions, video)
+    if same := [a for a, b in zip(captions, reference_captions, strict=True) if a == b]:
+        raise ValueError(f"captions before and after must differ for a direction, got {same[0]!r} twice")
+    after, before = (F.normalize(per_frame(clip, image), dim=2) for clip in (video, reference))
+    said, was = (F.normalize(text(list(words)), dim=1) for words in (captions, reference_captions))
+    return F.cosine_similarity(after - before, (said - was)[:, None], dim=2).mean(1)
+
+
+def ppl(
+    path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"], *, step: float = 1e-2
+) -> Scores:
+    """Perceptual path length: distance of clips a small step apart, over the step squared (Karras et al. 2019, eq. 2).
+
+    Args:
+        path: positions in [0, 1] to clips, one each.
+        distance: such as `lpips`, which grows with the square of a small change.
+        t: where to look; the mean over random positions is the published number, the spread says how even the path is.
+        step: the published 1e-4 drowns in the rounding of 8-bit or half-precision decoders.
+
+    Returns:
+        One length for each position.
+
+    Raises:
+        ValueError: positions that leave [0, 1], or a step that is not above 0.
+
+    >>> line = lambda t: t.view(-1, 1, 1, 1, 1).expand(-1, 3, 1, 2, 2)
+    >>> ppl(line, lambda a, b: (a - b).square().flatten(1).mean(1), torch.tensor([0.0, 0.5])).round(decimals=3)
+    tensor([1., 1.])
+    """
+    if not step > 0 or not (bool((t >= 0).all()) and bool((t + step <= 1 + 1e-6).all())):
+        raise ValueError(f"positions and positions + step must lie in [0, 1], got {t.tolist()} and step {step}")
+    return distance(path(t), path(t + step)) / step**2
+
+
+def per_frame(video: Video, features: FrameFeatures) -> Float[Tensor, "batch frame dim"]:
+    """Features of every frame."""
+    frames = rearrange(video, "b c f h w -> (b f) c h w").split(CHUNK)
+    return torch.cat([features(chunk) for chunk in frames]).view(len(video), video.shape[2], -1)
+
+
+def _check_captions(captions: Sequence[str], video: Video) -> None:
+    if isinstance(captions, str) or len(captions) != len(video):
+        raise ValueError(f"expected a list of {len(video)} captions, one a clip, got {captions!r}")
