@@ -8,7 +8,8 @@ from torch import nn
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
-from latentlab.generator.generator import Generator, GeneratorConfig
+from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.native import NativeGenerator
 
 WORDS = ("a", "red", "blue", "star", "moving", "left", ",")
 
@@ -23,11 +24,11 @@ def awake(network: nn.Module, *, seed: int = 0) -> nn.Module:
     return network
 
 
-def generator() -> Generator:
+def generator() -> NativeGenerator:
     """Clips of 4 frames of 16 x 16, latents (2, 4, 2, 2)."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         autoencoder = Autoencoder(AutoencoderConfig(2, (8, 8, 8), (1, 1, 1), (1, 1, 1)))
         denoiser = awake(Denoiser(DenoiserConfig(2, 32, (16, 32), 1, head_width=8, frame_patch=1)))
         clip = ClipModel(ClipConfig(WORDS, 8, 16, 32, text_layers=1, vision_layers=1, frame_size=16))
-    return Generator(autoencoder, denoiser, clip, GeneratorConfig(num_frames=4, height=16, width=16))
+    return NativeGenerator(autoencoder, denoiser, clip, GeneratorConfig(num_frames=4, height=16, width=16))

@@ -1,28 +1,25 @@
-"""The generator: encode, decode, sample and invert behind one interface."""
+"""The generator: encode, decode, sample and invert behind one interface, whatever the model."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentlab.generator import exactness
-from latentlab.generator.autoencoder import Autoencoder
-from latentlab.generator.clip import ClipModel
 from latentlab.generator.condition import Condition
-from latentlab.generator.denoiser import Denoiser
+from latentlab.generator.exactness import Trace
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import sampling_levels
 from latentlab.generator.solver import Callback, Velocity
 from latentlab.shapes import Latents, Noise, Video
-from latentlab.weights import fingerprint, save_weights
+from latentlab.weights import fingerprint
 
 
 @dataclass(frozen=True)
@@ -44,88 +41,93 @@ class GeneratorConfig:
     shift: float = 1.0
 
 
-class Generator:
-    """A video autoencoder and a denoiser under captions.
+class Generator(ABC):
+    """A video model: an autoencoder, and a denoiser between noise and its latents.
 
-    Everything computes on the device of the weights; tensors given on another one are moved there.
+    A model joins by saying how it encodes, decodes, reads captions and predicts a velocity; sampling, inversion,
+    guidance and the checks are here, once. Everything computes on the device of the weights; tensors given on another
+    one are moved there.
 
     >>> import latentlab
     >>> generator = latentlab.load()
-    >>> video = generator.generate(["a red star moving left"], seed=0, num_steps=2)
-    >>> video.shape
-    torch.Size([1, 3, 16, 64, 64])
+    >>> inverted = generator.invert(generator.noise(1), num_steps=2, method="leapfrog")
+    >>> inverted.exact
+    True
     """
 
-    def __init__(self, autoencoder: Autoencoder, denoiser: Denoiser, clip: ClipModel, config: GeneratorConfig) -> None:
-        self.autoencoder = autoencoder.eval().requires_grad_(False)
-        self.denoiser = denoiser.eval().requires_grad_(False)
-        self.clip = clip.eval().requires_grad_(False)
-        self.config = config
+    config: GeneratorConfig
+
+    @property
+    @abstractmethod
+    def networks(self) -> Sequence[nn.Module]:
+        """All networks whose weights make a clip."""
+
+    @property
+    @abstractmethod
+    def latent_shape(self) -> tuple[int, int, int, int]:
+        """Channel, frame, height and width of the latents of one clip."""
+
+    @abstractmethod
+    def encode(self, video: Video, *, batch_size: int = 16) -> Latents:
+        """Latents of clips, about unit variance: the mode of the posterior."""
+
+    @abstractmethod
+    def decode(self, latents: Latents, *, batch_size: int = 16) -> Video:
+        """Clips of latents, within [-1, 1]."""
+
+    @abstractmethod
+    def condition(self, captions: str | Sequence[str]) -> Condition:
+        """What the denoiser is told by captions; "" says nothing."""
+
+    @abstractmethod
+    def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
+        """The velocity `noise - clean` at states `y = (1 - s) clean + s noise`: one call of the network."""
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.autoencoder.mean.device
+        return next(self.networks[0].parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
         """What the denoiser computes in; states and latents are float32 in any case."""
-        return next(self.denoiser.parameters()).dtype
+        return torch.float32
 
     @property
-    def latent_shape(self) -> tuple[int, int, int, int]:
-        """Channel, frame, height and width of the latents of one clip."""
-        c = self.config
-        ratio = self.autoencoder.spatial_compression_ratio
-        return self.autoencoder.config.latent_channels, c.num_frames, c.height // ratio, c.width // ratio
+    def decode_chunk(self) -> int | None:
+        """Frames that are decoded together, for an autoencoder whose clip depends on it; None where it does not."""
+        return None
 
-    def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Generator:
-        """The same generator elsewhere; `dtype` is for the denoiser alone."""
-        for module in (self.autoencoder, self.clip):
-            module.to(device)
-        self.denoiser.to(device, dtype)
-        return self
+    def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
+        """Flow times from noise down to data for latents of `shape` (channel, frame, height, width)."""
+        del shape  # some models spend more steps near noise where there is more to draw
+        return sampling_levels(num_steps, shift=self.config.shift)
 
-    @torch.no_grad()
-    def encode(self, video: Video, *, batch_size: int = 16) -> Latents:
-        """Latents of clips, about unit variance: the mode of the posterior."""
-        self._check_video(video)
-        chunks = video.split(batch_size)
-        return torch.cat([self.autoencoder.encode(chunk.to(self.device).float()) for chunk in chunks])
-
-    @torch.no_grad()
-    def decode(self, latents: Latents, *, batch_size: int = 16) -> Video:
-        """Clips of latents, within [-1, 1]."""
-        self._check_latents(latents)
-        chunks = latents.split(batch_size)
-        return torch.cat([self.autoencoder.decode(chunk.to(self.device).float()).clamp(-1, 1) for chunk in chunks])
-
-    @torch.no_grad()
-    def condition(self, captions: str | Sequence[str]) -> Condition:
-        """What the denoiser is told by captions; "" says nothing.
-
-        Raises:
-            ValueError: a word the model does not know; the message lists those it does.
-        """
-        captions = [captions] if isinstance(captions, str) else list(captions)
-        return Condition(*self.clip.tokens(captions))
+    def fingerprint(self) -> str:
+        """SHA-256 of all weights."""
+        return fingerprint(*self.networks)
 
     def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
         """The velocity field v(y, s) under a condition, with classifier-free guidance (Ho & Salimans 2022, eq. 6).
 
-        v = v("") + guidance * (v(condition) - v("")); at guidance 1 the empty caption is not evaluated.
+        v = v("") + guidance * (v(condition) - v("")); at guidance 1 the empty caption is not evaluated. A condition
+        that says what it is `against` has that in the place of the empty caption.
         """
         condition = condition.to(self.device, self.dtype)
         if guidance == 1.0:
-            return lambda y, s: self._network(y, s, condition)
-        empty = self.condition("").to(self.device, self.dtype).expand(len(condition))
+            return lambda y, s: self.predict(y, s, condition)
+        empty = self.unconditional(condition).to(self.device, self.dtype).expand(len(condition))
         both = Condition.cat([empty, condition])
 
         def guided(y: Tensor, s: float) -> Tensor:
-            without, under = self._network(torch.cat([y, y]), s, both).chunk(2)
+            without, under = self.predict(torch.cat([y, y]), s, both).chunk(2)
             return torch.lerp(without, under, guidance)
 
         return guided
+
+    def unconditional(self, condition: Condition) -> Condition:
+        """What guidance leads away from."""
+        return self.condition("") if condition.against is None else condition.against
 
     def noise(self, count: int, *, seed: int = 0) -> Noise:
         """Unit Gaussian noise; item i depends on `(seed, i)` alone, whatever the count and the device."""
@@ -171,27 +173,28 @@ class Generator:
             given = {"method": method, "batch_size": batch_size}
             asked = {name: value for name, value in given.items() if value is not None}
             if num_steps is not None:
-                asked["levels"] = tuple(self._levels(num_steps).flip(0).tolist())
-            noise.check({**asked, "dtype": str(self.dtype), "weights": self.fingerprint()})
-            levels, method, batch_size = (
-                torch.tensor(noise.levels, dtype=torch.float64).flip(0),
-                noise.method,
-                noise.batch_size,
-            )
+                asked["levels"] = tuple(self.levels(num_steps, noise.noise.shape[1:]).flip(0).tolist())
+            made_by = {"dtype": str(self.dtype), "decode_chunk": self.decode_chunk, "weights": self.fingerprint()}
+            noise.check({**asked, **made_by})
+            levels = torch.tensor(noise.levels, dtype=torch.float64).flip(0)
+            method, batch_size = noise.method, noise.batch_size
             caption = noise.condition if caption is None else caption
             guidance = noise.guidance if guidance is None else guidance
             noise, memory = noise.noise, noise.trace.memory
         else:
-            levels, method, batch_size = self._levels(num_steps or 25), method or "midpoint", batch_size or 16
+            self.check_latents(noise)
+            levels = self.levels(25 if num_steps is None else num_steps, noise.shape[1:])
+            method, batch_size = method or "midpoint", batch_size or 16
         guidance = 1.0 if guidance is None else guidance
         condition = self._conditions("" if caption is None else caption, noise, guidance)
+        first, last = _spread(levels[0]), _spread(levels[-1])
         ends = []
         for rows in _batches(len(noise), batch_size):
             velocity = self.velocity(condition[rows], guidance)
-            past = None if memory is None else memory[rows].to(self.device)
-            start = noise[rows].to(self.device)
+            past = None if memory is None else first * memory[rows].to(self.device)
+            start = first * noise[rows].to(self.device)
             options = {"method": method, "callback": callback, "progress": progress}
-            ends.append(exactness.sample(velocity, start, levels, memory=past, **options))
+            ends.append(exactness.sample(velocity, start, levels, memory=past, **options) / last)
         return torch.cat(ends)
 
     def invert(
@@ -220,11 +223,12 @@ class Generator:
         Returns:
             The noise, with all that `sample` needs to retrace the way.
         """
-        levels = self._levels(num_steps).flip(0)
         condition = self._conditions(caption, latents, guidance)
+        levels = self.levels(num_steps, latents.shape[1:]).flip(0)
+        first, last = _spread(levels[0]), _spread(levels[-1])
         traces = []
         for rows in _batches(len(latents), batch_size):
-            clean = latents[rows].to(self.device)
+            clean = first * latents[rows].to(self.device)
             rngs = [np.random.default_rng([seed, 1, i]) for i in range(rows.start, rows.start + len(clean))]
 
             def draw(step: int, rngs=rngs, shape=clean.shape[1:]) -> Tensor:
@@ -234,7 +238,7 @@ class Generator:
 
             velocity = self.velocity(condition[rows], guidance)
             options = {"method": method, "draw": draw, "callback": callback, "progress": progress}
-            traces.append(exactness.invert(velocity, clean, levels, **options))
+            traces.append(_scaled(exactness.invert(velocity, clean, levels, **options), 1 / last))
         return Inverted(
             trace=exactness.concatenate(traces),
             method=method,
@@ -243,6 +247,7 @@ class Generator:
             condition=condition,
             batch_size=batch_size,
             dtype=str(self.dtype),
+            decode_chunk=self.decode_chunk,
             weights=self.fingerprint(),
         )
 
@@ -271,36 +276,16 @@ class Generator:
         )
         return self.decode(latents, batch_size=batch_size)
 
-    def fingerprint(self) -> str:
-        """SHA-256 of all weights."""
-        return fingerprint(self.autoencoder, self.denoiser, self.clip)
-
-    def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
-        """Writes `generator.json` and a safetensors file for each network; `load(folder)` reads them back."""
-        folder = Path(folder)
-        save_weights(folder / "autoencoder.safetensors", self.autoencoder, asdict(self.autoencoder.config), dtype=dtype)
-        save_weights(folder / "denoiser.safetensors", self.denoiser, asdict(self.denoiser.config), dtype=dtype)
-        save_weights(folder / "clip.safetensors", self.clip, self.clip.header(), dtype=dtype)
-        partial = folder / "generator.json.partial"
-        partial.write_text(json.dumps(asdict(self.config), indent=2) + "\n")
-        os.replace(partial, folder / "generator.json")
-
-    def _levels(self, num_steps: int) -> Float[Tensor, " level"]:
-        return sampling_levels(num_steps, shift=self.config.shift)
-
     def _conditions(self, caption: str | Sequence[str] | Condition, y: Tensor, guidance: float) -> Condition:
         """One condition for each clip of `y`, and the checks that both ways share."""
-        self._check_latents(y)
+        self.check_latents(y)
         if not np.isfinite(guidance):
             raise ValueError(f"guidance must be finite, got {guidance}")
         condition = caption if isinstance(caption, Condition) else self.condition(caption)
         return condition.expand(len(y))
 
-    def _network(self, y: Tensor, s: float, condition: Condition) -> Tensor:
-        time = torch.full((len(y),), s, dtype=torch.float32, device=y.device)
-        return self.denoiser(y, time, condition.tokens, condition.mask).to(y.dtype)
-
-    def _check_video(self, video: Tensor) -> None:
+    def check_video(self, video: Tensor) -> None:
+        """Raises unless it is a video: `(batch, 3, frame, height, width)` in [-1, 1]."""
         if video.ndim != 5 or video.shape[1] != 3:
             raise ValueError(f"a video has axes (batch, 3, frame, height, width), got shape {tuple(video.shape)}")
         if video.numel() == 0:
@@ -311,12 +296,27 @@ class Generator:
                 f"a video is in [-1, 1], got values from {low:.3g} to {high:.3g}; uint8 frames: video / 127.5 - 1"
             )
 
-    def _check_latents(self, latents: Tensor) -> None:
+    def check_latents(self, latents: Tensor) -> None:
+        """Raises unless they are latents of this model: `(batch, channel, frame, height, width)`."""
         channels = self.latent_shape[0]
         if latents.ndim != 5 or latents.shape[1] != channels:
             raise ValueError(
                 f"latents have axes (batch, {channels}, frame, height, width), got shape {tuple(latents.shape)}"
             )
+
+
+def batched(f: Callable[[Tensor], Tensor], items: Tensor, size: int) -> Tensor:
+    """`f` of all items, `size` at a time."""
+    return torch.cat([f(items[rows]) for rows in _batches(len(items), size)])
+
+
+def _spread(s: Tensor | float) -> float:
+    """Standard deviation of a state at level s, where data and noise have unit variance: 1 at both ends."""
+    return math.hypot(1 - float(s), float(s))
+
+
+def _scaled(trace: Trace, by: float) -> Trace:
+    return replace(trace, noise=by * trace.noise, memory=None if trace.memory is None else by * trace.memory)
 
 
 def _batches(count: int, size: int) -> list[slice]:

@@ -16,7 +16,7 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.exactness import Trace
 from latentlab.shapes import Noise
 
-FORMAT = 2  # of the file; raised when an old one could be misread
+FORMAT = 3  # of the file; raised when an old one could be misread
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Inverted:
         batch_size: clips at a time; other sizes round differently.
         dtype: in which the denoiser computed.
         weights: fingerprint of the generator.
+        decode_chunk: frames decoded together, see `Generator.decode_chunk`.
     """
 
     trace: Trace
@@ -42,6 +43,7 @@ class Inverted:
     batch_size: int
     dtype: str
     weights: str
+    decode_chunk: int | None = None
 
     @property
     def noise(self) -> Noise:
@@ -82,7 +84,7 @@ class Inverted:
 
     def save(self, path: str | Path) -> None:
         """Writes a safetensors file, its settings as JSON in the header; atomic."""
-        tensors = {"noise": self.noise, "tokens": self.condition.tokens, "mask": self.condition.mask}
+        tensors = {"noise": self.noise, **self.condition.tensors()}
         if self.trace.memory is not None:
             tensors["memory"] = self.trace.memory
         settings = {name: getattr(self, name) for name in _SETTINGS}
@@ -117,9 +119,9 @@ class Inverted:
         residuals = header["residuals"]
         return Inverted(
             trace=Trace(tensors["noise"], tensors.get("memory"), None if residuals is None else tuple(residuals)),
-            condition=Condition(tensors["tokens"], tensors["mask"]),
+            condition=Condition.from_tensors(tensors),
             **settings,
         )
 
 
-_SETTINGS = ("method", "levels", "guidance", "batch_size", "dtype", "weights")
+_SETTINGS = ("method", "levels", "guidance", "batch_size", "dtype", "weights", "decode_chunk")

@@ -11,6 +11,7 @@ from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import Generator, GeneratorConfig
+from latentlab.generator.native import NativeGenerator
 from latentlab.weights import read_weights, shipped
 
 
@@ -36,7 +37,7 @@ def load(
         raise FileNotFoundError(f"{folder} holds no generator.json; give a folder written by Generator.save")
     denoiser = _network(folder / "denoiser.safetensors", Denoiser, DenoiserConfig)
     config = GeneratorConfig(**json.loads(config_file.read_text()))
-    generator = Generator(load_autoencoder(folder), denoiser, load_clip(folder), config)
+    generator = NativeGenerator(load_autoencoder(folder), denoiser, load_clip(folder), config)
     return generator.to(find_device(device), dtype)
 
 

@@ -12,8 +12,9 @@ from latentlab.data.folder import FolderClips
 from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.generator.denoiser import DenoiserConfig
-from latentlab.generator.generator import Generator, GeneratorConfig
+from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.load import load_autoencoder, load_clip
+from latentlab.generator.native import NativeGenerator
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
@@ -79,12 +80,12 @@ def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     captions = [data.caption(i) for i in range(min(4, len(data)))] if isinstance(data, FolderClips) else list(PREVIEW)
 
     def sample(network, step: int) -> None:
-        video = Generator(encoder, network, text, shape).generate(captions, num_steps=16)
+        video = NativeGenerator(encoder, network, text, shape).generate(captions, num_steps=16)
         save_grid(out / "samples" / f"{step:07d}.png", video[:, :, ::3], columns=1)
 
     trained = train_denoiser(data, encoder, text, out, config, device=device, sample=sample)
     if is_main_process():
-        Generator(encoder, trained, text, shape).save(out / "generator", dtype=torch.float16)
+        NativeGenerator(encoder, trained, text, shape).save(out / "generator", dtype=torch.float16)
     return [out / "denoiser.safetensors", out / "generator"]
 
 

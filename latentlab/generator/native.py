@@ -1,0 +1,98 @@
+"""latentlab's own model: a KL autoencoder, a denoiser and a CLIP text tower."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from latentlab.generator.autoencoder import Autoencoder
+from latentlab.generator.clip import ClipModel
+from latentlab.generator.condition import Condition
+from latentlab.generator.denoiser import Denoiser
+from latentlab.generator.generator import Generator, GeneratorConfig, batched
+from latentlab.shapes import Latents, Video
+from latentlab.weights import save_weights
+
+
+class NativeGenerator(Generator):
+    """A video autoencoder and a denoiser under captions: the architecture that ships and that `latentlab.train` trains.
+
+    >>> import latentlab
+    >>> generator = latentlab.load()
+    >>> video = generator.generate(["a red star moving left"], seed=0, num_steps=2)
+    >>> video.shape
+    torch.Size([1, 3, 16, 64, 64])
+    """
+
+    def __init__(self, autoencoder: Autoencoder, denoiser: Denoiser, clip: ClipModel, config: GeneratorConfig) -> None:
+        self.autoencoder = autoencoder.eval().requires_grad_(False)
+        self.denoiser = denoiser.eval().requires_grad_(False)
+        self.clip = clip.eval().requires_grad_(False)
+        self.config = config
+
+    @property
+    def networks(self) -> tuple[Autoencoder, Denoiser, ClipModel]:
+        return self.autoencoder, self.denoiser, self.clip
+
+    @property
+    def device(self) -> torch.device:
+        return self.autoencoder.mean.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.denoiser.parameters()).dtype
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int]:
+        c = self.config
+        ratio = self.autoencoder.spatial_compression_ratio
+        return self.autoencoder.config.latent_channels, c.num_frames, c.height // ratio, c.width // ratio
+
+    def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> NativeGenerator:
+        """The same generator elsewhere; `dtype` is for the denoiser alone."""
+        for module in (self.autoencoder, self.clip):
+            module.to(device)
+        self.denoiser.to(device, dtype)
+        return self
+
+    @torch.no_grad()
+    def encode(self, video: Video, *, batch_size: int = 16) -> Latents:
+        self.check_video(video)
+        return batched(lambda clips: self.autoencoder.encode(clips.to(self.device).float()), video, batch_size)
+
+    @torch.no_grad()
+    def decode(self, latents: Latents, *, batch_size: int = 16) -> Video:
+        self.check_latents(latents)
+        return batched(
+            lambda part: self.autoencoder.decode(part.to(self.device).float()).clamp(-1, 1), latents, batch_size
+        )
+
+    @torch.no_grad()
+    def condition(self, captions: str | Sequence[str]) -> Condition:
+        """What the denoiser is told by captions; "" says nothing.
+
+        Raises:
+            ValueError: a word the model does not know; the message lists those it does.
+        """
+        captions = [captions] if isinstance(captions, str) else list(captions)
+        return Condition(*self.clip.tokens(captions))
+
+    def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
+        time = torch.full((len(y),), s, dtype=torch.float32, device=y.device)
+        return self.denoiser(y, time, condition.tokens, condition.mask).to(y.dtype)
+
+    def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Writes `generator.json` and a safetensors file for each network; `load(folder)` reads them back."""
+        folder = Path(folder)
+        save_weights(folder / "autoencoder.safetensors", self.autoencoder, asdict(self.autoencoder.config), dtype=dtype)
+        save_weights(folder / "denoiser.safetensors", self.denoiser, asdict(self.denoiser.config), dtype=dtype)
+        save_weights(folder / "clip.safetensors", self.clip, self.clip.header(), dtype=dtype)
+        partial = folder / "generator.json.partial"
+        partial.write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        os.replace(partial, folder / "generator.json")
