@@ -1,4 +1,6 @@
-"""Which path between clips is even, smooth and likely? Pairs of held-out clips, in noise and in latents; slerp's speed.
+"""Which path between clips is even, smooth and likely? Near and distant pairs of held-out clips, in noise and in latents.
+
+Then: even spacing, interpolation learned from sequences against the straight line, and slerp's speed.
 
 python benchmarks/interpolation.py [--pairs 8] [--points 9]
 """
@@ -12,15 +14,23 @@ import time
 from dataclasses import asdict, dataclass
 
 import torch
+from scipy.stats import chi2
 from tqdm.auto import tqdm
 
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
-from latentlab.interpolate import advise, lerp, nlerp, slerp, uniform
+from latentlab.interpolate import advise, combine, fit_between, held_out_error, lerp, nlerp, slerp, uniform
 from latentlab.metrics import flicker
 
-PATHS = {"lerp": lerp, "nlerp": nlerp, "slerp": slerp}
+
+def combined(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """The path of `combine` between two points."""
+    return torch.stack([combine(torch.stack([a, b]), [1 - float(u), float(u)]) for u in t])
+
+
+PATHS = {"lerp": lerp, "nlerp": nlerp, "slerp": slerp, "combine": combined}
+TRAINING_SEED, SPAN = 20, 8  # of the sequences that interpolation is learned from; frames between the known ones
 
 
 @dataclass(frozen=True)
@@ -31,21 +41,29 @@ class Config:
     pairs: int = 8
     points: int = 9
     num_steps: int = 15
+    sequences: int = 1024
 
 
 def run(config: Config) -> dict:
     """Measures and returns the figures."""
     generator = load(config.model)
-    video, _ = moving_shapes(2 * config.pairs, HELD_OUT_SEED)
+    video, _ = moving_shapes(8 * config.pairs, HELD_OUT_SEED)
     latents = generator.encode(video)
     noise = generator.invert(latents, num_steps=config.num_steps, progress="inverting").noise
     spaces = {"latents": (latents, generator.decode), "noise": (noise, lambda n: draw(generator, n, config))}
+    pairs = choose_pairs(latents, config.pairs)
     return {
         "config": asdict(config),
         "weights": generator.fingerprint(),
         "advice": {name: asdict(advise(points)) for name, (points, _) in spaces.items()},
-        "paths": {f"{s}, {p}": paths(spaces[s][0], spaces[s][1], p, config) for s in spaces for p in PATHS},
-        "evenly spaced slerp in noise": even(spaces["noise"], config),
+        "paths": {
+            f"{far} pairs, {s}, {p}": paths(*spaces[s], pairs[far], p, config)
+            for far in pairs
+            for s in spaces
+            for p in PATHS
+        },
+        "evenly_spaced_slerp_in_noise": even(*spaces["noise"], pairs["distant"], config),
+        "learned": learned(generator, latents, config),
         "slerp_speed": speed(),
     }
 
@@ -55,30 +73,45 @@ def draw(generator: Generator, noise: torch.Tensor, config: Config) -> torch.Ten
     return generator.decode(generator.sample(noise, num_steps=config.num_steps))
 
 
-def paths(points: torch.Tensor, decode, name: str, config: Config) -> dict[str, float]:
-    """Step lengths, largest step and flicker of decoded paths, means over pairs."""
+def choose_pairs(latents: torch.Tensor, count: int) -> dict[str, list[tuple[int, int]]]:
+    """The first clips, each with the clip whose latents are nearest, and with the one farthest away."""
+    apart = torch.cdist(latents.flatten(1), latents.flatten(1))
+    nearest = apart.clone().fill_diagonal_(torch.inf).argmin(1)
+    return {
+        "near": [(i, int(nearest[i])) for i in range(count)],
+        "distant": [(i, int(apart[i].argmax())) for i in range(count)],
+    }
+
+
+def paths(points: torch.Tensor, decode, pairs: list[tuple[int, int]], name: str, config: Config) -> dict[str, float]:
+    """Norm, length, steps, bends and flicker of decoded paths, means over pairs."""
     t = torch.linspace(0, 1, config.points)
     rows = []
-    for a, b in tqdm(list(zip(points[::2], points[1::2], strict=True)), desc=name):
-        line = PATHS[name](a[None], b[None], t)[:, 0]
+    for i, j in tqdm(pairs, desc=name):
+        line = PATHS[name](points[i, None], points[j, None], t)[:, 0]
         clips = decode(line)
         steps = distance(clips[:-1], clips[1:])
+        bends = distance(clips[1:-1], (clips[:-2] + clips[2:]) / 2)
         rows.append((
-            float(line[len(t) // 2].norm() / (0.5 * (a.norm() + b.norm()))),
-            float(steps.sum()), float(steps.max() / steps.mean()), float(steps.std() / steps.mean()),
+            chi_percentile(line[len(t) // 2]), float(steps.sum()), float(steps.max() / steps.mean()),
+            float(steps.std() / steps.mean()), float(bends.mean() / steps.mean()),
             float(flicker(clips).overall.mean()),
         ))  # fmt: skip
-    names = ("norm_halfway", "length", "largest_step_over_mean", "variation_of_steps", "flicker")
+    names = ("norm_percentile_halfway", "length", "largest_step_over_mean", "variation_of_steps", "bend", "flicker")
     return {k: round(statistics.fmean(r[i] for r in rows), 3) for i, k in enumerate(names)}
 
 
-def even(space, config: Config) -> dict[str, float]:
-    """Coefficient of variation of the steps before and after spacing by arc length, median over pairs."""
-    points, decode = space
-    before, after = [], []
-    for a, b in tqdm(list(zip(points[::2], points[1::2], strict=True))[:4], desc="even spacing"):
+def chi_percentile(point: torch.Tensor) -> float:
+    """Where the norm of a point lies among those of Gaussian noise of that many dimensions, in percent."""
+    return 100 * float(chi2.cdf(float(point.double().square().sum()), point.numel()))
 
-        def path(t, a=a[None], b=b[None]):
+
+def even(points: torch.Tensor, decode, pairs: list[tuple[int, int]], config: Config) -> dict[str, float]:
+    """Coefficient of variation of the steps before and after spacing by arc length, median over pairs."""
+    before, after = [], []
+    for i, j in tqdm(pairs[:4], desc="even spacing"):
+
+        def path(t, a=points[i, None], b=points[j, None]):
             return decode(slerp(a, b, t)[:, 0])
 
         for found, t in (
@@ -92,6 +125,13 @@ def even(space, config: Config) -> dict[str, float]:
         "variation_before": round(statistics.median(before), 3),
         "variation_after": round(statistics.median(after), 3),
     }
+
+
+def learned(generator: Generator, held_out: torch.Tensor, config: Config) -> dict[str, float]:
+    """Errors on frames between frames `SPAN` apart, of the straight line and of the learned path."""
+    video, _ = moving_shapes(config.sequences, TRAINING_SEED)
+    between = fit_between(generator.encode(video), span=SPAN, progress=True)
+    return {k: float(f"{v:.3g}") for k, v in held_out_error(between, held_out, span=SPAN).items()}
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

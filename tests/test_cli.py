@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from latentlab.cli import main, parser
 from latentlab.data import moving_shapes
+from latentlab.study.edits import LABELLED
 from latentlab.video import read, write
 
 COMMANDS = ("tour", "generate", "encode", "invert", "interpolate", "edit", "flicker", "train")
@@ -77,7 +78,8 @@ def test_interpolate_writes_the_path_and_its_ends_are_the_clips(clip, tmp_path, 
     assert (clips[2] - last).abs().mean() < 0.05 < (clips[0] - last).abs().mean()
 
 
-def test_edit_makes_a_clip_brighter(clip, tmp_path, capsys):
+def test_edit_makes_a_clip_brighter(clip, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(LABELLED, "latent", 256)  # light is found with few
     out = tmp_path / "bright.mp4"
     result = run_json(capsys, "edit", clip, "--direction", "light", "--strength", "2", "--out", str(out))
     assert result["space"] == "latent"

@@ -9,8 +9,8 @@ import latentlab
 
 ROOT = Path(latentlab.__file__).parent
 LAYERS = (  # lowest first
-    ("shapes", "factors"),
-    ("interpolate", "video", "record", "weights"),
+    ("shapes", "factors", "weights"),
+    ("interpolate", "video", "record"),
     ("data", "generator", "directions", "metrics"),
     ("spaces",),
     ("study", "train"),

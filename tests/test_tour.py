@@ -5,6 +5,7 @@ import json
 import pytest
 
 from latentlab.data import moving_shapes
+from latentlab.study.edits import LABELLED
 from latentlab.tour import tour
 from latentlab.video import write
 
@@ -13,7 +14,9 @@ from latentlab.video import write
 def toured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tour")
     write(folder / "mine.webm", moving_shapes(1, seed=5)[0])
-    return folder, tour(folder / "out", video=folder / "mine.webm", seed=1, num_steps=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LABELLED, "latent", 256)  # light is found with few
+        return folder, tour(folder / "out", video=folder / "mine.webm", seed=1, num_steps=4)
 
 
 def test_the_report_is_one_offline_page_with_all_chapters(toured):

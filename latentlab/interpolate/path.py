@@ -68,7 +68,7 @@ def uniform(
     Raises:
         ValueError: fewer than two positions, or a path along which nothing changes.
 
-    >>> uniform(lambda t: t**2, lambda a, b: (b - a).abs(), 3).round(decimals=2).tolist()
+    >>> [round(t, 2) for t in uniform(lambda t: t**2, lambda a, b: (b - a).abs(), 3).tolist()]
     [0.0, 0.71, 1.0]
     """
     if count < 2 or probes < 3 or rounds < 1:

@@ -8,6 +8,7 @@ import torch
 from tqdm.auto import tqdm
 
 from latentlab.data.moving.dataset import moving_shapes
+from latentlab.data.moving.factors import NAMES
 from latentlab.directions import Direction, Effect, edit
 from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
@@ -93,6 +94,8 @@ def edit_clip(
     Raises:
         KeyError: no such direction.
     """
+    if direction.split("@")[0].split("=")[0] not in NAMES:
+        raise KeyError(f"no direction {direction!r}; the factors are {', '.join(NAMES)}")
     where = EditSpace(generator, best_space(direction) if space == "best" else space, clip)
     found = where.find(seed=seed, progress=progress)[direction]
     floor = psnr(where.edit(found, 0.0).cpu(), clip.cpu())
