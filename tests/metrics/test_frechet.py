@@ -5,7 +5,9 @@ import pytest
 import torch
 from scipy import linalg
 
-from latentlab.metrics.frechet import frechet_distance
+from latentlab.metrics.frechet import Moments, frechet_distance, frechet_infinity
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*mostly bias")
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -91,3 +93,76 @@ def test_shapes_that_do_not_fit_are_told():
         frechet_distance(torch.zeros(5), torch.zeros(5))
     with pytest.raises(ValueError, match="two samples at least, got 1 and 5"):
         frechet_distance(torch.zeros(1, 3), torch.zeros(5, 3))
+
+
+def test_nan_is_told():
+    with pytest.raises(ValueError, match="hold 3 NaN or infinite values of 15"):
+        frechet_distance(torch.zeros(5, 3), torch.zeros(5, 3).index_put((torch.tensor(1),), torch.tensor(torch.nan)))
+
+
+@pytest.mark.filterwarnings("default:.*mostly bias")
+def test_it_warns_below_dim_plus_one_samples():
+    x = normal(40, 8)
+    with pytest.warns(UserWarning, match="8 samples for 8 dimensions: the Frechet distance is mostly bias"):
+        frechet_distance(x[:8], x)
+
+
+@pytest.mark.filterwarnings("error:.*mostly bias")
+def test_it_does_not_warn_from_there():
+    x = normal(40, 8)
+    frechet_distance(x[:9], x)
+
+
+class TestMoments:
+    def test_they_are_the_mean_and_the_covariance(self):
+        x = normal(30, 5)
+        found = Moments.of(x)
+        torch.testing.assert_close(found.mean, x.mean(0))
+        np.testing.assert_allclose(found.covariance, np.cov(x.numpy().T), rtol=1e-12)
+
+    @pytest.mark.parametrize("order", [range(7), [6, 2, 0, 5, 1, 4, 3]])
+    def test_seven_shards_in_any_order_are_the_whole(self, order):
+        x = 3 * normal(500, 16) + 1000  # a large mean shows what is lost
+        shards = [Moments.of(part) for part in x.tensor_split([3, 50, 51, 200, 210, 499])]
+        merged = shards[order[0]]
+        for i in order[1:]:
+            merged = merged + shards[i]
+        whole = Moments.of(x)
+        assert merged.count == 500
+        torch.testing.assert_close(merged.mean, whole.mean, rtol=1e-12, atol=0)
+        scale = float(whole.covariance.abs().max())
+        torch.testing.assert_close(merged.covariance, whole.covariance, rtol=1e-12, atol=1e-12 * scale)
+
+    def test_grouping_does_not_matter(self):
+        a, b, c = (Moments.of(part) for part in normal(60, 4).split(20))
+        torch.testing.assert_close((a + (c + b)).scatter, ((a + b) + c).scatter, rtol=1e-12, atol=1e-12)
+
+    @pytest.mark.parametrize(("samples", "others"), [(60, 80), (5, 80), (5, 6)])
+    def test_a_distance_of_moments_is_that_of_features(self, samples, others):
+        a, b = normal(samples, 8, seed=1), 1.5 * normal(others, 8, seed=2) + 1
+        distance = frechet_distance(a, b)
+        assert frechet_distance(Moments.of(a), Moments.of(b)) == pytest.approx(distance, rel=1e-6)
+        assert frechet_distance(a, Moments.of(b)) == pytest.approx(distance, rel=1e-6)
+        assert frechet_distance(Moments.of(a), b) == pytest.approx(distance, rel=1e-6)
+
+    def test_other_widths_do_not_merge(self):
+        with pytest.raises(ValueError, match="of 3 and 4 dimensions cannot be merged"):
+            Moments.of(normal(5, 3)) + Moments.of(normal(5, 4))
+
+
+class TestInfinity:
+    def test_the_bias_of_few_samples_is_gone(self):
+        """Equal distributions, whose true distance is 0; and two of a distance known in closed form."""
+        a, b = normal(600, 30, seed=1), normal(600, 30, seed=2)
+        assert frechet_distance(a, b) > 0.7
+        assert abs(frechet_infinity(a, b)) < 0.2
+        exact = 30 * 0.5**2 + 30 * (1.5 - 1) ** 2
+        assert frechet_infinity(a, 1.5 * b + 0.5) == pytest.approx(exact, rel=0.1)
+
+    def test_the_same_seed_is_the_same_number(self):
+        a, b = normal(50, 4, seed=1), normal(70, 4, seed=2)
+        assert frechet_infinity(a, b, seed=3) == frechet_infinity(a, b, seed=3) != frechet_infinity(a, b, seed=4)
+
+    def test_too_few_samples_are_an_error_that_names_the_way_out(self):
+        with pytest.raises(ValueError, match=r"= 18 samples and 3 points, got 17 and 8: .* `kernel_distance`"):
+            frechet_infinity(normal(17, 8), normal(40, 8))
