@@ -121,9 +121,14 @@ class Generator(ABC):
 
         def guided(y: Tensor, s: float) -> Tensor:
             without, under = self.predict(torch.cat([y, y]), s, both).chunk(2)
-            return torch.lerp(without, under, guidance)
+            return torch.lerp(without, under, self.weight(guidance, y))
 
         return guided
+
+    def weight(self, guidance: float, y: Tensor) -> Tensor | float:
+        """Guidance as it meets the states: one number, or one that broadcasts with them."""
+        del y
+        return guidance
 
     def unconditional(self, condition: Condition) -> Condition:
         """What guidance leads away from."""

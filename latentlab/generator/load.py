@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import overload
 
 import torch
 
+from latentlab.generator.adapters.families import download, is_diffusers, load_diffusers
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
@@ -15,26 +18,40 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.weights import read_weights, shipped
 
 
+@overload
+def load(path: None = None, *, device: str | torch.device = ..., dtype: torch.dtype = ...) -> NativeGenerator: ...
+@overload
+def load(path: str | Path, *, device: str | torch.device = ..., dtype: torch.dtype = ...) -> Generator: ...
 def load(
     path: str | Path | None = None, *, device: str | torch.device = "auto", dtype: torch.dtype = torch.float32
 ) -> Generator:
     """Loads a generator.
 
     Args:
-        path: folder written by `Generator.save`; None is the model that ships with latentlab.
+        path: folder written by `NativeGenerator.save`, folder of a diffusers pipeline or autoencoder, or the id of a
+            pipeline on the hub, which is downloaded; None is the model that ships with latentlab.
         device: "auto" is cuda, then mps, then cpu.
         dtype: of the denoiser; the solver's state is float32 in any case.
 
     Raises:
         FileNotFoundError: a file of the generator is missing in `path`.
+        ImportError: `path` is in the format of diffusers, which is not installed.
+        ValueError: a pipeline of a family that is not known.
     """
     if path is None:
         with shipped() as own:
             return load(own, device=device, dtype=dtype)
     folder = Path(path)
+    if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
+        folder = download(str(path))
+    if is_diffusers(folder):
+        return load_diffusers(folder, dtype).to(find_device(device))
     config_file = folder / "generator.json"
     if not config_file.is_file():
-        raise FileNotFoundError(f"{folder} holds no generator.json; give a folder written by Generator.save")
+        raise FileNotFoundError(
+            f"{folder} holds no generator.json; give a folder written by NativeGenerator.save, or one of diffusers, "
+            "with model_index.json (a pipeline) or config.json (an autoencoder)"
+        )
     denoiser = _network(folder / "denoiser.safetensors", Denoiser, DenoiserConfig)
     config = GeneratorConfig(**json.loads(config_file.read_text()))
     generator = NativeGenerator(load_autoencoder(folder), denoiser, load_clip(folder), config)

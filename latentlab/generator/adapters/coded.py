@@ -1,0 +1,127 @@
+"""What every adapter has: an autoencoder of diffusers, with its rules for the length and size of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from latentlab.generator.adapters.coder import Coder
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import Generator, GeneratorConfig, batched
+from latentlab.shapes import Latents, Video
+
+
+class Coded(Generator):
+    """A generator whose autoencoder is one of diffusers.
+
+    Args:
+        vae: the autoencoder; it computes in the dtype it was loaded with.
+        config: of the clips; `latent_shape`, and so `noise`, follow it.
+    """
+
+    def __init__(self, vae, config: GeneratorConfig) -> None:
+        self.coder = Coder(vae)
+        frames = self._fitting(config.num_frames, 1, 1)[0]
+        self.config = config if frames == config.num_frames else replace(config, num_frames=frames)
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        return (self.coder.vae,)
+
+    @property
+    def device(self) -> torch.device:
+        return self.coder.vae.device
+
+    @property
+    def patch(self) -> int:
+        """Latents a side that the denoiser takes together."""
+        return 1
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int]:
+        c, ratio = self.config, self.coder.space_ratio
+        return self.coder.channels, self.coder.latent_frames(c.num_frames), c.height // ratio, c.width // ratio
+
+    @property
+    def decode_chunk(self) -> int | None:
+        return self.coder.frames_at_once if self.coder.temporal_decoder else None
+
+    def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Self:
+        """The same generator elsewhere; `dtype` is for the denoiser alone."""
+        del dtype
+        self.coder.vae.to(device)
+        return self
+
+    @torch.no_grad()
+    def encode(self, video: Video, *, batch_size: int = 1) -> Latents:
+        """Latents of clips, about unit variance: the mode of the posterior.
+
+        Raises:
+            ValueError: a length or size that the model cannot hold; `padded` makes it fit.
+        """
+        self.check_video(video)
+        frames, height, width = video.shape[2:]
+        fitting = self._fitting(frames, height, width)
+        if fitting != (frames, height, width):
+            raise ValueError(
+                f"{type(self).__name__} holds clips of {self._rule()}, got {frames} frames of {height} x {width}; "
+                f"generator.padded(video) makes {fitting[0]} of {fitting[1]} x {fitting[2]} of them, "
+                f"and [:, :, :{frames}, :{height}, :{width}] takes them out again"
+            )
+        return batched(self.coder.encode, video, batch_size)
+
+    @torch.no_grad()
+    def decode(self, latents: Latents, *, batch_size: int = 1) -> Video:
+        """Clips of latents, within [-1, 1]."""
+        self.check_latents(latents)
+        return batched(self.coder.decode, latents, batch_size)
+
+    def padded(self, video: Video) -> Video:
+        """The clip made long and large enough for the model: its last frame, row and column repeated."""
+        self.check_video(video)
+        frames, height, width = video.shape[2:]
+        f, h, w = self._fitting(frames, height, width)
+        return F.pad(video, (0, w - width, 0, h - height, 0, f - frames), mode="replicate")
+
+    def check_latents(self, latents: Tensor) -> None:
+        super().check_latents(latents)
+        frames, height, width = latents.shape[2:]
+        ratio = self.coder.space_ratio
+        clip = self.coder.frames(frames), ratio * height, ratio * width
+        if clip != self._fitting(*clip):
+            raise ValueError(
+                f"{type(self).__name__} holds clips of {self._rule()}, "
+                f"and {frames} x {height} x {width} latents are none of them"
+            )
+
+    def _fitting(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
+        """The smallest length and size from these upwards that the model can hold."""
+        side, step = self.coder.space_ratio * self.patch, self.coder.frame_step
+        extra = 1 if self.coder.time_ratio > 1 else 0
+        return -(-(frames - extra) // step) * step + extra, -(-height // side) * side, -(-width // side) * side
+
+    def _rule(self) -> str:
+        side = self.coder.space_ratio * self.patch
+        frames = f"{self.coder.frame_step}k + 1 frames and " if self.coder.time_ratio > 1 else ""
+        return f"{frames}sides that are multiples of {side}"
+
+
+class AutoencoderOnly(Coded):
+    """An autoencoder without a denoiser: encodes, decodes, interpolates and measures, but cannot sample."""
+
+    def condition(self, captions: str | Sequence[str]) -> Condition:
+        raise ValueError(self._reason())
+
+    def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
+        raise ValueError(self._reason())
+
+    def _reason(self) -> str:
+        return (
+            f"{type(self.coder.vae).__name__} is an autoencoder alone, there is no denoiser to sample or invert with; "
+            "encode and decode work, and a folder of a whole pipeline does the rest"
+        )

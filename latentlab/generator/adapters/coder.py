@@ -1,0 +1,108 @@
+"""A diffusers autoencoder with the project's conventions: clips in, latents of about unit variance out, and back."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from latentlab.generator.generator import batched
+from latentlab.shapes import Latents, Video
+
+
+class Coder:
+    """Encodes and decodes with any image or video autoencoder of diffusers.
+
+    Attributes:
+        vae: the autoencoder.
+        images: whether it codes frames one by one.
+        time_ratio, space_ratio: frames and pixels a side for each latent.
+        frame_step: clips have a whole number of these, plus one frame if `time_ratio` is above 1.
+        frames_at_once: frames that an autoencoder of images takes together; the result does not depend on it, except
+            when decoding with a temporal decoder (`AutoencoderKLTemporalDecoder`).
+    """
+
+    def __init__(self, vae) -> None:
+        self.vae = vae.eval().requires_grad_(False)
+        self.images = next(p for p in vae.encoder.parameters() if p.ndim >= 4).ndim == 4
+        self.time_ratio, self.space_ratio = _ratios(vae)
+        # CogVideoX decodes latent frames in pairs, and four clip frames too many where their number is even.
+        self.frame_step = self.time_ratio * (2 if type(vae).__name__ == "AutoencoderKLCogVideoX" else 1)
+        self.temporal_decoder = type(vae).__name__ == "AutoencoderKLTemporalDecoder"
+        self.frames_at_once = 8
+
+    @property
+    def channels(self) -> int:
+        """Of the latents."""
+        return self.vae.config.get("latent_channels") or self.vae.config["z_dim"]
+
+    def latent_frames(self, frames: int) -> int:
+        """Latent frames of a clip."""
+        return (frames - 1) // self.time_ratio + 1
+
+    def frames(self, latent_frames: int) -> int:
+        """Clip frames of latents."""
+        return (latent_frames - 1) * self.time_ratio + 1
+
+    def encode(self, video: Video) -> Latents:
+        """Latents of clips, by the mode of the posterior."""
+        video = video.to(self.vae.device, self.vae.dtype)
+        z = self._per_image(self._mode, video) if self.images else self._mode(video)
+        shift, scale = self._statistics(z)
+        return (z.float() - shift) * scale
+
+    def decode(self, latents: Latents) -> Video:
+        """Clips of latents."""
+        shift, scale = self._statistics(latents)
+        z = (latents.to(self.vae.device).float() / scale + shift).to(self.vae.dtype)
+        if self.temporal_decoder:
+            video = torch.cat([self._with_neighbours(z[i : i + 1]) for i in range(len(z))])
+        else:
+            video = self._per_image(self._sample, z) if self.images else self._sample(z)
+        return video.float().clamp(-1, 1)
+
+    def _mode(self, x: Tensor) -> Tensor:
+        coded = self.vae.encode(x)
+        return coded.latent_dist.mode() if hasattr(coded, "latent_dist") else coded.latents
+
+    def _sample(self, z: Tensor) -> Tensor:
+        if self.vae.config.get("timestep_conditioning"):  # a decoder that can take noise away; these latents have none
+            return self.vae.decode(z, torch.zeros(len(z), device=z.device, dtype=z.dtype)).sample
+        return self.vae.decode(z).sample
+
+    def _per_image(self, f, x: Tensor) -> Tensor:
+        frames = batched(f, rearrange(x, "b c f h w -> (b f) c h w"), self.frames_at_once)
+        return rearrange(frames, "(b f) c h w -> b c f h w", b=len(x))
+
+    def _with_neighbours(self, z: Tensor) -> Tensor:
+        """One clip through a decoder whose frames see those beside them in the same chunk."""
+        frames = rearrange(z, "1 c f h w -> f c h w")
+        parts = [self.vae.decode(part, num_frames=len(part)).sample for part in frames.split(self.frames_at_once)]
+        return rearrange(torch.cat(parts), "f c h w -> 1 c f h w")
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and scale that bring the autoencoder's own z to unit variance: `(z - shift) * scale`."""
+        config = self.vae.config
+        mean, std = (
+            _known(config.get(f"latents_{name}"), getattr(self.vae, f"latents_{name}", None))
+            for name in ("mean", "std")
+        )
+        shift = config.get("shift_factor") or 0.0 if mean is None else mean
+        scale = (config.get("scaling_factor") or 1.0) / (1.0 if std is None else std)
+        return tuple(torch.as_tensor(t, device=self.vae.device).float().reshape(-1, 1, 1, 1) for t in (shift, scale))
+
+
+def _known(*values) -> Tensor | None:
+    found = next((value for value in values if value is not None), None)
+    return None if found is None else torch.as_tensor(found).float()
+
+
+def _ratios(vae) -> tuple[int, int]:
+    """Clip frames and pixels a side for each latent."""
+    config = vae.config
+    if config.get("scale_factor_spatial"):
+        return config["scale_factor_temporal"] or 1, config["scale_factor_spatial"]
+    if getattr(vae, "spatial_compression_ratio", None):
+        return getattr(vae, "temporal_compression_ratio", None) or 1, vae.spatial_compression_ratio
+    scales = config.get("block_out_channels") or config["encoder_block_out_channels"]
+    return round(config.get("temporal_compression_ratio") or 1), 2 ** (len(scales) - 1)

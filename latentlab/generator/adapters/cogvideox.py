@@ -1,0 +1,45 @@
+"""CogVideoX 2B and 5B (Yang et al. 2024): v-prediction up to zero signal, latents with frames before channels."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from latentlab.generator.adapters.pipeline import Diffusion, all_count
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import GeneratorConfig
+
+
+class CogVideoX(Diffusion):
+    """CogVideoX 1.0, text to video."""
+
+    clips = GeneratorConfig(num_frames=49, height=480, width=720, fps=8.0, guidance=6.0)
+
+    def __init__(self, pipe) -> None:
+        if pipe.transformer.config.patch_size_t is not None:
+            raise ValueError(
+                "CogVideoX 1.5 takes latent frames in groups and pads clips for it, which is not supported; "
+                "2B and 5B of CogVideoX 1.0 are"
+            )
+        super().__init__(pipe)
+
+    @property
+    def patch(self) -> int:
+        return self.denoiser.config.patch_size
+
+    def embed(self, captions: list[str]) -> Condition:
+        tokens, _ = self.pipe.encode_prompt(captions, do_classifier_free_guidance=False, device=self.device)
+        return Condition(tokens, all_count(tokens))
+
+    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+        frames, height, width = x.shape[2:]
+        ratio, rotary = self.coder.space_ratio, None
+        if self.denoiser.config.use_rotary_positional_embeddings:
+            rotary = self.pipe._prepare_rotary_positional_embeddings(ratio * height, ratio * width, frames, x.device)
+        raw = self.denoiser(
+            hidden_states=x.transpose(1, 2),
+            encoder_hidden_states=condition.tokens,
+            timestep=time,
+            image_rotary_emb=rotary,
+            return_dict=False,
+        )[0]
+        return raw.transpose(1, 2)

@@ -1,0 +1,54 @@
+"""HunyuanVideo (Kong et al. 2024): flow matching, its guidance distilled into the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latentlab.generator.adapters.pipeline import Flow
+from latentlab.generator.adapters.schedule import check_invertible, flow_levels
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.solver import Velocity
+
+
+class Hunyuan(Flow):
+    """HunyuanVideo, text to video; guidance is told to the network and costs no second call."""
+
+    clips = GeneratorConfig(num_frames=129, height=720, width=1280, fps=24.0, guidance=6.0)
+
+    @property
+    def patch(self) -> int:
+        return self.denoiser.config.patch_size
+
+    def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
+        del shape
+        check_invertible(self.pipe.scheduler)
+        return flow_levels(self.pipe.scheduler, num_steps, sigmas=np.linspace(1.0, 0.0, num_steps + 1)[:-1])
+
+    def embed(self, captions: list[str]) -> Condition:
+        tokens, pooled, mask = self.pipe.encode_prompt(captions, device=self.device)
+        return Condition(tokens, mask.bool(), {"pooled": pooled})
+
+    def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
+        if not self.denoiser.config.guidance_embeds:
+            return super().velocity(condition, guidance)
+        scale = torch.full((len(condition),), guidance, device=self.device, dtype=self.dtype) * 1000.0
+        told = replace(condition, more={**condition.more, "guidance": scale}, against=None).to(self.device, self.dtype)
+        return lambda y, s: self.predict(y, s, told)
+
+    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+        return self.denoiser(
+            hidden_states=x,
+            timestep=time,
+            encoder_hidden_states=condition.tokens,
+            encoder_attention_mask=condition.mask.to(x.dtype),
+            pooled_projections=condition.more["pooled"],
+            guidance=condition.more.get("guidance"),
+            return_dict=False,
+        )[0]

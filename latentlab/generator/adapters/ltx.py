@@ -1,0 +1,53 @@
+"""LTX-Video (HaCohen et al. 2024): flow matching on packed latents, with more noise levels for longer clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from latentlab.generator.adapters.pipeline import Flow
+from latentlab.generator.adapters.schedule import check_invertible, flow_levels
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import GeneratorConfig
+
+
+class LTX(Flow):
+    """LTX-Video, text to video; the frame rate of `config` is told to the network."""
+
+    clips = GeneratorConfig(num_frames=161, height=512, width=704, fps=25.0, guidance=3.0)
+
+    @property
+    def patch(self) -> int:
+        return self.pipe.transformer_spatial_patch_size
+
+    def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
+        """Those of the scheduler, shifted towards noise in proportion to the number of latents in a clip."""
+        scheduler = self.pipe.scheduler
+        check_invertible(scheduler)
+        c, tokens = scheduler.config, int(np.prod(shape[1:]))
+        slope = (c.max_shift - c.base_shift) / (c.max_image_seq_len - c.base_image_seq_len)
+        shift = c.base_shift + slope * (tokens - c.base_image_seq_len)
+        return flow_levels(scheduler, num_steps, sigmas=np.linspace(1.0, 1 / num_steps, num_steps), mu=shift)
+
+    def embed(self, captions: list[str]) -> Condition:
+        tokens, mask, _, _ = self.pipe.encode_prompt(captions, do_classifier_free_guidance=False, device=self.device)
+        return Condition(tokens, mask.bool())
+
+    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+        frames, height, width = x.shape[2:]
+        ratio, patches = self.coder.space_ratio, (self.patch, self.pipe.transformer_temporal_patch_size)
+        raw = self.pipe.transformer(
+            hidden_states=self.pipe._pack_latents(x, *patches),
+            encoder_hidden_states=condition.tokens,
+            timestep=time,
+            encoder_attention_mask=condition.mask,
+            num_frames=frames,
+            height=height,
+            width=width,
+            rope_interpolation_scale=(self.coder.time_ratio / self.config.fps, ratio, ratio),
+            return_dict=False,
+        )[0]
+        return self.pipe._unpack_latents(raw, frames, height, width, *patches)

@@ -1,0 +1,48 @@
+"""Mochi 1 (Genmo 2024): flow matching whose network counts time from noise to data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from latentlab.generator.adapters.pipeline import Flow
+from latentlab.generator.adapters.schedule import check_invertible, flow_levels
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import GeneratorConfig
+
+THRESHOLD = 0.025  # noise below which the first half of the steps stays
+
+
+class Mochi(Flow):
+    """Mochi 1, text to video."""
+
+    clips = GeneratorConfig(num_frames=19, height=480, width=848, fps=30.0, guidance=4.5)
+
+    @property
+    def patch(self) -> int:
+        return self.denoiser.config.patch_size
+
+    def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
+        """Linear near noise for the first half of the steps, quadratic for the rest."""
+        from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
+
+        del shape
+        check_invertible(self.pipe.scheduler)
+        sigmas = linear_quadratic_schedule(num_steps, THRESHOLD) if num_steps > 1 else [1.0]
+        return flow_levels(self.pipe.scheduler, num_steps, sigmas=sigmas)
+
+    def embed(self, captions: list[str]) -> Condition:
+        tokens, mask, _, _ = self.pipe.encode_prompt(captions, do_classifier_free_guidance=False, device=self.device)
+        return Condition(tokens, mask.bool())
+
+    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+        towards_data = self.denoiser(
+            hidden_states=x,
+            encoder_hidden_states=condition.tokens,
+            timestep=self.pipe.scheduler.config.num_train_timesteps - time,
+            encoder_attention_mask=condition.mask,
+            return_dict=False,
+        )[0]
+        return -towards_data

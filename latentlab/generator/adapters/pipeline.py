@@ -1,0 +1,136 @@
+"""What the video pipelines of diffusers have in common; each family adds its own in a file beside this one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from latentlab.generator.adapters.coded import Coded
+from latentlab.generator.adapters.schedule import (
+    check_invertible,
+    diffusion_levels,
+    diffusion_time,
+    diffusion_velocity,
+    flow_levels,
+    preserving,
+)
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import GeneratorConfig
+
+
+class Pipeline(Coded):
+    """A pipeline of diffusers, taken apart: its autoencoder, denoiser, text encoder and the levels of its scheduler.
+
+    Attributes:
+        pipe: the pipeline; another scheduler may be put into it.
+    """
+
+    clips: ClassVar[GeneratorConfig]  # what the family was made for
+
+    def __init__(self, pipe) -> None:
+        self.pipe = pipe
+        super().__init__(pipe.vae, self.clips)
+        for part in pipe.components.values():
+            if isinstance(part, nn.Module):
+                part.eval().requires_grad_(False)
+        self._fingerprint: str | None = None
+
+    @property
+    def denoiser(self):
+        """The network between noise and latents."""
+        return self.pipe.transformer
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        return self.coder.vae, self.denoiser
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.denoiser.dtype
+
+    def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Self:
+        self.pipe.to(device)
+        if dtype is not None:
+            self.denoiser.to(dtype=dtype)
+            self._fingerprint = None
+        return self
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights of autoencoder and denoiser, computed once: large models take seconds."""
+        self._fingerprint = self._fingerprint or super().fingerprint()
+        return self._fingerprint
+
+    @torch.no_grad()
+    def condition(self, captions: str | Sequence[str], *, negative: str | Sequence[str] | None = None) -> Condition:
+        """What the denoiser is told by captions, through the pipeline's own text encoder.
+
+        Args:
+            captions: one or several.
+            negative: what guidance leads away from; None is the empty caption.
+
+        Raises:
+            ValueError: the folder has no text encoder.
+        """
+        if getattr(self.pipe, "text_encoder", None) is None or getattr(self.pipe, "tokenizer", None) is None:
+            raise ValueError(
+                f"this {type(self.pipe).__name__} was loaded without a text encoder; pass its embeddings in the place "
+                "of captions: Condition(tokens, mask), with against=Condition(...) of the empty caption for guidance"
+            )
+        against = None if negative is None else self.condition(negative)
+        told = self.embed([captions] if isinstance(captions, str) else list(captions))
+        return Condition(told.tokens, told.mask, told.more, against)
+
+    @abstractmethod
+    def embed(self, captions: list[str]) -> Condition:
+        """Captions as the denoiser takes them."""
+
+    @abstractmethod
+    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+        """One call of the denoiser in its own terms, with the axes of latents.
+
+        Args:
+            x: states, as this kind of model scales them, in the denoiser's dtype.
+            time: timestep of each clip.
+            condition: for each clip.
+        """
+
+
+class Flow(Pipeline):
+    """A pipeline of flow matching, whose network predicts the velocity itself."""
+
+    def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
+        del shape
+        check_invertible(self.pipe.scheduler)
+        return flow_levels(self.pipe.scheduler, num_steps)
+
+    def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
+        time = torch.full((len(y),), self.pipe.scheduler.config.num_train_timesteps * s, device=y.device)
+        return self.network(y.to(self.dtype), time, condition).to(y.dtype)
+
+
+class Diffusion(Pipeline):
+    """A pipeline of diffusion, whose network predicts noise, data or their rotation at variance-preserving states."""
+
+    def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
+        del shape
+        check_invertible(self.pipe.scheduler)
+        return diffusion_levels(self.pipe.scheduler, num_steps)
+
+    def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
+        time = torch.full((len(y),), self.timestep(s), device=y.device)
+        raw = self.network(preserving(y, s).to(self.dtype), time, condition).to(y.dtype)
+        return diffusion_velocity(raw, y, s, self.pipe.scheduler.config.prediction_type)
+
+    def timestep(self, s: float) -> float:
+        """What the network calls a level."""
+        return diffusion_time(self.pipe.scheduler)(s)
+
+
+def all_count(tokens: Tensor) -> Tensor:
+    """The mask of a network that looks at every token."""
+    return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)

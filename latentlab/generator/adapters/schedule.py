@@ -1,0 +1,128 @@
+"""What a diffusers scheduler knows, in flow time: which levels it visits, and what the network calls each.
+
+Only levels are taken from it. The steps are latentlab's, so that a multistep scheduler and a first-order one sample
+the same ODE, each step of which can be inverted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def check_invertible(scheduler) -> None:
+    """Raises unless the scheduler's own step is a deterministic, linear map of the state and the network's output.
+
+    A step of a first-order sampler is x' = a x + b m, so it carries (0, 0) to 0 and (2x, 2m) to twice where it carries
+    (x, m): what adds noise breaks the first, what clips breaks the second.
+
+    Raises:
+        ValueError: it is not; the message says why, and what to put in its place.
+    """
+    name, config = type(scheduler).__name__, scheduler.config
+    cures = {"clip_sample": False, "thresholding": False, "stochastic_sampling": False}
+    wrong = [key for key, value in cures.items() if config.get(key, value) != value]
+    if wrong:
+        cure = f"{name}.from_config(generator.pipe.scheduler.config, {', '.join(f'{k}=False' for k in wrong)})"
+        raise ValueError(f"{name} with {wrong[0]}=True cannot be inverted; set generator.pipe.scheduler = {cure}")
+    if config.get("solver_order") is not None or config.get("use_flow_sigmas"):
+        return  # a multistep rule for the same ODE; its step has a history and is not used
+    try:
+        linear = _step(scheduler, 0.0) == 0.0 and math.isclose(
+            _step(scheduler, 2e3), 2 * _step(scheduler, 1e3), rel_tol=1e-4
+        )
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be inverted, its step takes other arguments ({error}); {_ANOTHER}") from error
+    if nothing != 0 or not math.isclose(twice, 2 * once, rel_tol=1e-4):
+        raise ValueError(f"{name} cannot be inverted, its step adds noise or clips; {_ANOTHER}")
+
+
+_ANOTHER = (
+    "put a deterministic one of the same family in its place, "
+    "e.g. generator.pipe.scheduler = DDIMScheduler.from_config(generator.pipe.scheduler.config)"
+)
+
+
+def _step(scheduler, value: float) -> float:
+    own = deepcopy(scheduler)
+    own.set_timesteps(4, **({"mu": 1.0} if own.config.get("use_dynamic_shifting") else {}))
+    end = own.step(torch.full((1,), value), own.timesteps[1], torch.full((1,), value), return_dict=False)[0]
+    return float(end)
+
+
+def flow_levels(scheduler, num_steps: int, **options) -> Float[Tensor, " level"]:
+    """Levels of a flow-matching scheduler, whose sigma is flow time; `options` go to its `set_timesteps`."""
+    own = _set(scheduler, num_steps, **options)
+    sigmas = own.sigmas.double()
+    return _falling(1 - sigmas if own.config.get("invert_sigmas") else sigmas)
+
+
+def diffusion_levels(scheduler, num_steps: int) -> Float[Tensor, " level"]:
+    """Levels s = sigma / (alpha + sigma) of a scheduler for diffusion, variance preserving or exploding.
+
+    A scheduler with sigmas (alpha = 1) is asked for them. Of the others, the levels are those at which the network is
+    called, and the last is the one they end at. diffusers' DDIM steps to `t - T // N` whatever the spacing of its
+    timesteps, which for "linspace" and often for "trailing" is not where the next call is; here each step ends where
+    the next one begins.
+    """
+    own = _set(scheduler, num_steps)
+    if hasattr(own, "sigmas"):
+        sigmas = own.sigmas.double()
+        return _falling(sigmas / (1 + sigmas))
+    final = float(getattr(own, "final_alpha_cumprod", 1.0))
+    return _falling(_of_alphas(torch.cat([own.alphas_cumprod[own.timesteps.cpu().long()], torch.tensor([final])])))
+
+
+@lru_cache(maxsize=8)
+def diffusion_time(scheduler) -> Callable[[float], float]:
+    """Timestep by level: the table of training levels, linear between them."""
+    table = _of_alphas(scheduler.alphas_cumprod).numpy()
+    times = np.arange(len(table))
+    return lambda s: float(np.interp(s, table, times))
+
+
+def diffusion_velocity(raw: Tensor, y: Tensor, s: float, prediction: str) -> Tensor:
+    """The velocity noise - clean from what a diffusion network predicts at `y = (1 - s) clean + s noise`.
+
+    Raises:
+        ValueError: a kind of prediction that is not known.
+    """
+    if prediction == "epsilon":
+        return (raw - y) / (1 - s)
+    if prediction == "sample":
+        return (y - raw) / s
+    if prediction != "v_prediction":
+        raise ValueError(f"prediction_type {prediction!r} is none of 'epsilon', 'sample', 'v_prediction'")
+    norm = math.hypot(1 - s, s)  # v = alpha noise - sigma clean, with alpha = (1 - s) / norm and sigma = s / norm
+    alpha, sigma = (1 - s) / norm, s / norm
+    return ((sigma - alpha) * y / norm) + (alpha + sigma) * raw
+
+
+def preserving(y: Tensor, s: float) -> Tensor:
+    """The state as variance-preserving diffusion has it: x = alpha clean + sigma noise, alpha^2 + sigma^2 = 1."""
+    return y / math.hypot(1 - s, s)
+
+
+def _set(scheduler, num_steps: int, **options):
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1, got {num_steps}")
+    own = deepcopy(scheduler)
+    own.set_timesteps(**options) if "sigmas" in options else own.set_timesteps(num_steps, **options)
+    return own
+
+
+def _of_alphas(alphas_cumprod: Tensor) -> Tensor:
+    alpha, sigma = alphas_cumprod.double().sqrt(), (1 - alphas_cumprod.double()).sqrt()
+    return sigma / (alpha + sigma)
+
+
+def _falling(s: Tensor) -> Tensor:
+    """Levels without repetitions, such as a last sigma that is the smallest one again."""
+    return torch.unique_consecutive(s.cpu())

@@ -1,0 +1,46 @@
+"""Wan 2.1 and 2.2, text to video (Wan team 2025): flow matching on 16 or 48 channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from latentlab.generator.adapters.pipeline import Flow, all_count
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import GeneratorConfig
+
+
+class Wan(Flow):
+    """Wan: 2.1, 2.2 TI2V-5B without an image (a timestep for each token), 2.2 A14B (one network above a level, another
+    below it)."""
+
+    clips = GeneratorConfig(num_frames=81, height=480, width=832, fps=16.0, guidance=5.0)
+
+    @property
+    def denoiser(self):
+        return self.pipe.transformer or self.pipe.transformer_2
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        both = (self.pipe.transformer, self.pipe.transformer_2)
+        return self.coder.vae, *(network for network in both if network is not None)
+
+    @property
+    def patch(self) -> int:
+        return self.denoiser.config.patch_size[1]
+
+    def embed(self, captions: list[str]) -> Condition:
+        tokens, _ = self.pipe.encode_prompt(
+            captions, do_classifier_free_guidance=False, max_sequence_length=512, device=self.device
+        )
+        return Condition(tokens, all_count(tokens))
+
+    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+        boundary = self.pipe.config.boundary_ratio
+        above = boundary is None or float(time[0]) >= boundary * self.pipe.scheduler.config.num_train_timesteps
+        expert = self.pipe.transformer if above else self.pipe.transformer_2
+        if self.pipe.config.expand_timesteps:
+            tokens = x.shape[2] * (x.shape[3] // self.patch) * (x.shape[4] // self.patch)
+            time = time[:, None].expand(-1, tokens)
+        return expert(x, time, condition.tokens, return_dict=False)[0]
