@@ -37,13 +37,13 @@ def still(a: Frames, b: Frames) -> Field:
     return a.new_zeros(len(a), 2, *a.shape[2:])
 
 
-def warp(frames: Frames, field: Field) -> Frames:
+def warp(frames: Frames, field: Field, *, mode: str = "bicubic") -> Frames:
     """Each frame read where the field points; bicubic, since bilinear reading would hide noise."""
     height, width = frames.shape[2:]
     rows = torch.arange(height, device=frames.device, dtype=frames.dtype)[:, None] + field[:, 1]
     columns = torch.arange(width, device=frames.device, dtype=frames.dtype) + field[:, 0]
     grid = torch.stack([2 * columns / max(1, width - 1) - 1, 2 * rows / max(1, height - 1) - 1], 3)
-    return F.grid_sample(frames, grid, mode="bicubic", padding_mode="border", align_corners=True)
+    return F.grid_sample(frames, grid, mode=mode, padding_mode="border", align_corners=True)
 
 
 def visible(there: Field, back: Field) -> Bool[Tensor, "frame height width"]:
@@ -52,7 +52,7 @@ def visible(there: Field, back: Field) -> Bool[Tensor, "frame height width"]:
     Pixels that leave the frame are not visible.
     """
     height, width = there.shape[2:]
-    returned = warp(back, there)
+    returned = warp(back, there, mode="bilinear")
     gap = (there + returned).square().sum(1)
     size = there.square().sum(1) + returned.square().sum(1)
     rows = torch.arange(height, device=there.device)[:, None] + there[:, 1]

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.metrics.flow import dis, still, visible, warp
-from latentlab.metrics.temporal import flicker
+from latentlab.metrics.temporal import flicker, flicker_loss, latent_flicker, spectral
 
-COMPONENTS = ("overall", "whole", "regional", "texture", "motion_jitter", "difference", "coverage", "series")
+COMPONENTS = ("overall", "whole", "regional", "texture", "motion_jitter", "difference", "coverage", "spectral")
 AMPLITUDES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -36,7 +36,7 @@ class TestStillScenes:
     def test_independent_jitter_of_a_levels_reads_a(self, jitter):
         measured = flicker(scene() + jitter / 127.5 * normal(1, 3, 16, 32, 32), flow=still)
         assert measured.overall.item() == pytest.approx(jitter, rel=0.05)
-        assert measured.series.mean().item() == pytest.approx(jitter, rel=0.05)
+        assert measured.series["overall"].mean().item() == pytest.approx(jitter, rel=0.05)
         assert measured.texture.item() == pytest.approx(jitter, rel=0.1)
         assert measured.coverage.item() == 1
 
@@ -58,7 +58,7 @@ class TestStillScenes:
     def test_the_series_finds_the_frame_that_jumps(self):
         clip = scene().clone()
         clip[:, :, 7] += 0.1
-        series = flicker(clip, flow=still).series[0]
+        series = flicker(clip, flow=still).series["overall"][0]
         assert series.shape == (14,)
         assert series.argmax().item() == 6  # inner frames count from the second
         assert series[[0, 1, 2, 9, 13]].max() < 1e-2
@@ -125,7 +125,7 @@ class TestMotion:
         measured = flicker(torch.cat([a, b], 2))
         assert measured.cuts == ((12,),)
         assert measured.overall.item() <= 1.0
-        assert measured.series[0].isnan().nonzero().flatten().tolist() == [10, 11]
+        assert measured.series["overall"][0].isnan().nonzero().flatten().tolist() == [10, 11]
 
     def test_flow_and_visibility_of_a_known_shift(self):
         clip = pan(3.0)[0].transpose(0, 1)
@@ -150,3 +150,60 @@ def test_clips_of_a_batch_are_measured_one_by_one():
 def test_fewer_than_three_frames_or_other_axes_are_an_error(shape):
     with pytest.raises(ValueError, match="3 or more frames, height, width\\), got"):
         flicker(torch.zeros(shape))
+
+
+class TestMore:
+    def test_the_spectrum_reads_jitter_and_is_blind_to_slow_change(self):
+        frames = 512
+        jitter = scene(frames, side=8) + 2 / 127.5 * normal(1, 1, frames, 1, 1)
+        assert spectral(jitter).item() == pytest.approx(2 / 2**0.5, rel=0.1)
+        slow = torch.sin(torch.linspace(0, 12, frames)).view(1, 1, frames, 1, 1)
+        assert spectral(scene(frames, side=8) + 0.3 * slow).item() < 0.05
+
+    def test_the_maps_show_where(self):
+        clip = scene(16).clone()
+        clip[..., 16:] += 4 / 127.5 * normal(1, 3, 16, 32, 16)
+        maps = flicker(clip, flow=still).maps
+        assert maps["overall"].shape == (1, 32, 32)
+        assert maps["overall"][0, :, 16:].mean().item() == pytest.approx(4, rel=0.1)
+        assert maps["overall"][0, :, :16].max().item() < 1e-2
+
+    def test_each_component_has_its_series(self):
+        series = flicker(scene() + 0.05 * normal(1, 1, 16, 1, 1), flow=still).series
+        assert set(series) == {"overall", "whole", "regional", "texture", "motion_jitter"}
+        assert series["whole"].mean() > 50 * series["texture"].mean()
+
+    def test_jitter_a_second_counts_frames(self):
+        measured = flicker(scene() + 0.02 * normal(1, 3, 16, 32, 32), flow=still)
+        assert torch.equal(measured.per_second(24.0)["overall"], 24 * measured.overall)
+        with pytest.raises(ValueError, match="above 0"):
+            measured.per_second(0)
+
+    def test_latents_are_read_along_the_motion_of_their_clips(self):
+        clip = pan(4.0, frames=10, side=64)  # a latent a frame: nothing is aliased
+        latents = F.avg_pool3d(clip, (1, 4, 4))
+        unit = latents.std()
+        calm = latent_flicker(latents, clip)
+        shaken = latent_flicker(latents + 0.1 * unit * normal(*latents.shape), clip)
+        assert shaken.overall.item() == pytest.approx(10, rel=0.25)
+        assert calm.overall.item() < 0.4 * shaken.overall.item()
+        with pytest.raises(ValueError, match="frames differ"):
+            latent_flicker(latents[:, :, :5], clip)
+
+    def test_the_loss_is_zero_for_still_clips_and_its_gradient_takes_flicker_away(self):
+        nowhere = torch.zeros(1, 15, 2, 32, 32)
+        assert flicker_loss(scene(), nowhere, nowhere).item() < 1e-12
+        clip = (scene() + 0.1 * normal(1, 1, 16, 1, 1)).requires_grad_()
+        before = flicker_loss(clip, nowhere, nowhere)
+        (step,) = torch.autograd.grad(before, clip)
+        after = flicker_loss(clip - 0.2 * step / step.norm() * before.sqrt() * 30, nowhere, nowhere)
+        assert after < before
+
+    @pytest.mark.parametrize("bad", [torch.zeros(1, 3, 2, 8, 8), torch.zeros(3, 8, 8), torch.zeros(0, 3, 4, 8, 8)])
+    def test_clips_too_short_or_misshapen_are_told(self, bad):
+        with pytest.raises(ValueError, match="3 or more frames"):
+            flicker(bad)
+
+    def test_nan_is_told(self):
+        with pytest.raises(ValueError, match="NaN"):
+            flicker(torch.full((1, 3, 4, 8, 8), torch.nan))
