@@ -4,20 +4,20 @@ Codes are `(sample, dim)`, factors `(sample, factor)`, a `FactorTable` or plain.
 """
 
 from latentlab.metrics.disentanglement.data import Data, prepare
+from latentlab.metrics.disentanglement.dci import dci
+from latentlab.metrics.disentanglement.dci_mig import dci_mig
+from latentlab.metrics.disentanglement.explicitness import explicitness
+from latentlab.metrics.disentanglement.groups import group_by_axis
+from latentlab.metrics.disentanglement.irs import irs
+from latentlab.metrics.disentanglement.jemmig import jemmig
+from latentlab.metrics.disentanglement.med import med
+from latentlab.metrics.disentanglement.mig import mig
+from latentlab.metrics.disentanglement.mig_sup import mig_sup
+from latentlab.metrics.disentanglement.modularity import modularity
 from latentlab.metrics.disentanglement.result import Score
-from latentlab.metrics.disentanglement.score import (
-    dci,
-    dci_mig,
-    explicitness,
-    irs,
-    jemmig,
-    med,
-    mig,
-    mig_sup,
-    modularity,
-    sap,
-    score,
-)
+from latentlab.metrics.disentanglement.rmig import rmig
+from latentlab.metrics.disentanglement.sap import sap
+from latentlab.metrics.disentanglement.score import score
 
 __all__ = [
     "Data",
@@ -25,6 +25,7 @@ __all__ = [
     "dci",
     "dci_mig",
     "explicitness",
+    "group_by_axis",
     "irs",
     "jemmig",
     "med",
@@ -32,6 +33,7 @@ __all__ = [
     "mig_sup",
     "modularity",
     "prepare",
+    "rmig",
     "sap",
     "score",
 ]

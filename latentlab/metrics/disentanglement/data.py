@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from latentlab.metrics.disentanglement.counts import (
+    assign_bins,
+    conditional_information,
+    entropy,
+    mutual_information,
+    neighbour_information,
+)
+from latentlab.metrics.disentanglement.groups import name_groups, read_group
+
 Binning = Literal["quantile", "width"]
+Estimator = Literal["bins", "neighbours"]
+Parity = Literal["disentanglement_lib"] | None
+LABELLED = ("categorical", "ordinal")
+KINDS = (*LABELLED, "continuous", "circular")
 CATEGORIES = 64  # integer factors with at most so many values count as labels unless their kind says otherwise
+CORRELATED = 0.02  # share of a factor's entropy that another one may tell before both are called correlated
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
     """Codes beside the factors of the same samples.
+
+    A *unit* is what a metric takes for one dimension of the code: a dim, or a group of them.
 
     Attributes:
         codes: `(sample, dim)`, float64.
@@ -24,7 +41,12 @@ class Data:
         names, kinds: of the factors.
         bins: for continuous values.
         binning: "quantile" (equal counts) or "width" (equal width, as disentanglement_lib does).
-        active: dims that count, `(dim,)`.
+        estimator: of mutual information, "bins" (counts) or "neighbours" (distances to the k-th nearest code).
+        neighbours: k.
+        active: units that count, `(unit,)`.
+        groups: dims of each unit by name; None where each dim is a unit.
+        spread: standard deviations of codes that are drawn, `(sample, dim)`; None where they are not.
+        seed: of the metrics that draw samples.
     """
 
     codes: Float[np.ndarray, "sample dim"]
@@ -33,48 +55,142 @@ class Data:
     kinds: tuple[str, ...]
     bins: int
     binning: Binning
+    estimator: Estimator
+    neighbours: int
     active: np.ndarray
+    groups: Mapping[str, np.ndarray] | None = None
+    spread: np.ndarray | None = None
+    seed: int = 0
+
+    @cached_property
+    def units(self) -> list[np.ndarray]:
+        """Dims of each unit."""
+        return [np.array([j]) for j in range(self.codes.shape[1])] if self.groups is None else [*self.groups.values()]
 
     @cached_property
     def binned_codes(self) -> Int[np.ndarray, "dim sample"]:
         """Codes as small integers, one row for each dim."""
-        return np.stack([_bin(column, self.bins, self.binning) for column in self.codes.T])
+        return assign_bins(self.codes.T, self.bins, self.binning)
 
     @cached_property
     def labels(self) -> Int[np.ndarray, "factor sample"]:
         """Factors as small integers: the values of categorical and ordinal ones, bins of the rest."""
-        labelled = [kind in ("categorical", "ordinal") for kind in self.kinds]
+        labelled = [kind in LABELLED for kind in self.kinds]
         pairs = zip(self.factors.T, labelled, strict=True)
         return np.stack(
-            [np.unique(f, return_inverse=True)[1] if whole else _bin(f, self.bins, "quantile") for f, whole in pairs]
+            [
+                np.unique(f, return_inverse=True)[1] if whole else assign_bins(f[None], self.bins, "quantile")[0]
+                for f, whole in pairs
+            ]
         )
 
     @cached_property
-    def information(self) -> Float[np.ndarray, "dim factor"]:
-        """Mutual information of each dim with each factor, nats; dims that do not count have none."""
-        found = np.array([[mutual_information(z, f) for f in self.labels] for z in self.binned_codes])
+    def readings(self) -> Int[np.ndarray, "unit factor sample"]:
+        """What each unit says of each factor, as small integers: its bin; of a group, the prediction."""
+        if self.groups is None:
+            return np.broadcast_to(self.binned_codes[:, None], (len(self.units), len(self.names), len(self.codes)))
+        columns = [*zip(self.factors.T, self.labels, self.kinds, strict=True)]
+        return np.stack([
+            [assign_bins(r[None], self.bins, "quantile")[0] if r.dtype.kind == "f" else r
+             for r in read_group(self.codes[:, dims], columns)]
+            for dims in self.units
+        ])  # fmt: skip
+
+    @cached_property
+    def information(self) -> Float[np.ndarray, "unit factor"]:
+        """Mutual information of each unit with each factor, nats; units that do not count have none."""
+        if self.estimator == "neighbours" and self.groups is None:
+            return self.neighbour_information
+        found = np.array([mutual_information(z, self.labels) for z in self.binned_codes]) if self.groups is None else (
+            np.array([[mutual_information(r, f[None])[0] for r, f in zip(rs, self.labels, strict=True)]
+                      for rs in self.readings]))  # fmt: skip
         return np.where(self.active[:, None], found, 0.0)
+
+    @cached_property
+    def neighbour_information(self) -> Float[np.ndarray, "unit factor"]:
+        """The same from distances to the k-th nearest neighbour (Ross 2014): no bins, less bias with few samples."""
+        found = np.zeros((len(self.units), len(self.names)))
+        for j in np.flatnonzero(self.active):
+            found[j] = neighbour_information(self.codes[:, self.units[j][0]], self.labels, self.neighbours, self.seed)
+        return found
 
     @cached_property
     def entropy(self) -> Float[np.ndarray, " factor"]:
         """Entropy of each factor, nats."""
-        return np.array([_entropy(np.bincount(f)) for f in self.labels])
+        return np.array([max(entropy(np.bincount(f)), 1e-12) for f in self.labels])
+
+    @cached_property
+    def correlated(self) -> dict[tuple[int, int], float]:
+        """Pairs of factors that tell of each other beyond chance, with the share of the smaller entropy."""
+        found, n = {}, len(self.codes)
+        for a, b in zip(*np.triu_indices(len(self.names), 1), strict=True):
+            shared = mutual_information(self.labels[a], self.labels[b][None])[0]
+            free = self.labels[a].max() * self.labels[b].max()  # 2 n I is chi-square of so many degrees of freedom
+            share = (shared - free / (2 * n)) / min(self.entropy[a], self.entropy[b])
+            if share > CORRELATED and 2 * n * shared > free + 5 * np.sqrt(2 * free):
+                found[int(a), int(b)] = float(share)
+        return found
+
+    def given_correlated(self) -> Data:
+        """The same data, where information on a factor and its entropy are those given all factors it correlates with.
+
+        A code of one factor tells of every other that goes with it; given these, it tells nothing.
+        """
+        information, own = self.information.copy(), self.entropy.copy()
+        for k in range(len(self.names)):
+            partners = [b if a == k else a for a, b in self.correlated if k in (a, b)]
+            if partners:
+                given = np.unique(self.labels[partners], axis=1, return_inverse=True)[1].ravel()
+                information[:, k] = [conditional_information(r[k], self.labels[k], given) for r in self.readings]
+                own[k] = max(conditional_information(self.labels[k], self.labels[k], given), 1e-12)
+        other = replace(self)
+        other.__dict__ |= {
+            **self.__dict__,
+            "information": np.where(self.active[:, None], information, 0),
+            "entropy": own,
+        }
+        return other
+
+    def once(self, compute: Callable[[Data], Answer]) -> Answer:
+        """`compute` of this data, remembered: what several metrics are made of."""
+        known = self.__dict__.setdefault("_known", {})
+        if compute not in known:
+            known[compute] = compute(self)
+        return known[compute]
 
     def permuted(self, rng: np.random.Generator) -> Data:
         """The codes beside the factors of other samples: what scores are when the codes know nothing."""
-        return self._rows(np.arange(len(self.codes)), rng.permutation(len(self.codes)))
+        everyone = np.arange(len(self.codes))
+        return self._rows(everyone, rng.permutation(len(self.codes)))
 
-    def resampled(self, rng: np.random.Generator) -> Data:
-        """A bootstrap sample."""
-        rows = rng.integers(len(self.codes), size=len(self.codes))
+    def halved(self, rng: np.random.Generator) -> Data:
+        """A random half of the samples. How a score varies from half to half is how it varies from sample to sample."""
+        rows = np.sort(rng.permutation(len(self.codes))[: len(self.codes) // 2])
         return self._rows(rows, rows)
 
     def _rows(self, of_codes: np.ndarray, of_factors: np.ndarray) -> Data:
-        other = replace(self, codes=self.codes[of_codes], factors=self.factors[of_factors])
+        spread = None if self.spread is None else self.spread[of_codes]
+        other = replace(self, codes=self.codes[of_codes], factors=self.factors[of_factors], spread=spread)
         # Bins are those of the whole set: they are not what is uncertain.
-        other.__dict__["binned_codes"] = self.binned_codes[:, of_codes]
         other.__dict__["labels"] = self.labels[:, of_factors]
+        if self.groups is None:
+            other.__dict__["binned_codes"] = self.binned_codes[:, of_codes]
+        elif of_codes is of_factors:
+            other.__dict__["readings"] = self.readings[..., of_codes]
         return other
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the data were read, for the record."""
+        units = [*self.groups] if self.groups else [*range(len(self.units))]
+        inactive = [unit for unit, on in zip(units, self.active, strict=True) if not on]
+        correlated = {f"{self.names[a]}, {self.names[b]}": round(s, 3) for (a, b), s in self.correlated.items()}
+        return {
+            "samples": len(self.codes), "dims": self.codes.shape[1], "units": len(self.units),
+            "active": int(self.active.sum()), "inactive": inactive,
+            "kinds": self.kinds, "bins": self.bins, "binning": self.binning, "estimator": self.estimator,
+            "correlated": correlated,
+        }  # fmt: skip
 
 
 def prepare(
@@ -84,8 +200,14 @@ def prepare(
     kinds: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
     bins: int = 20,
-    binning: Binning = "quantile",
-    prune: Literal["constant", "none"] = "constant",
+    binning: Binning | None = None,
+    estimator: Estimator = "bins",
+    neighbours: int = 10,
+    prune: Literal["constant", "none"] | float | None = None,
+    groups: Mapping[str, Sequence[int]] | Sequence[Any] | None = None,
+    spread: Any = None,
+    parity: Parity = None,
+    seed: int = 0,
 ) -> Data:
     """Checks codes and factors and puts them side by side.
 
@@ -93,55 +215,88 @@ def prepare(
         codes: `(sample, dim)`, numpy or torch.
         factors: `(sample, factor)`; a `FactorTable` brings names and kinds, a plain array of few integers is
             categorical, any other continuous.
-        kinds, names: of the factors, instead.
+        kinds, names: of the factors, instead. Circular ones are in degrees.
         bins: for continuous values, 2 or more.
-        binning: of the codes.
-        prune: "constant" leaves out dims that never change, "none" counts them.
+        binning: of the codes, "quantile" unless parity asks for "width".
+        estimator: of mutual information, "bins" or "neighbours".
+        neighbours: how many, for that.
+        prune: "constant" leaves out dims that never change, "none" counts them, a number leaves out those whose
+            standard deviation is at most that share of the largest.
+        groups: what to take for one dimension of the code: a label for each dim, as `group_by_axis` gives, or dims by
+            name. Dims of no group are left out.
+        spread: standard deviations `(sample, dim)` of codes that are drawn, as a VAE draws its own.
+        parity: "disentanglement_lib" reads the data as that library does: 20 bins of equal width, factors as labels,
+            no dim left out.
+        seed: of the metrics that draw samples.
 
     Raises:
         ValueError: shapes do not fit, fewer than 50 samples, NaN, a factor that never changes, unknown settings.
     """
-    z, f = np.asarray(_numpy(codes), dtype=np.float64), np.asarray(_numpy(factors), dtype=np.float64)
-    if z.ndim != 2 or f.ndim != 2 or len(z) != len(f):
+    if parity not in (None, "disentanglement_lib"):
+        raise ValueError(f"unknown parity {parity!r}; there is 'disentanglement_lib'")
+    binning = binning or ("width" if parity else "quantile")
+    prune = ("none" if parity else "constant") if prune is None else prune
+    z, f = check_codes(codes), np.asarray(_numpy(factors), dtype=np.float64)
+    if f.ndim != 2 or len(z) != len(f):
         shapes = f"{z.shape} and {f.shape}"
         raise ValueError(f"expected codes (sample, dim) and factors (sample, factor) of the same samples; got {shapes}")
-    if len(z) < 50:
-        raise ValueError(f"{len(z)} samples are too few for any of these scores; 50 is the least, 1,000 is good")
-    for what, values in (("codes", z), ("factors", f)):
-        if bad := int((~np.isfinite(values)).sum()):
-            raise ValueError(f"{what} hold {bad} values that are NaN or infinite; drop those rows")
-    if binning not in ("quantile", "width") or bins < 2 or prune not in ("constant", "none"):
-        raise ValueError(f"unknown settings: binning={binning!r}, bins={bins}, prune={prune!r}")
+    if bad := int((~np.isfinite(f)).sum()):
+        raise ValueError(f"factors hold {bad} values that are NaN or infinite; drop those rows")
+    known = binning in ("quantile", "width") and estimator in ("bins", "neighbours") and neighbours >= 1 and bins >= 2
+    if not known or (isinstance(prune, str) and prune not in ("constant", "none")):
+        raise ValueError(f"unknown settings: {binning=}, {bins=}, {estimator=}, {neighbours=}, {prune=}")
     names = tuple(names or getattr(factors, "names", None) or (f"factor{i}" for i in range(f.shape[1])))
-    kinds = tuple(kinds or getattr(factors, "kinds", None) or map(_kind, f.T))
-    if not len(names) == len(kinds) == f.shape[1]:
-        raise ValueError(f"{f.shape[1]} factors, {len(names)} names, {len(kinds)} kinds")
+    plain = ["categorical"] * f.shape[1] if parity else map(_kind, f.T)
+    kinds = tuple(kinds or getattr(factors, "kinds", None) or plain)
+    if not len(names) == len(kinds) == f.shape[1] or set(kinds) - set(KINDS):
+        raise ValueError(f"{f.shape[1]} factors, names {names}, kinds {kinds}; a kind is one of {', '.join(KINDS)}")
     for name, column in zip(names, f.T, strict=True):
         if np.ptp(column) == 0:
             raise ValueError(f"factor {name!r} is always {column[0]:g}; leave it out, nothing can be said about it")
-    active = np.ptp(z, axis=0) > 0 if prune == "constant" else np.ones(z.shape[1], bool)
-    return Data(z, f, names, kinds, bins, binning, active)
+    named = None if groups is None else name_groups(groups, z.shape[1])
+    active = active_dims(z, prune)
+    if named is not None:
+        active = np.array([active[dims].any() for dims in named.values()])
+    if spread is not None:
+        spread = np.asarray(_numpy(spread), dtype=np.float64)
+        if spread.shape != z.shape or not (spread >= 0).all():
+            raise ValueError(f"spread must be standard deviations, one for each code {z.shape}; got {spread.shape}")
+    return Data(z, f, names, kinds, bins, binning, estimator, neighbours, active, named, spread, seed)
 
 
-def mutual_information(a: Int[np.ndarray, " sample"], b: Int[np.ndarray, " sample"]) -> float:
-    """I(a; b) in nats from counts: H(a) + H(b) - H(a, b)."""
-    width = int(b.max()) + 1
-    joint = np.bincount(a * width + b, minlength=(int(a.max()) + 1) * width).reshape(-1, width)
-    return max(0.0, _entropy(joint.sum(1)) + _entropy(joint.sum(0)) - _entropy(joint.ravel()))
+def check_codes(codes: Any) -> Float[np.ndarray, "sample dim"]:
+    """Codes as float64, numpy or torch in.
+
+    Raises:
+        ValueError: not `(sample, dim)`, fewer than 50 samples, NaN.
+    """
+    z = np.asarray(_numpy(codes), dtype=np.float64)
+    if z.ndim != 2 or not z.shape[1]:
+        raise ValueError(
+            f"expected codes (sample, dim) and factors (sample, factor) of the same samples; got {z.shape}"
+        )
+    if len(z) < 50:
+        raise ValueError(f"{len(z)} samples are too few for any of these scores; 50 is the least, 1,000 is good")
+    if bad := int((~np.isfinite(z)).sum()):
+        raise ValueError(f"codes hold {bad} values that are NaN or infinite; drop those rows")
+    return z
 
 
-def _entropy(counts: np.ndarray) -> float:
-    counts = counts[counts > 0]
-    total = counts.sum()
-    return float(np.log(total) - (counts * np.log(counts)).sum() / total)
+def active_dims(codes: Float[np.ndarray, "sample dim"], prune: Literal["constant", "none"] | float) -> np.ndarray:
+    """Which dims count, see `prepare`."""
+    if prune == "none":
+        return np.ones(codes.shape[1], bool)
+    moving = np.ptp(codes, axis=0) > 0
+    if prune == "constant":
+        return moving
+    deviation = codes.std(0)
+    return moving & (deviation > float(prune) * deviation.max())
 
 
-def _bin(values: np.ndarray, bins: int, binning: Binning) -> np.ndarray:
-    if binning == "width":
-        edges = np.histogram_bin_edges(values, bins)[:-1]
-        return np.digitize(values, edges) - 1
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
-    return np.searchsorted(edges, values, side="right")
+def split(count: int, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and rows to judge on, at random; `share` of them to learn from."""
+    rows = np.random.default_rng([seed, count]).permutation(count)
+    return np.sort(rows[: round(share * count)]), np.sort(rows[round(share * count) :])
 
 
 def _kind(column: np.ndarray) -> str:

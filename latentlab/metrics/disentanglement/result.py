@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
+from tqdm.auto import tqdm
 
-from latentlab.metrics.disentanglement.data import Data
+FEW_NULL, FEW_BOOTSTRAP = 3, 5  # for the metrics that train something
 
 
 class Parts(NamedTuple):
@@ -20,6 +22,41 @@ class Parts(NamedTuple):
     matrix: np.ndarray | None = None
 
 
+class Evidence(Protocol):
+    """What a metric looks at: codes beside factors, codes alone, or codes of several models."""
+
+    def permuted(self, rng: np.random.Generator) -> Self: ...
+    def halved(self, rng: np.random.Generator) -> Self: ...
+    @property
+    def settings(self) -> dict[str, Any]: ...
+
+
+E = TypeVar("E", bound=Evidence)
+
+
+@dataclass(frozen=True)
+class Metric(Generic[E]):
+    """A metric by name.
+
+    Attributes:
+        name: in `score`.
+        of: the formula.
+        slow: trains or draws, so null and interval are made of few repetitions.
+        null: whether codes that know nothing have a level of their own.
+        bounded: whether 1 is the best value, so that it can be adjusted for chance.
+        conditional: whether it is made of mutual information only, so that factors can be taken given others.
+        settings: how it computes.
+    """
+
+    name: str
+    of: Callable[[E], Parts]
+    slow: bool = False
+    null: bool = True
+    bounded: bool = True
+    conditional: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Score:
     """A score that can be trusted.
@@ -29,9 +66,12 @@ class Score:
         value: the score as published.
         null: what codes that know nothing score here: mean over permutations of the factors. None if not asked for.
         adjusted: (value - null) / (1 - null): 0 for chance, 1 for perfect.
-        ci: 95 % bootstrap interval of `adjusted` (of `value` without a null). None if not asked for.
-        per_factor, per_dim, matrix: what the value is made of, where the metric has it; matrix is `(dim, factor)`.
-        settings: how it was computed.
+        ci: 95 % bootstrap interval of `adjusted` (of `value` where that is None). None if not asked for.
+        conditional: the value with each factor given those it is correlated with; None where none are, or where the
+            metric is not made of mutual information.
+        per_factor, per_dim, matrix: what the value is made of, where the metric has it; matrix is `(dim, factor)`, and
+            for groups of dims each stands for one dim.
+        settings: how it was computed: kinds, bins, dims that do not count, factors that are correlated.
     """
 
     name: str
@@ -39,6 +79,7 @@ class Score:
     null: float | None = None
     adjusted: float | None = None
     ci: tuple[float, float] | None = None
+    conditional: float | None = None
     per_factor: dict[str, float] = field(default_factory=dict)
     per_dim: np.ndarray | None = None
     matrix: np.ndarray | None = None
@@ -46,33 +87,92 @@ class Score:
 
 
 def assess(
-    name: str, compute: Callable[[Data], Parts], data: Data, *, null: int, bootstrap: int, seed: int, **settings: Any
-) -> Score:
-    """Scores the data, `null` permutations of it and `bootstrap` samples of it.
+    metrics: Sequence[Metric[E]],
+    evidence: E,
+    *,
+    null: int = 0,
+    bootstrap: int = 0,
+    seed: int = 0,
+    progress: bool = False,
+) -> dict[str, Score]:
+    """Scores the evidence, `null` permutations of it and `bootstrap` halves of it, by metric.
 
-    The bootstrap repeats samples, which lifts every estimate of information; so its spread is used, not its centre.
+    All metrics look at the same permutations and halves, so what they share is computed once for each.
     """
-    parts = compute(data)
-    chance = adjusted = interval = None
-    if null:
-        rngs = [np.random.default_rng([seed, 0, i]) for i in range(null)]
-        chance = float(np.mean([compute(data.permuted(rng)).value for rng in rngs]))
-        adjusted = _adjust(parts.value, chance)
-    if bootstrap:
-        rngs = [np.random.default_rng([seed, 1, i]) for i in range(bootstrap)]
-        values = np.array([compute(data.resampled(rng)).value for rng in rngs])
-        low, high = parts.value + np.quantile(values - values.mean(), [0.025, 0.975])
-        if chance is not None:
-            low, high = _adjust(low, chance), _adjust(high, chance)
-        interval = (float(low), float(high))
-    per_factor = {} if parts.per_factor is None else dict(zip(data.names, map(float, parts.per_factor), strict=True))
-    common = {"samples": len(data.codes), "dims": data.codes.shape[1], "active": int(data.active.sum())}
-    kinds = {"kinds": data.kinds, "bins": data.bins, "binning": data.binning, "null": null, "bootstrap": bootstrap}
-    return Score(
-        name, parts.value, chance, adjusted, interval, per_factor, parts.per_dim, parts.matrix,
-        {**common, **kinds, "seed": seed, **settings},
+    if null < 0 or bootstrap < 0 or bootstrap == 1:
+        raise ValueError(f"null must be 0 or more and bootstrap 0 or at least 2, got {null} and {bootstrap}")
+    with tqdm(total=len(metrics) * (1 + null + bootstrap), desc="scoring", disable=not progress) as bar:
+
+        def values(chosen: list[Metric[E]], other: E) -> dict[str, float]:
+            found = {}
+            for metric in chosen:
+                found[metric.name] = metric.of(other).value
+                bar.update()
+            return found
+
+        parts = {}
+        for metric in metrics:
+            parts[metric.name] = metric.of(evidence)
+            bar.update()
+        chance: dict[str, list[float]] = {metric.name: [] for metric in metrics}
+        varied: dict[str, list[float]] = {metric.name: [] for metric in metrics}
+        for i in range(null):
+            chosen = [m for m in metrics if m.null and (i < FEW_NULL or not m.slow)]
+            found = values(chosen, evidence.permuted(np.random.default_rng([seed, 0, i]))) if chosen else {}
+            for name, value in found.items():
+                chance[name].append(value)
+            bar.update(len(metrics) - len(chosen))
+        for i in range(bootstrap):
+            chosen = [m for m in metrics if i < FEW_BOOTSTRAP or not m.slow]
+            found = values(chosen, evidence.halved(np.random.default_rng([seed, 1, i]))) if chosen else {}
+            for name, value in found.items():
+                varied[name].append(value)
+            bar.update(len(metrics) - len(chosen))
+    given = _given_correlated(evidence) if any(m.conditional for m in metrics) else None
+    common = {**evidence.settings, "null": null, "bootstrap": bootstrap, "seed": seed}
+    scores = {}
+    for m in metrics:
+        part, (level, adjusted, interval) = parts[m.name], _against(parts[m.name].value, m, chance, varied)
+        names = getattr(evidence, "names", ())
+        each = [] if part.per_factor is None else [*map(float, part.per_factor)]
+        conditional = m.of(given).value if m.conditional and given is not None else None
+        scores[m.name] = Score(m.name, float(part.value), level, adjusted, interval, conditional,
+                               dict(zip(names, each, strict=bool(each))), part.per_dim, part.matrix,
+                               {**common, **m.settings})  # fmt: skip
+    return scores
+
+
+def _against(
+    value: float, metric: Metric, chance: dict[str, list[float]], varied: dict[str, list[float]]
+) -> tuple[float | None, float | None, tuple[float, float] | None]:
+    """Null level, adjusted value, and Student's interval from the spread over halves and of the null level.
+
+    A half drawn without replacement varies about the whole as the whole varies about the truth (the delete-half
+    jackknife, Shao & Wu 1989), and repeats no sample, which trees and neighbours would take for knowledge.
+    """
+    from scipy.special import stdtrit
+
+    nulls, halves = np.array(chance[metric.name]), np.array(varied[metric.name])
+    level = float(nulls.mean()) if len(nulls) else None
+    scale = 1 - level if level is not None and metric.bounded else 1.0
+    adjusted = None
+    if level is not None and metric.bounded:
+        adjusted = float((value - level) / scale) if scale > 0 else float("nan")
+    if not len(halves):
+        return level, adjusted, None
+    variance = halves.var(ddof=1) + (nulls.var(ddof=1) / len(nulls) if len(nulls) > 1 else 0.0)
+    half = float(stdtrit(len(halves) - 1, 0.975) * np.sqrt(variance) / scale) if scale > 0 else float("nan")
+    centre = value if adjusted is None else adjusted
+    return level, adjusted, (float(centre - half), float(centre + half))
+
+
+def _given_correlated(evidence: Any) -> Any:
+    """The data given correlated factors, or None where none are; says which are."""
+    if not getattr(evidence, "correlated", None):
+        return None
+    told = "; ".join(f"{evidence.names[a]} and {evidence.names[b]}" for a, b in evidence.correlated)
+    warnings.warn(
+        f"factors are correlated: {told}. A code of one tells of the other, so gaps shrink; `conditional` is the score "
+        "given the correlated factors", stacklevel=4,
     )  # fmt: skip
-
-
-def _adjust(value: float, null: float) -> float:
-    return float((value - null) / (1 - null)) if null < 1 else float("nan")
+    return evidence.given_correlated()

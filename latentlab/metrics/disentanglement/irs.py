@@ -1,0 +1,48 @@
+"""Interventional robustness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from latentlab.metrics.disentanglement.call import ask
+from latentlab.metrics.disentanglement.data import Data
+from latentlab.metrics.disentanglement.result import Metric, Parts, Score
+
+QUANTILE = 0.99  # as disentanglement_lib; the paper takes the maximum, which one outlier decides
+
+
+def irs(codes: Any, factors: Any, **options: Any) -> Score:
+    """IRS (Suter et al. 2019, section 4): how still a dim stays while all factors but its own change.
+
+    1 - mean over the values of a factor of the 99 % quantile of |z - E[z | value]|, over the largest |z - E z|; the
+    best factor of each dim, dims weighted by that largest deviation. For a group, |.| is the length. Noise scores 0.4.
+    Blind to factors that no dim follows and to factors coded many times; dims of large scale decide. Arguments as in
+    `mig`.
+    """
+    return ask(IRS, codes, factors, **options)
+
+
+def irs_of(data: Data) -> Parts:
+    """The best factor of every unit."""
+    deviation = _lengths(data, data.codes - data.codes.mean(0)).max(0)
+    scores = np.zeros((len(data.units), len(data.names)))
+    for k, labels in enumerate(data.labels):
+        order = np.argsort(labels, kind="stable")
+        codes = data.codes[order]
+        edges = np.flatnonzero(np.diff(labels[order])) + 1
+        spread = [np.quantile(_lengths(data, rows - rows.mean(0)), QUANTILE, axis=0) for rows in np.split(codes, edges)]
+        scores[:, k] = 1 - np.divide(np.mean(spread, 0), deviation, out=np.ones_like(deviation), where=deviation > 0)
+    best = scores.max(1)
+    value = float(np.average(best, weights=deviation)) if deviation.sum() > 0 else 0.0
+    return Parts(value, per_dim=best, matrix=scores)
+
+
+def _lengths(data: Data, rows: np.ndarray) -> np.ndarray:
+    if data.groups is None:
+        return np.abs(rows)
+    return np.stack([np.linalg.norm(rows[:, dims], axis=1) for dims in data.units], 1)
+
+
+IRS = Metric("irs", irs_of)

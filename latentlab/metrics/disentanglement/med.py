@@ -1,0 +1,31 @@
+"""DCI without training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from latentlab.metrics.disentanglement.call import ask
+from latentlab.metrics.disentanglement.data import Data
+from latentlab.metrics.disentanglement.dci import weighted_disentanglement
+from latentlab.metrics.disentanglement.result import Metric, Parts, Score
+
+
+def med(codes: Any, factors: Any, **options: Any) -> Score:
+    """MED (Cao et al. 2022): DCI's disentanglement with mutual information, per factor, as the importance.
+
+    Blind to what dims hold only together, and to factors that no dim tells of: shares of noise weigh as much as shares
+    of knowledge. Arguments as in `mig`.
+    """
+    return ask(MED, codes, factors, **options)
+
+
+def med_of(data: Data) -> Parts:
+    """Weighted disentanglement of I_jk / sum_j I_jk."""
+    share = data.information / np.maximum(data.information.sum(0), 1e-12)
+    value, per_dim = weighted_disentanglement(share)
+    return Parts(value, per_dim=per_dim, matrix=share)
+
+
+MED = Metric("med", med_of, conditional=True)

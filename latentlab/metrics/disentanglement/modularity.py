@@ -1,0 +1,32 @@
+"""Modularity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from latentlab.metrics.disentanglement.call import ask
+from latentlab.metrics.disentanglement.data import Data
+from latentlab.metrics.disentanglement.result import Metric, Parts, Score
+
+
+def modularity(codes: Any, factors: Any, **options: Any) -> Score:
+    """Modularity (Ridgeway & Mozer 2018, eq. 2): whether a dim tells of one factor only.
+
+    mean_j 1 - sum_{k != k*} I_jk^2 / (I_jk*^2 (K - 1)). Pure noise scores about 0.66, so read the adjusted value. Blind
+    to how much a dim tells, to factors that no dim tells of and to factors coded many times. Arguments as in `mig`.
+    """
+    return ask(MODULARITY, codes, factors, **options)
+
+
+def modularity_of(data: Data) -> Parts:
+    """The score of every dim; one that tells nothing at all scores 0."""
+    squares = data.information**2
+    best = squares.max(1)
+    others = (squares.sum(1) - best) / max(1, squares.shape[1] - 1)
+    scores = np.where(best > 0, 1 - others / np.where(best > 0, best, 1), 0.0)
+    return Parts(float(scores[data.active].mean()) if data.active.any() else 0.0, None, scores, data.information)
+
+
+MODULARITY = Metric("modularity", modularity_of, conditional=True)

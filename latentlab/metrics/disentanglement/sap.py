@@ -1,0 +1,81 @@
+"""Separated attribute predictability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from latentlab.metrics.disentanglement.call import ask
+from latentlab.metrics.disentanglement.data import Data, prepare
+from latentlab.metrics.disentanglement.groups import encode_factor, predict_folds
+from latentlab.metrics.disentanglement.mig import top_two
+from latentlab.metrics.disentanglement.result import Metric, Parts, Score
+
+
+def sap(codes: Any, factors: Any, *, test: tuple[Any, Any] | None = None, **options: Any) -> Score:
+    """SAP (Kumar et al. 2018): how much better the best dim predicts a factor than the second best.
+
+    By squared correlation; for categorical factors the share of a dim's variance between values (the correlation
+    ratio), for circular ones the multiple correlation with (cos, sin). With `test=(codes, factors)` as published for
+    labels: accuracy there of linear support vector machines on one dim; these, one against the rest, cannot pick out a
+    middle class of a line, so a perfect code of ten values scores 0.19. Blind to what is not linear, to a factor well
+    coded in two dims (0) and to what dims hold only together. Other arguments as in `mig`.
+    """
+    if test is None:
+        return ask(SAP, codes, factors, **options)
+    read = {name: option for name, option in options.items() if name not in ("null", "bootstrap")}
+    held_out = prepare(*test, **read)
+    return ask(Metric("sap_svm", lambda data: sap_svm_of(data, held_out), slow=True), codes, factors, **options)
+
+
+def sap_of(data: Data) -> Parts:
+    """The gap of every factor in explained variance."""
+    columns = zip(data.factors.T, data.labels, data.kinds, strict=True)
+    scores = np.stack([_explained(data, f, labels, kind) for f, labels, kind in columns], 1)
+    return _gap(np.where(_varies(data)[:, None], scores, 0.0))
+
+
+def sap_svm_of(data: Data, test: Data) -> Parts:
+    """The gap of every factor in accuracy."""
+    from sklearn.svm import LinearSVC
+
+    scores = np.zeros((len(data.units), len(data.names)))
+    for j, k in np.ndindex(*scores.shape):
+        model = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
+        model.fit(data.codes[:, data.units[j]], data.labels[k])
+        scores[j, k] = np.mean(model.predict(test.codes[:, data.units[j]]) == test.labels[k])
+    return _gap(scores)
+
+
+def _gap(scores: np.ndarray) -> Parts:
+    first, second = top_two(scores)
+    return Parts(float((first - second).mean()), first - second, None, scores)
+
+
+def _varies(data: Data) -> np.ndarray:
+    deviates = data.codes.var(0) > 1e-12
+    return np.array([deviates[dims].any() for dims in data.units])
+
+
+def _explained(data: Data, factor: np.ndarray, labels: np.ndarray, kind: str) -> np.ndarray:
+    """Share of each dim's variance that a factor explains; of the factor's variance that a group predicts."""
+    if data.groups is not None:
+        target = encode_factor(factor, labels, kind)
+        total = ((target - target.mean(0)) ** 2).sum()
+        left = [((target - predict_folds(data.codes[:, dims], target)) ** 2).sum() for dims in data.units]
+        return np.maximum(0.0, 1 - np.array(left) / total)
+    centred = data.codes - data.codes.mean(0)
+    total = np.maximum((centred**2).sum(0), 1e-300)
+    if kind in ("categorical", "circular"):
+        design = encode_factor(factor, labels, kind)
+        if kind == "categorical":
+            counts = design.sum(0)
+            return ((design.T @ centred) ** 2 / np.maximum(counts, 1)[:, None]).sum(0) / total
+        design = np.linalg.qr(design - design.mean(0))[0]
+        return ((design.T @ centred) ** 2).sum(0) / total
+    f = factor - factor.mean()
+    return (f @ centred) ** 2 / (total * max(f @ f, 1e-300))
+
+
+SAP = Metric("sap", sap_of)
