@@ -14,7 +14,7 @@ Features = Float[Tensor, "sample dim"]
 
 
 def kernel_distance(features: Features, reference: Features) -> float:
-    """Squared maximum mean discrepancy by the kernel `(x.y / dim + 1)^3`, unbiased (Binkowski et al. 2018, eq. 4).
+    """Squared maximum mean discrepancy by the kernel `(x.y / dim + 1)^3`, unbiased (Binkowski et al. 2018).
 
     On Inception features of images it is KID, on video features KVD. It is 0 on average for equal distributions
     whatever the number of samples, so it may be negative.

@@ -201,7 +201,7 @@ def identity(video: Video, reference: Video, features: FrameFeatures) -> Scores:
 def clip_score(video: Video, captions: Sequence[str], image: FrameFeatures, text: TextFeatures) -> Scores:
     """Cosine of each frame with the clip's caption, mean over frames, as it is: in [-1, 1].
 
-    Elsewhere it is multiplied by 100, or by 2.5 and cut at 0 (Hessel et al. 2021, eq. 1).
+    Elsewhere it is multiplied by 100, or by 2.5 and cut at 0 (Hessel et al. 2021).
 
     Args:
         captions: one a clip.

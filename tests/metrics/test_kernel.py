@@ -12,7 +12,7 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def written_out(x: torch.Tensor, y: torch.Tensor) -> float:
-    """Equation 4, pair by pair."""
+    """The U-statistic, pair by pair."""
 
     def k(a, b):
         return (float(a @ b) / len(a) + 1) ** 3
