@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import diffusers
+import numpy as np
 import torch
+from PIL import Image
+
+from latentlab.generator.condition import Condition
 
 
 @dataclass(frozen=True)
@@ -51,4 +56,234 @@ def wan(**settings) -> Tiny:
     return Tiny(pipe, (9, 32, 32), told)
 
 
-FAMILIES = {"wan": wan}
+def ltx() -> Tiny:
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLLTXVideo(
+        latent_channels=8, block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8),
+        layers_per_block=(1, 1, 1, 1, 1), decoder_layers_per_block=(1, 1, 1, 1, 1),
+        spatio_temporal_scaling=(True, True, False, False), decoder_spatio_temporal_scaling=(True, True, False, False),
+        decoder_inject_noise=(False, False, False, False, False), upsample_residual=(False, False, False, False),
+        upsample_factor=(1, 1, 1, 1), timestep_conditioning=False, patch_size=1, patch_size_t=1, encoder_causal=True,
+        decoder_causal=False,
+    )  # fmt: skip
+    vae.latents_mean.copy_(0.1 * random(8))
+    vae.latents_std.copy_(1 + random(8).abs())
+    transformer = diffusers.LTXVideoTransformer3DModel(
+        in_channels=8, out_channels=8, num_attention_heads=4, attention_head_dim=8, cross_attention_dim=32,
+        num_layers=1, caption_channels=32,
+    )  # fmt: skip
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(
+        use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05, base_image_seq_len=1024, max_image_seq_len=4096,
+        shift_terminal=0.1,
+    )  # fmt: skip
+    pipe = diffusers.LTXPipeline(
+        tokenizer=None, text_encoder=None, vae=vae, transformer=transformer, scheduler=scheduler
+    )
+    mask = torch.tensor([[1] * 10 + [0] * 6])
+    told = {
+        "prompt_embeds": random(1, 16, 32), "prompt_attention_mask": mask,
+        "negative_prompt_embeds": random(1, 16, 32, seed=1), "negative_prompt_attention_mask": mask.flip(1),
+    }  # fmt: skip
+    return Tiny(pipe, (9, 32, 32), told)
+
+
+def hunyuan() -> Tiny:
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4, block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4,
+        down_block_types=("HunyuanVideoDownBlock3D",) * 4, up_block_types=("HunyuanVideoUpBlock3D",) * 4,
+    )  # fmt: skip
+    transformer = diffusers.HunyuanVideoTransformer3DModel(
+        in_channels=4, out_channels=4, num_attention_heads=2, attention_head_dim=10, num_layers=1,
+        num_single_layers=1, num_refiner_layers=1, patch_size=2, patch_size_t=1, guidance_embeds=True,
+        text_embed_dim=16, pooled_projection_dim=8, rope_axes_dim=(2, 4, 4),
+    )  # fmt: skip
+    pipe = diffusers.HunyuanVideoPipeline(
+        text_encoder=None, tokenizer=None, transformer=transformer, vae=vae, text_encoder_2=None, tokenizer_2=None,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+    )  # fmt: skip
+    told = {
+        "prompt_embeds": random(1, 12, 16), "pooled_prompt_embeds": random(1, 8, seed=2),
+        "prompt_attention_mask": torch.tensor([[1] * 9 + [0] * 3]),
+    }  # fmt: skip
+    return Tiny(pipe, (9, 32, 32), told)
+
+
+def mochi() -> Tiny:
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLMochi(
+        latent_channels=12, out_channels=3, encoder_block_out_channels=(32, 32, 32, 32),
+        decoder_block_out_channels=(32, 32, 32, 32), layers_per_block=(1, 1, 1, 1, 1),
+    )  # fmt: skip
+    transformer = diffusers.MochiTransformer3DModel(
+        patch_size=2, num_attention_heads=2, attention_head_dim=8, num_layers=2, pooled_projection_dim=16,
+        in_channels=12, out_channels=None, qk_norm="rms_norm", text_embed_dim=32, time_embed_dim=4,
+        activation_fn="swiglu", max_sequence_length=16,
+    )  # fmt: skip
+    pipe = diffusers.MochiPipeline(
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=True), vae=vae, text_encoder=None,
+        tokenizer=None, transformer=transformer,
+    )  # fmt: skip
+    mask = torch.tensor([[1] * 10 + [0] * 6]).bool()
+    told = {
+        "prompt_embeds": random(1, 16, 32), "prompt_attention_mask": mask,
+        "negative_prompt_embeds": random(1, 16, 32, seed=1), "negative_prompt_attention_mask": mask.flip(1),
+    }  # fmt: skip
+    return Tiny(pipe, (7, 32, 32), told)
+
+
+def cogvideox(*, rotary: bool = False, snr_shift_scale: float = 3.0) -> Tiny:
+    """2B has positions in a table and shifts its levels; 5B turns by rotary ones and does not."""
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLCogVideoX(
+        down_block_types=("CogVideoXDownBlock3D",) * 4, up_block_types=("CogVideoXUpBlock3D",) * 4,
+        block_out_channels=(8, 8, 8, 8), latent_channels=4, layers_per_block=1, norm_num_groups=2,
+        temporal_compression_ratio=4, sample_height=32, sample_width=32, scaling_factor=0.7,
+    )  # fmt: skip
+    transformer = diffusers.CogVideoXTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=4, time_embed_dim=8,
+        text_embed_dim=32, num_layers=1, sample_width=4, sample_height=4, sample_frames=9, patch_size=2,
+        temporal_compression_ratio=4, max_text_seq_length=16, use_rotary_positional_embeddings=rotary,
+    )  # fmt: skip
+    scheduler = diffusers.CogVideoXDDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+        prediction_type="v_prediction", timestep_spacing="trailing", rescale_betas_zero_snr=True,
+        snr_shift_scale=snr_shift_scale,
+    )  # fmt: skip
+    pipe = diffusers.CogVideoXPipeline(
+        tokenizer=None, text_encoder=None, vae=vae, transformer=transformer, scheduler=scheduler
+    )
+    told = {"prompt_embeds": random(1, 16, 32), "negative_prompt_embeds": random(1, 16, 32, seed=1)}
+    return Tiny(pipe, (9, 32, 32), told)
+
+
+def image_vae() -> diffusers.AutoencoderKL:
+    torch.manual_seed(0)
+    return diffusers.AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8), down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=4, norm_num_groups=2,
+    )  # fmt: skip
+
+
+def animatediff(spacing: str = "linspace") -> Tiny:
+    vae = image_vae()
+    unet = diffusers.UNet2DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, sample_size=8, in_channels=4, out_channels=4,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16, norm_num_groups=2, attention_head_dim=8,
+    )  # fmt: skip
+    motion = diffusers.MotionAdapter(
+        block_out_channels=(8, 16), motion_layers_per_block=1, motion_norm_num_groups=2, motion_num_attention_heads=2,
+        motion_max_seq_length=8,
+    )  # fmt: skip
+    scheduler = diffusers.DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="linear", clip_sample=False, timestep_spacing=spacing,
+        steps_offset=1,
+    )  # fmt: skip
+    pipe = diffusers.AnimateDiffPipeline(
+        vae=vae, text_encoder=None, tokenizer=None, unet=unet, motion_adapter=motion, scheduler=scheduler
+    )
+    told = {"prompt_embeds": random(1, 8, 16), "negative_prompt_embeds": random(1, 8, 16, seed=1)}
+    return Tiny(pipe, (4, 64, 64), told)
+
+
+def modelscope() -> Tiny:
+    vae = image_vae()
+    unet = diffusers.UNet3DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, sample_size=8, in_channels=4, out_channels=4,
+        down_block_types=("CrossAttnDownBlock3D", "DownBlock3D"), up_block_types=("UpBlock3D", "CrossAttnUpBlock3D"),
+        cross_attention_dim=16, norm_num_groups=2, attention_head_dim=8,
+    )  # fmt: skip
+    scheduler = diffusers.DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+        steps_offset=1,
+    )  # fmt: skip
+    pipe = diffusers.TextToVideoSDPipeline(vae=vae, text_encoder=None, tokenizer=None, unet=unet, scheduler=scheduler)
+    told = {"prompt_embeds": random(1, 8, 16), "negative_prompt_embeds": random(1, 8, 16, seed=1)}
+    return Tiny(pipe, (4, 64, 64), told)
+
+
+def svd() -> Tiny:
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4, latent_channels=4,
+    )  # fmt: skip
+    unet = diffusers.UNetSpatioTemporalConditionModel(
+        block_out_channels=(32, 32), layers_per_block=1, sample_size=8, in_channels=8, out_channels=4,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"), cross_attention_dim=16,
+        num_attention_heads=2, projection_class_embeddings_input_dim=24, addition_time_embed_dim=8, num_frames=3,
+    )  # fmt: skip
+    look = CLIPVisionConfig(
+        hidden_size=16, projection_dim=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        image_size=224, patch_size=56,
+    )  # fmt: skip
+    scheduler = diffusers.EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", interpolation_type="linear",
+        num_train_timesteps=1000, prediction_type="v_prediction", sigma_max=700.0, sigma_min=0.002, steps_offset=1,
+        timestep_spacing="leading", timestep_type="continuous", use_karras_sigmas=True,
+    )  # fmt: skip
+    pipe = diffusers.StableVideoDiffusionPipeline(
+        vae=vae, image_encoder=CLIPVisionModelWithProjection(look), unet=unet, scheduler=scheduler,
+        feature_extractor=CLIPImageProcessor(crop_size=224, size=224),
+    )  # fmt: skip
+    return Tiny(pipe, (3, 64, 64), {})
+
+
+def call(tiny: Tiny, noise: torch.Tensor, guidance: float, num_steps: int) -> torch.Tensor:
+    """The latents of the pipeline's own call, with the axes of ours."""
+    frames, height, width = tiny.video
+    options = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": num_steps}
+    pipe, options = tiny.pipe, {**options, "output_type": "latent"}
+    pipe.set_progress_bar_config(disable=True)
+    name = type(pipe).__name__
+    if name == "StableVideoDiffusionPipeline":
+        latents = pipe(
+            PICTURE, **options, latents=noise.transpose(1, 2), max_guidance_scale=guidance, noise_aug_strength=0.0
+        )
+        return latents.frames.transpose(1, 2)
+    options = {**options, **tiny.told, "guidance_scale": guidance}
+    if name == "LTXPipeline":
+        grid = noise.shape[2:]
+        return pipe._unpack_latents(pipe(**options, latents=pipe._pack_latents(noise)).frames, *grid)
+    if name == "CogVideoXPipeline":
+        return pipe(**options, latents=noise.transpose(1, 2)).frames.transpose(1, 2)
+    return pipe(**options, latents=noise).frames
+
+
+def condition(tiny: Tiny, generator) -> Condition:
+    """What the call is told, as ours."""
+    told = tiny.told
+    if not told:
+        return generator.condition(picture(), noise=0.0)
+    own = _tokens(told["prompt_embeds"], told.get("prompt_attention_mask"))
+    if "pooled_prompt_embeds" in told:
+        return replace(own, more={"pooled": told["pooled_prompt_embeds"]})
+    against = _tokens(told["negative_prompt_embeds"], told.get("negative_prompt_attention_mask"))
+    return replace(own, against=against)
+
+
+def _tokens(tokens: torch.Tensor, mask: torch.Tensor | None) -> Condition:
+    return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool) if mask is None else mask.bool())
+
+
+PICTURE = Image.fromarray((random(64, 64, 3, seed=5).clamp(-1, 1) * 127.5 + 127.5).byte().numpy())
+
+
+def picture() -> torch.Tensor:
+    return torch.from_numpy(np.asarray(PICTURE)).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+FAMILIES = {
+    "wan": wan,
+    "ltx": ltx,
+    "hunyuan": hunyuan,
+    "mochi": mochi,
+    "cogvideox-2b": cogvideox,
+    "cogvideox-5b": partial(cogvideox, rotary=True, snr_shift_scale=1.0),
+    "modelscope": modelscope,
+    "animatediff": animatediff,
+    "svd": svd,
+}
