@@ -21,6 +21,7 @@ KEPT = 2**21  # values, at most, that the medians over a whole clip are taken of
 
 Frames = Float[Tensor, "frame channel height width"]
 Jitter = Float[Tensor, " batch"]
+Ways = tuple[Float[Tensor, "batch pair 2 height width"], Float[Tensor, "batch pair 2 height width"]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Flicker:
         return {name: getattr(self, name) * fps for name in ("overall", "whole", "regional", "texture")}
 
 
-def flicker(video: Video, *, flow: Flow = dis) -> Flicker:
+def flicker(video: Video, *, flow: Flow | Ways = dis) -> Flicker:
     """Flicker of clips by the motion-compensated three-frame residual.
 
     `r_t = f_t - (W f_{t-1} + W f_{t+1}) / 2` with both neighbours warped onto frame t is blind to motion and to
@@ -74,7 +75,8 @@ def flicker(video: Video, *, flow: Flow = dis) -> Flicker:
 
     Args:
         video: clips of three frames or more.
-        flow: `(frames, frames) -> pixels right and down`; `flow.still` for a static camera and scene.
+        flow: `(frames, frames) -> pixels right and down`; `flow.still` for a static camera and scene. Or the flow
+            itself, a pair: from each frame to the next, and back, `(batch, frame - 1, 2, height, width)` each.
 
     Returns:
         Jitter in 8-bit levels.
@@ -88,9 +90,10 @@ def flicker(video: Video, *, flow: Flow = dis) -> Flicker:
     """
     _check(video)
     clips = []
-    for clip in video:
+    for i, clip in enumerate(video):
         frames = clip.transpose(0, 1).float()
-        clips.append(_components(frames * LEVELS, *fields(frames, flow), cut_levels=CUT_LEVELS))
+        forth, back = fields(frames, flow) if callable(flow) else (flow[0][i], flow[1][i])
+        clips.append(_components(frames * LEVELS, forth, back, cut_levels=CUT_LEVELS))
     return _stack(clips, spectral(video))
 
 
@@ -158,22 +161,20 @@ def spectral(video: Video, *, blocks: int = 8) -> Jitter:
     return (spectrum * twice * (frequency > 0.25)).sum(2).mean((1, 2)).sqrt()
 
 
-def flicker_loss(
-    video: Video | Latents, forth: Float[Tensor, "batch pair 2 height width"], back: Float[Tensor, "batch pair 2 ..."]
-) -> Float[Tensor, ""]:
+def flicker_loss(video: Video | Latents, ways: Ways) -> Float[Tensor, ""]:
     """Mean square of the three-frame residual on visible pixels: differentiable, for training and for guidance.
 
     Args:
         video: clips or latents of three frames or more.
-        forth: flow from each frame to the next, in pixels of `video`, e.g. of `fields`; no gradient goes into it.
-        back: flow from each next frame to the one before.
+        ways: flow from each frame to the next, and back, in pixels of `video`, e.g. of `fields`; no gradient goes into
+            it.
 
     Returns:
         In squared units of `video`; 0 for still or evenly moving pictures.
     """
     _check(video)
     losses = []
-    for clip, there, here in zip(video.transpose(1, 2), forth.detach(), back.detach(), strict=True):
+    for clip, there, here in zip(video.transpose(1, 2), *(way.detach() for way in ways), strict=True):
         from_next, from_last = warp(clip[1:], there), warp(clip[:-1], here)
         seen = (visible(there, here)[1:] & visible(here, there)[:-1])[:, None]
         residual = clip[1:-1] - 0.5 * (from_last[:-1] + from_next[1:])

@@ -192,11 +192,11 @@ class TestMore:
 
     def test_the_loss_is_zero_for_still_clips_and_its_gradient_takes_flicker_away(self):
         nowhere = torch.zeros(1, 15, 2, 32, 32)
-        assert flicker_loss(scene(), nowhere, nowhere).item() < 1e-12
+        assert flicker_loss(scene(), (nowhere, nowhere)).item() < 1e-12
         clip = (scene() + 0.1 * normal(1, 1, 16, 1, 1)).requires_grad_()
-        before = flicker_loss(clip, nowhere, nowhere)
+        before = flicker_loss(clip, (nowhere, nowhere))
         (step,) = torch.autograd.grad(before, clip)
-        after = flicker_loss(clip - 0.2 * step / step.norm() * before.sqrt() * 30, nowhere, nowhere)
+        after = flicker_loss(clip - 0.2 * step / step.norm() * before.sqrt() * 30, (nowhere, nowhere))
         assert after < before
 
     @pytest.mark.parametrize("bad", [torch.zeros(1, 3, 2, 8, 8), torch.zeros(3, 8, 8), torch.zeros(0, 3, 4, 8, 8)])

@@ -67,11 +67,13 @@ class Rendered:
         mask: `(frame, height, width)`, share of the pixel that the shape covers, averaged over the exposure.
         flow: `(frame - 1, 2, height, width)`, where a pixel of frame t moves to in frame t + 1, in pixels
             (right, down); zero on the background.
+        back: `(frame - 1, 2, height, width)`, the same from frame t + 1 to frame t.
     """
 
     rgb: np.ndarray
     mask: np.ndarray
     flow: np.ndarray
+    back: np.ndarray
 
 
 def render(factors: np.ndarray, frames: np.ndarray | list[int] | None = None) -> Rendered:
@@ -79,7 +81,8 @@ def render(factors: np.ndarray, frames: np.ndarray | list[int] | None = None) ->
 
     Args:
         factors: one row of a moving-shapes table.
-        frames: which frames to draw (default: all 16); `flow` is then that of each to its successor in time.
+        frames: which frames to draw (default: all 16); `flow` is then that of each to its successor in time, and `back`
+            that from there.
 
     Returns:
         The clip with its mask and flow.
@@ -93,7 +96,8 @@ def render(factors: np.ndarray, frames: np.ndarray | list[int] | None = None) ->
     back_rgb = colorsys.hsv_to_rgb(f["background_hue"] / 360 % 1, BACKGROUND_SATURATION, BACKGROUND_VALUE)
     back, shape = np.array(back_rgb), np.array(shape_rgb)
     rgb = f["light"] * (back + mask[..., None] * (shape - back))
-    return Rendered(rgb, mask, _flow(corners, f, times if frames is not None else times[:-1]))
+    first = times if frames is not None else times[:-1]
+    return Rendered(rgb, mask, _flow(corners, f, first, 1), _flow(corners, f, first + 1, -1))
 
 
 def _centre(f: dict[str, float], times: np.ndarray) -> np.ndarray:
@@ -161,11 +165,11 @@ def _mean_clamp(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(flat, np.clip(0.5 * (a + b), 0, 1), sloped)
 
 
-def _flow(corners: np.ndarray, f: dict[str, float], times: np.ndarray) -> np.ndarray:
-    """Rigid motion of the pixels whose centre the unblurred shape covers by half or more."""
+def _flow(corners: np.ndarray, f: dict[str, float], times: np.ndarray, step: int) -> np.ndarray:
+    """Rigid motion over `step` frames of the pixels that the unblurred shape covers by half or more."""
     inside = coverage(_place(corners, f, times)) >= 0.5
-    here, there = _centre(f, times), _centre(f, times + 1)
-    angle = -np.deg2rad(f["rotation"])  # y is down, so a counterclockwise turn is negative here
+    here, there = _centre(f, times), _centre(f, times + step)
+    angle = -step * np.deg2rad(f["rotation"])  # y is down, so a counterclockwise turn is negative here
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     pixel = np.stack(np.meshgrid(np.arange(SIDE) + 0.5, np.arange(SIDE) + 0.5), -1)
     arm = pixel - here[:, None, None]

@@ -1,0 +1,237 @@
+"""Is flicker told apart from motion? Jitter of known size on clips of known motion, and clean motion alone.
+
+python benchmarks/temporal.py [--clips FOLDER] [--taef2 FOLDER]
+
+FOLDER of clips gives the photographs (their first frames, panned); without one, noise with the spectrum of photographs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from scipy.stats import spearmanr
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
+from latentlab.data.moving.render import render
+from latentlab.metrics.flow import dis
+from latentlab.metrics.temporal import flicker
+from latentlab.video import read
+
+FRAMES, SIDE = 20, 192
+AMPLITUDES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+PHOTOGRAPHS = ("flower", "friday", "wolf", "car_turn", "bigbuckbunny")
+DRAWS = 4  # of each jitter
+FROM = {"whole": 1, "regional": 1, "overall": 2, "texture": 2}  # amplitudes from which they must be recovered
+LEVEL = 1 / 127.5  # one 8-bit level in units of video
+
+
+def normal(*shape: int, seed: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def pictures(folder: Path | None) -> list[Tensor]:
+    """Photographs `(3, 512, 512)` in [-0.9, 0.9], so that jitter is not clipped."""
+    if folder is not None:
+        firsts = [read(folder / f"{name}.mp4", stop=1).video[0, :, 0] for name in PHOTOGRAPHS]
+        return [0.9 * _fit(frame) for frame in firsts]
+    layers = [[normal(1, 3, 514 // s, 514 // s, seed=10 * k + i) * s for i, s in enumerate((2, 4, 8, 16, 32, 64))]
+              for k in range(3)]  # fmt: skip
+    sums = [sum(F.interpolate(x, (512, 512), mode="bicubic")[0] for x in scales) for scales in layers]
+    return [(0.35 * x / x.std()).clamp(-0.9, 0.9) for x in sums if isinstance(x, Tensor)]
+
+
+def _fit(frame: Tensor) -> Tensor:
+    scale = 512 / min(frame.shape[1:])
+    size = [math.ceil(side * scale) for side in frame.shape[1:]]
+    return F.interpolate(frame[None], size=size, mode="bicubic", antialias=True)[0, :, :512, :512].clamp(-1, 1)
+
+
+def filmed(
+    picture: Tensor, *, speed: float = 0.0, zoom: float = 0.0, turn: float = 0.0, frames: int = FRAMES
+) -> Tensor:
+    """A camera over a picture: pixels, share of the size, and degrees a frame; `(1, 3, frame, side, side)`."""
+    t = torch.arange(frames).float()[:, None, None] - (frames - 1) / 2
+    rows, columns = torch.meshgrid(torch.arange(SIDE) - SIDE / 2, torch.arange(SIDE) - SIDE / 2, indexing="ij")
+    scale, angle = torch.exp(-zoom * t), torch.deg2rad(torch.tensor(turn)) * t
+    x = scale * (columns * angle.cos() - rows * angle.sin()) + 256 + speed * t
+    y = scale * (columns * angle.sin() + rows * angle.cos()) + 256
+    grid = torch.stack([2 * x / 511 - 1, 2 * y / 511 - 1], -1)
+    shot = F.grid_sample(picture.expand(frames, -1, -1, -1), grid, mode="bicubic", align_corners=True)
+    return shot.transpose(0, 1)[None].clamp(-1, 1)
+
+
+def sprite(picture: Tensor, other: Tensor, speed: float = 6.0) -> Tensor:
+    """A patch of one picture that moves over another, which stands still."""
+    clip = filmed(picture).clone()
+    for t in range(FRAMES):
+        left = 10 + round(speed * t)
+        clip[0, :, t, 70:118, left : left + 48] = other[:, 200:248, 200:248]
+    return clip
+
+
+def whole(clip: Tensor, a: float, seed: int) -> Tensor:
+    return clip + a * LEVEL * normal(1, 1, clip.shape[2], 1, 1, seed=seed)
+
+
+def regional(clip: Tensor, a: float, seed: int) -> Tensor:
+    field = F.interpolate(normal(clip.shape[2], 1, 6, 6, seed=seed), tuple(clip.shape[3:]), mode="bicubic")
+    return clip + a * LEVEL * (field / field.std()).transpose(0, 1)[None]
+
+
+def grain(clip: Tensor, a: float, seed: int) -> Tensor:
+    return clip + a * LEVEL * normal(*clip.shape, seed=seed)
+
+
+def sharpness(clip: Tensor, a: float, seed: int) -> Tensor:
+    fine = clip - F.avg_pool3d(clip, (1, 5, 5), 1, (0, 2, 2), count_include_pad=False)
+    return clip + a * LEVEL * normal(1, 1, clip.shape[2], 1, 1, seed=seed) * fine / fine.square().mean().sqrt()
+
+
+INJECTIONS: dict[str, tuple[str, Callable[[Tensor, float, int], Tensor]]] = {
+    "global": ("whole", whole),
+    "regional": ("regional", regional),
+    "pixel noise": ("overall", grain),
+    "sharpness": ("texture", sharpness),
+}
+
+
+def injected(clips: list[Tensor], flows: list | None = None) -> dict[str, dict]:
+    """Reading of each injection's own component at each amplitude: root mean square over draws, median over clips.
+
+    A clip has some twenty frames, so one draw of jitter is itself off by a sixth.
+    """
+    found = {}
+    for kind, (component, inject) in tqdm(INJECTIONS.items(), desc="injections"):
+        readings = torch.tensor([
+            [[float(getattr(flicker(inject(clip, a, seed), flow=flow), component)) for a in AMPLITUDES]
+             for seed in range(DRAWS)]
+            for clip, flow in zip(clips, flows or [dis] * len(clips), strict=True)
+        ])  # fmt: skip
+        reading = readings.square().mean(1).sqrt().median(0).values.tolist()
+        recovered = [r / a for r, a in zip(reading, AMPLITUDES, strict=True) if a >= FROM[component]]
+        found[kind] = {
+            "component": component,
+            "readings": [round(r, 2) for r in reading],
+            "spearman_worst_clip": round(
+                min(float(spearmanr(AMPLITUDES, row).statistic) for row in readings.flatten(0, 1)), 3
+            ),
+            "recovered_from_to": [round(min(recovered), 2), round(max(recovered), 2)],
+        }
+    return found
+
+
+def clean(scenes: list[Tensor]) -> dict[str, dict[str, float]]:
+    """The largest readings over photographs, without flicker."""
+    moves = {
+        **{f"pan {speed:g}": [filmed(s, speed=speed) for s in scenes] for speed in (0, 0.25, 1, 2, 4, 8)},
+        "zoom 2 %": [filmed(s, zoom=0.02) for s in scenes],
+        "turn 1 degree": [filmed(s, turn=1.0) for s in scenes],
+        "sprite 6": [sprite(s, scenes[i - 1]) for i, s in enumerate(scenes)],
+    }
+    names = ("whole", "regional", "overall", "texture")
+    return {
+        move: {n: round(max(float(getattr(f, n)) for f in read), 3) for n in names}
+        for move, clips in tqdm(moves.items(), desc="clean motion")
+        for read in [[flicker(clip) for clip in clips]]
+    }
+
+
+def exact(factors) -> tuple[Tensor, Tensor]:
+    """The flow of one clip of moving shapes, forth and back."""
+    drawn = render(factors)
+    return torch.from_numpy(drawn.flow).float()[None], torch.from_numpy(drawn.back).float()[None]
+
+
+def faded(clips: list[Tensor]) -> dict[str, float]:
+    """What a fade by 60 levels adds to each component, at most."""
+    added = {}
+    for name in ("overall", "whole", "regional", "texture"):
+        pairs = [
+            float(getattr(flicker(c + torch.linspace(-30, 30, FRAMES).view(1, 1, -1, 1, 1) * LEVEL), name))
+            - float(getattr(flicker(c), name))
+            for c in clips
+        ]  # fmt: skip
+        added[name] = round(max(pairs), 3)
+    return added
+
+
+def swapped(clips: list[Tensor]) -> dict[str, list[float]]:
+    """Pairs of frames exchanged: motion_jitter must rise, the colours stay below twice the clean reading."""
+    readings = {name: [] for name in ("motion_jitter", "overall", "regional", "texture")}
+    for pairs in (0, 1, 2, 4, 8):
+        order = list(range(FRAMES))
+        for k in range(pairs):
+            i = 1 + 2 * k + (k >= 4)
+            order[i], order[i + 1] = order[i + 1], order[i]
+        measured = [flicker(clip[:, :, order]) for clip in clips]
+        for name, row in readings.items():
+            row.append(round(statistics.median(float(getattr(f, name)) for f in measured), 3))
+    return readings
+
+
+def speed(picture: Tensor) -> dict[str, float]:
+    """Seconds for everything about 64 frames of 256 x 256, one thread, median of five."""
+    clip = F.interpolate(filmed(picture, speed=2.0, frames=64)[0].transpose(0, 1), (256, 256)).transpose(0, 1)[None]
+    torch.set_num_threads(1)
+    times = []
+    for _ in range(5):
+        began = time.process_time()
+        flicker(clip)
+        times.append(time.process_time() - began)
+    return {"processor_seconds_64x256x256": round(statistics.median(times), 2)}
+
+
+def autoencoder_jitter(folder: Path, clips: Path) -> dict[str, list[float]]:
+    """Frames of real clips through TAEF2 one by one, with noise on the latents: every component must rise."""
+    from latentlab import load
+
+    generator = load(folder)
+    readings = {name: [] for name in ("overall", "whole", "regional", "texture")}
+    videos = [read(clips / f"{name}.mp4", stop=16).video for name in ("flower", "wolf", "car_turn")]
+    videos = [F.interpolate(v[0].transpose(0, 1), (192, 192), mode="area").transpose(0, 1)[None] for v in videos]
+    latents = [generator.encode(v) for v in videos]
+    for sigma in tqdm((0.0, 0.05, 0.1, 0.2, 0.4), desc="latent noise"):
+        shaken = [flicker(generator.decode(z + sigma * z.std() * normal(*z.shape, seed=3))) for z in latents]
+        for name, row in readings.items():
+            row.append(round(statistics.fmean(float(getattr(f, name)) for f in shaken), 3))
+    return readings
+
+
+def run(clips: Path | None, taef2: Path | None) -> dict:
+    """Measures and returns the figures."""
+    scenes = pictures(clips)
+    panned = [filmed(scene, speed=2.0) for scene in scenes]
+    shapes = [0.9 * moving_shapes(1, HELD_OUT_SEED + i)[0] for i in range(6)]
+    flows = [exact(moving_shapes(1, HELD_OUT_SEED + i)[1].values[0]) for i in range(6)]
+    return {
+        "pictures": "photographs" if clips else "noise",
+        "amplitudes": AMPLITUDES,
+        "panned pictures": injected(panned),
+        "moving shapes, exact flow": injected(shapes, flows),
+        "clean motion": clean(scenes),
+        "added by a fade": faded(panned),
+        "global jitter of 4 in texture": round(
+            max(float(flicker(whole(c, 4, 7)).texture - flicker(c).texture) for c in panned), 3
+        ),
+        "frame swaps (0, 1, 2, 4, 8)": swapped(panned),
+        **({"TAEF2, latent noise 0 to 0.4": autoencoder_jitter(taef2, clips)} if taef2 and clips else {}),
+        "speed": speed(scenes[0]),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path)
+    parser.add_argument("--taef2", type=Path)
+    arguments = parser.parse_args()
+    print(json.dumps(run(arguments.clips, arguments.taef2), indent=2))
