@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _Parser(prog="latentlab", description="Look into the latent space of a video generator.", epilog=EPILOG)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_tour, _generate, _encode, _invert, _interpolate, _edit, _flicker, _train):
+    for add in (_tour, _generate, _encode, _invert, _interpolate, _edit, _flicker, _score, _train):
         add(commands)
     return top
 
@@ -150,6 +150,24 @@ def _flicker(commands) -> None:
         commands, "flicker", "How much clips flicker, in 8-bit levels.", "latentlab flicker a.mp4 b.mp4 --json", out=""
     )
     p.add_argument("videos", nargs="+", metavar="CLIP", help="video files or folders of images")
+
+
+def _score(commands) -> None:
+    p = _command(
+        commands,
+        "score",
+        "Clips scored one by one, and as a set against a reference; goes on where it was stopped.",
+        "latentlab score generated/ --against real/ --out score/",
+        out="score",
+    )
+    p.add_argument("clips", nargs="+", metavar="CLIP", help="video files, folders of images, or folders of videos")
+    p.add_argument("--against", nargs="+", default=[], metavar="REF", help="reference clips; equal names are paired")
+    p.add_argument(
+        "--features",
+        default="reader-td",
+        help="reader-td, i3d=FILE, videomae=FILE, inception=FILE (default: reader-td)",
+    )
+    p.add_argument("--bootstrap", type=_positive(int), default=100, help="draws for intervals (default: 100)")
 
 
 def _train(commands) -> None:

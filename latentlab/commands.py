@@ -164,6 +164,37 @@ def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, 
     _tell(rows, json, lines)
 
 
+def score(
+    clips: Sequence[str], *, against: Sequence[str], features: str, bootstrap: int, out, seed, device, json
+) -> None:
+    """A table of clips and their scores, the distances of sets, and a page."""
+    from latentlab.score import score as run
+
+    result = run(clips, against, out=out, features=features, bootstrap=bootstrap, seed=seed)
+    lines = _score_lines(result)
+    _tell(result, json, [*lines, f"open {Path(out) / 'scores.html'} in a browser"])
+
+
+def _score_lines(result: dict[str, Any]) -> list[str]:
+    names = [name for name in (*FLICKER, "vbench_flickering", "psnr", "ssim") if name in result["mean"]]
+    rows = [*result["clips"], {"clip": "mean", **result["mean"]}]
+    width = max(len(row["clip"]) for row in rows)
+    lines = [f"{'clip':{width}} " + " ".join(f"{name:>17}" for name in names)]
+    for row in rows:
+        cells = [f"{'':>17}" if row.get(name) is None else f"{row[name]:17.3f}" for name in names]
+        lines.append(f"{row['clip']:{width}} " + " ".join(cells))
+    sets = result["against"] or {}
+    for found in (sets[m] for m in ("frechet", "kernel") if m in sets):
+        low, high = found["interval"] or (float("nan"), float("nan"))
+        floor = "none" if found["floor"] is None else f"{found['floor']:.4g}"
+        n = " and ".join(map(str, found["samples"]))
+        lines.append(f"{found['name']} {found['value']:.4g} [{low:.4g}, {high:.4g}], floor {floor}, n {n}")
+    if "precision" in sets:
+        lines.append(f"precision {sets['precision']:.3f}, recall {sets['recall']:.3f}")
+    lines += [sets.get("note", ""), sets.get("frechet", {}).get("warning", "")]
+    return lines + [f"not scored: {path}: {why}" for path, why in result["unreadable"].items()]
+
+
 def train(network: str, *, data, out, seed, device, json, **options) -> None:
     """Trains one of the networks."""
     from latentlab.train.runs import RUNS
@@ -182,6 +213,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "interpolate": interpolate,
     "edit": edit,
     "flicker": flicker_command,
+    "score": score,
     "train": train,
 }
 

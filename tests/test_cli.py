@@ -11,7 +11,7 @@ from latentlab.data import moving_shapes
 from latentlab.study.edits import LABELLED
 from latentlab.video import read, write
 
-COMMANDS = ("tour", "generate", "encode", "invert", "interpolate", "edit", "flicker", "train")
+COMMANDS = ("tour", "generate", "encode", "invert", "interpolate", "edit", "flicker", "score", "train")
 
 
 @pytest.fixture(scope="module")

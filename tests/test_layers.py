@@ -15,7 +15,7 @@ LAYERS = (  # lowest first
     ("spaces",),
     ("study", "train"),
     ("view",),
-    ("tour",),
+    ("tour", "score"),
     ("commands",),
     ("cli", "__main__"),
 )

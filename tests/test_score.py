@@ -1,0 +1,199 @@
+"""`latentlab score`: rows against the library's own numbers, resuming, unreadable files, sets, the page."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from latentlab import score as module
+from latentlab.cli import main
+from latentlab.data import moving_shapes
+from latentlab.metrics import flicker, frechet_distance, psnr
+from latentlab.metrics.perceptual import ssim
+from latentlab.metrics.published import temporal_flickering
+from latentlab.score import find_clips, score
+from latentlab.video import read, write
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*mostly bias")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Five clips, a copy of them with noise, and two files that are no clips."""
+    root = tmp_path_factory.mktemp("set")
+    clips, _ = moving_shapes(5, seed=3)
+    noise = 0.1 * torch.randn(clips.shape, generator=torch.Generator().manual_seed(0))
+    for name, videos in (("clean", clips), ("noisy", (clips + noise).clamp(-1, 1))):
+        (root / name).mkdir()
+        for i, video in enumerate(videos.split(1)):
+            write(root / name / f"{i}.mkv", video[:, :, :8])
+    (root / "noisy" / "broken.mp4").write_bytes(b"this is no video")
+    write(root / "noisy" / "short.mkv", clips[:1, :, :2])
+    return root
+
+
+@pytest.fixture(scope="module")
+def scored(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    return score([folder / "noisy"], [folder / "clean"], out=out, bootstrap=5), out
+
+
+def test_a_row_is_what_the_library_measures(folder, scored):
+    row = next(r for r in scored[0]["clips"] if r["clip"].endswith("2.mkv"))
+    video, reference = read(folder / "noisy" / "2.mkv").video, read(folder / "clean" / "2.mkv").video
+    found = flicker(video)
+    for name in ("overall", "whole", "regional", "texture", "spectral", "motion_jitter", "difference", "coverage"):
+        assert row[name] == pytest.approx(getattr(found, name).item(), abs=1e-4)
+    assert row["vbench_flickering"] == pytest.approx(temporal_flickering(video).item(), abs=1e-6)
+    assert row["psnr"] == pytest.approx(psnr(video, reference).item(), abs=1e-3)
+    assert row["ssim"] == pytest.approx(ssim(video, reference).item(), abs=1e-5)
+    assert (row["frames"], row["height"], row["width"], row["note"]) == (8, 64, 64, "")
+
+
+def test_files_that_cannot_be_read_are_named_with_the_reason(scored):
+    result, _ = scored
+    assert len(result["clips"]) == 5
+    why = {path.rsplit("/", 1)[1]: reason for path, reason in result["unreadable"].items()}
+    assert "cannot be opened as a video" in why["broken.mp4"]
+    assert "3 or more frames" in why["short.mkv"]
+
+
+def test_the_sets_are_compared_by_named_features(folder, scored):
+    sets = scored[0]["against"]
+    assert sets["frechet"]["name"] == "frechet(reader-td)"
+    assert sets["frechet"]["samples"] == (5, 5)
+    assert len(sets["frechet"]["settings"]["weights"]) == 64
+    reader = module._features("reader-td")
+    noisy, clean = (torch.cat([reader(read(p).video) for p in sorted((folder / side).glob("[0-9].mkv"))])
+                    for side in ("noisy", "clean"))  # fmt: skip
+    assert sets["frechet"]["value"] == pytest.approx(frechet_distance(noisy, clean), rel=1e-4)
+    assert 0 <= sets["recall"] <= 1
+
+
+def test_everything_is_written_and_the_page_needs_nothing_else(scored):
+    result, out = scored
+    saved = json.loads((out / "scores.json").read_text())
+    assert saved["clips"] == result["clips"]
+    lines = [json.loads(line) for line in (out / "scores.jsonl").read_text().splitlines() if line]
+    assert sum("series" in line["row"] for line in lines) == 5
+    assert len(lines[0]["row"]["series"]["overall"]) == 6
+    page = (out / "scores.html").read_text()
+    for part in ("frechet(reader-td)", "broken.mp4", "Map of the flicker", "Lines of jitter", "<video"):
+        assert part in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_stopped_run_goes_on_and_a_changed_file_is_scored_again(folder, tmp_path, monkeypatch):
+    seen, row = [], module._row
+
+    def watched(path, *rest):
+        if len(seen) == 2 and not (tmp_path / "scores.html").exists():
+            raise KeyboardInterrupt
+        seen.append(path.name)
+        return row(path, *rest)
+
+    monkeypatch.setattr(module, "_row", watched)
+    clips = [folder / "clean" / f"{i}.mkv" for i in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        score(clips, out=tmp_path)
+    with (tmp_path / "scores.jsonl").open("a") as file:
+        file.write('{"key": "cut sho')  # as a kill in the middle of a line leaves it
+    (tmp_path / "scores.html").touch()
+    result = score(clips, out=tmp_path)
+    assert seen == ["0.mkv", "1.mkv", "2.mkv"]
+    assert score(clips, out=tmp_path) == result
+    assert seen == ["0.mkv", "1.mkv", "2.mkv"]
+    copy = tmp_path / "1.mkv"
+    copy.write_bytes(clips[1].read_bytes())
+    score([copy], out=tmp_path)
+    write(copy, torch.zeros(1, 3, 5, 16, 16))
+    again = score([copy], out=tmp_path)
+    assert seen[3:] == ["1.mkv", "1.mkv"]
+    assert again["clips"][0]["frames"] == 5
+
+
+def test_a_resumed_run_gives_the_same_numbers_as_a_fresh_one(folder, tmp_path, scored):
+    clips = [folder / "noisy" / f"{i}.mkv" for i in range(5)]
+    score(clips[:2], [folder / "clean"], out=tmp_path, bootstrap=5)
+    resumed = score(clips, [folder / "clean"], out=tmp_path, bootstrap=5)
+    assert resumed["clips"] == scored[0]["clips"]
+    assert resumed["against"] == scored[0]["against"]
+
+
+def test_a_clip_too_large_to_hold_is_scored_in_parts(folder, tmp_path, monkeypatch):
+    path = tmp_path / "long.mkv"
+    base = 0.3 * torch.randn(1, 3, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    jitter = 4 / 127.5 * torch.randn(1, 3, 40, 32, 32, generator=torch.Generator().manual_seed(2))
+    write(path, (base + jitter).clamp(-1, 1))
+    whole = score([path], out=tmp_path / "a")["clips"][0]
+    monkeypatch.setattr(module, "WINDOW", 3 * 32 * 32 * 9)
+    parts = score([path], out=tmp_path / "b")["clips"][0]
+    assert parts["note"] == "scored in 6 parts"
+    for name in ("overall", "texture", "regional"):
+        assert parts[name] == pytest.approx(whole[name], rel=0.1)
+    assert parts["vbench_flickering"] == pytest.approx(whole["vbench_flickering"], abs=1e-6)
+    lines = [json.loads(line) for line in (tmp_path / "b" / "scores.jsonl").read_text().splitlines() if line]
+    assert len(lines[0]["row"]["series"]["overall"]) == 38
+
+
+def test_clips_of_one_name_are_paired_and_so_is_one_with_one(folder, tmp_path):
+    one = score([folder / "noisy" / "1.mkv"], [folder / "clean" / "0.mkv"], out=tmp_path)
+    assert one["clips"][0]["partner"].endswith("clean/0.mkv")
+    assert one["clips"][0]["psnr"] < 30
+    assert "two clips or more on each side" in one["against"]["note"]
+    same = score([folder / "clean" / "0.mkv"], [folder / "clean" / "0.mkv"], out=tmp_path)["clips"][0]
+    assert (same["ssim"], same["psnr"], same["partner_note"]) == (1.0, None, "equal frames")
+
+
+def test_partners_of_other_shapes_are_said_not_to_be_compared(folder, tmp_path):
+    write(tmp_path / "small.mkv", torch.zeros(1, 3, 4, 16, 16))
+    row = score([folder / "clean" / "0.mkv"], [tmp_path / "small.mkv"], out=tmp_path / "out")["clips"][0]
+    assert row["psnr"] is None
+    assert row["partner_note"] == "not compared: 8 frames of 64 x 64 and 4 frames of 16 x 16"
+
+
+def test_clips_are_found_in_natural_order_each_once(tmp_path):
+    for name in ("a/10.mp4", "a/2.mp4", "a/cover.png", "b/1.png", "b/2.png", ".hidden.mp4", "a/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_clips([tmp_path / "a" / "2.mp4", tmp_path])
+    assert [str(p.relative_to(tmp_path)) for p in found] == ["a/2.mp4", "a/10.mp4", "b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing.mp4"], "missing.mp4 does not exist"),
+        (["."], "holds no video and no image"),
+        (["a.mp4", "--against", "missing"], "missing does not exist"),
+        (["a.mp4", "--against", "a.mp4", "--features", "resnet"], "must be reader-td, i3d=FILE"),
+        (["a.mp4", "--against", "a.mp4", "--features", "i3d=no.pt"], "needed is i3d_torchscript.pt"),
+        (["a.mp4", "--out", "out"], "none of the 1 clips can be scored; the first: a.mp4:"),
+        (["a.mp4", "--bootstrap", "0"], "--bootstrap"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] != ".":
+        (tmp_path / "a.mp4").write_bytes(b"nothing")
+    try:
+        code = main(["score", *arguments])
+    except SystemExit as stopped:
+        code = stopped.code
+    error = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if "latentlab score:" in line]
+    assert code == 2
+    assert len(error) == 1
+    assert said in error[0]
+
+
+def test_the_command_prints_a_table_and_json(folder, tmp_path, capsys):
+    arguments = ["score", str(folder / "noisy"), "--against", str(folder / "clean"), "--bootstrap", "2"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    for part in ("vbench_flickering", "mean", "frechet(reader-td)", "kernel(reader-td)", "precision", "not scored"):
+        assert part in said
+    assert main([*arguments, "--out", str(tmp_path), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["clips"]) == 5
+    assert np.isfinite(result["mean"]["overall"])
