@@ -48,12 +48,12 @@ class Coder:
         """Latents of clips, by the mode of the posterior."""
         video = video.to(self.vae.device, self.vae.dtype)
         z = self._per_image(self._mode, video) if self.images else self._mode(video)
-        shift, scale = self._statistics(z)
+        shift, scale = self._statistics()
         return (z.float() - shift) * scale
 
     def decode(self, latents: Latents) -> Video:
         """Clips of latents."""
-        shift, scale = self._statistics(latents)
+        shift, scale = self._statistics()
         z = (latents.to(self.vae.device).float() / scale + shift).to(self.vae.dtype)
         if self.temporal_decoder:
             video = torch.cat([self._with_neighbours(z[i : i + 1]) for i in range(len(z))])
@@ -80,21 +80,13 @@ class Coder:
         parts = [self.vae.decode(part, num_frames=len(part)).sample for part in frames.split(self.frames_at_once)]
         return rearrange(torch.cat(parts), "f c h w -> 1 c f h w")
 
-    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def _statistics(self) -> tuple[Tensor, Tensor]:
         """Shift and scale that bring the autoencoder's own z to unit variance: `(z - shift) * scale`."""
-        config = self.vae.config
-        mean, std = (
-            _known(config.get(f"latents_{name}"), getattr(self.vae, f"latents_{name}", None))
-            for name in ("mean", "std")
-        )
+        config, buffers = self.vae.config, dict(self.vae.named_buffers(recurse=False))
+        mean, std = (config.get(name, buffers.get(name)) for name in ("latents_mean", "latents_std"))
         shift = config.get("shift_factor") or 0.0 if mean is None else mean
-        scale = (config.get("scaling_factor") or 1.0) / (1.0 if std is None else std)
+        scale = (config.get("scaling_factor") or 1.0) / (1.0 if std is None else torch.as_tensor(std).float())
         return tuple(torch.as_tensor(t, device=self.vae.device).float().reshape(-1, 1, 1, 1) for t in (shift, scale))
-
-
-def _known(*values) -> Tensor | None:
-    found = next((value for value in values if value is not None), None)
-    return None if found is None else torch.as_tensor(found).float()
 
 
 def _ratios(vae) -> tuple[int, int]:

@@ -96,7 +96,7 @@ class StableVideo(Diffusion):
         return Condition(torch.zeros_like(condition.tokens), condition.mask, more)
 
     def weight(self, guidance: float, y: Tensor) -> Tensor:
-        return torch.linspace(1.0, guidance, y.shape[2], device=y.device)[:, None, None]
+        return torch.linspace(1.0, guidance, y.shape[2], device=y.device, dtype=y.dtype)[:, None, None]
 
     def timestep(self, s: float) -> float:
         """log(sigma) / 4, from the smallest sigma to the largest that the model was trained on."""
