@@ -87,7 +87,7 @@ def neighbour_information(
         for value in np.flatnonzero(counts > 1):
             at = own == value
             radius[at], used[at] = _kth_distance(near[at], min(k, int(counts[value]) - 1)), min(k, counts[value] - 1)
-        radius = np.nextafter(radius, 0)
+        radius = radius - 4 * np.finfo(float).eps * np.abs(near).max()  # the k-th itself must not count by rounding
         within = np.searchsorted(near, near + radius, "right") - np.searchsorted(near, near - radius, "left")
         terms = digamma(used) - digamma(counts[own]) - digamma(within)
         found[i] = max(0.0, float(digamma(len(near)) + terms.mean())) if len(near) else 0.0

@@ -257,11 +257,8 @@ def prepare(
     active = active_dims(z, prune)
     if named is not None:
         active = np.array([active[dims].any() for dims in named.values()])
-    if spread is not None:
-        spread = np.asarray(_numpy(spread), dtype=np.float64)
-        if spread.shape != z.shape or not (spread >= 0).all():
-            raise ValueError(f"spread must be standard deviations, one for each code {z.shape}; got {spread.shape}")
-    return Data(z, f, names, kinds, bins, binning, estimator, neighbours, active, named, spread, seed)
+    drawn = check_spread(spread, z.shape)
+    return Data(z, f, names, kinds, bins, binning, estimator, neighbours, active, named, drawn, seed)
 
 
 def check_codes(codes: Any) -> Float[np.ndarray, "sample dim"]:
@@ -280,6 +277,20 @@ def check_codes(codes: Any) -> Float[np.ndarray, "sample dim"]:
     if bad := int((~np.isfinite(z)).sum()):
         raise ValueError(f"codes hold {bad} values that are NaN or infinite; drop those rows")
     return z
+
+
+def check_spread(spread: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "sample dim"] | None:
+    """Standard deviations of drawn codes, numpy or torch in.
+
+    Raises:
+        ValueError: not one for each code, or negative.
+    """
+    if spread is None:
+        return None
+    found = np.asarray(_numpy(spread), dtype=np.float64)
+    if found.shape != shape or not (found >= 0).all():
+        raise ValueError(f"spread must be standard deviations, one for each code {shape}; got shape {found.shape}")
+    return found
 
 
 def active_dims(codes: Float[np.ndarray, "sample dim"], prune: Literal["constant", "none"] | float) -> np.ndarray:

@@ -160,6 +160,8 @@ def _against(
         adjusted = float((value - level) / scale) if scale > 0 else float("nan")
     if not len(halves):
         return level, adjusted, None
+    if not np.isfinite(halves).all():
+        return level, adjusted, (float(halves.min()), float(halves.max()))
     variance = halves.var(ddof=1) + (nulls.var(ddof=1) / len(nulls) if len(nulls) > 1 else 0.0)
     half = float(stdtrit(len(halves) - 1, 0.975) * np.sqrt(variance) / scale) if scale > 0 else float("nan")
     centre = value if adjusted is None else adjusted

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from latentlab.metrics.disentanglement.axis_alignment import AXIS_ALIGNMENT
+from latentlab.metrics.disentanglement.beta_vae import BETA_VAE
 from latentlab.metrics.disentanglement.data import Data, prepare
 from latentlab.metrics.disentanglement.dci import DCI
+from latentlab.metrics.disentanglement.dci_es import DCI_ES
 from latentlab.metrics.disentanglement.dci_mig import DCI_MIG
 from latentlab.metrics.disentanglement.explicitness import EXPLICITNESS
+from latentlab.metrics.disentanglement.factor_vae import FACTOR_VAE
+from latentlab.metrics.disentanglement.flatness import FLATNESS
+from latentlab.metrics.disentanglement.infomec import INFOMEC
 from latentlab.metrics.disentanglement.irs import IRS
 from latentlab.metrics.disentanglement.jemmig import JEMMIG
 from latentlab.metrics.disentanglement.med import MED
@@ -17,12 +23,14 @@ from latentlab.metrics.disentanglement.modularity import MODULARITY
 from latentlab.metrics.disentanglement.result import Metric, Score, assess
 from latentlab.metrics.disentanglement.rmig import RMIG
 from latentlab.metrics.disentanglement.sap import SAP
+from latentlab.metrics.disentanglement.snc_nk import SNC_NK
 
 CORE_METRICS: tuple[Metric[Data], ...] = (
     MIG, MIG_SUP, DCI_MIG, JEMMIG, MODULARITY, MED, SAP, IRS, EXPLICITNESS, *DCI,
 )  # fmt: skip
-OTHERS: tuple[Metric[Data], ...] = (RMIG,)
-METRICS = {metric.name: metric for metric in (*CORE_METRICS, *OTHERS)}
+ALL_METRICS = (*CORE_METRICS, RMIG, *DCI_ES, FACTOR_VAE, BETA_VAE, *INFOMEC, *SNC_NK)
+ON_TRAVERSALS: tuple[Metric[Data], ...] = (FLATNESS, AXIS_ALIGNMENT)  # need samples in which one factor changes alone
+METRICS = {metric.name: metric for metric in (*ALL_METRICS, *ON_TRAVERSALS)}
 CORE = tuple(metric.name for metric in CORE_METRICS)
 
 
@@ -42,7 +50,7 @@ def score(
     Args:
         codes: `(sample, dim)`, numpy or torch; 50 samples or more.
         factors: `(sample, factor)`, a `FactorTable` or an array.
-        metrics: "core", "all", or names of `METRICS`.
+        metrics: "core", "all" that need codes and factors only, or names of `METRICS`.
         null: permutations of the factors; the metrics that train or draw take 3 at most. 0: no null, no `adjusted`.
         bootstrap: random halves for the interval; 5 at most for these metrics. 0: no interval.
         seed: of both, and of the metrics that draw.
@@ -55,7 +63,7 @@ def score(
     Raises:
         ValueError: an unknown metric, or data that cannot be scored.
     """
-    every = {"core": CORE, "all": tuple(METRICS)}
+    every = {"core": CORE, "all": tuple(metric.name for metric in ALL_METRICS)}
     wanted = (every.get(metrics) or (metrics,)) if isinstance(metrics, str) else tuple(metrics)
     if unknown := [name for name in wanted if name not in METRICS]:
         raise ValueError(f"unknown metrics {', '.join(unknown)}; there are {', '.join(METRICS)}")

@@ -1,0 +1,57 @@
+"""The beta-VAE score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from latentlab.metrics.disentanglement.call import ask
+from latentlab.metrics.disentanglement.data import Data, split
+from latentlab.metrics.disentanglement.explicitness import class_chances
+from latentlab.metrics.disentanglement.factor_vae import BATCH, JUDGE, LEARN, draw_alike
+from latentlab.metrics.disentanglement.result import Metric, Parts, Score
+
+
+def beta_vae(codes: Any, factors: Any, **options: Any) -> Score:
+    """beta-VAE score (Higgins et al. 2017, section 3): can a linear classifier tell which factor pairs have in common?
+
+    From the mean of |z_1 - z_2| over 64 pairs of samples that share the value of one factor; accuracy on pairs from
+    samples not learned from. Chance is 1 / K. Blind to rotation (0.97 for a rotated code), to noise and to copies: any
+    code that holds the factors in linear form scores high. Arguments as in `mig`.
+    """
+    return ask(BETA_VAE, codes, factors, **options)
+
+
+def beta_vae_of(data: Data) -> Parts:
+    """Accuracy of the classifier, `per_factor` for each factor."""
+    if not data.active.any():
+        return Parts(0.0, np.zeros(len(data.names)))
+    rng = np.random.default_rng(data.seed)
+    learn, judge = split(len(data.codes), 0.5, data.seed)
+    dims = np.concatenate([unit for unit, on in zip(data.units, data.active, strict=True) if on])
+    (x, y), (other_x, other_y) = (
+        _differences(data, rows, dims, n, rng) for rows, n in ((learn, LEARN), (judge, JUDGE))
+    )
+    classes, chances = class_chances(x, y, other_x)
+    right = classes[chances.argmax(1)] == other_y
+    per_factor = [right[other_y == k].mean() if (other_y == k).any() else 0.0 for k in range(len(data.names))]
+    return Parts(float(right.mean()), np.array(per_factor))
+
+
+def _differences(
+    data: Data, rows: np.ndarray, dims: np.ndarray, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean absolute differences of batches of pairs, and the factor that each batch shares."""
+    codes, shared = data.codes[np.ix_(rows, dims)], rng.integers(len(data.names), size=count)
+    found = np.zeros((count, len(dims)))
+    for k, labels in enumerate(data.labels[:, rows]):
+        at = np.flatnonzero(shared == k)
+        for part in np.array_split(at, max(1, len(at) * BATCH * len(dims) // 4_000_000)):
+            one = rng.integers(len(rows), size=len(part) * BATCH)
+            two = draw_alike(labels, labels[one], 1, rng)[:, 0]
+            found[part] = np.abs(codes[one] - codes[two]).reshape(len(part), BATCH, -1).mean(1)
+    return found, shared
+
+
+BETA_VAE = Metric("beta_vae", beta_vae_of, slow=True, settings={"batch": BATCH, "batches": (LEARN, JUDGE)})

@@ -1,0 +1,62 @@
+"""Codes with no factors beside them: what the metrics of their dependence look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from latentlab.metrics.disentanglement.data import active_dims, check_codes, check_spread
+from latentlab.metrics.disentanglement.result import Metric, Score, assess
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Codes alone, `(sample, dim)`, constant dims left out; `spread` as in `prepare`."""
+
+    codes: Float[np.ndarray, "sample dim"]
+    spread: np.ndarray | None
+    active: np.ndarray
+
+    @property
+    def covariance(self) -> Float[np.ndarray, "dim dim"]:
+        """Of the means, and of what is drawn about them."""
+        found = np.atleast_2d(np.cov(self.codes.T))
+        return found if self.spread is None else found + np.diag((self.spread**2).mean(0))
+
+    def permuted(self, rng: np.random.Generator) -> Codes:
+        """Each dim from other samples: what codes of independent dims score with so few samples."""
+        return replace(self, codes=rng.permuted(self.codes, axis=0))
+
+    def halved(self, rng: np.random.Generator) -> Codes:
+        """A random half of the samples."""
+        rows = rng.permutation(len(self.codes))[: len(self.codes) // 2]
+        return replace(self, codes=self.codes[rows], spread=None if self.spread is None else self.spread[rows])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the codes were read, for the record."""
+        sampled = "mean" if self.spread is None else "sampled"
+        return {
+            "samples": len(self.codes),
+            "dims": len(self.active),
+            "active": int(self.active.sum()),
+            "codes": sampled,
+        }
+
+
+def ask_codes(metric: Metric[Codes], codes: Any, spread: Any, null: int, bootstrap: int, seed: int) -> Score:
+    """One metric of codes alone.
+
+    Raises:
+        ValueError: codes that cannot be scored, or that never change.
+    """
+    z = check_codes(codes)
+    active = active_dims(z, "constant")
+    if not active.any():
+        raise ValueError(f"all {z.shape[1]} dims are constant; there is nothing to correlate")
+    drawn = check_spread(spread, z.shape)
+    evidence = Codes(z[:, active], None if drawn is None else drawn[:, active], active)
+    return assess([metric], evidence, null=null, bootstrap=bootstrap, seed=seed)[metric.name]
