@@ -57,12 +57,14 @@ def slerp(
     # atan2 of half-chords keeps full precision at both ends, where acos of the cosine loses half the digits.
     angle = 2 * torch.atan2((unit_b - unit_a).norm(dim=1, keepdim=True), (unit_b + unit_a).norm(dim=1, keepdim=True))
     across = _at_right_angles(unit_a, unit_b, angle)
-    turn = t.view(-1, 1, 1) * angle
-    direction = torch.cos(turn) * unit_a + torch.sin(turn) * across
-    # A zero vector has no direction: take the straight line there.
-    path = torch.where((norm_a * norm_b) > 0, direction * torch.lerp(norm_a, norm_b, t.view(-1, 1, 1)),
-                       torch.lerp(flat_a[None], flat_b[None], t.view(-1, 1, 1)))  # fmt: skip
-    return restore(path)
+    turn, norm = angle * t, torch.lerp(norm_a, norm_b, t)  # row point
+    weights = torch.stack([norm * torch.cos(turn), norm * torch.sin(turn)], 2)
+    plane = torch.stack([unit_a, across], 1)  # row 2 dim
+    line = ((norm_a * norm_b) == 0)[:, :, None]
+    if line.any():  # a zero vector has no direction: take the straight line there
+        weights = torch.where(line, torch.stack([1 - t, t], 1), weights)
+        plane = torch.where(line, torch.stack([flat_a, flat_b], 1), plane)
+    return restore((weights @ plane).transpose(0, 1))
 
 
 def _at_right_angles(unit_a: Tensor, unit_b: Tensor, angle: Tensor) -> Tensor:
@@ -73,11 +75,13 @@ def _at_right_angles(unit_a: Tensor, unit_b: Tensor, angle: Tensor) -> Tensor:
     across = rest / length.clamp(min=finfo.tiny)
     across = across - (unit_a * across).sum(1, keepdim=True) * unit_a  # once more: near pi the first left some of a
     across = across / across.norm(dim=1, keepdim=True).clamp(min=finfo.tiny)
+    antipodal = (length < 8 * finfo.eps) & (angle > 1)
+    if not antipodal.any():
+        return across
     # Antipodes: the axis that a leans on least, made orthogonal to it.
     axis = torch.zeros_like(unit_a).scatter_(1, unit_a.abs().argmin(1, keepdim=True), 1.0)
     turned = axis - (unit_a * axis).sum(1, keepdim=True) * unit_a
     turned = turned / turned.norm(dim=1, keepdim=True).clamp(min=finfo.tiny)
-    antipodal = (length < 8 * finfo.eps) & (angle > 1)
     return torch.where(antipodal, turned, across)
 
 
