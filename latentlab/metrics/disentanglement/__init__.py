@@ -5,7 +5,7 @@ Codes are `(sample, dim)`, factors `(sample, factor)`, a `FactorTable` or plain.
 
 from latentlab.metrics.disentanglement.axis_alignment import axis_alignment
 from latentlab.metrics.disentanglement.beta_vae import beta_vae
-from latentlab.metrics.disentanglement.data import Data, prepare
+from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.dci import dci
 from latentlab.metrics.disentanglement.dci_es import dci_es
 from latentlab.metrics.disentanglement.dci_mig import dci_mig
@@ -20,6 +20,7 @@ from latentlab.metrics.disentanglement.med import med
 from latentlab.metrics.disentanglement.mig import mig
 from latentlab.metrics.disentanglement.mig_sup import mig_sup
 from latentlab.metrics.disentanglement.modularity import modularity
+from latentlab.metrics.disentanglement.prepare import prepare
 from latentlab.metrics.disentanglement.result import Score
 from latentlab.metrics.disentanglement.rmig import rmig
 from latentlab.metrics.disentanglement.sap import sap

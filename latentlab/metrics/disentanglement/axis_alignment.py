@@ -37,7 +37,7 @@ def axis_alignment_of(data: Data) -> Parts:
             total = max(float((path**2).sum()), 1e-300)
             own = np.array([(path[:, unit] ** 2).sum() for unit in data.units]) / total
             axis.append(_above_even(own.max(), units))
-            line.append(_above_even(np.linalg.norm(path, 2) ** 2 / total, dims))
+            line.append(_above_even(float(np.linalg.norm(path, 2)) ** 2 / total, dims))
             share.append(own)
         scores.append(min(1.0, np.mean(axis) / max(float(np.mean(line)), 1e-12)))
         shares.append(np.mean(share, 0))

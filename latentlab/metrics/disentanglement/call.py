@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentlab.metrics.disentanglement.data import Data, prepare
+from latentlab.metrics.disentanglement.data import Data
+from latentlab.metrics.disentanglement.prepare import prepare
 from latentlab.metrics.disentanglement.result import Metric, Score, assess
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.metrics.disentanglement.data import active_dims, check_codes, check_spread
+from latentlab.metrics.disentanglement.prepare import active_dims, check_codes, check_spread
 from latentlab.metrics.disentanglement.result import Metric, Score, assess
 
 

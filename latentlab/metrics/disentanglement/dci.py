@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from latentlab.metrics.disentanglement.call import ask_all
-from latentlab.metrics.disentanglement.data import LABELLED, Data, prepare, split
+from latentlab.metrics.disentanglement.data import LABELLED, Data, split
+from latentlab.metrics.disentanglement.prepare import prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
 COPY = 1 - 1e-6  # correlation from which two dims are copies of each other

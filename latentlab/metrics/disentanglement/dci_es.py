@@ -19,10 +19,10 @@ def dci_es(codes: Any, factors: Any, **options: Any) -> tuple[Score, ...]:
     Probes of rising capacity, a linear one and ones with up to 512 random Fourier features, predict each factor from
     all dims; E = 1 - 2 * area under (loss - least loss) over the logarithm of their parameters, over the width times
     the loss of a constant. 1: the smallest probe does as well as any; 0: the loss falls in a straight line. Loss is the
-    squared error on samples not learned from. S = K / dims that count: 1 is a code no larger than its factors (some code
-    prints the reciprocal). E has no null level, and is blind to what no probe finds: a code that knows nothing loses
-    nothing by a small probe and scores 1, so read `dci`'s informativeness beside it; it is blind to where in the code a
-    factor is. S is blind to everything but the number of dims. Arguments as in `mig`.
+    squared error on samples not learned from. S = K / dims that count: 1 is a code no larger than its factors (some
+    code prints the reciprocal). E has no null level, and is blind to what no probe finds: a code that knows nothing
+    loses nothing by a small probe and scores 1, so read `dci`'s informativeness beside it; it is blind to where in the
+    code a factor is. S is blind to everything but the number of dims. Arguments as in `mig`.
     """
     return ask_all(DCI_ES, codes, factors, **options)
 

@@ -19,8 +19,8 @@ def factor_vae(codes: Any, factors: Any, **options: Any) -> Score:
 
     A batch of 64 samples shares the value of one factor; the dim of least variance, over its variance among all
     samples, votes for that factor; accuracy of the majority's rule. Rule and accuracy come from different halves of the
-    samples. Chance is 1 / K. Blind to noise in the dims, to factors coded many times and to what else a dim tells: it is
-    1 for many codes that are not disentangled. Continuous factors are held to a bin. Arguments as in `mig`.
+    samples. Chance is 1 / K. Blind to noise in the dims, to factors coded many times and to what else a dim tells: it
+    is 1 for many codes that are not disentangled. Continuous factors are held to a bin. Arguments as in `mig`.
     """
     return ask(FACTOR_VAE, codes, factors, **options)
 

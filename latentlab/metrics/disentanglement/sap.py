@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from latentlab.metrics.disentanglement.call import ask
-from latentlab.metrics.disentanglement.data import Data, prepare
+from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.groups import encode_factor, predict_folds
 from latentlab.metrics.disentanglement.mig import top_two
+from latentlab.metrics.disentanglement.prepare import prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 

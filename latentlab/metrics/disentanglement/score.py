@@ -6,7 +6,7 @@ from typing import Any
 
 from latentlab.metrics.disentanglement.axis_alignment import AXIS_ALIGNMENT
 from latentlab.metrics.disentanglement.beta_vae import BETA_VAE
-from latentlab.metrics.disentanglement.data import Data, prepare
+from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.dci import DCI
 from latentlab.metrics.disentanglement.dci_es import DCI_ES
 from latentlab.metrics.disentanglement.dci_mig import DCI_MIG
@@ -20,6 +20,7 @@ from latentlab.metrics.disentanglement.med import MED
 from latentlab.metrics.disentanglement.mig import MIG
 from latentlab.metrics.disentanglement.mig_sup import MIG_SUP
 from latentlab.metrics.disentanglement.modularity import MODULARITY
+from latentlab.metrics.disentanglement.prepare import prepare
 from latentlab.metrics.disentanglement.result import Metric, Score, assess
 from latentlab.metrics.disentanglement.rmig import RMIG
 from latentlab.metrics.disentanglement.sap import SAP

@@ -16,12 +16,13 @@ from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 def snc_nk(codes: Any, factors: Any, **options: Any) -> tuple[Score, ...]:
     """SNC and NK (Mahon et al. 2023): is each factor in one dim of its own, and only there?
 
-    Factors get different dims, so that the accuracies of all add up to the most (Kuhn & Munkres). SNC: the accuracy with
-    which that dim alone, cut into as many bins as the factor has values (at its quantiles or evenly, whichever serves),
-    tells the value, each bin standing for one value. NK: by how much a probe of all dims (random Fourier features) gets worse at
-    the factor when that dim is taken away: low where a second encoding hides in the rest, which gaps do not see if it
-    is spread out. SNC is blind to such copies, and hard on a value that two stretches of the dim stand for; NK is blind
-    to how well the factor is known, so a code that knows nothing scores 0 as a copied one does. Continuous factors enter as bins. Arguments as in `mig`.
+    Factors get different dims, so that the accuracies of all add up to the most (Kuhn & Munkres). SNC: the accuracy
+    with which that dim alone, cut into as many bins as the factor has values (at its quantiles or evenly, whichever
+    serves), tells the value, each bin standing for one value. NK: by how much a probe of all dims (random Fourier
+    features) gets worse at the factor when that dim is taken away: low where a second encoding hides in the rest, which
+    gaps do not see if it is spread out. SNC is blind to such copies, and hard on a value that two stretches of the dim
+    stand for; NK is blind to how well the factor is known, so a code that knows nothing scores 0 as a copied one does.
+    Continuous factors enter as bins. Arguments as in `mig`.
     """
     return ask_all(SNC_NK, codes, factors, **options)
 

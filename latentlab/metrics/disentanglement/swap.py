@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm.auto import tqdm
 
-from latentlab.metrics.disentanglement.data import LABELLED, Data, prepare
+from latentlab.metrics.disentanglement.data import LABELLED, Data
+from latentlab.metrics.disentanglement.prepare import prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
 Read = Callable[[np.ndarray], Any]
@@ -53,7 +54,7 @@ class Swaps:
 
     @cached_property
     def outcome(self) -> tuple[Float[np.ndarray, "pair kept factor"], Float[np.ndarray, "pair kept factor"]]:
-        """For each pair and factor kept from the first clip: how far each factor reads as in it, and how still it is."""
+        """Of each pair, with each factor kept from the first clip: how each factor reads as in it, and how still."""
         count = len(self.names)
         agree, still = np.zeros((len(self.first), count, count)), np.ones((len(self.first), count, count))
         for k in tqdm(range(count), desc="swapping", disable=not self.progress):
@@ -123,10 +124,9 @@ def swap(
 
     For pairs of clips, the code of the second gets one factor's subset from the first; A_kj is how often factor j then
     reads as in the first. Swap = 1 - (mean_k (1 - A_kk) + mean_{j != k} |A_kj - c_j|) / 2 with c_j the agreement of two
-    clips at random. Consistency: the share of frames that read as the
-    first frame does, where `read` reads frames. The
-    null level is that of subsets at random. Blind to whatever `read` does not see, and to two factors changing a reading
-    in ways that cancel; a decoder that ignores its code scores about one half.
+    clips at random. Consistency: the share of frames that read as the first frame does, where `read` reads frames. The
+    null level is that of subsets at random. Blind to whatever `read` does not see, and to two factors changing a
+    reading in ways that cancel; a decoder that ignores its code scores about one half.
 
     Args:
         codes: `(sample, dim)`, or for sequences `(sample, frame, dim)`, where a dim is swapped in all frames.

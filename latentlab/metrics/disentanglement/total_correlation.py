@@ -15,10 +15,11 @@ SINGULAR = 1e-12  # an eigenvalue of the correlation matrix below which a dim is
 def total_correlation(codes: Any, *, spread: Any = None, null: int = 0, bootstrap: int = 0, seed: int = 0) -> Score:
     """Total correlation of the Gaussian that fits the codes (Locatello et al. 2019, section 5.2), in nats.
 
-    (sum_j log S_jj - log det S) / 2: 0 for dims that are uncorrelated, infinite where one is a function of others. Of the
-    codes as given, or of codes drawn with `spread`: a VAE's means may be correlated where its samples are not, so say
-    which. Lower is better, and there is no best value to adjust towards: `null` is what independent dims score. Blind to
-    any dependence that is not linear, and to factors altogether: noise scores 0, as does a rotation of white codes.
+    (sum_j log S_jj - log det S) / 2: 0 for dims that are uncorrelated, infinite where one is a function of others. Of
+    the codes as given, or of codes drawn with `spread`: a VAE's means may be correlated where its samples are not, so
+    say which. Lower is better, and there is no best value to adjust towards: `null` is what independent dims score.
+    Blind to any dependence that is not linear, and to factors altogether: noise scores 0, as does a rotation of white
+    codes.
 
     Args:
         codes: `(sample, dim)`; constant dims are left out.

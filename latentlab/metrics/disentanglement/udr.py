@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.metrics.disentanglement.data import active_dims, check_codes
+from latentlab.metrics.disentanglement.prepare import active_dims, check_codes
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
 PENALTY = 0.1  # of the lasso, as published
@@ -48,14 +48,14 @@ def udr(
     bootstrap: int = 0,
     seed: int = 0,
 ) -> Score:
-    """UDR (Duan et al. 2020, eq. 3): do models trained alike but for their seed find the same dims, up to order and sign?
+    """UDR (Duan et al. 2020, eq. 3): do models trained from several seeds find the same dims?
 
-    For each pair of models R_ab, the absolute correlation of their dims; mean over rows and columns of
-    max^2 / sum; the median over the other models scores a model, the median over models is the value. The
-    published lasso gives models that agree 0.9, as it shrinks; rank correlation gives them 1, less the chance
-    correlations of their other dims (0.92 for six dims of 2,000 samples). No factors are needed. Blind to whether what
-    the models agree on is a factor at all, and to what all leave out; of two models one bad one spoils both scores, so
-    bring three or more.
+    Dims may differ in order and sign. For each pair of models R_ab, the absolute correlation of their dims; mean over
+    rows and columns of max^2 / sum; the median over the other models scores a model, the median over models is the
+    value. The published lasso gives models that agree 0.9, as it shrinks; rank correlation gives them 1, less the
+    chance correlations of their other dims (0.92 for six dims of 2,000 samples). No factors are needed. Blind to
+    whether what the models agree on is a factor at all, and to what all leave out; of two models one bad one spoils
+    both scores, so bring three or more.
 
     Args:
         models: codes `(sample, dim)` of the same samples, one array for each model; 2 or more.
@@ -103,7 +103,7 @@ def udr_of(models: Models) -> Parts:
 
 
 def relative_strength(similarity: Float[np.ndarray, "one other"]) -> float:
-    """Mean over rows and columns of max^2 / sum (eq. 3): 1 where each dim has one partner, 1 / n where all are alike."""
+    """Mean over rows and columns of max^2 / sum (eq. 3): 1 where each dim has one partner, 1 / n if all are alike."""
     if not similarity.size:
         return 0.0
 
