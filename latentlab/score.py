@@ -43,7 +43,7 @@ from latentlab.view.scores import page
 from latentlab.weights import fingerprint
 
 JITTER = ("overall", "whole", "regional", "texture", "spectral")  # joined over parts of a clip as mean squares
-SHARES = ("motion_jitter", "difference", "coverage")  # joined as means
+SHARES = ("difference", "motion_jitter", "coverage")  # joined as means
 COLUMNS = (*JITTER, *SHARES, "vbench_flickering", "psnr", "ssim")
 ROW = 1  # raised when a row changes its meaning, so that old ones are made again
 WINDOW = 2**27  # values of a clip held at once; longer clips are scored in parts that overlap

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
 from latentlab.metrics.temporal import flicker
@@ -16,6 +17,7 @@ from latentlab.video import read
 from latentlab.view.report import Figure, Player, Report, Section, Strip, Table, line_figure
 
 SHOWN = 6  # clips with their series and maps
+MAP_WIDTH = 480
 
 
 def page(result: dict[str, Any], columns: Sequence[str], footer: str = "") -> Report:
@@ -70,11 +72,16 @@ def _clip_section(row: dict[str, Any]) -> Section:
 
 
 def _map(levels: Tensor) -> Figure:
+    """Colours from 0 to the 99.5th percentile, so that one bright spot does not darken all else."""
     from matplotlib import colormaps
     from matplotlib.image import imsave
 
-    top = max(1.0, math.ceil(float(levels.nan_to_num().max())))
+    stride = math.ceil(levels.shape[1] / MAP_WIDTH)
+    levels = F.avg_pool2d(levels[None], stride, ceil_mode=True)[0]
+    larger = max(1, MAP_WIDTH // (2 * levels.shape[1]))  # small clips in squares that can be seen
+    levels = levels.repeat_interleave(larger, 0).repeat_interleave(larger, 1)
+    top = max(1.0, math.ceil(float(np.quantile(levels.nan_to_num(), 0.995))))
     file = io.BytesIO()
     imsave(file, np.ma.masked_invalid(levels.numpy()), cmap=colormaps["magma"], vmin=0, vmax=top, format="png")
-    caption = f"Where it flickers, mean over the frames: black 0, yellow {top:g} levels; white is never seen."
+    caption = f"Where it flickers, over all frames: black 0, yellow {top:g} levels and more; white is never seen."
     return Figure(file.getvalue(), alt="Map of the flicker over the picture", caption=caption)

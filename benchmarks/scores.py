@@ -1,0 +1,207 @@
+"""Are the scores those of others, and how fast? Distances of sets, LPIPS, SSIM, VBench; a folder of many clips.
+
+python benchmarks/scores.py [--only frechet,same,merge,vbench,folder] [--clips 1000]
+
+The network under LPIPS is drawn at random here: the question is whether both compute the same on the same network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+
+from latentlab.data import moving_shapes
+from latentlab.metrics import perceptual
+from latentlab.metrics.frechet import Moments, frechet
+from latentlab.metrics.kernel import kernel_distance
+from latentlab.metrics.published import temporal_flickering
+from latentlab.video import to_uint8, write
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure."""
+
+    only: tuple[str, ...] = ("frechet", "same", "merge", "vbench", "folder")
+    dim: int = 2048
+    few: int = 512
+    many: int = 4096
+    clips: int = 1000
+    seed: int = 0
+
+
+def run(config: Config) -> dict:
+    """Measures and returns the figures, each beside its bar."""
+    parts = {"frechet": distances, "same": same, "merge": merge, "vbench": vbench, "folder": folder}
+    return {"config": asdict(config), **{name: parts[name](config) for name in config.only}}
+
+
+def distances(config: Config) -> dict:
+    """Frechet distance of `few` and of `many` samples against the matrix square root of peers."""
+    bars = {config.few: 50, config.many: 3}
+    rows = {}
+    for n, bar in bars.items():
+        a, b = normal(n, config.dim, seed=1), 1.1 * normal(n, config.dim, seed=2) + 0.05
+        ours, seconds = timed(lambda a=a, b=b: frechet(a, b), repeats=3)
+        theirs, long = timed(lambda a=a, b=b: by_square_root(a, b), repeats=1)
+        rows[f"n = {n}, dim = {config.dim}"] = {
+            "relative_difference": abs(ours - theirs) / theirs, "bar": 1e-5,
+            "times_faster": round(long / seconds, 1), "bar_times_faster": bar,
+            "seconds": round(seconds, 3), "seconds_of_the_square_root": round(long, 2),
+        }  # fmt: skip
+    return rows
+
+
+def by_square_root(a: torch.Tensor, b: torch.Tensor) -> float:
+    """As peers compute it from features: covariances, then scipy's square root of their product."""
+    from scipy import linalg
+
+    x, y = a.numpy(), b.numpy()
+    c1, c2 = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root = np.asarray(linalg.sqrtm(c1 @ c2))
+        if not np.isfinite(root).all():
+            root = np.asarray(linalg.sqrtm((c1 + 1e-6 * np.eye(len(c1))) @ (c2 + 1e-6 * np.eye(len(c2)))))
+    return float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * np.trace(root).real)
+
+
+def same(config: Config) -> dict[str, dict]:
+    """Largest difference from the lpips package and torchmetrics on the same input."""
+    from lpips import LPIPS
+    from torchmetrics.functional.image import structural_similarity_index_measure
+    from torchmetrics.image.fid import _compute_fid
+    from torchmetrics.image.kid import poly_mmd
+
+    video, _ = moving_shapes(4, seed=config.seed)
+    other = (video + 0.2 * torch.randn(video.shape, generator=torch.Generator().manual_seed(config.seed))).clamp(-1, 1)
+    frames = [rearrange(clip, "b c f h w -> (b f) c h w") for clip in (video, other)]
+    count = video.shape[2]
+    gaps = {}
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        warnings.simplefilter("ignore")
+        for net in ("alex", "squeeze"):
+            torch.manual_seed(config.seed)
+            theirs = LPIPS(net=net, pnet_rand=True, verbose=False)
+            path = Path(folder) / f"{net}.pth"
+            named = theirs.net.named_parameters()
+            torch.save({f"features.{name.split('.', 1)[1]}": value.data for name, value in named}, path)
+            perceptual.BACKBONES[net] = f"{net}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth"
+            expected = torch.as_tensor(theirs(*frames)).view(-1, count).mean(1)
+            gaps[f"LPIPS {net}"] = perceptual.lpips(video, other, net=net, weights=path) - expected
+    index = structural_similarity_index_measure(frames[0], frames[1], data_range=2.0, reduction="none")
+    gaps["SSIM"] = perceptual.ssim(video, other) - torch.as_tensor(index).view(-1, count).mean(1)
+    a, b = normal(600, 64, seed=1), 1.2 * normal(500, 64, seed=2) + 0.3
+    theirs = _compute_fid(a.mean(0), torch.cov(a.T), b.mean(0), torch.cov(b.T))
+    gaps["FID"] = torch.tensor(frechet(a, b)) - theirs
+    gaps["KID"] = torch.tensor(kernel_distance(a[:500], b)) - poly_mmd(a[:500], b)
+    return {name: {"difference": float(gap.abs().max()), "bar": 1e-5} for name, gap in gaps.items()}
+
+
+def merge(config: Config) -> dict[str, float]:
+    """Largest relative difference of seven shards merged in twenty orders from the whole, mean far from 0."""
+    x = 3 * normal(2000, 64, seed=config.seed) + 100
+    shards, whole, worst = [Moments.of(part) for part in x.tensor_split(7)], Moments.of(x), 0.0
+    for i in range(20):
+        order = np.random.default_rng([config.seed, i]).permutation(7)
+        merged = shards[order[0]]
+        for k in order[1:]:
+            merged = merged + shards[k]
+        for ours, theirs in ((merged.mean, whole.mean), (merged.covariance, whole.covariance)):
+            worst = max(worst, float((ours - theirs).abs().max() / theirs.abs().max()))
+    return {"relative_difference": worst, "bar": 1e-12}
+
+
+def vbench(config: Config) -> dict[str, float]:
+    """VBench's temporal_flickering as its code computes it, on 64 frames of 256 x 256."""
+    import cv2
+
+    clip = torch.rand(1, 3, 64, 256, 256, generator=torch.Generator().manual_seed(config.seed)) * 2 - 1
+    pictures = to_uint8(clip)
+    frames = list(pictures[0, ..., ::-1])
+
+    def theirs() -> float:
+        changes = [
+            np.mean(cv2.absdiff(np.array(a, dtype=np.float32), np.array(b, dtype=np.float32)))
+            for a, b in pairwise(frames)
+        ]
+        return (255.0 - np.mean(np.array(changes)).item()) / 255.0
+
+    expected, long = timed(theirs)
+    ours, seconds = timed(lambda: temporal_flickering(pictures))
+    from_float, seconds_float = timed(lambda: temporal_flickering(clip))
+    return {
+        "difference": max(abs(ours.item() - expected), abs(from_float.item() - expected)), "bar": 1e-6,
+        "times_faster": round(long / seconds, 1), "bar_times_faster": 3,
+        "times_faster_from_float_clips": round(long / seconds_float, 1),
+    }  # fmt: skip
+
+
+def folder(config: Config) -> dict[str, float]:
+    """`latentlab score` on a folder: memory at a tenth and at all of the clips, and seconds to go on."""
+    shapes, _ = moving_shapes(8, seed=config.seed)
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        for i, video in enumerate(shapes.split(1)):
+            write(root / f"{i}.mp4", video[:, :, :8])
+        figures: dict[str, float] = {}
+        for count in (config.clips // 10, config.clips):
+            clips = root / str(count)
+            clips.mkdir()
+            for i in range(count):
+                shutil.copyfile(root / f"{i % 8}.mp4", clips / f"{i}.mp4")
+            (clips / "broken.mp4").write_bytes(b"no video")
+            for attempt in ("fresh", "again"):
+                began = time.perf_counter()
+                named, peak = in_another_process("score", str(clips), "--out", str(root / f"out{count}"))
+                figures[f"{count} clips, {attempt}: seconds"] = round(time.perf_counter() - began, 1)
+                figures[f"{count} clips, {attempt}: peak MiB"] = peak
+                if not named:
+                    raise RuntimeError("the broken file was not named")
+    return figures
+
+
+def in_another_process(*arguments: str) -> tuple[bool, float]:
+    """Whether the output names the broken file, and the peak memory in MiB."""
+    code = "import resource, sys; from latentlab.cli import main; code = main(sys.argv[1:]); "
+    code += "sys.stderr.write(f'peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}'); sys.exit(code)"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return "broken.mp4: " in done.stdout, float(done.stderr.rsplit("peak ", 1)[1])
+
+
+def normal(*shape: int, seed: int) -> torch.Tensor:
+    """Standard normal numbers in float64."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def timed(compute: Callable, repeats: int = 7) -> tuple:
+    """What it returns, and the least seconds it took."""
+    best, value = float("inf"), None
+    for _ in range(repeats):
+        began = time.perf_counter()
+        value = compute()
+        best = min(best, time.perf_counter() - began)
+    return value, best
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(Config().only))
+    parser.add_argument("--clips", type=int, default=1000)
+    a = parser.parse_args()
+    print(json.dumps(run(Config(only=tuple(a.only.split(",")), clips=a.clips)), indent=2))
