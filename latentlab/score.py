@@ -20,11 +20,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentlab.data.moving.reader import load_reader
-from latentlab.metrics.compare import compare
 from latentlab.metrics.features import PUBLISHED, Features
 from latentlab.metrics.kernel import precision_recall
 from latentlab.metrics.perceptual import psnr, ssim
 from latentlab.metrics.published import temporal_flickering
+from latentlab.metrics.sets import compare
 from latentlab.metrics.temporal import Flicker, flicker
 from latentlab.record import Record, to_json, write_text
 from latentlab.shapes import Video
@@ -259,15 +259,24 @@ def _partners(clips: Sequence[Path], references: Sequence[Path]) -> dict[Path, P
     return {path: by_name[path.stem][0] for path in clips if len(by_name.get(path.stem, [])) == 1}
 
 
+def reader_td() -> Features:
+    """Features for distances without any download: the shipped reader of moving shapes, and how it changes over time.
+
+    Half of them are a mean over the clip, blind to order and flicker, half the last frame minus the first. The reader
+    knows moving shapes alone: on other clips its distances say that two sets differ, not how much it looks.
+    """
+    reader = load_reader()
+
+    def extract(video: Video) -> Tensor:
+        return reader.features(fit_clip(Clip(video.cpu(), 8.0), 16, (64, 64)).video)
+
+    return Features("reader-td", "16 frames evenly, 64 x 64 by crop, bicubic", fingerprint(reader), extract)
+
+
 def _features(name: str) -> Features:
     kind, _, file = name.partition("=")
     if name == "reader-td":
-        reader = load_reader()
-
-        def extract(video: Video) -> Tensor:
-            return reader.features(fit_clip(Clip(video, 8.0), 16, (64, 64)).video)
-
-        return Features(name, "16 frames evenly, 64 x 64 by crop, bicubic", fingerprint(reader), extract)
+        return reader_td()
     if kind not in PUBLISHED or not file:
         kinds = ", ".join(f"{k}=FILE" for k in PUBLISHED)
         raise ValueError(f"`features` must be reader-td, {kinds}, got {name!r}")

@@ -12,7 +12,7 @@ from latentlab.data import moving_shapes
 from latentlab.metrics import flicker, frechet_distance, psnr
 from latentlab.metrics.perceptual import ssim
 from latentlab.metrics.published import temporal_flickering
-from latentlab.score import find_clips, score
+from latentlab.score import find_clips, reader_td, score
 from latentlab.video import read, write
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*mostly bias")
@@ -64,7 +64,7 @@ def test_the_sets_are_compared_by_named_features(folder, scored):
     assert sets["frechet"]["name"] == "frechet(reader-td)"
     assert sets["frechet"]["samples"] == (5, 5)
     assert len(sets["frechet"]["settings"]["weights"]) == 64
-    reader = module._features("reader-td")
+    reader = reader_td()
     noisy, clean = (torch.cat([reader(read(p).video) for p in sorted((folder / side).glob("[0-9].mkv"))])
                     for side in ("noisy", "clean"))  # fmt: skip
     assert sets["frechet"]["value"] == pytest.approx(frechet_distance(noisy, clean), rel=1e-4)

@@ -1,9 +1,54 @@
 """Measures of clips and of codes."""
 
-from latentlab.metrics import disentanglement
+from latentlab.metrics import disentanglement, published
+from latentlab.metrics.features import Features, i3d, inception, videomae
 from latentlab.metrics.flow import dis, still
-from latentlab.metrics.frechet import frechet_distance
-from latentlab.metrics.perceptual import psnr
+from latentlab.metrics.frechet import Moments, frechet_distance, frechet_infinity
+from latentlab.metrics.kernel import kernel_distance, precision_recall
+from latentlab.metrics.perceptual import (
+    background_preservation,
+    clip_direction,
+    clip_score,
+    dice,
+    identity,
+    lpips,
+    ppl,
+    psnr,
+    ssim,
+)
+from latentlab.metrics.sets import Comparison, compare, compare_clips, fid, fvd, kid, kvd
 from latentlab.metrics.temporal import Flicker, flicker
 
-__all__ = ["Flicker", "dis", "disentanglement", "flicker", "frechet_distance", "psnr", "still"]
+__all__ = [
+    "Comparison",
+    "Features",
+    "Flicker",
+    "Moments",
+    "background_preservation",
+    "clip_direction",
+    "clip_score",
+    "compare",
+    "compare_clips",
+    "dice",
+    "dis",
+    "disentanglement",
+    "fid",
+    "flicker",
+    "frechet_distance",
+    "frechet_infinity",
+    "fvd",
+    "i3d",
+    "identity",
+    "inception",
+    "kernel_distance",
+    "kid",
+    "kvd",
+    "lpips",
+    "ppl",
+    "precision_recall",
+    "psnr",
+    "published",
+    "ssim",
+    "still",
+    "videomae",
+]

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from latentlab.metrics.compare import compare, compare_clips, fid, fvd, kid, kvd
 from latentlab.metrics.features import Features
 from latentlab.metrics.frechet import frechet_distance
 from latentlab.metrics.kernel import kernel_distance
+from latentlab.metrics.sets import compare, compare_clips, fid, fvd, kid, kvd
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
