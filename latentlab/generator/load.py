@@ -9,7 +9,7 @@ from typing import overload
 
 import torch
 
-from latentlab.generator.adapters.families import download, is_diffusers, load_diffusers
+from latentlab.generator.adapters.families import download, is_foreign, load_foreign
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
@@ -28,8 +28,9 @@ def load(
     """Loads a generator.
 
     Args:
-        path: folder written by `NativeGenerator.save`, folder of a diffusers pipeline or autoencoder, or the id of a
-            pipeline on the hub, which is downloaded; None is the model that ships with latentlab.
+        path: folder written by `NativeGenerator.save`; folder of a diffusers pipeline or autoencoder; folder of a tiny
+            autoencoder (`*_encoder.pth` and `*_decoder.pth`); id of a pipeline on the hub, which is downloaded. None
+            is the model that ships with latentlab.
         device: "auto" is cuda, then mps, then cpu.
         dtype: of the denoiser; the solver's state is float32 in any case.
 
@@ -44,8 +45,8 @@ def load(
     folder = Path(path)
     if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
         folder = download(str(path))
-    if is_diffusers(folder):
-        return load_diffusers(folder, dtype).to(find_device(device))
+    if is_foreign(folder):
+        return load_foreign(folder, dtype).to(find_device(device))
     config_file = folder / "generator.json"
     if not config_file.is_file():
         raise FileNotFoundError(

@@ -43,7 +43,7 @@ def test_the_dtype_is_of_the_denoiser_alone(tiny_generator, tmp_path):
 
 
 def test_a_folder_without_a_generator_says_what_is_missing(tiny_generator, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere holds no generator.json; give a folder written by NativeGenerator.save"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere holds no generator.json; give a folder written by Native"):
         load(tmp_path / "nowhere")
     tiny_generator.save(tmp_path)
     (tmp_path / "denoiser.safetensors").unlink()

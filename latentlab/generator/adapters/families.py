@@ -17,6 +17,7 @@ from latentlab.generator.adapters.ltx import LTX
 from latentlab.generator.adapters.mochi import Mochi
 from latentlab.generator.adapters.pipeline import Pipeline
 from latentlab.generator.adapters.svd import StableVideo
+from latentlab.generator.adapters.taesd import find_taesd, load_taesd
 from latentlab.generator.adapters.unet import AnimateDiff, ModelScope
 from latentlab.generator.adapters.wan import Wan
 from latentlab.generator.generator import GeneratorConfig
@@ -33,9 +34,10 @@ FAMILIES: dict[str, type[Pipeline]] = {  # by the pipeline's class in model_inde
 }
 
 
-def is_diffusers(folder: Path) -> bool:
-    """Whether a folder holds a pipeline or a network of diffusers."""
-    return (folder / "model_index.json").is_file() or (folder / "config.json").is_file()
+def is_foreign(folder: Path) -> bool:
+    """Whether a folder holds a pipeline or a network of diffusers, or a tiny autoencoder."""
+    named = any((folder / name).is_file() for name in ("model_index.json", "config.json"))
+    return named or find_taesd(folder) is not None
 
 
 def download(hub_id: str) -> Path:
@@ -53,18 +55,22 @@ def download(hub_id: str) -> Path:
         raise FileNotFoundError(f"{hub_id} is no folder here and could not be read from the hub: {error}") from error
 
 
-def load_diffusers(folder: str | Path, dtype: torch.dtype) -> Coded:
-    """The generator of a folder in the format of diffusers.
+def load_foreign(folder: Path, dtype: torch.dtype) -> Coded:
+    """The generator of a folder in the format of diffusers, or of a tiny autoencoder.
 
     Args:
-        folder: with `model_index.json` (a pipeline) or `config.json` (an autoencoder).
+        folder: with `model_index.json` (a pipeline), `config.json` (an autoencoder), or `*_encoder.pth` and
+            `*_decoder.pth` (a tiny autoencoder, which needs no diffusers).
         dtype: of the denoiser and text encoder; the autoencoder computes in float32.
 
     Raises:
         ImportError: diffusers is not installed.
         ValueError: a pipeline or network of another kind; the message lists those that are known.
     """
-    diffusers, folder = _diffusers(folder), Path(folder)
+    tiny = find_taesd(folder)
+    if tiny is not None:
+        return AutoencoderOnly(load_taesd(*tiny), GeneratorConfig())
+    diffusers = _diffusers(folder)
     if not (folder / "model_index.json").is_file():
         return _autoencoder(diffusers, folder)
     index = json.loads((folder / "model_index.json").read_text())

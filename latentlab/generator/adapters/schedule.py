@@ -52,7 +52,8 @@ def _step(scheduler, value: float) -> float:
     own = deepcopy(scheduler)
     own.set_timesteps(4, **({"mu": 1.0} if own.config.get("use_dynamic_shifting") else {}))
     own.is_scale_input_called = True  # there is no input to scale, and some warn of it
-    end = own.step(torch.full((1,), value), own.timesteps[1], torch.full((1,), value), return_dict=False)[0]
+    x = torch.full((1, 1, 1, 1), value)
+    end = own.step(x, own.timesteps[1], x, return_dict=False)[0]
     return float(end)
 
 

@@ -1,0 +1,118 @@
+"""Autoencoders without a denoiser: of images and of clips, random and really trained."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import latentlab
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+
+
+def saved(vae, folder: Path) -> latentlab.Generator:
+    vae.save_pretrained(folder)
+    return latentlab.load(folder, device="cpu")
+
+
+def clip(frames: int, *, height: int = 32, width: int = 32, count: int = 1) -> torch.Tensor:
+    return torch.rand(count, 3, frames, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def kl():
+    from generator.adapters.pipelines import image_vae
+
+    return image_vae()
+
+
+def tiny():
+    import diffusers
+
+    torch.manual_seed(0)
+    widths = {"encoder_block_out_channels": (8, 8, 8, 8), "decoder_block_out_channels": (8, 8, 8, 8)}
+    return diffusers.AutoencoderTiny(**widths, num_encoder_blocks=(1, 1, 1, 1), num_decoder_blocks=(1, 1, 1, 1))
+
+
+def wan():
+    from generator.adapters.pipelines import wan_vae
+
+    return wan_vae()
+
+
+@pytest.mark.parametrize(
+    ("make", "frames", "latents"),
+    [(kl, 3, (4, 3, 4, 4)), (tiny, 3, (4, 3, 4, 4)), (wan, 9, (16, 3, 4, 4))],
+    ids=["AutoencoderKL", "AutoencoderTiny", "AutoencoderKLWan"],
+)
+class TestEach:
+    def test_there_and_back(self, make, frames, latents, tmp_path):
+        pytest.importorskip("diffusers")
+        vae, video = make(), clip(frames)
+        generator = saved(vae, tmp_path)
+        z = generator.encode(video)
+        assert z.shape[1:] == latents
+        again = generator.decode(z)
+        assert again.shape == video.shape
+        assert again.abs().max() <= 1
+
+    def test_codes_interpolate(self, make, frames, latents, tmp_path):
+        pytest.importorskip("diffusers")
+        generator = saved(make(), tmp_path)
+        space = latentlab.LatentSpace(generator, num_frames=latents[1])
+        space.shape = latents
+        codes = space.encode(clip(frames, count=2))
+        halfway = latentlab.slerp(codes[:1], codes[1:], 0.5)
+        assert space.decode(halfway.reshape(1, -1)).shape == clip(frames).shape
+
+    def test_sampling_says_why_it_does_not(self, make, frames, latents, tmp_path):
+        pytest.importorskip("diffusers")
+        generator = saved(make(), tmp_path)
+        with pytest.raises(ValueError, match=rf"{type(make()).__name__} is an autoencoder alone"):
+            generator.invert(generator.encode(clip(frames)))
+        with pytest.raises(ValueError, match="no denoiser to sample"):
+            generator.sample(generator.noise(1))
+
+
+def test_frames_at_once_do_not_matter_where_frames_are_coded_one_by_one(tmp_path):
+    pytest.importorskip("diffusers")
+    generator = saved(kl(), tmp_path)
+    video = clip(7)
+    whole = generator.encode(video)
+    generator.coder.frames_at_once = 3
+    torch.testing.assert_close(generator.encode(video), whole, atol=1e-5, rtol=1e-5)
+    assert generator.decode_chunk is None
+
+
+def test_a_network_that_is_no_autoencoder_is_refused(tmp_path):
+    pytest.importorskip("diffusers")
+    (tmp_path / "config.json").write_text('{"_class_name": "UNet2DModel"}')
+    with pytest.raises(ValueError, match="holds a UNet2DModel; give the folder of an autoencoder"):
+        latentlab.load(tmp_path)
+
+
+def taef2() -> latentlab.Generator:
+    folder = SHARED / "weights" / "taef2"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not here")
+    return latentlab.load(folder, device="cpu")
+
+
+@pytest.mark.parametrize(("name", "frames"), [("flower", 3), ("wolf", 1), ("car_turn", 1), ("stream_of_water", 1)])
+def test_photographs_and_clips_through_a_really_trained_autoencoder(name, frames):
+    generator = taef2()
+    video = latentlab.video.read(SHARED / "clips" / f"{name}.mp4", stop=frames).video
+    video = F.interpolate(video[0].transpose(0, 1), (240, 320), mode="area").transpose(0, 1)[None]
+    latents = generator.encode(video)
+    assert latents.shape == (1, 32, frames, 30, 40)
+    assert 0.5 < latents.std() < 1.5
+    error = (generator.decode(latents) - video).square().mean()
+    assert 10 * torch.log10(4 / error) >= 25
+
+
+def test_its_frames_must_be_whole_grids_and_padding_makes_them_so():
+    generator, video = taef2(), clip(2, height=30, width=44)
+    with pytest.raises(ValueError, match=r"sides that are multiples of 8, got 2 frames of 30 x 44; .*2 of 32 x 48"):
+        generator.encode(video)
+    again = generator.decode(generator.encode(generator.padded(video)))[:, :, :2, :30, :44]
+    assert again.shape == video.shape

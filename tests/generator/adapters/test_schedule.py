@@ -1,0 +1,128 @@
+"""Levels and timesteps of diffusers' schedulers in flow time, and which schedulers are refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from latentlab.generator.adapters.schedule import (
+    check_invertible,
+    diffusion_levels,
+    diffusion_time,
+    diffusion_velocity,
+    flow_levels,
+    preserving,
+)
+
+diffusers = pytest.importorskip("diffusers")
+
+SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+
+def table(scheduler) -> np.ndarray:
+    """s = sigma / (alpha + sigma) at every training timestep, the long way round."""
+    alpha, sigma = np.sqrt(scheduler.alphas_cumprod.numpy()), np.sqrt(1 - scheduler.alphas_cumprod.numpy())
+    return sigma / (alpha + sigma)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("num_steps", [1, 6, 25])
+def test_every_step_ends_where_the_next_call_is(spacing, num_steps):
+    scheduler = diffusers.DDIMScheduler(**SD, clip_sample=False, timestep_spacing=spacing, set_alpha_to_one=False)
+    levels = diffusion_levels(scheduler, num_steps)
+    scheduler.set_timesteps(num_steps)
+    expected = table(scheduler)[[*scheduler.timesteps.tolist(), 0]]
+    np.testing.assert_allclose(levels, expected[: len(levels)], atol=1e-6)
+    time = diffusion_time(scheduler)
+    assert [time(s) for s in levels.tolist()[:-1]] == scheduler.timesteps.tolist()[: len(levels) - 1]
+
+
+def test_a_schedule_up_to_zero_signal_reaches_one():
+    scheduler = diffusers.CogVideoXDDIMScheduler(
+        **SD,
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        prediction_type="v_prediction",
+        clip_sample=False,
+    )
+    levels = diffusion_levels(scheduler, 25)
+    assert (levels[0], levels[-1]) == (1, 0)
+
+
+def test_sigmas_and_alphas_are_the_same_levels():
+    settings = {**SD, "timestep_spacing": "leading", "steps_offset": 1}
+    ddim = diffusion_levels(diffusers.DDIMScheduler(**settings, clip_sample=False), 10)
+    for kind in (diffusers.EulerDiscreteScheduler, diffusers.DPMSolverMultistepScheduler):
+        scheduler = kind(**settings)
+        check_invertible(scheduler)
+        own = diffusion_levels(scheduler, 10)
+        assert (own.diff() < 0).all()
+        assert own[-1] == 0
+    np.testing.assert_allclose(
+        diffusion_levels(diffusers.EulerDiscreteScheduler(**settings), 10)[:-1], ddim[:-1], atol=1e-5
+    )
+
+
+def test_multistep_schedulers_of_flow_give_their_levels():
+    unipc = diffusers.UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0, num_train_timesteps=1000
+    )
+    check_invertible(unipc)
+    levels = flow_levels(unipc, 20)
+    u = torch.linspace(1, 0.001, 21, dtype=torch.float64)[:-1]
+    np.testing.assert_allclose(levels[:-1], 3 * u / (1 + 2 * u), atol=2e-6)
+    assert levels[-1] == 0
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
+@pytest.mark.parametrize("s", [0.02, 0.5, 0.97])
+def test_every_prediction_is_the_same_velocity(prediction, s):
+    clean, noise = torch.randn(2, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = (1 - s) * clean + s * noise
+    alpha, sigma = (1 - s) / np.hypot(1 - s, s), s / np.hypot(1 - s, s)
+    raw = {"epsilon": noise, "sample": clean, "v_prediction": alpha * noise - sigma * clean}[prediction]
+    torch.testing.assert_close(diffusion_velocity(raw, y, s, prediction), noise - clean)
+    torch.testing.assert_close(preserving(y, s), alpha * clean + sigma * noise)
+
+
+def test_an_unknown_prediction_is_named():
+    with pytest.raises(ValueError, match="'score' is none of 'epsilon', 'sample', 'v_prediction'"):
+        diffusion_velocity(torch.zeros(1), torch.zeros(1), 0.5, "score")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "reason"),
+    [
+        (diffusers.DDIMScheduler(), r"DDIMScheduler with clip_sample=True cannot be .* set .*clip_sample=False"),
+        (diffusers.DDIMScheduler(clip_sample=False, thresholding=True), r"thresholding=True.*thresholding=False"),
+        (diffusers.FlowMatchEulerDiscreteScheduler(stochastic_sampling=True), "stochastic_sampling=True"),
+        (diffusers.EulerAncestralDiscreteScheduler(), "EulerAncestralDiscreteScheduler .* adds noise"),
+        (diffusers.DDPMScheduler(clip_sample=False), "DDPMScheduler .* adds noise .*DDIMScheduler.from_config"),
+        (diffusers.CogVideoXDPMScheduler(clip_sample=False), "CogVideoXDPMScheduler .*takes other arguments"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_inverted_is_refused_with_a_cure(scheduler, reason):
+    with pytest.raises(ValueError, match=reason):
+        check_invertible(scheduler)
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        diffusers.DDIMScheduler(clip_sample=False),
+        diffusers.CogVideoXDDIMScheduler(clip_sample=False),
+        diffusers.EulerDiscreteScheduler(),
+        diffusers.FlowMatchEulerDiscreteScheduler(),
+        diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=True),
+        diffusers.DPMSolverMultistepScheduler(),
+    ],
+    ids=lambda s: type(s).__name__,
+)
+def test_the_rest_is_accepted(scheduler):
+    check_invertible(scheduler)
+
+
+@pytest.mark.parametrize("levels", [flow_levels, diffusion_levels])
+def test_no_steps_is_an_error(levels):
+    with pytest.raises(ValueError, match="num_steps must be at least 1, got 0"):
+        levels(diffusers.FlowMatchEulerDiscreteScheduler(), 0)
