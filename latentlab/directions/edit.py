@@ -1,37 +1,113 @@
-"""Edits: codes moved along a direction."""
+"""Edits: codes moved along a direction, everywhere or in some places and frames, with other factors held."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+from typing import Protocol
 
-from latentlab.directions.supervised import Direction
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentlab.directions.mask import Mask, Profile, fit_mask, profile_weights
 from latentlab.shapes import Codes
 
 
-def edit(codes: Codes, direction: Direction, strength: float) -> Codes:
+class Moves(Protocol):
+    """What an edit needs of a direction."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def vector(self) -> np.ndarray: ...
+    @property
+    def scale(self) -> float: ...
+
+
+def edit(
+    codes: Codes,
+    direction: Moves,
+    strength: float | Sequence[float] | Tensor,
+    *,
+    profile: Profile = "constant",
+    mask: Mask | None = None,
+    preserve: Sequence[Moves] = (),
+    shape: Sequence[int] | None = None,
+) -> Codes:
     """Moves codes along a direction.
 
     Args:
         codes: `(sample, dim)`.
         direction: as a finder gives it.
-        strength: in standard deviations of the codes along the direction; negative goes the other way.
+        strength: in standard deviations of the codes along the direction; negative goes the other way. One for all
+            samples or one for each.
+        profile: over time, see `profile_weights`; needs `shape`.
+        mask: where and when to move, `(1 or sample, 1, frame, height, width)` in [0, 1], at the size of the clip or of
+            the codes; needs `shape`.
+        preserve: normals of factors to keep, as `SVMNormal` or `RidgeNormal` finds them: the projection of the codes on
+            each stays as it is (InterFaceGAN's conditional manipulation, Shen et al. 2020, eq. 5, here inside the
+            mask). The move that is left is the nearest that does so.
+        shape: channel, frame, height and width of one code, as `space.shape` gives it.
 
     Returns:
         The moved codes.
 
     Raises:
-        ValueError: the direction is of another space, or the strength is not finite.
+        ValueError: a direction is of another space, a strength is not finite, or `shape` is missing or does not fit.
 
-    >>> import numpy as np
-    >>> edit(torch.zeros(1, 2), Direction("light", np.array([1.0, 0.0]), scale=0.5), strength=2.0)
+    >>> from latentlab.directions import Direction
+    >>> light = Direction("light", np.array([1.0, 0.0]), scale=0.5)
+    >>> edit(torch.zeros(1, 2), light, strength=2.0)
     tensor([[1., 0.]])
+    >>> edit(torch.zeros(1, 2), light, strength=2.0, profile="ramp", shape=(1, 2, 1, 1))
+    tensor([[0., 0.]])
     """
-    if codes.ndim != 2 or codes.shape[1] != len(direction.vector):
-        raise ValueError(
-            f"direction {direction.name!r} has {len(direction.vector)} dims, codes have shape {tuple(codes.shape)}; "
-            "find the direction in the space of these codes"
-        )
-    if not torch.isfinite(torch.tensor(strength)):
+    for one in (direction, *preserve):
+        if codes.ndim != 2 or codes.shape[1] != len(one.vector):
+            raise ValueError(
+                f"direction {one.name!r} has {len(one.vector)} dims, codes have shape {tuple(codes.shape)}; "
+                "find the direction in the space of these codes"
+            )
+    amount = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device)
+    if amount.ndim > 1 or (amount.ndim == 1 and len(amount) != len(codes)):
+        raise ValueError(f"strength is one number or one for each of {len(codes)} codes, got {tuple(amount.shape)}")
+    if not amount.isfinite().all():
         raise ValueError(f"strength must be finite, got {strength}")
-    move = torch.as_tensor(strength * direction.scale * direction.vector, dtype=codes.dtype, device=codes.device)
-    return codes + move
+    weight = _weight(profile, mask, shape, codes)
+    vector = _like(direction.vector, codes)
+    if weight is None:
+        kept = _kept(vector[None], [_like(one.vector, codes)[None] for one in preserve])
+    else:  # inside the mask the factors are held by what may move there
+        kept = weight * _kept(vector.expand_as(weight), [weight * _like(one.vector, codes) for one in preserve])
+    return codes + amount.reshape(-1, 1) * float(direction.scale) * kept
+
+
+def _kept(move: Tensor, normals: Sequence[Tensor]) -> Tensor:
+    """Each row of `move` less its projection on the span of the rows of `normals` that belong to it."""
+    if not normals:
+        return move
+    span = torch.stack(list(normals), 2).double()  # row dim normal
+    # Least squares by the pseudo-inverse, as normals may repeat each other or vanish under a mask.
+    coordinates = torch.linalg.pinv(span) @ move.double()[..., None]
+    return move - (span @ coordinates)[..., 0].to(move.dtype)
+
+
+def _weight(profile: Profile, mask: Mask | None, shape: Sequence[int] | None, codes: Codes) -> Tensor | None:
+    """How much each number of a code moves, `(1 or sample, dim)`; None where all move fully."""
+    if mask is None and isinstance(profile, str) and profile == "constant":
+        return None
+    if shape is None:
+        raise ValueError("a profile or a mask needs to know where frames are in a code: pass shape=space.shape")
+    if len(shape) != 4 or int(np.prod(shape)) != codes.shape[1]:
+        raise ValueError(f"shape {tuple(shape)} is not (channel, frame, height, width) of {codes.shape[1]} numbers")
+    channel, frame, height, width = shape
+    weight = profile_weights(profile, frame).view(1, 1, frame, 1, 1).expand(1, 1, frame, height, width)
+    if mask is not None:
+        if len(mask) not in (1, len(codes)):
+            raise ValueError(f"a mask for all or one for each of {len(codes)} codes, got {len(mask)}")
+        weight = weight * fit_mask(mask.cpu(), (frame, height, width))
+    return weight.expand(-1, channel, -1, -1, -1).flatten(1).to(codes)
+
+
+def _like(vector: np.ndarray, codes: Codes) -> Tensor:
+    return torch.as_tensor(vector, dtype=codes.dtype, device=codes.device)

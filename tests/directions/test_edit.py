@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from latentlab.directions import Direction, Effect, edit
+from latentlab.directions.mask import above, changed, fit_mask
 
 LIGHT = Direction("light", np.array([0.6, 0.8, 0.0]), scale=2.5)
 
@@ -43,3 +44,102 @@ def test_a_direction_of_another_space_is_an_error():
 def test_the_strength_must_be_finite(strength):
     with pytest.raises(ValueError, match=f"strength must be finite, got {strength}"):
         edit(torch.zeros(1, 3), LIGHT, strength)
+
+
+def square_code() -> tuple[torch.Tensor, Direction, tuple[int, ...]]:
+    """Two channels, four frames of 2 x 2, and a direction that moves all alike."""
+    shape = (2, 4, 2, 2)
+    return torch.zeros(3, 32), Direction("all", np.full(32, 32**-0.5), scale=32**0.5), shape
+
+
+@pytest.mark.parametrize(
+    ("profile", "each"),
+    [("constant", [1, 1, 1, 1]), ("ramp", [0, 1 / 3, 2 / 3, 1]), ("pulse", [0, 0.75, 0.75, 0]), ([1, 0, -2, 0.5],) * 2],
+)
+def test_a_profile_says_how_far_each_frame_moves(profile, each):
+    codes, direction, shape = square_code()
+    moved = edit(codes, direction, 2.0, profile=profile, shape=shape).view(3, *shape)
+    expected = 2 * torch.tensor(each, dtype=torch.float32).view(1, 1, 4, 1, 1).expand(3, *shape)
+    torch.testing.assert_close(moved, expected)
+
+
+def test_a_mask_moves_only_what_it_covers_at_the_size_of_the_clip():
+    codes, direction, shape = square_code()
+    mask = torch.zeros(3, 1, 8, 16, 16)
+    mask[0, :, :4, :, :8] = 1  # the first clip: left half, first half
+    mask[1, :, :, :4] = 1  # the second: a quarter of the rows, so half of the upper codes
+    moved = edit(codes, direction, 1.0, mask=mask, shape=shape).view(3, *shape)
+    expected = torch.zeros(3, *shape)
+    expected[0, :, :2, :, 0] = 1
+    expected[1, :, :, 0] = 0.5
+    torch.testing.assert_close(moved, expected)
+
+
+def test_each_sample_may_have_its_own_strength():
+    codes = torch.zeros(3, 3)
+    moved = edit(codes, LIGHT, [0.0, 1.0, -2.0])
+    torch.testing.assert_close(moved, torch.tensor([[0.0], [1.0], [-2.0]]) * torch.tensor([1.5, 2.0, 0.0]))
+
+
+def test_a_preserved_normal_reads_the_same_after_the_edit():
+    rng = np.random.default_rng(0)
+    normals = [Direction(f"n{i}", v / np.linalg.norm(v), 1.0) for i, v in enumerate(rng.standard_normal((3, 32)))]
+    normals.append(normals[0])  # a repeated one does no harm
+    codes, direction, shape = square_code()
+    codes = torch.from_numpy(rng.standard_normal((3, 32)))
+    mask = torch.zeros(1, 1, 4, 2, 2)
+    mask[:, :, 1:, 0] = 1
+    for options in ({}, {"profile": "ramp", "mask": mask, "shape": shape}):
+        moved = edit(codes, direction, 1.5, preserve=normals, **options) - codes
+        for one in normals:
+            assert (moved @ torch.from_numpy(one.vector)).abs().max() < 1e-12
+        free = edit(codes, direction, 1.5, **options) - codes
+        assert (moved * free).sum(1).min() > 0.3 * (free * free).sum(1).max()
+    assert moved.view(3, *shape)[:, :, 0].abs().max() == 0
+    assert moved.view(3, *shape)[:, :, :, 1].abs().max() == 0
+
+
+def test_preserving_the_direction_itself_leaves_nothing():
+    assert edit(torch.zeros(2, 3), LIGHT, 3.0, preserve=[LIGHT]).abs().max() < 1e-6
+
+
+def test_what_needs_the_shape_of_a_code_says_so():
+    codes, direction, shape = square_code()
+    with pytest.raises(ValueError, match=r"pass shape=space\.shape"):
+        edit(codes, direction, 1.0, profile="ramp")
+    with pytest.raises(ValueError, match=r"shape \(2, 4, 2\) is not \(channel, frame, height, width\) of 32"):
+        edit(codes, direction, 1.0, profile="ramp", shape=(2, 4, 2))
+    with pytest.raises(ValueError, match="no profile 'rampe'; there are constant, ramp, pulse"):
+        edit(codes, direction, 1.0, profile="rampe", shape=shape)
+    with pytest.raises(ValueError, match="one finite number for each of 4 frames"):
+        edit(codes, direction, 1.0, profile=[1.0, 2.0], shape=shape)
+    with pytest.raises(ValueError, match="one for each of 3 codes, got 2"):
+        edit(codes, direction, 1.0, mask=torch.ones(2, 1, 4, 2, 2), shape=shape)
+    with pytest.raises(ValueError, match="one for each of 3 codes"):
+        edit(codes, direction, [1.0, 2.0])
+
+
+def test_the_mask_of_a_change_is_where_the_clips_differ():
+    before = torch.zeros(2, 3, 2, 16, 16)
+    after = before.clone()
+    after[0, :, 1, 4:10, 4:10] = 0.7
+    found = changed(before, after, blur=3)
+    assert found[0, 0, 1, 5:9, 5:9].min() == 1
+    assert found[0, 0, 0].max() == 0
+    assert found[0].sum() == 36 - 4  # the corners, which see only four ninths of it, fall below half
+    assert found[1].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: fit_mask(torch.ones(4, 4), (1, 2, 2)), r"axes \(batch, 1, frame, height, width\), got shape \(4, 4\)"),
+        (lambda: fit_mask(torch.full((1, 1, 1, 2, 2), 2.0), (1, 1, 1)), r"a mask is in \[0, 1\], got values from 2"),
+        (lambda: above(-torch.ones(1, 1, 1, 2, 2)), "finite and not negative"),
+        (lambda: above(torch.ones(1, 1, 1, 2, 2), threshold=1.0), "below 1, got 1.0"),
+        (lambda: changed(torch.zeros(1, 3, 1, 4, 4), torch.zeros(2, 3, 1, 4, 4)), "one shape"),
+    ],
+)
+def test_masks_that_are_none(call, told):
+    with pytest.raises(ValueError, match=told):
+        call()

@@ -1,0 +1,113 @@
+"""Where and when an edit acts: profiles over time, masks over space and time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from latentlab.shapes import Video
+
+Profile = str | Sequence[float] | Tensor
+Mask = Float[Tensor, "batch 1 frame height width"]
+PROFILES = ("constant", "ramp", "pulse")
+
+
+def profile_weights(profile: Profile, frames: int) -> Float[Tensor, " frame"]:
+    """How much of an edit each frame gets.
+
+    Args:
+        profile: "constant" (1), "ramp" (0 to 1 over the clip), "pulse" (0 to 1 and back, a raised cosine), or one number
+            a frame.
+        frames: of the codes.
+
+    Raises:
+        ValueError: no such profile, or not one finite number a frame.
+
+    >>> profile_weights("ramp", 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
+    if isinstance(profile, str):
+        if profile not in PROFILES:
+            raise ValueError(f"no profile {profile!r}; there are {', '.join(PROFILES)}, or one number a frame")
+        if profile == "constant":
+            return torch.ones(frames)
+        ramp = torch.linspace(0, 1, frames)
+        return ramp if profile == "ramp" else (1 - torch.cos(2 * math.pi * ramp)) / 2
+    weights = torch.as_tensor(profile, dtype=torch.float32)
+    if weights.shape != (frames,) or not weights.isfinite().all():
+        raise ValueError(f"a profile is one finite number for each of {frames} frames, got {weights.tolist()}")
+    return weights
+
+
+def fit_mask(mask: Mask, size: Sequence[int]) -> Mask:
+    """A mask at another size, each value the mean of what lies under it.
+
+    Args:
+        mask: any number of frames and pixels.
+        size: frame, height and width wanted, such as those of latents.
+
+    Raises:
+        ValueError: other axes, or values outside [0, 1].
+
+    >>> mask = torch.zeros(1, 1, 2, 4, 4)
+    >>> mask[..., :2] = 1
+    >>> fit_mask(mask, (1, 2, 2))[0, 0, 0]
+    tensor([[1., 0.],
+            [1., 0.]])
+    """
+    if mask.ndim != 5 or mask.shape[1] != 1:
+        raise ValueError(f"a mask has axes (batch, 1, frame, height, width), got shape {tuple(mask.shape)}")
+    if not (mask.min() >= 0 and mask.max() <= 1):
+        raise ValueError(f"a mask is in [0, 1], got values from {float(mask.min()):.3g} to {float(mask.max()):.3g}")
+    return F.adaptive_avg_pool3d(mask.float(), tuple(size))
+
+
+def changed(before: Video, after: Video, *, threshold: float = 0.5, blur: int = 5) -> Mask:
+    """Where two clips differ: the mask of an edit, from a first try of it without one (DiffEdit, Couairon et al. 2023).
+
+    The absolute change, averaged over colours and over `blur` x `blur` pixels, is divided by its largest value in the
+    clip and compared with the threshold.
+
+    Args:
+        before, after: the clip and a first edit of it.
+        threshold: share of the largest change; 0 keeps everything that changed at all.
+        blur: odd number of pixels.
+
+    Returns:
+        1 where the change is above the threshold, else 0; all zero where nothing changed.
+    """
+    if before.shape != after.shape:
+        raise ValueError(f"both clips must have one shape, got {tuple(before.shape)} and {tuple(after.shape)}")
+    if blur < 1 or blur % 2 == 0:
+        raise ValueError(f"blur must be an odd number of pixels, got {blur}")
+    change = (after - before).abs().mean(1, keepdim=True)
+    pad = blur // 2
+    return above(F.avg_pool3d(change, (1, blur, blur), stride=1, padding=(0, pad, pad)), threshold=threshold)
+
+
+def above(weights: Mask, *, threshold: float = 0.5) -> Mask:
+    """A mask of any map of weights, such as attention to a word averaged over heads.
+
+    Args:
+        weights: at least 0, in any unit.
+        threshold: share of the largest weight in the clip, 0 to 1.
+
+    Returns:
+        1 where the weight is above it, else 0; all zero where every weight is zero.
+
+    >>> above(torch.tensor([0.1, 0.4, 0.8]).view(1, 1, 1, 1, 3)).flatten()
+    tensor([0., 0., 1.])
+    """
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold is a share of the largest weight, 0 or more and below 1, got {threshold}")
+    if weights.ndim != 5 or not (weights.isfinite().all() and weights.min() >= 0):
+        raise ValueError(
+            f"weights have axes (batch, 1, frame, height, width) and are finite and not negative, "
+            f"got shape {tuple(weights.shape)}"
+        )
+    return (weights > threshold * weights.amax((1, 2, 3, 4), keepdim=True)).float()
