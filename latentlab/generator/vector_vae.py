@@ -1,0 +1,201 @@
+"""The vector VAE: a frame or a whole clip becomes one short code, whose dimensions are meant to be read one by one.
+
+One encoder-decoder for every objective of `latentlab.train.objectives`. The decoder draws each pixel from the code and
+the pixel's place (spatial broadcast, Watters et al. 2019), so that position is easy to put on axes of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from latentlab.shapes import Codes, Video
+from latentlab.weights import read_weights, shipped
+
+PATCH = 4  # pixels on a side that enter and leave the convolutions as one
+
+
+@dataclass(frozen=True)
+class VectorVAEConfig:
+    """Shape of the network.
+
+    Args:
+        dims: of the code; of its static part where there is a motion code.
+        motion_dims: of the motion code of each frame; 0 is one code for everything.
+        num_frames: of a clip; 1 codes single frames.
+        size: height and width, multiples of 16.
+        width: channels of the convolutions.
+        hidden: width of the layers between convolutions and code.
+        smoothness: correlation of the motion code of one frame with the next, under the prior.
+    """
+
+    dims: int = 10
+    motion_dims: int = 0
+    num_frames: int = 1
+    size: tuple[int, int] = (64, 64)
+    width: int = 32
+    hidden: int = 128
+    smoothness: float = 0.9
+
+    def __post_init__(self) -> None:
+        if min(self.dims, self.num_frames, self.width, self.hidden) < 1 or self.motion_dims < 0:
+            raise ValueError(f"dims, num_frames, width and hidden must be at least 1, motion_dims 0; got {self}")
+        if any(side < 16 or side % 16 for side in self.size):
+            raise ValueError(f"height and width must be multiples of 16, got {self.size}")
+        if not 0 <= self.smoothness < 1:
+            raise ValueError(f"smoothness must be in [0, 1), got {self.smoothness}")
+
+    @property
+    def code_dims(self) -> int:
+        """Length of a code: the static part, then the motion code frame by frame."""
+        return self.dims + self.num_frames * self.motion_dims
+
+
+class VectorVAE(nn.Module):
+    """VAE of frames or clips with a short code, pixels Bernoulli (Kingma & Welling 2014; Higgins et al. 2017).
+
+    With `motion_dims`, the static code comes from the mean of all frames, which knows no order, and each frame has a
+    motion code beside it (as Li & Mandt 2018 split a sequence), whose prior changes slowly from frame to frame.
+
+    It is a space: `encode` gives codes `(sample, dim)`, `decode` clips.
+
+    >>> vae = VectorVAE(VectorVAEConfig(dims=3, size=(16, 16), width=8, hidden=16))
+    >>> vae.decode(vae.encode(torch.zeros(2, 3, 1, 16, 16))).shape
+    torch.Size([2, 3, 1, 16, 16])
+    """
+
+    place: Tensor
+
+    def __init__(self, config: VectorVAEConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or VectorVAEConfig()
+        rows, columns = c.size[0] // PATCH, c.size[1] // PATCH
+        self.see = nn.Sequential(
+            nn.PixelUnshuffle(PATCH),
+            nn.Conv2d(3 * PATCH**2, c.width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(c.width, c.width, 4, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(c.width, c.width, 4, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(c.width * rows * columns // 16, c.hidden),
+            nn.SiLU(),
+        )
+        frames_at_once = 1 if c.motion_dims else c.num_frames
+        self.static_head = _head(frames_at_once * c.hidden, c.hidden, 2 * c.dims)
+        self.motion_head = _head(2 * c.hidden, c.hidden, 2 * c.motion_dims) if c.motion_dims else None
+        with_time = c.num_frames > 1 and not c.motion_dims  # a motion code must carry all that time changes
+        code = c.dims + c.motion_dims
+        self.draw_code = nn.Linear(code, c.width)
+        self.draw_place = nn.Conv2d(3 if with_time else 2, c.width, 1)
+        self.draw = nn.Sequential(
+            nn.SiLU(),
+            nn.Conv2d(c.width, c.width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(c.width, c.width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(c.width, 3 * PATCH**2, 3, padding=1),
+            nn.PixelShuffle(PATCH),
+        )
+        self.register_buffer("place", _places(c.num_frames, rows, columns)[:, : 3 if with_time else 2], False)
+
+    def encode(self, video: Video) -> Codes:
+        """The mean of the posterior, `(sample, dim)`."""
+        return self.posterior(video)[0]
+
+    def decode(self, codes: Codes) -> Video:
+        """The mean clip of codes, in [-1, 1]."""
+        return 2 * self.logits(codes).sigmoid() - 1
+
+    def posterior(self, video: Video) -> tuple[Codes, Codes]:
+        """Mean and log-variance of q(code | video).
+
+        Raises:
+            ValueError: clips of another length or size.
+        """
+        c = self.config
+        if video.ndim != 5 or video.shape[1:] != (3, c.num_frames, *c.size):
+            raise ValueError(
+                f"this VAE codes clips (batch, 3, {c.num_frames}, {c.size[0]}, {c.size[1]}), got {tuple(video.shape)}"
+            )
+        seen = rearrange(self.see(rearrange(video, "b c f h w -> (b f) c h w")), "(b f) d -> b f d", b=len(video))
+        whole = seen.mean(1)
+        mean, logvar = self.static_head(whole if c.motion_dims else seen.flatten(1)).chunk(2, dim=1)
+        if self.motion_head is not None:
+            beside = torch.cat([seen, repeat(whole, "b d -> b f d", f=c.num_frames)], dim=2)
+            motion_mean, motion_logvar = self.motion_head(beside).chunk(2, dim=2)
+            mean = torch.cat([mean, motion_mean.flatten(1)], dim=1)
+            logvar = torch.cat([logvar, motion_logvar.flatten(1)], dim=1)
+        return mean, logvar.clamp(-12, 6)
+
+    def logits(self, codes: Codes) -> Video:
+        """Log-odds of each pixel being bright."""
+        if codes.ndim != 2 or codes.shape[1] != self.config.code_dims:
+            raise ValueError(f"codes must be (sample, {self.config.code_dims}), got {tuple(codes.shape)}")
+        at_frame = rearrange(self.draw_code(self.by_frame(codes)), "b f d -> b f d 1 1")
+        drawn = self.draw(rearrange(at_frame + self.draw_place(self.place), "b f d h w -> (b f) d h w"))
+        return rearrange(drawn, "(b f) c h w -> b c f h w", b=len(codes))
+
+    def by_frame(self, codes: Codes) -> Float[Tensor, "sample frame dim"]:
+        """What draws each frame: the static code with that frame's motion code."""
+        c = self.config
+        static = repeat(codes[:, : c.dims], "b d -> b f d", f=c.num_frames)
+        motion = rearrange(codes[:, c.dims :], "b (f d) -> b f d", f=c.num_frames)
+        return torch.cat([static, motion], dim=2)
+
+    def kl(self, mean: Codes, logvar: Codes) -> Float[Tensor, " sample"]:
+        """KL divergence of the posterior from the prior, nats.
+
+        The static code is N(0, 1); motion a stationary walk m' = r m + sqrt(1 - r^2) e, N(0, 1) at every frame.
+        """
+        c = self.config
+        found = _kl(mean[:, : c.dims], logvar[:, : c.dims], 0, 1).sum(1)
+        if not c.motion_dims:
+            return found
+        m, v = (rearrange(part[:, c.dims :], "b (f d) -> b f d", f=c.num_frames) for part in (mean, logvar))
+        r, left = c.smoothness, 1 - c.smoothness**2
+        first = _kl(m[:, 0], v[:, 0], 0, 1).sum(1)
+        # The frame before is uncertain too: its variance adds to the square of the step.
+        steps = _kl(m[:, 1:], v[:, 1:], r * m[:, :-1], left) + 0.5 * r**2 * v[:, :-1].exp() / left
+        return found + first + steps.sum((1, 2))
+
+
+def load_vector_vae(folder: str | Path | None = None) -> VectorVAE:
+    """A trained VAE.
+
+    Args:
+        folder: of its training run; None is the one that ships with latentlab.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if folder is None:
+        with shipped() as own:
+            return load_vector_vae(own)
+    tensors, config = read_weights(Path(folder) / "vector_vae.safetensors")
+    config["size"] = tuple(config["size"])
+    vae = VectorVAE(VectorVAEConfig(**config))
+    vae.load_state_dict(tensors)
+    return vae.eval().requires_grad_(False)
+
+
+def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
+
+
+def _places(frames: int, rows: int, columns: int) -> Float[Tensor, "frame 3 row column"]:
+    """x, y and time of each patch, -1 to 1."""
+    t, y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in (frames, rows, columns)), indexing="ij")
+    return torch.stack([x, y, t], dim=1)
+
+
+def _kl(mean: Tensor, logvar: Tensor, prior_mean: Tensor | float, prior_variance: float) -> Tensor:
+    """KL of N(mean, exp logvar) from N(prior_mean, prior_variance), entry by entry."""
+    ratio = (logvar.exp() + (mean - prior_mean) ** 2) / prior_variance
+    return 0.5 * (ratio - 1 - logvar + torch.tensor(prior_variance).log().item())

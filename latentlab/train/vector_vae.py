@@ -1,0 +1,141 @@
+"""Trains the vector VAE for one of the objectives, on frames or whole clips."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import UInt8
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig
+from latentlab.shapes import Codes, Video
+from latentlab.train.autoencoder import ClipSource
+from latentlab.train.grid import save_grid
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.objectives import OBJECTIVES, Critic, Draw, Figures
+from latentlab.weights import save_weights
+
+
+@dataclass(frozen=True)
+class VectorVAETraining:
+    """Settings of one run.
+
+    Args:
+        objective: a name of `OBJECTIVES`.
+        strength: beta, gamma or lambda of the objective; None is its default.
+        frames: to draw before training; clips hold several.
+        loop: steps, rates, seed; `batch_size` counts clips (single frames are clips of one).
+        network: shape of the network; its length and size of clips are what it learns.
+    """
+
+    objective: str = "beta-tcvae"
+    strength: float | None = None
+    frames: int = 8192
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=7000, batch_size=64, learning_rate=1.5e-3))
+    network: VectorVAEConfig = field(default_factory=VectorVAEConfig)
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"no objective {self.objective!r}; there are {', '.join(OBJECTIVES)}")
+        if self.frames < self.network.num_frames:
+            raise ValueError(f"{self.frames} frames make no clip of {self.network.num_frames}")
+
+
+class Learner(nn.Module):
+    """A vector VAE with its objective, and the critic where there is one."""
+
+    def __init__(self, config: VectorVAETraining) -> None:
+        super().__init__()
+        self.config = config
+        self.vae = VectorVAE(config.network)
+        dims = config.network.dims + config.network.motion_dims
+        self.critic = Critic(dims) if config.objective == "factor-vae" else None
+
+    def forward(self, video: Video, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        """The loss of a batch, a number for each pixel value so that rates suit clips of any size, and figures."""
+        mean, logvar = self.vae.posterior(video)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        z = mean if self.config.objective == "autoencoder" else mean + (0.5 * logvar).exp() * noise
+        logits = self.vae.logits(z).float()
+        bright = (video + 1) / 2
+        error = F.binary_cross_entropy_with_logits(logits, bright, reduction="sum") / len(video)
+        kl = self.vae.kl(mean, logvar)
+        # A frame's code is a code like any other; what moves from frame to frame may well depend on the frame before.
+        frame = int(torch.randint(self.config.network.num_frames, (), generator=generator, device=mean.device))
+
+        def at_frame(codes: Codes) -> Codes:
+            return self.vae.by_frame(codes)[:, frame]
+
+        draw = Draw(error, kl, at_frame(mean), at_frame(logvar), at_frame(z), progress, self.critic, generator)
+        given = () if self.config.strength is None else (self.config.strength,)
+        loss, figures = OBJECTIVES[self.config.objective](draw, *given)
+        mse = (2 * logits.detach().sigmoid() - 1 - video).square().mean()
+        return loss / video[0].numel(), {"psnr": 10 * torch.log10(4 / mse), "kl": kl.detach().mean(), **figures}
+
+
+def train_vector_vae(
+    data: ClipSource,
+    out: Path,
+    config: VectorVAETraining | None = None,
+    *,
+    device: str = "auto",
+    tracker: Tracker | None = None,
+) -> VectorVAE:
+    """Trains on frames or clips of `data` and writes `vector_vae.safetensors` (float16) to `out`.
+
+    Args:
+        data: clips; sides must be multiples of 16.
+        out: folder of the run; a run found there is resumed.
+        config: settings; the size is that of the data.
+        device: "auto", "cpu", "cuda", ...
+        tracker: called with `(figures, step)`.
+
+    Returns:
+        The trained network.
+    """
+    config = config or VectorVAETraining()
+    config = replace(config, network=replace(config.network, size=tuple(data.size)))
+    loop, num_frames = config.loop, config.network.num_frames
+    torch.manual_seed(loop.seed)
+    learner = Learner(config)
+    pool = draw_pool(data, config.frames // num_frames, num_frames, loop.seed)
+
+    def make_batch(step: int) -> dict[str, Tensor]:
+        picks = np.random.default_rng([loop.seed, step]).integers(len(pool), size=loop.batch_size)
+        return {"pixels": pool[picks], "step": torch.full((loop.batch_size,), step)}
+
+    def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Figures]:
+        return net(batch["pixels"].float() / 127.5 - 1, batch["step"][0].item() / loop.steps, generator)
+
+    preview = pool[:8].float() / 127.5 - 1
+    where = device_for_training(device)
+
+    def sample(net: Any, step: int) -> None:
+        with torch.inference_mode():
+            again = net.vae.decode(net.vae.encode(preview.to(where))).cpu()
+        save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=8 if num_frames == 1 else 1)
+
+    trained = train(learner, make_batch, loss, loop, out, device=where, tracker=tracker, sample=sample)
+    if is_main_process():
+        save_weights(out / "vector_vae.safetensors", trained.vae, asdict(config.network), dtype=torch.float16)
+    return trained.vae
+
+
+def draw_pool(data: ClipSource, clips: int, num_frames: int, seed: int) -> UInt8[Tensor, "clip 3 frame height width"]:
+    """So many clips of `num_frames`, each cut from an item at a time of its own: drawing takes longer than learning."""
+    if not 1 <= num_frames <= data.num_frames:
+        raise ValueError(f"clips of {num_frames} frames cannot be cut from clips of {data.num_frames}")
+    pool = torch.empty(clips, 3, num_frames, *data.size, dtype=torch.uint8)
+    for i in tqdm(range(clips), desc="drawing clips", disable=not is_main_process()):
+        rng = np.random.default_rng([seed, i])
+        item = i if clips <= len(data) else int(rng.integers(len(data)))
+        first = int(rng.integers(data.num_frames - num_frames + 1))
+        clip = data.clip(item, seed=seed, frames=[*range(first, first + num_frames)])
+        pool[i] = (127.5 * (clip[0] + 1)).round()
+    return pool
