@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from latentlab.generator.adapters.pipeline import Diffusion, all_count
+from latentlab.generator.adapters.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 
@@ -30,7 +30,7 @@ class CogVideoX(Diffusion):
         tokens, _ = self.pipe.encode_prompt(captions, do_classifier_free_guidance=False, device=self.device)
         return Condition(tokens, all_count(tokens))
 
-    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+    def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         frames, height, width = x.shape[2:]
         ratio, rotary = self.coder.space_ratio, None
         if self.denoiser.config.use_rotary_positional_embeddings:
@@ -38,7 +38,7 @@ class CogVideoX(Diffusion):
         raw = self.denoiser(
             hidden_states=x.transpose(1, 2),
             encoder_hidden_states=condition.tokens,
-            timestep=time,
+            timestep=per_clip(time, x),
             image_rotary_emb=rotary,
             return_dict=False,
         )[0]

@@ -93,7 +93,7 @@ def _autoencoder(diffusers, folder: Path) -> AutoencoderOnly:
 
 
 def _family(path: str | Path, index: Mapping[str, Any]) -> type[Pipeline]:
-    name = index.get("_class_name")
+    name = str(index.get("_class_name"))
     if name not in FAMILIES:
         raise ValueError(f"{path} holds a {name}; the pipelines known are {', '.join(FAMILIES)}")
     return FAMILIES[name]

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.adapters.pipeline import Flow
+from latentlab.generator.adapters.pipeline import Flow, per_clip
 from latentlab.generator.adapters.schedule import check_invertible, flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
@@ -42,10 +42,10 @@ class Hunyuan(Flow):
         told = replace(condition, more={**condition.more, "guidance": scale}, against=None).to(self.device, self.dtype)
         return lambda y, s: self.predict(y, s, told)
 
-    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+    def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         return self.denoiser(
             hidden_states=x,
-            timestep=time,
+            timestep=per_clip(time, x),
             encoder_hidden_states=condition.tokens,
             encoder_attention_mask=condition.mask.to(x.dtype),
             pooled_projections=condition.more["pooled"],

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.adapters.pipeline import Flow
+from latentlab.generator.adapters.pipeline import Flow, per_clip
 from latentlab.generator.adapters.schedule import check_invertible, flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
@@ -36,13 +36,13 @@ class LTX(Flow):
         tokens, mask, _, _ = self.pipe.encode_prompt(captions, do_classifier_free_guidance=False, device=self.device)
         return Condition(tokens, mask.bool())
 
-    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+    def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         frames, height, width = x.shape[2:]
         ratio, patches = self.coder.space_ratio, (self.patch, self.pipe.transformer_temporal_patch_size)
         raw = self.pipe.transformer(
             hidden_states=self.pipe._pack_latents(x, *patches),
             encoder_hidden_states=condition.tokens,
-            timestep=time,
+            timestep=per_clip(time, x),
             encoder_attention_mask=condition.mask,
             num_frames=frames,
             height=height,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.adapters.pipeline import Flow
+from latentlab.generator.adapters.pipeline import Flow, per_clip
 from latentlab.generator.adapters.schedule import check_invertible, flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
@@ -37,11 +37,11 @@ class Mochi(Flow):
         tokens, mask, _, _ = self.pipe.encode_prompt(captions, do_classifier_free_guidance=False, device=self.device)
         return Condition(tokens, mask.bool())
 
-    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+    def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         towards_data = self.denoiser(
             hidden_states=x,
             encoder_hidden_states=condition.tokens,
-            timestep=self.pipe.scheduler.config.num_train_timesteps - time,
+            timestep=per_clip(self.pipe.scheduler.config.num_train_timesteps - time, x),
             encoder_attention_mask=condition.mask,
             return_dict=False,
         )[0]

@@ -90,12 +90,12 @@ class Pipeline(Coded):
         """Captions as the denoiser takes them."""
 
     @abstractmethod
-    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+    def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         """One call of the denoiser in its own terms, with the axes of latents.
 
         Args:
             x: states, as this kind of model scales them, in the denoiser's dtype.
-            time: timestep of each clip.
+            time: timestep, see `per_clip`.
             condition: for each clip.
         """
 
@@ -109,7 +109,7 @@ class Flow(Pipeline):
         return flow_levels(self.pipe.scheduler, num_steps)
 
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
-        time = torch.full((len(y),), self.pipe.scheduler.config.num_train_timesteps * s, device=y.device)
+        time = self.pipe.scheduler.config.num_train_timesteps * s
         return self.network(y.to(self.dtype), time, condition).to(y.dtype)
 
 
@@ -122,13 +122,17 @@ class Diffusion(Pipeline):
         return diffusion_levels(self.pipe.scheduler, num_steps)
 
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
-        time = torch.full((len(y),), self.timestep(s), device=y.device)
-        raw = self.network(preserving(y, s).to(self.dtype), time, condition).to(y.dtype)
+        raw = self.network(preserving(y, s).to(self.dtype), self.timestep(s), condition).to(y.dtype)
         return diffusion_velocity(raw, y, s, self.pipe.scheduler.config.prediction_type)
 
     def timestep(self, s: float) -> float:
         """What the network calls a level."""
         return diffusion_time(self.pipe.scheduler)(s)
+
+
+def per_clip(time: float, x: Tensor) -> Tensor:
+    """A timestep as networks take it, one for each clip."""
+    return torch.full((len(x),), time, device=x.device, dtype=torch.float32)
 
 
 def all_count(tokens: Tensor) -> Tensor:

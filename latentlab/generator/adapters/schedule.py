@@ -82,7 +82,13 @@ def diffusion_levels(scheduler, num_steps: int) -> Float[Tensor, " level"]:
 
 @lru_cache(maxsize=8)
 def diffusion_time(scheduler) -> Callable[[float], float]:
-    """Timestep by level: the table of training levels, linear between them."""
+    """Timestep by level: the table of training levels, linear between them.
+
+    Raises:
+        ValueError: the scheduler has no such table.
+    """
+    if not hasattr(scheduler, "alphas_cumprod"):
+        raise ValueError(f"{type(scheduler).__name__} has no alphas_cumprod, the levels its network was trained on")
     table = _of_alphas(scheduler.alphas_cumprod).numpy()
     times = np.arange(len(table))
     return lambda s: float(np.interp(s, table, times))

@@ -11,7 +11,7 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from latentlab.generator.adapters.pipeline import Diffusion, all_count
+from latentlab.generator.adapters.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 
@@ -104,11 +104,11 @@ class StableVideo(Diffusion):
         sigma = s / (1 - s) if s < 1 else math.inf
         return 0.25 * math.log(min(max(sigma, config.sigma_min), config.sigma_max))
 
-    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+    def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         image = repeat(condition.more["image"], "b c h w -> b f c h w", f=x.shape[2])
         raw = self.denoiser(
             torch.cat([x.transpose(1, 2), image], dim=2),
-            time,
+            per_clip(time, x),
             encoder_hidden_states=condition.tokens,
             added_time_ids=condition.more["ids"],
             return_dict=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from latentlab.generator.adapters.pipeline import Diffusion, all_count
+from latentlab.generator.adapters.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 
@@ -22,8 +22,8 @@ class ModelScope(Diffusion):
         tokens, _ = self.pipe.encode_prompt(captions, self.device, 1, False)
         return Condition(tokens, all_count(tokens))
 
-    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
-        return self.denoiser(x, time, encoder_hidden_states=condition.tokens, return_dict=False)[0]
+    def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
+        return self.denoiser(x, per_clip(time, x), encoder_hidden_states=condition.tokens, return_dict=False)[0]
 
 
 class AnimateDiff(ModelScope):
@@ -37,6 +37,6 @@ class AnimateDiff(ModelScope):
         if latents.shape[2] > longest:
             raise ValueError(f"these motion modules know {longest} frames at most, got {latents.shape[2]}")
 
-    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+    def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         per_frame = condition.tokens.repeat_interleave(x.shape[2], dim=0)
-        return self.denoiser(x, time, encoder_hidden_states=per_frame, return_dict=False)[0]
+        return self.denoiser(x, per_clip(time, x), encoder_hidden_states=per_frame, return_dict=False)[0]

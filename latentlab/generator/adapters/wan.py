@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from latentlab.generator.adapters.pipeline import Flow, all_count
+from latentlab.generator.adapters.pipeline import Flow, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 
@@ -36,11 +36,12 @@ class Wan(Flow):
         )
         return Condition(tokens, all_count(tokens))
 
-    def network(self, x: Tensor, time: Tensor, condition: Condition) -> Tensor:
+    def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         boundary = self.pipe.config.boundary_ratio
-        above = boundary is None or float(time[0]) >= boundary * self.pipe.scheduler.config.num_train_timesteps
-        expert = self.pipe.transformer if above else self.pipe.transformer_2
+        noisy = boundary is None or time >= boundary * self.pipe.scheduler.config.num_train_timesteps
+        expert = self.pipe.transformer if noisy else self.pipe.transformer_2
+        times = per_clip(time, x)
         if self.pipe.config.expand_timesteps:
             tokens = x.shape[2] * (x.shape[3] // self.patch) * (x.shape[4] // self.patch)
-            time = time[:, None].expand(-1, tokens)
-        return expert(x, time, condition.tokens, return_dict=False)[0]
+            times = times[:, None].expand(-1, tokens)
+        return expert(x, times, condition.tokens, return_dict=False)[0]

@@ -1,5 +1,6 @@
 """Autoencoders without a denoiser: of images and of clips, random and really trained."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,11 +60,11 @@ class TestEach:
     def test_codes_interpolate(self, make, frames, latents, tmp_path):
         pytest.importorskip("diffusers")
         generator = saved(make(), tmp_path)
-        space = latentlab.LatentSpace(generator, num_frames=latents[1])
-        space.shape = latents
+        generator.config = replace(generator.config, num_frames=frames, height=32, width=32)
+        space = latentlab.LatentSpace(generator)
         codes = space.encode(clip(frames, count=2))
         halfway = latentlab.slerp(codes[:1], codes[1:], 0.5)
-        assert space.decode(halfway.reshape(1, -1)).shape == clip(frames).shape
+        assert space.decode(halfway).shape == clip(frames).shape
 
     def test_sampling_says_why_it_does_not(self, make, frames, latents, tmp_path):
         pytest.importorskip("diffusers")
@@ -98,13 +99,13 @@ def taef2() -> latentlab.Generator:
     return latentlab.load(folder, device="cpu")
 
 
-@pytest.mark.parametrize(("name", "frames"), [("flower", 3), ("wolf", 1), ("car_turn", 1), ("stream_of_water", 1)])
+@pytest.mark.parametrize(("name", "frames"), [("flower", 2), ("wolf", 1), ("car_turn", 1)])
 def test_photographs_and_clips_through_a_really_trained_autoencoder(name, frames):
     generator = taef2()
     video = latentlab.video.read(SHARED / "clips" / f"{name}.mp4", stop=frames).video
-    video = F.interpolate(video[0].transpose(0, 1), (240, 320), mode="area").transpose(0, 1)[None]
+    video = F.interpolate(video[0].transpose(0, 1), (160, 208), mode="area").transpose(0, 1)[None]
     latents = generator.encode(video)
-    assert latents.shape == (1, 32, frames, 30, 40)
+    assert latents.shape == (1, 32, frames, 20, 26)
     assert 0.5 < latents.std() < 1.5
     error = (generator.decode(latents) - video).square().mean()
     assert 10 * torch.log10(4 / error) >= 25
