@@ -21,8 +21,8 @@ def profile_weights(profile: Profile, frames: int) -> Float[Tensor, " frame"]:
     """How much of an edit each frame gets.
 
     Args:
-        profile: "constant" (1), "ramp" (0 to 1 over the clip), "pulse" (0 to 1 and back, a raised cosine), or one number
-            a frame.
+        profile: "constant" (1), "ramp" (0 to 1 over the clip), "pulse" (0 to 1 and back, a raised cosine), or one
+            number a frame.
         frames: of the codes.
 
     Raises:
@@ -44,7 +44,7 @@ def profile_weights(profile: Profile, frames: int) -> Float[Tensor, " frame"]:
     return weights
 
 
-def fit_mask(mask: Mask, size: Sequence[int]) -> Mask:
+def fit_mask(mask: Mask, size: tuple[int, int, int]) -> Mask:
     """A mask at another size, each value the mean of what lies under it.
 
     Args:
@@ -64,7 +64,7 @@ def fit_mask(mask: Mask, size: Sequence[int]) -> Mask:
         raise ValueError(f"a mask has axes (batch, 1, frame, height, width), got shape {tuple(mask.shape)}")
     if not (mask.min() >= 0 and mask.max() <= 1):
         raise ValueError(f"a mask is in [0, 1], got values from {float(mask.min()):.3g} to {float(mask.max()):.3g}")
-    return F.adaptive_avg_pool3d(mask.float(), tuple(size))
+    return F.adaptive_avg_pool3d(mask.float(), size)
 
 
 def changed(before: Video, after: Video, *, threshold: float = 0.5, blur: int = 5) -> Mask:

@@ -1,0 +1,160 @@
+"""How far an edit may go: the strengths at which its target still moves, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from latentlab.directions.edit import Moves, edit
+from latentlab.directions.ruler import Ruler
+from latentlab.factors import FactorTable
+from latentlab.shapes import Codes
+
+Decoded = TypeVar("Decoded")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends the usable range.
+
+    Args:
+        saturation: a step that moves the target by less than this share of the best step so far.
+        others: standard deviations that another factor has moved, mean over clips.
+        unread: share of the clips whose target can no longer be read.
+        quality: how far the mean quality has fallen below that at strength 0, in the unit of the quality given.
+    """
+
+    saturation: float = 0.1
+    others: float = 0.5
+    unread: float = 0.5
+    quality: float = 1.0
+
+
+@dataclass(frozen=True)
+class Range:
+    """Usable strengths of a direction.
+
+    Attributes:
+        low, high: the last usable strengths on either side, in standard deviations of the codes.
+        why_low, why_high: what ended each side.
+        strengths: that were tried, rising.
+        target: how far the target moved at each, in standard deviations, mean over clips.
+        others: how far each other factor moved, `(strength, factor)`, mean over clips, whichever way.
+        quality: mean over clips at each; NaN if none was given.
+    """
+
+    low: float
+    high: float
+    why_low: str
+    why_high: str
+    strengths: np.ndarray
+    target: np.ndarray
+    others: np.ndarray
+    quality: np.ndarray
+
+
+def auto_range(
+    codes: Codes,
+    direction: Moves,
+    decode: Callable[[Codes], Decoded],
+    read: Callable[[Decoded], FactorTable],
+    reference: FactorTable,
+    *,
+    quality: Callable[[Decoded], np.ndarray | torch.Tensor] | None = None,
+    target: str | None = None,
+    reach: float = 6.0,
+    step: float = 0.5,
+    limits: Limits | None = None,
+    progress: bool = False,
+    **options,
+) -> Range:
+    """Finds the strengths at which an edit can be used, walking outward from 0 on both sides until something gives.
+
+    A side ends where the target saturates, where another factor has moved by more than half a standard deviation, where
+    clips can no longer be read, or where quality has fallen. All is counted from the decoded codes at strength 0, so
+    what the space itself loses is not held against the direction.
+
+    Args:
+        codes: `(sample, dim)`; a few dozen will do.
+        direction: to try.
+        decode: codes to what is read, such as `space.decode`.
+        read: the factors of it, such as `measure`.
+        reference: factors whose spread is the unit, such as those that found the direction.
+        quality: one number a clip, larger is better, such as -flicker.
+        target: what the direction should move, see `Ruler.target`; None is its name.
+        reach: the largest strength tried.
+        step: from one strength to the next.
+        limits: see `Limits`.
+        progress: show a bar.
+        **options: of `edit`.
+
+    Raises:
+        ValueError: reach or step is not positive.
+        KeyError: the target is no factor.
+
+    >>> from latentlab.directions import Direction
+    >>> from latentlab.factors import Factor
+    >>> def read(codes):  # light follows the code up to 2
+    ...     return FactorTable(codes.numpy().clip(-2, 2), (Factor("light", "continuous", -2, 2),))
+    >>> found = auto_range(torch.zeros(1, 1), Direction("light", np.ones(1), 1.0), lambda codes: codes, read,
+    ...                    read(torch.randn(100, 1)))
+    >>> found.high, found.why_high
+    (2.0, 'the target saturates')
+    """
+    if not (step > 0 and reach >= step and np.isfinite(reach)):
+        raise ValueError(f"needs 0 < step <= reach, got step {step} and reach {reach}")
+    ruler, limits = Ruler.of(reference), limits or Limits()
+    name = direction.name if target is None else target
+    factor, _ = ruler.target(name)
+    bar = tqdm(total=2 * int(reach / step + 1e-9), desc=f"range of {name}", disable=not progress)
+
+    def look(strength: float) -> tuple[FactorTable, float]:
+        seen = decode(edit(codes, direction, strength, **options))
+        bar.update()
+        return read(seen), float("nan") if quality is None else float(np.mean(np.asarray(quality(seen))))
+
+    base, good = look(0.0)
+    rows = {0.0: (0.0, np.zeros(len(ruler.specs)), good)}
+    ends = {}
+    for side in (-1, 1):
+        best, last, ends[side] = 0.0, (0.0, 0.0), (side * reach, "reach")
+        for strength in side * step * np.arange(1, int(reach / step + 1e-9) + 1):
+            read_here, quality_here = look(strength)
+            along = ruler.along(name, base, read_here)
+            moved = float(_mean(along)), _mean(ruler.distances(base, read_here)), quality_here
+            rows[float(strength)] = moved
+            gain = side * (moved[0] - last[1])
+            best = max(best, gain)
+            others = np.where(np.arange(len(ruler.specs)) == factor, 0.0, moved[1])
+            was_read = np.isfinite(ruler.along(name, base, base))
+            reason = ""
+            if np.isnan(along[was_read]).mean() > limits.unread:
+                reason = f"{ruler.names[factor]} can no longer be read"
+            elif np.nanmax(others) > limits.others:
+                reason = f"{ruler.names[int(np.nanargmax(others))]} moves"
+            elif good - quality_here > limits.quality:
+                reason = "quality falls"
+            elif gain <= limits.saturation * best:
+                reason = "the target saturates"
+            if reason:
+                ends[side] = (last[0], reason)
+                break
+            last = (float(strength), moved[0])
+    bar.close()
+    tried = sorted(rows)
+    target_curve, others, qualities = (np.array([rows[s][i] for s in tried]) for i in range(3))
+    others[:, factor] = 0.0
+    (low, why_low), (high, why_high) = ends[-1], ends[1]
+    return Range(low, high, why_low, why_high, np.array(tried), target_curve, others, qualities)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over clips of what is known; NaN where nothing is."""
+    known = np.isfinite(values)
+    return np.divide(np.where(known, values, 0.0).sum(0), known.sum(0), out=np.full(values.shape[1:], np.nan),
+                     where=known.any(0))  # fmt: skip
