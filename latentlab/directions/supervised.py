@@ -1,35 +1,24 @@
-"""Semantic directions from labelled codes."""
+"""Directions from all factors together: the regression of codes on factors, and the dual of factors on codes."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import ClassVar, Self
 
 import numpy as np
-import torch
 from scipy import linalg
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from latentlab.directions.design import Design, Labels
+from latentlab.directions.direction import Direction, DirectionSet
+from latentlab.directions.finder import Supervised
+from latentlab.directions.normals import ridge_weights
+
+__all__ = ["Direction", "DirectionSet", "Dual", "Effect"]
 
 
-@dataclass(frozen=True)
-class Direction:
-    """A way to move in a space of codes.
-
-    Attributes:
-        name: what moving along it changes.
-        vector: unit vector, `(dim,)`.
-        scale: standard deviation of the codes along it; one unit of edit strength.
-    """
-
-    name: str
-    vector: np.ndarray
-    scale: float
-
-
-class Effect(BaseEstimator):
+@dataclass(kw_only=True, eq=False, repr=False)
+class Effect(Supervised):
     """Effect directions: the joint regression of codes on all factors.
 
     With codes `z = mean + F W + noise`, row k of W is how the codes move when factor k rises and all others stay. For
@@ -39,8 +28,7 @@ class Effect(BaseEstimator):
 
     Args:
         ridge: added to the diagonal of the factors' correlation matrix, for factors that nearly repeat each other.
-        kinds: kind of each factor; None takes them from the table given to `fit`, or "continuous" for a plain array.
-        names: of the factors; None takes them from the table, or "factor0", "factor1", ...
+        kinds, names, folds, permutations, random_state: see `Supervised`. Samples with an unknown factor are left out.
 
     Attributes:
         names_: one name for each direction: "light", "hue@0" (cos), "hue@90" (sin), "shape=star" ("shape=3" where the
@@ -50,131 +38,82 @@ class Effect(BaseEstimator):
         scale_: standard deviation of the codes along each direction, `(direction,)`.
         covariance_: of the codes along all of them, `(direction, direction)`.
         t_: t value of each coefficient, `(direction, dim)`; |t| below 2 is indistinguishable from no effect.
-        r2_: share of the codes' variance that the factors explain together, in sample.
+        t_value_, r2_, p_: whether each direction is real, `(direction,)`, see `Direction`.
+        explained_: share of the codes' variance that the factors explain together, in sample.
 
     >>> rng = np.random.default_rng(0)
     >>> light = rng.uniform(size=(200, 1))
     >>> codes = light @ np.array([[2.0, 0.0]]) + 0.1 * rng.standard_normal((200, 2))
-    >>> Effect(names=["light"]).fit(codes, light)["light"].vector.round(1)
-    array([1., 0.])
+    >>> found = Effect(names=["light"]).fit(codes, light)["light"]
+    >>> found.vector.round(1), found.p
+    (array([1., 0.]), 0.01)
     """
 
-    def __init__(
-        self,
-        *,
-        ridge: float = 1e-6,
-        kinds: Sequence[str] | None = None,
-        names: Sequence[str] | None = None,
-    ) -> None:
-        self.ridge = ridge
-        self.kinds = kinds
-        self.names = names
+    ridge: float = 1e-6
+    complete: ClassVar[bool] = True
 
-    def fit(self, codes, y) -> Effect:
-        """Learns the directions.
+    def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
+        return self._weights(*_moments(codes - codes.mean(0), design.columns))
 
-        Args:
-            codes: `(sample, dim)`, numpy or torch.
-            y: the factors `(sample, factor)`, a table with names and kinds or a plain array; rows with a NaN are left
-                out. (scikit-learn wants this name.)
+    def _weights(self, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+        """W from the factors' second moments and those with the codes."""
+        return linalg.solve(gram + self.ridge * np.eye(len(gram)), cross, assume_a="pos")
 
-        Returns:
-            Itself.
+    def _refit(self, codes: np.ndarray, design: Design, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+        # Moments add up, so leaving a part out is a subtraction, not another pass over the rest.
+        each = [(len(part), *_moments(codes[part], design.columns[part], centred=False)) for part in parts]
+        totals = [sum(moments) for moments in zip(*each, strict=True)]
+        for moments in each:
+            count, gram, cross, sum_x, sum_z = (a - b for a, b in zip(totals, moments, strict=True))
+            yield self._weights(
+                gram / count - np.outer(sum_x, sum_x) / count**2, cross / count - np.outer(sum_x, sum_z) / count**2
+            )
 
-        Raises:
-            ValueError: shapes do not fit, too few samples, or a factor that never changes.
-        """
-        table_names, table_kinds = getattr(y, "names", None), getattr(y, "kinds", None)
-        # scikit-learn has no type stubs, and its defaults mislead a checker.
-        codes = cast(np.ndarray, cast(Any, validate_data)(self, _numpy(codes), dtype=np.float64, ensure_min_samples=3))
-        checked = cast(Any, check_array)
-        values = checked(np.asarray(_numpy(y)), dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan")
-        values = values.reshape(len(values), -1)
-        if len(values) != len(codes):
-            raise ValueError(f"{len(codes)} codes but {len(values)} rows of factors")
-        count = values.shape[1]
-        names = list(self.names or table_names or [f"factor{i}" for i in range(count)])
-        kinds = list(self.kinds or table_kinds or ["continuous"] * count)
-        if not len(names) == len(kinds) == count:
-            raise ValueError(f"{count} factors but {len(names)} names and {len(kinds)} kinds")
-        known = np.isfinite(values).all(1)
-        codes, values = codes[known], values[known]
-        if len(codes) < 3:
-            raise ValueError(f"{len(codes)} fully labelled samples are too few for {count} factors")
-
-        labels = [spec.labels for spec in getattr(y, "specs", [])] or [()] * count
-        design, self.names_ = design_matrix(values, names, kinds, labels)
-        samples, columns = design.shape
+    def _learn(self, codes: np.ndarray, design: Design, labels: Labels) -> Self:
+        samples, columns = design.columns.shape
         if samples <= columns + 1:
             raise ValueError(f"{samples} fully labelled samples are too few for {columns} directions")
         centred = codes - codes.mean(0)
-        gram = design.T @ design / samples
+        super()._learn(centred, design, labels)
+        # Residual sums of squares from moments: the residuals themselves are as large as the codes.
+        gram, cross = _moments(centred, design.columns)
+        w = self.effects_
+        total = np.einsum("nd,nd->d", centred, centred).astype(np.float64) / samples
+        residual = np.maximum(total - (w * (2 * cross - gram @ w)).sum(0), 0)
         inverse = linalg.inv(gram + self.ridge * np.eye(columns))
-        weights = inverse @ (design.T @ centred) / samples
-        residual = centred - design @ weights
-        noise = (residual**2).sum(0) / (samples - columns - 1)
         spread = np.diag(inverse @ gram @ inverse)  # dummies sum to zero: the ridge's own inverse would be huge there
-        error = np.sqrt(np.maximum(spread[:, None] * noise / samples, np.finfo(float).tiny))
-        length = np.linalg.norm(weights, axis=1, keepdims=True)
-        self.directions_ = np.divide(weights, length, out=np.zeros_like(weights), where=length > 0)
-        self.t_ = weights / error
-        self.effects_ = weights
-        along = centred @ self.directions_.T
-        self.covariance_ = along.T @ along / samples
-        self.scale_ = np.sqrt(np.diag(self.covariance_))
-        total = (centred**2).sum()
-        self.r2_ = float(1 - (residual**2).sum() / total) if total > 0 else 0.0
+        error = np.sqrt(np.maximum(np.outer(spread, residual / (samples - columns - 1)), np.finfo(float).tiny))
+        self.t_ = w / error
+        self.explained_ = float(1 - residual.sum() / total.sum()) if total.sum() > 0 else 0.0
         return self
 
-    def __getitem__(self, name: str) -> Direction:
-        """A direction by name; "hue@240" is the direction of a circular factor towards an angle in degrees."""
-        check_is_fitted(self)
-        if name in self.names_:
-            i = self.names_.index(name)
-            return Direction(name, self.directions_[i], float(self.scale_[i]))
-        if (angle := re.fullmatch(r"(.+)@(-?\d+\.?\d*)", name)) and f"{angle[1]}@0" in self.names_:
-            radians = np.deg2rad(float(angle[2]))
-            pair = [self.names_.index(f"{angle[1]}@{part}") for part in (0, 90)]
-            share = np.array([np.cos(radians), np.sin(radians)]) * np.linalg.norm(self.effects_[pair], axis=1)
-            length = np.linalg.norm(share @ self.directions_[pair])
-            share = share / max(length, np.finfo(float).tiny)
-            scale = np.sqrt(max(share @ self.covariance_[np.ix_(pair, pair)] @ share, 0.0))
-            return Direction(name, share @ self.directions_[pair], float(scale))
-        raise KeyError(f"no direction {name!r}; there are {', '.join(self.names_)}")
 
+@dataclass(kw_only=True, eq=False, repr=False)
+class Dual(Supervised):
+    """Dual directions: the pseudo-inverse of the ridge regression of factors on codes.
 
-def design_matrix(
-    values: np.ndarray, names: Sequence[str], kinds: Sequence[str], labels: Sequence[Sequence[str]]
-) -> tuple[np.ndarray, list[str]]:
-    """Centred columns for the regression, and the name of each.
+    With factors read off as `f = N z`, the columns of the pseudo-inverse of N move one reading and leave the others:
+    `N d_j = e_j`. The least leakage of the readings that a linear finder can have, at longer steps than `Effect`.
 
     Args:
-        values: `(sample, factor)`.
-        names, kinds: of the factors.
-        labels: names of the values of each categorical factor; empty where they have none.
+        kinds, names, folds, permutations, random_state: see `Supervised`. Samples with an unknown factor are left out.
 
-    Raises:
-        ValueError: unknown kind, or a factor that never changes.
+    >>> rng = np.random.default_rng(0)
+    >>> codes = rng.standard_normal((500, 2))
+    >>> factors = codes @ np.array([[1.0, 1.0], [0.0, 1.0]])  # the second factor reads both dims
+    >>> Dual().fit(codes, factors)["factor0"].vector.round(2)
+    array([ 0.71, -0.71])
     """
-    columns, found = [], []
-    for value, name, kind, words in zip(values.T, names, kinds, labels, strict=True):
-        if np.ptp(value) == 0:
-            raise ValueError(f"factor {name!r} is always {value[0]}; leave it out, nothing can be learned about it")
-        if kind in ("continuous", "ordinal"):
-            columns.append(value / value.std())
-            found.append(name)
-        elif kind == "circular":
-            columns += [np.cos(np.deg2rad(value)), np.sin(np.deg2rad(value))]
-            found += [f"{name}@0", f"{name}@90"]
-        elif kind == "categorical":
-            for level in np.unique(value):
-                columns.append((value == level).astype(float))
-                found.append(f"{name}={words[int(level)] if words else format(level, 'g')}")
-        else:
-            raise ValueError(f"unknown kind {kind!r} of factor {name!r}")
-    design = np.stack(columns, 1)
-    return design - design.mean(0), found
+
+    complete: ClassVar[bool] = True
+
+    def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
+        return np.linalg.pinv(ridge_weights(codes, design.columns), rcond=1e-6).T
 
 
-def _numpy(x):
-    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
+def _moments(codes: np.ndarray, columns: np.ndarray, *, centred: bool = True) -> tuple[np.ndarray, ...]:
+    """Second moments of columns, and of columns with codes, in float64; sums, with those of both, if not centred."""
+    gram, cross = columns.T @ columns, (columns.T.astype(codes.dtype) @ codes).astype(np.float64)
+    if centred:
+        return gram / len(codes), cross / len(codes)
+    return gram, cross, columns.sum(0), codes.sum(0, dtype=np.float64)

@@ -57,7 +57,7 @@ def test_scale_is_the_standard_deviation_of_the_codes_along_the_direction():
 def test_the_share_explained_is_that_of_the_plant():
     """Variance 4 + 1 from factors, 16 dims of noise 0.5^2 = 4 beside it."""
     codes, factors, _ = planted(50_000)
-    assert Effect().fit(codes, factors).r2_ == pytest.approx(5 / 9, abs=0.01)
+    assert Effect().fit(codes, factors).explained_ == pytest.approx(5 / 9, abs=0.01)
 
 
 def hue_and_shape(samples: int = 3000, seed: int = 0):

@@ -1,0 +1,176 @@
+"""Directions: one, and a set of them with what is known of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+TINY = np.finfo(float).tiny
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A way to move in a space of codes.
+
+    Attributes:
+        name: what moving along it changes.
+        vector: unit vector, `(dim,)`.
+        scale: standard deviation of the codes along it; one unit of edit strength.
+        t: t value of its factor in codes that did not take part in finding it; NaN where no labels were given.
+        r2: share of the factor's variance told by such codes along it, 0 to 1; NaN likewise.
+        p: permutation p-value of the factor, how often shuffled labels leave as much trace; NaN likewise.
+    """
+
+    name: str
+    vector: np.ndarray
+    scale: float
+    t: float = float("nan")
+    r2: float = float("nan")
+    p: float = float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionSet:
+    """Named directions of one space, with the covariance of the codes along them.
+
+    Whatever is made of them by adding and subtracting lies in their span, so its scale is known without the codes.
+
+    Attributes:
+        names: of the directions.
+        vectors: unit vectors, `(direction, dim)`; zeros where nothing was found.
+        covariance: of the codes along all of them, `(direction, direction)`.
+        lengths: of the effects before they became unit vectors, `(direction,)`; None takes them all for equal.
+        t, r2, p: see `Direction`, `(direction,)`; None where not known.
+        provenance: how they were found, plain values.
+
+    >>> found = DirectionSet(("light", "size"), np.eye(2), np.diag([4.0, 1.0]))
+    >>> found["light"].scale
+    2.0
+    """
+
+    names: tuple[str, ...]
+    vectors: Float[np.ndarray, "direction dim"]
+    covariance: Float[np.ndarray, "direction direction"]
+    lengths: np.ndarray | None = None
+    t: np.ndarray | None = None
+    r2: np.ndarray | None = None
+    p: np.ndarray | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def measured(names: Sequence[str], effects: np.ndarray, codes: np.ndarray, **known: Any) -> DirectionSet:
+        """Effects of any length made unit vectors, with the covariance of codes along them.
+
+        Args:
+            names: of the effects.
+            effects: `(direction, dim)`.
+            codes: `(sample, dim)`.
+            known: further attributes.
+        """
+        vectors, lengths = unit(effects)
+        along = (codes @ vectors.T.astype(codes.dtype)).astype(np.float64)
+        along -= along.mean(0)
+        return DirectionSet(tuple(names), vectors, along.T @ along / len(along), lengths, **known)
+
+    @property
+    def scale(self) -> Float[np.ndarray, " direction"]:
+        """Standard deviation of the codes along each direction."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Direction]:
+        return (self[name] for name in self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> Direction:
+        """A direction by name; "hue@240" is the direction of a circular factor towards an angle in degrees."""
+        if name in self.names:
+            i = self.names.index(name)
+            return Direction(name, self.vectors[i], float(self.scale[i]), *self._known(np.eye(len(self))[i]))
+        if (angle := re.fullmatch(r"(.+)@(-?\d+\.?\d*)", name)) and f"{angle[1]}@0" in self.names:
+            pair = [self.names.index(f"{angle[1]}@{part}") for part in (0, 90)]
+            turn = np.deg2rad(float(angle[2]))
+            share = np.zeros(len(self))
+            share[pair] = np.cos(turn), np.sin(turn)
+            known = self._known(share)
+            share = share if self.lengths is None else share * self.lengths
+            length = max(np.linalg.norm(share @ self.vectors), TINY)
+            scale = np.sqrt(max(share @ self.covariance @ share, 0.0)) / length
+            return Direction(name, share @ self.vectors / length, float(scale), *known)
+        raise KeyError(f"no direction {name!r}; there are {', '.join(self.names)}")
+
+    def _known(self, share: np.ndarray) -> tuple[float, float, float]:
+        """t, R2 and p of a mixture with these shares, whose squares sum to 1."""
+        weights = share**2
+        t, r2, p = (np.full(len(self), np.nan) if x is None else x for x in (self.t, self.r2, self.p))
+        used = weights > 0
+        squares = weights[used] @ (np.sign(t[used]) * t[used] ** 2)
+        return float(np.sign(squares) * np.sqrt(abs(squares))), float(weights[used] @ r2[used]), float(p[used].max())
+
+    def made_of(self, shares: np.ndarray, names: Sequence[str]) -> DirectionSet:
+        """Directions mixed of these; row i of `shares` says how much of each goes into the new direction i.
+
+        What was known of single directions (t, R2, p) is not known of mixtures.
+
+        Raises:
+            ValueError: a mixture is zero: its parts cancel.
+        """
+        vectors = shares @ self.vectors
+        lengths = np.linalg.norm(vectors, axis=1)
+        if len(empty := [n for n, length in zip(names, lengths, strict=True) if length < 1e-9]):
+            raise ValueError(f"nothing is left of {', '.join(map(repr, empty))}: its parts cancel")
+        shares = shares / lengths[:, None]
+        covariance = shares @ self.covariance @ shares.T
+        return DirectionSet(tuple(names), vectors / lengths[:, None], covariance, provenance=dict(self.provenance))
+
+    def select(self, names: Sequence[str]) -> DirectionSet:
+        """Only these, in this order.
+
+        Raises:
+            KeyError: no such direction.
+        """
+        rows = [self.index(name) for name in names]
+        known = {part: None if (x := getattr(self, part)) is None else x[rows] for part in ("lengths", "t", "r2", "p")}
+        return replace(
+            self, names=tuple(names), vectors=self.vectors[rows], covariance=self.covariance[np.ix_(rows, rows)], **known
+        )
+
+    def renamed(self, names: Mapping[str, str]) -> DirectionSet:
+        """The same with some names exchanged, `{"pca0": "light"}`.
+
+        Raises:
+            KeyError: no such direction.
+            ValueError: two would have one name.
+        """
+        for name in names:
+            self.index(name)
+        changed = tuple(names.get(name, name) for name in self.names)
+        if len(set(changed)) < len(changed):
+            raise ValueError(f"two directions cannot have one name: {', '.join(changed)}")
+        return replace(self, names=changed)
+
+    def index(self, name: str) -> int:
+        """Row of a direction.
+
+        Raises:
+            KeyError: no such direction.
+        """
+        if name not in self.names:
+            raise KeyError(f"no direction {name!r}; there are {', '.join(self.names)}")
+        return self.names.index(name)
+
+
+def unit(effects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows as unit vectors, and their lengths; zero rows stay zero."""
+    effects = np.asarray(effects, dtype=np.float64)
+    lengths = np.linalg.norm(effects, axis=1)
+    return np.divide(effects, lengths[:, None], out=np.zeros_like(effects), where=lengths[:, None] > 0), lengths

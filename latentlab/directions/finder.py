@@ -1,0 +1,180 @@
+"""What all finders share: scikit-learn estimators that leave a set of named directions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from latentlab.directions import evidence
+from latentlab.directions.design import Design, Labels, as_numpy, design_of, read_labels
+from latentlab.directions.direction import Direction, DirectionSet, unit
+
+
+class Finder(BaseEstimator):
+    """A finder of directions; after `fit` it is read like a set of them.
+
+    Attributes:
+        found_: the directions, with all that is known of them; it can be saved, added, orthogonalised.
+        names_: of the directions.
+        directions_: unit vectors, `(direction, dim)`.
+        scale_: standard deviation of the codes along each, `(direction,)`.
+        covariance_: of the codes along all of them, `(direction, direction)`.
+    """
+
+    def __getitem__(self, name: str) -> Direction:
+        """A direction by name; "hue@240" is the direction of a circular factor towards an angle in degrees."""
+        check_is_fitted(self)
+        return self.found_[name]
+
+    def __iter__(self) -> Iterator[Direction]:
+        check_is_fitted(self)
+        return iter(self.found_)
+
+    def _codes(self, codes: Any, at_least: int = 2) -> np.ndarray:
+        """Codes as a float array, after scikit-learn's checks."""
+        check: Any = validate_data  # scikit-learn has no type stubs, and its defaults mislead a checker
+        kinds = [np.float64, np.float32]
+        return cast(np.ndarray, check(self, as_numpy(codes), dtype=kinds, ensure_min_samples=at_least))
+
+    def _keep(self, found: DirectionSet) -> Self:
+        self.found_ = found
+        self.names_, self.directions_ = list(found.names), found.vectors
+        self.scale_, self.covariance_ = found.scale, found.covariance
+        return self
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Supervised(Finder, ABC):
+    """A finder that is told factors. A subclass says how effects follow from codes and a design matrix.
+
+    Args:
+        kinds: kind of each factor ("continuous", "ordinal", "categorical", "circular" in degrees); None takes them
+            from the table given to `fit`, or "continuous" for a plain array.
+        names: of the factors; None takes them from the table, or "factor0", "factor1", ...
+        folds: parts in which the codes are left out in turn, for t and R2; 0 leaves them NaN.
+        permutations: of the labels, for p; 0 leaves it NaN.
+        random_state: of folds and permutations.
+
+    Attributes:
+        effects_: what moving a factor by one standard deviation does to the codes, `(direction, dim)`; finders of
+            normals, which do not know it, leave unit vectors.
+        t_value_, r2_, p_: of each direction, see `Direction`.
+    """
+
+    kinds: Sequence[str] | None = None
+    names: Sequence[str] | None = None
+    folds: int = 5
+    permutations: int = 99
+    random_state: int = 0
+
+    complete: ClassVar[bool] = False  # whether only samples of which every factor is known are of use
+
+    def fit(self, codes, y) -> Self:
+        """Learns the directions.
+
+        Args:
+            codes: `(sample, dim)`, numpy or torch.
+            y: the factors `(sample, factor)`, a table with names and kinds or a plain array; NaN is "not known".
+                (scikit-learn wants this name.)
+
+        Returns:
+            Itself.
+
+        Raises:
+            ValueError: shapes do not fit, codes hold NaN, too few samples, or a factor that never changes.
+        """
+        codes, labels = self._codes(codes, 3), read_labels(y, self.names, self.kinds)
+        if len(labels.values) != len(codes):
+            raise ValueError(f"{len(codes)} codes but {len(labels.values)} rows of factors")
+        if self.complete and not (known := labels.known).all():
+            codes, labels = codes[known], labels.rows(known)
+        if len(codes) < 3:
+            raise ValueError(
+                f"{len(codes)} fully labelled samples are too few for {len(labels.names)} factors; "
+                "finders that look at one factor at a time (MeanDifference, RidgeNormal) use what is known of each"
+            )
+        return self._learn(codes, design_of(labels), labels)
+
+    @abstractmethod
+    def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
+        """Effects of all columns of the design, `(column, dim)`."""
+
+    def _learn(self, codes: np.ndarray, design: Design, labels: Labels) -> Self:
+        self.effects_ = self._find(codes, design)
+        rng = np.random.default_rng(self.random_state)
+        parts = evidence.split(len(codes), self.folds, rng) if self.folds > 1 else []
+        count = len(design.names)
+        self.t_value_, self.r2_, self.p_ = (np.full(count, np.nan) for _ in range(3))
+        if parts:
+            along = evidence.projections(codes, parts, self._refit(codes, design, parts))
+            self.t_value_, self.r2_ = evidence.t_and_r2(along, design)
+        if self.permutations:
+            self.p_ = evidence.permutation_p(codes, design, self.permutations, rng)
+        known = {"t": self.t_value_, "r2": self.r2_, "p": self.p_}
+        provenance = {"finder": type(self).__name__, "samples": len(codes), "factors": list(labels.names)}
+        return self._keep(DirectionSet.measured(design.names, self.effects_, codes, provenance=provenance, **known))
+
+    def _refit(self, codes: np.ndarray, design: Design, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+        """Effects without each part of the samples in turn."""
+        return evidence.refitted(self._find, codes, design, parts)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class OneByOne(Supervised):
+    """A finder that looks at one column at a time, and so uses every sample of which that factor is known.
+
+    Args:
+        conditional: take out of each direction what lies in the span of the other factors' directions, so that moving
+            along it changes their scores least (Shen et al. 2020, section 3.3).
+    """
+
+    conditional: bool = False
+
+    @abstractmethod
+    def _normal(self, codes: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """Direction in which one column rises, `(dim,)`."""
+
+    def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
+        normals = np.zeros((len(design.names), codes.shape[1]))
+        for k, column in enumerate(design.columns.T):
+            known = np.isfinite(column)
+            if known.any() and np.ptp(column[known]) > 0:  # a fold may lack a category: no direction there
+                part = codes if known.all() else codes[known]
+                normals[k] = self._normal(part, column[known])
+        return project_out_others(normals, design.factor) if self.conditional else normals
+
+
+def project_out_others(vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Each vector without its part in the span of the vectors of other factors."""
+    vectors, lengths = unit(vectors)
+    held = np.zeros_like(vectors)
+    for k in range(len(vectors)):
+        others = vectors[factor != factor[k]]
+        # Least squares rather than a basis: columns of one category depend on each other.
+        held[k] = vectors[k] - np.linalg.lstsq(others.T, vectors[k], rcond=1e-8)[0] @ others if len(others) else vectors[k]
+    return unit(held)[0] * lengths[:, None]
+
+
+def two_sides(column: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Samples where a column is lowest and where it is highest.
+
+    Args:
+        column: `(sample,)`.
+        share: of the samples on each side; at least ten are taken, or half of all. Ties and classes are not torn: a
+            column of two values is split between them.
+    """
+    if not 0 < share <= 0.5:
+        raise ValueError(f"share must be in (0, 0.5], got {share}")
+    count = max(round(share * len(column)), min(len(column) // 2, 10), 1)
+    ordered = np.sort(column)
+    low, high = column <= ordered[count - 1], column >= ordered[-count]
+    if (low & high).any():
+        high = column > column.mean()
+        low = ~high
+    return low, high
