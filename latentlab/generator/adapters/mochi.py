@@ -34,8 +34,10 @@ class Mochi(Flow):
         return flow_levels(self.pipe.scheduler, num_steps, sigmas=sigmas)
 
     def embed(self, captions: list[str]) -> Condition:
-        tokens, mask, _, _ = self.pipe.encode_prompt(captions, do_classifier_free_guidance=False, device=self.device)
-        return Condition(tokens, mask.bool())
+        # One by one: where a folder asks for it, the pipeline blanks a whole batch whose last caption is empty.
+        options = {"do_classifier_free_guidance": False, "device": self.device}
+        told = [self.pipe.encode_prompt([caption], **options)[:2] for caption in captions]
+        return Condition.cat([Condition(tokens, mask.bool()) for tokens, mask in told])
 
     def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         towards_data = self.denoiser(

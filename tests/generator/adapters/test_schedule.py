@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip("diffusers")
+
+import diffusers
+
 from latentlab.generator.adapters.schedule import (
     check_invertible,
     diffusion_levels,
@@ -12,8 +16,6 @@ from latentlab.generator.adapters.schedule import (
     flow_levels,
     preserving,
 )
-
-diffusers = pytest.importorskip("diffusers")
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 

@@ -1,0 +1,170 @@
+"""What loads, what is refused, and what a loaded pipeline remembers of itself."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("diffusers")
+
+import diffusers
+from generator.adapters import pipelines
+
+import latentlab
+from latentlab.generator.adapters.cogvideox import CogVideoX
+from latentlab.generator.adapters.svd import StableVideo
+from latentlab.generator.adapters.unet import AnimateDiff
+from latentlab.generator.adapters.wan import Wan
+from latentlab.generator.condition import Condition
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def wan_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wan")
+    pipelines.wan().pipe.save_pretrained(folder)
+    return folder
+
+
+def made(kind, tiny: pipelines.Tiny):
+    generator = kind(tiny.pipe)
+    frames, height, width = tiny.video
+    generator.config = replace(generator.config, num_frames=frames, height=height, width=width)
+    return generator
+
+
+# ------------------------------------------------------------------------------------------------------------- loading
+def test_a_network_in_half_precision_comes_back(wan_folder):
+    generator = latentlab.load(wan_folder, device="cpu", dtype=torch.bfloat16)
+    assert generator.dtype == torch.bfloat16
+    assert generator.coder.vae.dtype == torch.float32
+    latents = torch.randn(2, 16, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    told = Condition(pipelines.random(1, 8, 32), torch.ones(1, 8, dtype=torch.bool))
+    inverted = generator.invert(latents, told, num_steps=25, method="leapfrog")
+    back = generator.sample(inverted)
+    assert back.dtype == torch.float32
+    assert (back - latents).norm() / latents.norm() <= 1e-4
+    with pytest.raises(ValueError, match=r"dtype was 'torch.bfloat16', is 'torch.float32'"):
+        latentlab.load(wan_folder, device="cpu").sample(inverted)
+
+
+def test_real_latents_come_back(wan_folder):
+    file = SHARED / "latents" / "test_latents_wan.pth"
+    if not file.is_file():
+        pytest.skip(f"{file} is not here")
+    latents = torch.load(file, weights_only=True, map_location="cpu").float()[:, :, :5, :8, :8]
+    generator = latentlab.load(wan_folder, device="cpu")
+    told = Condition(pipelines.random(1, 8, 32), torch.ones(1, 8, dtype=torch.bool))
+    back = generator.sample(generator.invert(latents, told, method="leapfrog"))
+    assert (back - latents).norm() / latents.norm() <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["StableDiffusionPipeline", ["my_code", "Mine"], None])
+def test_a_pipeline_of_another_kind_is_refused(tmp_path, name):
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": name}))
+    with pytest.raises(ValueError, match=r"the pipelines known are AnimateDiffPipeline, .*, MochiPipeline"):
+        latentlab.load(tmp_path)
+
+
+def test_without_diffusers_it_says_what_to_install(wan_folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    with pytest.raises(ImportError, match=r"pip install 'latentlab\[diffusers\]'"):
+        latentlab.load(wan_folder)
+
+
+def test_an_id_goes_to_the_hub_and_only_known_pipelines_are_fetched(monkeypatch, wan_folder):
+    index, read = {"_class_name": "StableDiffusionPipeline"}, diffusers.DiffusionPipeline.load_config
+
+    def load_config(name, *rest, **options):
+        return index if name == "someone/clips" else read(name, *rest, **options)
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "load_config", load_config)
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", lambda name, **options: str(wan_folder))
+    with pytest.raises(ValueError, match="someone/clips holds a StableDiffusionPipeline"):
+        latentlab.load("someone/clips")
+    index["_class_name"] = "WanPipeline"
+    assert isinstance(latentlab.load("someone/clips", device="cpu"), Wan)
+
+
+def test_an_id_that_cannot_be_read_is_told_apart_from_a_folder(monkeypatch):
+    def offline(name):
+        raise OSError("no network")
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "load_config", offline)
+    with pytest.raises(FileNotFoundError, match="someone/clips is no folder here and could not be read from the hub"):
+        latentlab.load("someone/clips")
+
+
+# ------------------------------------------------------------------------------------------------- limits of a family
+def test_a_scheduler_that_clips_is_refused_when_sampling_and_can_be_changed():
+    generator = made(AnimateDiff, pipelines.animatediff())
+    kind, config = diffusers.DDIMScheduler, generator.pipe.scheduler.config
+    generator.pipe.scheduler = kind.from_config(config, clip_sample=True)
+    told = Condition(pipelines.random(1, 8, 16), torch.ones(1, 8, dtype=torch.bool))
+    with pytest.raises(ValueError, match="DDIMScheduler with clip_sample=True cannot be inverted"):
+        generator.sample(generator.noise(1), told)
+    generator.pipe.scheduler = kind.from_config(config, clip_sample=False, timestep_spacing="trailing")
+    assert generator.sample(generator.noise(1), told, num_steps=2).isfinite().all()
+
+
+def test_motion_modules_know_so_many_frames():
+    generator = made(AnimateDiff, pipelines.animatediff())
+    told = Condition(pipelines.random(1, 8, 16), torch.ones(1, 8, dtype=torch.bool))
+    with pytest.raises(ValueError, match="know 8 frames at most, got 9"):
+        generator.invert(torch.zeros(1, 4, 9, 4, 4), told)
+
+
+def test_cogvideox_15_is_refused():
+    tiny = pipelines.cogvideox()
+    tiny.pipe.transformer.register_to_config(patch_size_t=2)
+    with pytest.raises(ValueError, match=r"CogVideoX 1\.5 .* is not supported"):
+        CogVideoX(tiny.pipe)
+
+
+def test_latents_that_no_clip_has_are_refused():
+    """Two latent frames of CogVideoX would decode to eight frames, not five."""
+    generator = made(CogVideoX, pipelines.cogvideox())
+    with pytest.raises(ValueError, match=r"holds clips of 8k \+ 1 frames .* 2 x 4 x 4 latents are none of them"):
+        generator.decode(torch.zeros(1, 4, 2, 4, 4))
+
+
+class TestStableVideo:
+    @pytest.fixture(scope="class")
+    def generator(self):
+        return made(StableVideo, pipelines.svd())
+
+    def test_the_chunk_of_decoding_matters_and_is_recorded(self, generator):
+        latents = torch.randn(1, 4, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+        inverted = generator.invert(latents, generator.condition(pipelines.picture()), num_steps=2, method="leapfrog")
+        together = generator.decode(latents)
+        generator.coder.frames_at_once = 1
+        try:
+            assert not torch.allclose(generator.decode(latents), together, atol=1e-3)
+            with pytest.raises(ValueError, match="decode_chunk was 8, is 1"):
+                generator.sample(inverted)
+        finally:
+            generator.coder.frames_at_once = 8
+
+    def test_its_condition_is_the_first_frame(self, generator):
+        image = pipelines.picture()
+        clip = torch.stack([image, -image], dim=2)
+        torch.testing.assert_close(generator.condition(clip).tokens, generator.condition(image).tokens)
+        assert generator.condition(image, motion_bucket=40).more["ids"].tolist() == [[6, 40, pytest.approx(0.02)]]
+
+    def test_noise_on_the_image_depends_on_seed_and_item_alone(self, generator):
+        image = pipelines.picture().expand(2, -1, -1, -1)
+        both, first = (generator.condition(x, noise=0.5).more["image"] for x in (image, image[:1]))
+        torch.testing.assert_close(both[:1], first)
+        assert not torch.allclose(both[0], both[1])
+        assert not torch.allclose(first, generator.condition(image[:1], noise=0.5, seed=1).more["image"])
+
+    def test_guidance_rises_from_the_first_frame_to_the_last(self, generator):
+        y = torch.randn(1, 4, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+        told = generator.condition(pipelines.picture(), noise=0.0)
+        plain, guided = (generator.velocity(told, g)(y, 0.5) for g in (1.0, 3.0))
+        torch.testing.assert_close(guided[:, :, 0], plain[:, :, 0], atol=1e-5, rtol=1e-5)
+        assert not torch.allclose(guided[:, :, 2], plain[:, :, 2], atol=1e-3)
