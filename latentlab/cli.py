@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 EPILOG = "Every command takes --seed, --device, --out and --json; `latentlab COMMAND --help` shows an example."
 # Those of generator.exactness, which would load torch.
 METHODS = ("ddim", "ddim+anderson", "midpoint", "heun", "implicit-midpoint", "leapfrog", "edict", "ddpm")
+NETWORKS = ("autoencoder", "clip", "denoiser", "reader", "vector-vae")
+# Those of train.objectives, likewise.
+OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
 FORMAT = argparse.RawDescriptionHelpFormatter
 
 
@@ -178,11 +181,12 @@ def _train(commands) -> None:
         "latentlab train autoencoder --out runs/autoencoder\n"
         "  latentlab train clip --out runs/clip\n"
         "  latentlab train denoiser --autoencoder runs/autoencoder --clip runs/clip --out runs/denoiser\n"
+        "  latentlab train vector-vae --objective beta-tcvae --out runs/vector-vae\n"
         "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
         out="runs",
     )
-    p.add_argument("network", choices=("autoencoder", "clip", "denoiser", "reader"), help="what to train")
-    p.add_argument("--data", default="moving-shapes", help="moving-shapes, or a folder of video files")
+    p.add_argument("network", choices=NETWORKS, help="what to train")
+    p.add_argument("--data", default="moving-shapes", help="moving-shapes, dsprites, or a folder of video files")
     p.add_argument(
         "--autoencoder",
         metavar="FOLDER",
@@ -192,12 +196,18 @@ def _train(commands) -> None:
     p.add_argument("--steps", type=_positive(int), help="how many (default: as the shipped weights were trained)")
     p.add_argument("--batch-size", type=_positive(int), help="clips or frames a step")
     p.add_argument("--learning-rate", type=_positive(float), help="peak of AdamW")
-    p.add_argument("--clips", type=_positive(int), help="clips to prepare before training (denoiser and clip only)")
+    p.add_argument("--clips", type=_positive(int), help="clips to draw first (not for autoencoder and reader)")
     p.add_argument("--save-every", type=_positive(int), help="steps between checkpoints")
     p.add_argument("--sample-every", type=_positive(int), help="steps between sample grids")
     p.add_argument("--precision", choices=("auto", "float32", "bfloat16"), help="auto: bfloat16 on CUDA")
     p.add_argument("--no-temporal-attention", action="store_true", help="ablation (denoiser only)")
     p.add_argument("--no-temporal-convolution", action="store_true", help="ablation (denoiser only)")
+    vae = p.add_argument_group("vector-vae only")
+    vae.add_argument("--objective", choices=OBJECTIVES, help="what its code is trained for (default: beta-tcvae)")
+    vae.add_argument("--strength", type=_positive(float), help="beta, gamma or lambda of the objective")
+    vae.add_argument("--dims", type=_positive(int), help="length of its code (default: 10)")
+    vae.add_argument("--num-frames", type=_positive(int), help="of a clip (default: 1, single frames)")
+    vae.add_argument("--motion-dims", type=_positive(int), help="of a motion code for each frame (default: none)")
 
 
 def _positive(kind: Callable, least: float = 0) -> Callable:

@@ -1,6 +1,8 @@
 """Clips to train on and to measure with."""
 
+from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes, moving_shapes
+from latentlab.data.moving.frames import moving_frames
 
-__all__ = ["FolderClips", "MovingShapes", "moving_shapes"]
+__all__ = ["DSprites", "FolderClips", "MovingShapes", "moving_frames", "moving_shapes"]

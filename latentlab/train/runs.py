@@ -1,4 +1,4 @@
-"""The four training runs as the command line starts them; defaults are those of the shipped weights."""
+"""The training runs as the command line starts them; defaults are those of the shipped weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import MovingShapes
@@ -21,9 +22,10 @@ from latentlab.train.denoiser import DenoiserTraining, train_denoiser
 from latentlab.train.grid import save_grid
 from latentlab.train.loop import LoopConfig, is_main_process
 from latentlab.train.reader import ReaderTraining, train_reader
+from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
 from latentlab.weights import shipped
 
-Clips = MovingShapes | FolderClips
+Clips = MovingShapes | FolderClips | DSprites
 PREVIEW = (
     "a large red star moving right on a blue background",
     "a small yellow circle moving up quickly on a green background",
@@ -89,11 +91,24 @@ def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     return [out / "denoiser.safetensors", out / "generator"]
 
 
+def vector_vae(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+    """Trains the vector VAE for `--objective`."""
+    config = VectorVAETraining()
+    names = ("dims", "motion_dims", "num_frames")
+    network = replace(config.network, **{name: options[name] for name in names if options.get(name) is not None})
+    given = {name: options[name] for name in ("objective", "strength") if options.get(name) is not None}
+    frames = options["clips"] * network.num_frames if options["clips"] else config.frames
+    config = replace(config, **given, frames=frames, network=network, loop=_loop(config.loop, options))
+    train_vector_vae(data, out, config, device=device)
+    return [out / "vector_vae.safetensors"]
+
+
 RUNS: dict[str, Callable[..., list[Path]]] = {
     "autoencoder": autoencoder,
     "clip": clip,
     "denoiser": denoiser,
     "reader": reader,
+    "vector-vae": vector_vae,
 }
 
 

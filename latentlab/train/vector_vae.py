@@ -128,14 +128,13 @@ def train_vector_vae(
 
 
 def draw_pool(data: ClipSource, clips: int, num_frames: int, seed: int) -> UInt8[Tensor, "clip 3 frame height width"]:
-    """So many clips of `num_frames`, each cut from an item at a time of its own: drawing takes longer than learning."""
+    """So many clips of `num_frames`, cut from items and at times at random: drawing one takes longer than learning."""
     if not 1 <= num_frames <= data.num_frames:
         raise ValueError(f"clips of {num_frames} frames cannot be cut from clips of {data.num_frames}")
     pool = torch.empty(clips, 3, num_frames, *data.size, dtype=torch.uint8)
     for i in tqdm(range(clips), desc="drawing clips", disable=not is_main_process()):
         rng = np.random.default_rng([seed, i])
-        item = i if clips <= len(data) else int(rng.integers(len(data)))
-        first = int(rng.integers(data.num_frames - num_frames + 1))
+        item, first = int(rng.integers(len(data))), int(rng.integers(data.num_frames - num_frames + 1))
         clip = data.clip(item, seed=seed, frames=[*range(first, first + num_frames)])
         pool[i] = (127.5 * (clip[0] + 1)).round()
     return pool

@@ -1,0 +1,123 @@
+"""The objectives against closed forms."""
+
+import math
+
+import pytest
+import torch
+
+from latentlab.train.objectives import (
+    OBJECTIVES,
+    Critic,
+    Draw,
+    annealed_vae,
+    autoencoder,
+    beta_tcvae,
+    beta_vae,
+    dip_vae_i,
+    dip_vae_ii,
+    factor_vae,
+    shuffle_dims,
+    total_correlation,
+)
+
+
+def draw_of(mean: torch.Tensor, logvar: torch.Tensor, **rest) -> Draw:
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(1))
+    kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).sum(1)
+    return Draw(torch.tensor(5.0), kl, mean, logvar, mean + (0.5 * logvar).exp() * noise, **rest)
+
+
+def correlated(rho: float, count: int = 2000) -> torch.Tensor:
+    first, second = torch.randn(2, count, generator=torch.Generator().manual_seed(0))
+    return torch.stack([first, rho * first + math.sqrt(1 - rho**2) * second], 1)
+
+
+@pytest.fixture
+def draw():
+    return draw_of(correlated(0.8, 64), torch.full((64, 2), -1.0))
+
+
+def test_beta_weighs_the_kl(draw):
+    assert autoencoder(draw)[0] == 5
+    assert beta_vae(draw, 1.0)[0] == pytest.approx(5 + draw.kl.mean().item())
+    assert beta_vae(draw, 4.0)[0] == pytest.approx(5 + 4 * draw.kl.mean().item())
+
+
+@pytest.mark.parametrize(("progress", "allowed"), [(0.0, 0.0), (1 / 6, 10.0), (1 / 3, 20.0), (1.0, 20.0)])
+def test_the_capacity_rises_over_the_first_third(draw, progress, allowed):
+    at = Draw(draw.error, draw.kl, draw.mean, draw.logvar, draw.z, progress)
+    expected = 5 + 3 * abs(draw.kl.mean().item() - allowed)
+    assert annealed_vae(at, gamma=3.0, capacity=20.0)[0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6, 0.9])
+def test_total_correlation_of_gaussian_codes(rho):
+    mean, logvar = correlated(rho), torch.full((2000, 2), math.log(0.25))
+    r = rho / 1.25  # codes of variance 1 + 0.25
+    found = total_correlation(draw_of(mean, logvar).z, mean, logvar)
+    assert found == pytest.approx(-0.5 * math.log(1 - r**2), abs=0.05)  # a mixture of 2,000 is a little too high
+
+
+def test_beta_tcvae_of_one_is_a_vae(draw):
+    assert beta_tcvae(draw, 1.0)[0] == pytest.approx(beta_vae(draw, 1.0)[0].item())
+    tc = beta_tcvae(draw, 6.0)[1]["tc"]
+    assert beta_tcvae(draw, 6.0)[0] == pytest.approx((5 + draw.kl.mean() + 5 * tc).item())
+
+
+def test_dip_i_looks_at_means_and_dip_ii_at_drawn_codes():
+    # Means +-1 in each dim, crossed: covariance is the identity.
+    mean = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    draw = draw_of(mean, torch.full((4, 2), math.log(0.5)))
+    vae = (5 + draw.kl.mean()).item()
+    assert dip_vae_i(draw, 10.0)[0] == pytest.approx(vae)
+    assert dip_vae_ii(draw, 10.0)[0] == pytest.approx(vae + 10 * 2 * 0.5**2)
+    tied = draw_of(mean[:, :1].expand(-1, 2), torch.full((4, 2), -20.0))
+    assert dip_vae_i(tied, 10.0)[1]["dip"] == pytest.approx(10 * 2)  # two entries of 1 off the diagonal
+
+
+def test_shuffled_dims_keep_their_values_and_lose_their_ties():
+    codes = correlated(0.95)
+    shuffled = shuffle_dims(codes, torch.Generator().manual_seed(0))
+    assert torch.equal(shuffled.sort(0).values, codes.sort(0).values)
+    assert abs(torch.corrcoef(shuffled.T)[0, 1]) < 0.1
+
+
+def test_the_critic_learns_from_its_own_loss_and_codes_from_the_odds_alone():
+    torch.manual_seed(0)
+    critic = Critic(2, width=8, depth=2)
+    mean = correlated(0.8, 64).requires_grad_()
+    draw = draw_of(mean, torch.full((64, 2), -1.0), critic=critic, generator=torch.Generator().manual_seed(0))
+    factor_vae(draw, gamma=1.0)[0].backward()
+    weights, codes = [p.grad.clone() for p in critic.parameters()], mean.grad.clone()
+    critic.zero_grad()
+    mean.grad = None
+    draw = draw_of(mean, torch.full((64, 2), -1.0), critic=critic, generator=torch.Generator().manual_seed(0))
+    factor_vae(draw, gamma=0.0)[0].backward()
+    assert all(torch.allclose(p.grad, w) for p, w in zip(critic.parameters(), weights, strict=True))
+    assert not torch.allclose(mean.grad, codes)
+
+
+def test_a_trained_critic_estimates_total_correlation():
+    torch.manual_seed(0)
+    critic, generator = Critic(2, width=64, depth=2), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam(critic.parameters(), lr=3e-3)
+    codes = correlated(0.8, 4000)
+    for _ in range(150):
+        part = codes[torch.randint(4000, (512,), generator=generator)]
+        draw = Draw(torch.zeros(()), torch.zeros(512), part, part, part, critic=critic, generator=generator)
+        optimizer.zero_grad()
+        factor_vae(draw)[0].backward()
+        optimizer.step()
+    draw = Draw(torch.zeros(()), torch.zeros(4000), codes, codes, codes, critic=critic, generator=generator)
+    assert factor_vae(draw)[1]["tc"] == pytest.approx(-0.5 * math.log(1 - 0.64), abs=0.1)
+
+
+def test_factor_vae_without_a_critic_is_told(draw):
+    with pytest.raises(ValueError, match="critic"):
+        factor_vae(draw)
+
+
+def test_the_command_line_offers_every_objective():
+    from latentlab import cli
+
+    assert tuple(OBJECTIVES) == cli.OBJECTIVES
