@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from latentlab.data import FolderClips, MovingShapes
+from latentlab.data import DSprites, FolderClips, MovingShapes
 from latentlab.data.moving.dataset import TRAIN_SEED
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
@@ -200,7 +200,10 @@ def train(network: str, *, data, out, seed, device, json, **options) -> None:
     from latentlab.train.runs import RUNS
 
     folder = Path(out) / network if out == "runs" else Path(out)
-    clips = MovingShapes(1_000_000, TRAIN_SEED) if data == "moving-shapes" else FolderClips(data, 16, (64, 64))
+    if data == "dsprites":
+        clips = DSprites()
+    else:
+        clips = MovingShapes(1_000_000, TRAIN_SEED) if data == "moving-shapes" else FolderClips(data, 16, (64, 64))
     files = RUNS[network](clips, folder, seed=seed, device=device, **options)
     _tell({"files": [str(f) for f in files]}, json, [f"wrote {f}" for f in files])
 
