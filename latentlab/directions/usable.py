@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -110,51 +110,67 @@ def auto_range(
         raise ValueError(f"needs 0 < step <= reach, got step {step} and reach {reach}")
     ruler, limits = Ruler.of(reference), limits or Limits()
     name = direction.name if target is None else target
-    factor, _ = ruler.target(name)
-    bar = tqdm(total=2 * int(reach / step + 1e-9), desc=f"range of {name}", disable=not progress)
+    bar = tqdm(total=1 + 2 * int(reach / step + 1e-9), desc=f"range of {name}", disable=not progress)
 
     def look(strength: float) -> tuple[FactorTable, float]:
         seen = decode(edit(codes, direction, strength, **options))
         bar.update()
         return read(seen), float("nan") if quality is None else float(np.mean(np.asarray(quality(seen))))
 
+    found = walk(look, name, ruler, step * np.arange(1, int(reach / step + 1e-9) + 1), limits)
+    bar.close()
+    return found
+
+
+def walk(
+    look: Callable[[float], tuple[FactorTable, float]],
+    target: str,
+    ruler: Ruler,
+    strengths: Sequence[float] | np.ndarray,
+    limits: Limits,
+) -> Range:
+    """The usable range, looking at rising positive `strengths` and their negatives until a limit is met.
+
+    Args:
+        look: the factors at a strength, and their quality.
+        target, ruler, limits: see `auto_range`.
+    """
+    factor, _ = ruler.target(target)
     base, good = look(0.0)
-    rows = {0.0: (0.0, np.zeros(len(ruler.specs)), good)}
+    readable = np.isfinite(ruler.along(target, base, base))
+    seen = {0.0: (0.0, np.zeros(len(ruler.specs)), good)}
     ends = {}
     for side in (-1, 1):
-        best, last, ends[side] = 0.0, (0.0, 0.0), (side * reach, "reach")
-        for strength in side * step * np.arange(1, int(reach / step + 1e-9) + 1):
-            read_here, quality_here = look(strength)
-            along = ruler.along(name, base, read_here)
-            moved = float(_mean(along)), _mean(ruler.distances(base, read_here)), quality_here
-            rows[float(strength)] = moved
-            gain = side * (moved[0] - last[1])
+        best, last, reached = 0.0, 0.0, 0.0
+        why = "reach"
+        for strength in side * np.asarray(strengths, dtype=float):
+            table, quality = look(float(strength))
+            along, others = ruler.along(target, base, table), mean_known(ruler.distances(base, table))
+            others[factor] = 0.0
+            moved = float(mean_known(along))
+            seen[float(strength)] = (moved, others, quality)
+            gain = side * (moved - last)
             best = max(best, gain)
-            others = np.where(np.arange(len(ruler.specs)) == factor, 0.0, moved[1])
-            was_read = np.isfinite(ruler.along(name, base, base))
-            reason = ""
-            if np.isnan(along[was_read]).mean() > limits.unread:
-                reason = f"{ruler.names[factor]} can no longer be read"
+            if np.isnan(along[readable]).mean() > limits.unread:
+                why = f"{ruler.names[factor]} can no longer be read"
             elif np.nanmax(others) > limits.others:
-                reason = f"{ruler.names[int(np.nanargmax(others))]} moves"
-            elif good - quality_here > limits.quality:
-                reason = "quality falls"
+                why = f"{ruler.names[int(np.nanargmax(others))]} moves"
+            elif good - quality > limits.quality:
+                why = "quality falls"
             elif gain <= limits.saturation * best:
-                reason = "the target saturates"
-            if reason:
-                ends[side] = (last[0], reason)
+                why = "the target saturates"
+            if why != "reach":
                 break
-            last = (float(strength), moved[0])
-    bar.close()
-    tried = sorted(rows)
-    target_curve, others, qualities = (np.array([rows[s][i] for s in tried]) for i in range(3))
-    others[:, factor] = 0.0
+            last, reached = moved, float(strength)
+        ends[side] = (reached, why)
+    tried = sorted(seen)
+    curve, others, quality = (np.array([seen[s][i] for s in tried]) for i in range(3))
     (low, why_low), (high, why_high) = ends[-1], ends[1]
-    return Range(low, high, why_low, why_high, np.array(tried), target_curve, others, qualities)
+    return Range(low, high, why_low, why_high, np.array(tried), curve, others, quality)
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over clips of what is known; NaN where nothing is."""
+def mean_known(values: np.ndarray) -> np.ndarray:
+    """Mean over the first axis of what is not NaN; NaN where nothing is."""
     known = np.isfinite(values)
-    return np.divide(np.where(known, values, 0.0).sum(0), known.sum(0), out=np.full(values.shape[1:], np.nan),
-                     where=known.any(0))  # fmt: skip
+    total = np.where(known, values, 0.0).sum(0)
+    return np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan)
