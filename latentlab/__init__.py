@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
     from latentlab.spaces import LatentSpace, NoiseSpace
+    from latentlab.view.projection import project, project_series
 
 # Name -> module it lives in. Loaded on first use, so that `import latentlab` costs milliseconds.
 _HOMES = {
@@ -35,6 +36,8 @@ _HOMES = {
     "lerp": "latentlab.interpolate",
     "load": "latentlab.generator.load",
     "nlerp": "latentlab.interpolate",
+    "project": "latentlab.view.projection",
+    "project_series": "latentlab.view.projection",
     "slerp": "latentlab.interpolate",
     "spline": "latentlab.interpolate",
     "uniform": "latentlab.interpolate",
@@ -57,6 +60,8 @@ __all__ = [
     "load",
     "metrics",
     "nlerp",
+    "project",
+    "project_series",
     "slerp",
     "spline",
     "uniform",

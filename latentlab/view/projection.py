@@ -1,0 +1,393 @@
+"""Projections: codes as points on a plane, beside figures that say how far the picture can be believed.
+
+Every map changes something: points that are neighbours on it need not be so in the space. `Quality` counts that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+METHODS = ("pca", "tsne", "umap")
+FIT_AT_MOST = {"tsne": 5_000, "umap": 20_000}  # rows learned from; the others are placed on the finished map
+REDUCED = 50  # t-SNE and UMAP see this many principal components of longer codes
+NEAREST = 5  # points between which a new one is placed by methods that cannot transform
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How much of the space is left on the map; all shares are 1 at best.
+
+    Attributes:
+        trustworthiness: 1 unless neighbours on the map are far in the space (Venna and Kaski 2001).
+        continuity: 1 unless neighbours in the space are far on the map (the same, the other way round).
+        neighbour_overlap: share of the nearest neighbours that space and map have in common.
+        chance: the overlap of a random map.
+        stability: Procrustes correlation of maps refitted with other seeds, each without another tenth of the rows.
+        stable_neighbours: share of the nearest neighbours that two such maps have in common.
+        neighbours: how many are nearest.
+        judged: rows, drawn at random, among which all this was counted.
+    """
+
+    trustworthiness: float
+    continuity: float
+    neighbour_overlap: float
+    chance: float
+    stability: float | None
+    stable_neighbours: float | None
+    neighbours: int
+    judged: int
+
+    def __str__(self) -> str:
+        shares = {"trustworthiness": self.trustworthiness, "continuity": self.continuity}
+        shares[f"overlap of {self.neighbours} neighbours"] = self.neighbour_overlap
+        if self.stability is not None:
+            shares["stability"] = self.stability
+        said = ", ".join(f"{name} {value:.2f}" for name, value in shares.items())
+        return f"{said} (chance overlap {self.chance:.2f}, {self.judged} rows judged)"
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Codes on a plane.
+
+    Attributes:
+        points: `(sample, 2)`, or as many columns as were asked for.
+        method: its name.
+        seed: of all randomness.
+        quality: how far the picture can be believed.
+        notes: what was done besides, such as rows left out of the fit.
+    """
+
+    points: np.ndarray
+    method: str
+    seed: int
+    quality: Quality
+    notes: tuple[str, ...] = ()
+    _map: _Map | None = field(default=None, repr=False)
+
+    def transform(self, codes: ArrayLike) -> np.ndarray:
+        """Puts new codes `(sample, dim)` on this map, which stays as it is.
+
+        Methods without a transform of their own (t-SNE) place a code between its nearest fitted neighbours, weighted by
+        the inverse square of the distance; a fitted code lands on its own point.
+
+        Raises:
+            ValueError: codes of another length than those of the map, or NaN.
+        """
+        assert self._map is not None
+        return self._map.transform(_codes(codes, least=1, dim=self._map.dim))
+
+    def plot(self, color: ArrayLike | None = None, **options: Any):
+        """The map as a chart; see `latentlab.view.plots.projection`."""
+        from latentlab.view.plots import projection
+
+        return projection(self, color, **options)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the points as safetensors, their method, seed, quality and notes as its metadata."""
+        from safetensors.numpy import save_file
+
+        about = {"method": self.method, "seed": self.seed, "quality": asdict(self.quality), "notes": self.notes}
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save_file({"points": np.ascontiguousarray(self.points)}, path, metadata={"projection": json.dumps(about)})
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.asarray(self.points, dtype=dtype)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def project(
+    codes: ArrayLike,
+    method: str | Any = "pca",
+    *,
+    dims: int = 2,
+    seed: int = 0,
+    neighbours: int = 15,
+    judge: int = 1000,
+    repeats: int = 3,
+    at_most: int | None = None,
+) -> Projection:
+    """Projects codes and judges the map.
+
+    Args:
+        codes: `(sample, dim)`, at least 5 rows.
+        method: "pca", "tsne", "umap", or any estimator with `fit_transform`, whose settings are kept; it is cloned and
+            its `random_state`, if it has one, is set to `seed`. t-SNE and UMAP see 50 principal components.
+        dims: columns of the map.
+        seed: same seed, same map.
+        neighbours: that count as nearest; less than half of the rows judged, or it is lowered to that.
+        judge: rows drawn for the quality figures, whose cost grows with their square.
+        repeats: refits on those rows for the stability, 2 or more; 0 leaves it out.
+        at_most: rows to learn the map from, the rest is placed on it; None is 5,000 for t-SNE, 20,000 for UMAP.
+
+    Returns:
+        The map. What was subsampled is said in its `notes`.
+
+    Raises:
+        ValueError: NaN or infinite codes, too few rows, codes that are all the same, an unknown method.
+        ImportError: UMAP, which is not installed.
+
+    >>> codes = np.random.default_rng(0).normal(size=(60, 5)) * [9, 5, 1, 1, 1]
+    >>> found = project(codes, repeats=0)
+    >>> found.points.shape, round(found.quality.trustworthiness, 1)
+    ((60, 2), 1.0)
+    """
+    rows = _codes(codes)
+    fitted, points, notes = _fit(rows, method, dims, seed, at_most)
+    quality = judge_map(rows, points, method, seed=seed, neighbours=neighbours, judge=judge, repeats=repeats)
+    if quality.judged < len(rows):
+        notes += (f"quality judged on {quality.judged:,} of {len(rows):,} rows",)
+    return Projection(points, _name(method), seed, quality, notes, fitted)
+
+
+def project_series(
+    steps: Sequence[ArrayLike], method: str | Any = "pca", *, dims: int = 2, seed: int = 0, **options: Any
+) -> list[Projection]:
+    """Projects the same samples at successive frames, noise levels or training steps, so that the maps do not flip.
+
+    PCA has one basis, learned from all steps. t-SNE and UMAP start each map from the one before. Each map of another
+    method than PCA is then turned (and reflected, but not scaled) onto the one before, by least squares (Procrustes).
+
+    Args:
+        steps: codes `(sample, dim)` of each step, rows in one order.
+        method, dims, seed, options: see `project`.
+
+    Returns:
+        A map for each step.
+
+    Raises:
+        ValueError: no steps, or steps that differ in shape.
+
+    >>> turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
+    >>> codes = np.random.default_rng(0).normal(size=(40, 2)) * [3, 1]
+    >>> first, second = project_series([codes, codes + 0.01], repeats=0)
+    >>> bool(np.abs(first.points - second.points).max() < 0.1)
+    True
+    """
+    arrays = [_codes(step) for step in steps]
+    if not arrays or any(a.shape != arrays[0].shape for a in arrays):
+        shapes = [a.shape for a in arrays]
+        raise ValueError(f"steps must be one or more arrays of one shape (sample, dim), got {shapes}")
+    at_most = options.pop("at_most", None)
+    judged = {"neighbours": 15, "judge": 1000, "repeats": 3} | options
+    shared = _fit(np.concatenate(arrays), method, dims, seed, at_most)[0] if method == "pca" else None
+    found: list[Projection] = []
+    for rows in arrays:
+        if shared is not None:
+            fitted, points, notes = shared, shared.transform(rows), ("one basis for all steps",)
+        else:
+            before = found[-1].points if found else None
+            fitted, points, notes = _fit(rows, method, dims, seed, at_most, before)
+            if before is not None:
+                fitted = fitted.turned(*_procrustes(points, before))
+                points = fitted.place(points)
+                notes += ("turned onto the step before",)
+        quality = judge_map(rows, points, method, seed=seed, **judged)
+        found.append(Projection(points, _name(method), seed, quality, notes, fitted))
+    return found
+
+
+def judge_map(
+    codes: ArrayLike,
+    points: ArrayLike,
+    method: str | Any = None,
+    *,
+    seed: int = 0,
+    neighbours: int = 15,
+    judge: int = 1000,
+    repeats: int = 0,
+) -> Quality:
+    """Judges any map of codes; see `project` for the arguments and `Quality` for the figures.
+
+    Args:
+        points: `(sample, 2)`, made by whatever tool.
+        method: that made it, needed for the stability alone.
+
+    >>> codes = np.random.default_rng(0).normal(size=(50, 2))
+    >>> judge_map(codes, codes).neighbour_overlap
+    1.0
+    """
+    rows, points = _codes(codes), _codes(points)
+    if len(rows) != len(points):
+        raise ValueError(f"{len(rows)} codes for {len(points)} points of the map")
+    if judge < 5 or neighbours < 1 or repeats < 0 or repeats == 1:
+        raise ValueError(
+            "`judge` must be 5 or more, `neighbours` 1 or more, `repeats` 0 or at least 2, which can be compared; "
+            f"got {judge}, {neighbours} and {repeats}"
+        )
+    if len(rows) > judge:
+        drawn = np.sort(np.random.default_rng([seed, len(rows)]).permutation(len(rows))[:judge])
+        rows, points = rows[drawn], points[drawn]
+    n = len(rows)
+    k = min(neighbours, (n - 1) // 2)
+    space, flat = _ranks(rows), _ranks(points)
+    steady = (None, None)
+    if method is not None and repeats:
+        steady = _stability(lambda part, s: _fit(part, method, points.shape[1], s, None)[1], rows, k, repeats, seed)
+    return Quality(_trust(space, flat, k), _trust(flat, space, k), _overlap(space, flat, k), k / (n - 1), *steady, k, n)
+
+
+@dataclass(frozen=True, eq=False)
+class _Map:
+    """A fitted map: principal components if the codes are long, an estimator, and a turn of the plane."""
+
+    dim: int
+    reduce: Any
+    estimator: Any
+    rows: np.ndarray  # fitted codes, reduced, with their points: where the estimator cannot transform
+    raw: np.ndarray
+    turn: np.ndarray
+    shift: np.ndarray
+
+    def transform(self, codes: np.ndarray) -> np.ndarray:
+        codes = codes if self.reduce is None else self.reduce.transform(codes)
+        if hasattr(self.estimator, "transform"):
+            return self.place(np.asarray(self.estimator.transform(codes), dtype=np.float64))
+        from sklearn.neighbors import NearestNeighbors
+
+        search = NearestNeighbors(n_neighbors=min(NEAREST, len(self.rows))).fit(self.rows)
+        distance, index = search.kneighbors(codes)
+        weight = 1 / np.maximum(distance, 1e-12 * (1 + distance.max())) ** 2
+        return self.place(np.einsum("nk,nkd->nd", weight / weight.sum(1, keepdims=True), self.raw[index]))
+
+    def place(self, raw: np.ndarray) -> np.ndarray:
+        return raw @ self.turn + self.shift
+
+    def turned(self, turn: np.ndarray, shift: np.ndarray) -> _Map:
+        return replace(self, turn=turn, shift=shift)
+
+
+def _fit(
+    codes: np.ndarray, method: Any, dims: int, seed: int, at_most: int | None, before: np.ndarray | None = None
+) -> tuple[_Map, np.ndarray, tuple[str, ...]]:
+    """The fitted map, the points of all codes, and what has to be said about it."""
+    notes: tuple[str, ...] = ()
+    if not 1 <= dims <= codes.shape[1]:
+        raise ValueError(f"`dims` must be from 1 to the {codes.shape[1]} dims of the codes, got {dims}")
+    dim, reduce, small = codes.shape[1], None, codes
+    if method in ("tsne", "umap") and dim > REDUCED < len(codes):
+        from sklearn.decomposition import PCA
+
+        reduce = PCA(REDUCED, random_state=seed).fit(codes)
+        small = reduce.transform(codes)
+        notes += (f"{REDUCED} principal components of {dim} dims, {reduce.explained_variance_ratio_.sum():.0%}",)
+    limit = at_most or (FIT_AT_MOST.get(method, len(codes)) if isinstance(method, str) else len(codes))
+    rows, start = small, before
+    if len(small) > limit:
+        drawn = np.sort(np.random.default_rng([seed, len(small), 1]).permutation(len(small))[:limit])
+        rows, start = small[drawn], None if before is None else before[drawn]
+        notes += (f"learned from {limit:,} of {len(small):,} rows, the others placed on the map",)
+    estimator = _estimator(method, dims, seed, len(rows), start)
+    raw = np.asarray(estimator.fit_transform(rows), dtype=np.float64)
+    fitted = _Map(dim, reduce, estimator, rows, raw, np.eye(raw.shape[1]), np.zeros(raw.shape[1]))
+    return fitted, raw if len(rows) == len(small) else fitted.transform(codes), notes
+
+
+def _estimator(method: Any, dims: int, seed: int, count: int, start: np.ndarray | None) -> Any:
+    """The estimator of a name, or a clone of one that is given; `start` is the map to begin from."""
+    if method == "pca":
+        from sklearn.decomposition import PCA
+
+        return PCA(dims, random_state=seed)
+    if method == "tsne":
+        from sklearn.manifold import TSNE
+
+        init = "pca" if start is None else (start / start[:, 0].std() * 1e-4).astype(np.float32)
+        solver = "barnes_hut" if dims < 4 else "exact"
+        return TSNE(dims, perplexity=min(30, (count - 1) / 3), init=init, method=solver, random_state=seed, n_jobs=1)
+    if method == "umap":
+        try:
+            from umap import UMAP
+        except ImportError as error:
+            raise ImportError("UMAP is not installed; pip install 'latentlab[metrics]'") from error
+        init = "spectral" if start is None else start.astype(np.float32)
+        # one thread is what a seed means to UMAP; said aloud, it does not warn
+        return UMAP(n_components=dims, n_neighbors=min(15, count - 1), init=init, random_state=seed, n_jobs=1)
+    if not hasattr(method, "fit_transform"):
+        raise ValueError(f"`method` must be {', '.join(METHODS)} or an estimator with fit_transform, got {method!r}")
+    from sklearn.base import clone
+
+    copy = clone(method)
+    return copy.set_params(random_state=seed) if "random_state" in copy.get_params() else copy
+
+
+def _stability(
+    fit: Callable[[np.ndarray, int], np.ndarray], codes: np.ndarray, k: int, repeats: int, seed: int
+) -> tuple[float, float]:
+    """Mean over pairs of refits, of the Procrustes correlation and of the neighbours in common."""
+    n, maps = len(codes), []
+    for i in range(repeats):
+        kept = np.sort(np.random.default_rng([seed, n, 2, i]).permutation(n)[: math.ceil(0.9 * n)])
+        maps.append((kept, fit(codes[kept], seed + 1 + i)))
+    layout, near = [], []
+    for i, (kept, points) in enumerate(maps):
+        for other, others in maps[:i]:
+            a, b = points[np.isin(kept, other)], others[np.isin(other, kept)]
+            a, b = a - a.mean(0), b - b.mean(0)
+            layout.append(np.linalg.svd(a.T @ b, compute_uv=False).sum() / (np.linalg.norm(a) * np.linalg.norm(b)))
+            near.append(_overlap(_ranks(a), _ranks(b), min(k, (len(a) - 1) // 2)))
+    return float(np.mean(layout)), float(np.mean(near))
+
+
+def _ranks(points: np.ndarray) -> np.ndarray:
+    """Of each row's distances: 0 is the row itself, 1 its nearest neighbour."""
+    from sklearn.metrics import euclidean_distances
+
+    distance = euclidean_distances(points)
+    np.fill_diagonal(distance, -1)
+    order = np.argsort(distance, axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(len(points))[None], axis=1)
+    return ranks
+
+
+def _trust(space: np.ndarray, flat: np.ndarray, k: int) -> float:
+    """1 - 2 / (n k (2n - 3k - 1)) sum of (rank in space - k) over intruders on the map (Venna and Kaski 2001)."""
+    n = len(space)
+    intruders = (flat >= 1) & (flat <= k) & (space > k)
+    return float(1 - 2 / (n * k * (2 * n - 3 * k - 1)) * (space[intruders] - k).sum())
+
+
+def _overlap(a: np.ndarray, b: np.ndarray, k: int) -> float:
+    near = (a >= 1) & (a <= k) & (b >= 1) & (b <= k)
+    return float(near.sum() / (len(a) * k))
+
+
+def _procrustes(points: np.ndarray, onto: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn (or reflection) and shift that bring points nearest to others, by least squares (Schoenemann 1966)."""
+    u, _, vt = np.linalg.svd((points - points.mean(0)).T @ (onto - onto.mean(0)))
+    return u @ vt, onto.mean(0) - points.mean(0) @ u @ vt
+
+
+def _name(method: Any) -> str:
+    return method if isinstance(method, str) else type(method).__name__
+
+
+def _codes(codes: Any, *, least: int = 5, dim: int | None = None) -> np.ndarray:
+    """Codes as an array of float32 or float64, checked."""
+    if hasattr(codes, "detach"):
+        codes = codes.detach().cpu()
+        codes = codes.float() if codes.dtype.itemsize <= 4 else codes
+    array = np.asarray(codes)
+    array = array if array.dtype == np.float32 else array.astype(np.float64)  # a large set is not copied
+    if array.ndim != 2 or (dim is not None and array.shape[1] != dim):
+        expected = "(sample, dim)" if dim is None else f"(sample, {dim})"
+        raise ValueError(f"codes must be {expected}, got shape {array.shape}; `.flatten(1)` makes codes of latents")
+    if len(array) < least:
+        raise ValueError(f"a map needs at least {least} codes, got {len(array)}")
+    if not np.isfinite(array).all():
+        bad = np.flatnonzero(~np.isfinite(array).all(1))
+        raise ValueError(f"{len(bad)} codes are not finite, the first is row {bad[0]}; leave them out")
+    if least > 1 and (array == array[0]).all():
+        raise ValueError("all codes are the same: there is nothing to map")
+    return array
