@@ -1,4 +1,4 @@
-"""Which path between clips is even, smooth and likely? Near and distant pairs of held-out clips, in noise and in latents.
+"""Which path between clips is even, smooth and likely? Near and distant pairs of clips, in noise and in latents.
 
 Then: even spacing, interpolation learned from sequences against the straight line, and slerp's speed.
 
@@ -57,12 +57,12 @@ def run(config: Config) -> dict:
         "weights": generator.fingerprint(),
         "advice": {name: asdict(advise(points)) for name, (points, _) in spaces.items()},
         "paths": {
-            f"{far} pairs, {s}, {p}": paths(*spaces[s], pairs[far], p, config)
+            f"{far} pairs, {s}, {p}": paths(spaces[s][0], spaces[s][1], pairs[far], p, config)
             for far in pairs
             for s in spaces
             for p in PATHS
         },
-        "evenly_spaced_slerp_in_noise": even(*spaces["noise"], pairs["distant"], config),
+        "evenly_spaced_slerp_in_noise": even(spaces["noise"][0], spaces["noise"][1], pairs["distant"], config),
         "learned": learned(generator, latents, config),
         "slerp_speed": speed(),
     }

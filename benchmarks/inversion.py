@@ -17,8 +17,8 @@ from tqdm.auto import tqdm
 
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.exactness import METHODS
-from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
+from latentlab.generator.native import NativeGenerator
 from latentlab.study.roundtrip import RoundTrip, roundtrip, self_test
 
 
@@ -36,6 +36,10 @@ class Config:
 def run(config: Config) -> dict:
     """Measures and returns the figures."""
     generator = load(config.model)
+    if not isinstance(generator, NativeGenerator):
+        raise SystemExit(
+            "this benchmark changes the dtype and calls the bare network: it needs a model of latentlab's own"
+        )
     video, _ = moving_shapes(config.clips, HELD_OUT_SEED)
     caption = "a large red star moving left"
     figures: dict[str, Any] = {"config": asdict(config), "weights": generator.fingerprint()}
@@ -59,7 +63,7 @@ def _row(trip: RoundTrip) -> dict[str, float | str]:
     return {**trip.numbers(), "verdict": trip.verdict}
 
 
-def cost(generator: Generator, config: Config) -> dict[str, float]:
+def cost(generator: NativeGenerator, config: Config) -> dict[str, float]:
     """A sample of one clip against as many bare calls of the network, alternating, medians."""
     noise = generator.noise(1)
     condition = generator.condition("")

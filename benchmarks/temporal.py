@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.stats import spearmanr
@@ -123,7 +124,7 @@ def injected(clips: list[Tensor], flows: list | None = None) -> dict[str, dict]:
             "component": component,
             "readings": [round(r, 2) for r in reading],
             "spearman_worst_clip": round(
-                min(float(spearmanr(AMPLITUDES, row).statistic) for row in readings.flatten(0, 1)), 3
+                min(float(np.asarray(spearmanr(AMPLITUDES, row))[0]) for row in readings.flatten(0, 1)), 3
             ),
             "recovered_from_to": [round(min(recovered), 2), round(max(recovered), 2)],
         }
