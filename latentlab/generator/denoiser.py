@@ -139,18 +139,18 @@ class Denoiser(nn.Module):
     def _scales(self, s: Tensor, patches: int) -> tuple[Tensor, Tensor, Tensor]:
         """Flow time, `spread`, and one over the standard deviation of what comes in, for each patch and coefficient."""
         at = s.float().repeat_interleave(patches)[:, None, None, None]
-        spread = self.spread[:, None, None]
+        spread = self.spread.float()[:, None, None]
         return at, spread, (((1 - at) * spread) ** 2 + at**2).rsqrt()
 
     def to_patches(self, y: Latents) -> Float[Tensor, "patches coefficients height width"]:
         """Cosine coefficients of each patch of frames, as channels."""
         parts = rearrange(y.float(), "b c (f p) h w -> b f p c h w", p=self.config.frame_patch)
-        return rearrange(torch.einsum("qp,bfpchw->bfqchw", self.basis, parts), "b f q c h w -> (b f) (q c) h w")
+        return rearrange(torch.einsum("qp,bfpchw->bfqchw", self.basis.float(), parts), "b f q c h w -> (b f) (q c) h w")
 
     def from_patches(self, z: Tensor, batch: int) -> Latents:
         """The way back from `to_patches`, whose basis is orthonormal."""
         parts = rearrange(z, "(b f) (q c) h w -> b f q c h w", b=batch, q=self.config.frame_patch)
-        return rearrange(torch.einsum("qp,bfqchw->bfpchw", self.basis, parts), "b f p c h w -> b c (f p) h w")
+        return rearrange(torch.einsum("qp,bfqchw->bfpchw", self.basis.float(), parts), "b f p c h w -> b c (f p) h w")
 
     @torch.no_grad()
     def measure_spread(self, latents: Latents) -> None:
