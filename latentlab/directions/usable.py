@@ -151,7 +151,7 @@ def walk(
             seen[float(strength)] = (moved, others, quality)
             gain = side * (moved - last)
             best = max(best, gain)
-            if np.isnan(along[readable]).mean() > limits.unread:
+            if not readable.any() or np.isnan(along[readable]).mean() > limits.unread:
                 why = f"{ruler.names[factor]} can no longer be read"
             elif np.nanmax(others) > limits.others:
                 why = f"{ruler.names[int(np.nanargmax(others))]} moves"

@@ -1,0 +1,285 @@
+"""The scoreboard: does a direction move its factor, and nothing else? Every figure is measured on decoded codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import linear_sum_assignment
+from scipy.special import stdtrit
+from scipy.stats import rankdata
+from tqdm.auto import tqdm
+
+from latentlab.directions.edit import Moves, edit
+from latentlab.directions.ruler import Ruler
+from latentlab.directions.usable import Limits, mean_known, walk
+from latentlab.factors import FactorTable
+from latentlab.shapes import Codes
+
+STRENGTHS = tuple(np.linspace(-3, 3, 11).round(3).tolist())  # standard deviations of the codes
+APPEARANCE = ("shape", "hue", "size", "background_hue", "light")
+MOTION = ("direction", "speed", "rotation")
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What directions are tried on.
+
+    Attributes:
+        codes: `(sample, dim)`, that no finder has seen.
+        decode: codes to clips, or whatever `read` reads.
+        read: the factors of them, such as `measure`.
+        reference: factors whose spread is the unit.
+    """
+
+    codes: Codes
+    decode: Callable[[Codes], Any]
+    read: Callable[[Any], FactorTable]
+    reference: FactorTable
+
+    @cached_property
+    def ruler(self) -> Ruler:
+        return Ruler.of(self.reference)
+
+    @cached_property
+    def base(self) -> FactorTable:
+        """The factors at strength 0: the floor that all changes are counted from."""
+        return self.read(self.decode(self.codes))
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Readings of one direction at rising strengths, 0 among them."""
+
+    name: str
+    strengths: tuple[float, ...]
+    tables: tuple[FactorTable, ...]
+
+    @property
+    def base(self) -> FactorTable:
+        return self.tables[self.strengths.index(0.0)]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Figures of one direction; effects are in standard deviations of each factor.
+
+    Attributes:
+        name: of the direction, which says its target.
+        strength: at which the target moves by one standard deviation, mean of both sides; the largest tried if it never
+            does.
+        reached: whether it does, on both sides.
+        effect: how far the mean over clips of each factor moves there: a row of the effect matrix.
+        moved: how far each factor moves in a clip whichever way, mean over clips.
+        precision: effect on the target over the sum of all effects.
+        leakage: mean effect on the others over that on the target.
+        ratio: editing precision ratio: how far the target moves in a clip over how far the others do.
+        monotonicity: Spearman correlation of strength and target, median over clips.
+        linearity: R2 of the straight line through the mean target over all strengths.
+        low, high: usable strengths, see `auto_range`.
+        locality: 1 if a direction of motion leaves appearance alone, or the reverse; NaN for factors that are neither.
+        alignment: absolute cosine with the true direction; NaN without one.
+    """
+
+    name: str
+    strength: float
+    reached: bool
+    effect: tuple[float, ...]
+    moved: tuple[float, ...]
+    precision: float
+    leakage: float
+    ratio: float
+    monotonicity: float
+    linearity: float
+    low: float
+    high: float
+    locality: float
+    alignment: float = float("nan")
+
+
+def sweep(ground: Ground, direction: Moves, strengths: Sequence[float] = STRENGTHS) -> Sweep:
+    """Moves all codes by each strength, decodes and reads them."""
+    if 0.0 not in strengths or list(strengths) != sorted(strengths):
+        raise ValueError(f"strengths must rise and pass through 0, got {list(strengths)}")
+    tables = [
+        ground.base if s == 0 else ground.read(ground.decode(edit(ground.codes, direction, s))) for s in strengths
+    ]
+    return Sweep(direction.name, tuple(map(float, strengths)), tuple(tables))
+
+
+def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> Score:
+    """All figures that a sweep tells.
+
+    Raises:
+        KeyError: the direction's name is no target.
+    """
+    factor, way = ruler.target(seen.name)
+    others = np.arange(len(ruler.specs)) != factor
+    curve = np.nan_to_num([mean_known(ruler.along(seen.name, seen.base, table)) for table in seen.tables])
+    sides = [_where_one(curve, seen.strengths, side) for side in (-1, 1)]
+    # Both sides count alike, so that a factor at the end of its range does not decide.
+    shifts = [_between(seen, s, lambda table: _mean_shifts(ruler, seen.base, table)) for s, _ in sides]
+    effect = np.array([np.linalg.norm(np.nan_to_num((b - a) / 2)) for a, b in zip(*shifts, strict=True)])
+    effect[factor] = abs(np.nan_to_num((shifts[1][factor] - shifts[0][factor]) / 2) @ way)
+    moved = np.nan_to_num(np.mean([_between(seen, s, lambda t: _mean_moves(ruler, seen, t)) for s, _ in sides], 0))
+    lookup = dict(zip(seen.strengths, seen.tables, strict=True))
+    positive = [s for s in seen.strengths if s > 0 and -s in lookup]
+    usable = walk(lambda s: (lookup[s], float("nan")), seen.name, ruler, positive, limits or Limits())
+    return Score(
+        name=seen.name,
+        strength=float(np.mean([abs(s) for s, _ in sides])),
+        reached=all(found for _, found in sides),
+        effect=tuple(effect.tolist()),
+        moved=tuple(moved.tolist()),
+        precision=_ratio(effect[factor], effect.sum()),
+        leakage=_ratio(effect[others].mean(), effect[factor]),
+        ratio=_ratio(moved[factor], moved[others].mean()),
+        monotonicity=_monotonicity(ruler, seen),
+        linearity=_linearity(np.array(seen.strengths), curve),
+        low=usable.low,
+        high=usable.high,
+        locality=_locality(ruler, effect, factor),
+    )
+
+
+def score_directions(
+    ground: Ground,
+    directions: Sequence[Moves],
+    *,
+    truth: dict[str, np.ndarray] | None = None,
+    strengths: Sequence[float] = STRENGTHS,
+    progress: bool = False,
+) -> list[Score]:
+    """One score for each direction, whose name says its target.
+
+    Args:
+        ground: where to try them.
+        directions: from any finder.
+        truth: true moves by name, as `paired_truth` finds them.
+        strengths: rising, through 0.
+        progress: show a bar.
+
+    >>> from latentlab.directions import Effect
+    >>> from latentlab.study.oracle import Oracle
+    >>> oracle = Oracle()
+    >>> codes, factors = oracle.draw(1000)
+    >>> ground = Ground(oracle.draw(50, seed=1)[0], lambda codes: codes, oracle.read, factors)
+    >>> found = Effect().fit(codes, factors)
+    >>> bool(score_directions(ground, [found["factor0"]])[0].leakage < 0.04)
+    True
+    """
+    scores = []
+    for direction in tqdm(directions, desc="directions", disable=not progress):
+        score = score_sweep(ground.ruler, sweep(ground, direction, strengths))
+        if truth is not None and direction.name in truth:
+            score = replace(score, alignment=_cosine(direction.vector, truth[direction.name]))
+        scores.append(score)
+    return scores
+
+
+def match(
+    ground: Ground, directions: Sequence[Moves], targets: Sequence[str], *, strength: float = 2.0
+) -> dict[str, tuple[int, int]]:
+    """Which direction of an unlabelled set moves which target best: one each, by the Hungarian method.
+
+    Each is tried at plus and minus `strength`; what is matched is the share of its effect that falls on the target.
+
+    Args:
+        directions: of the set, in any number.
+        targets: names, see `Ruler.target`.
+
+    Returns:
+        For each target that got one, the index of its direction and the sign with which to take it.
+    """
+    ruler = ground.ruler
+    share = np.zeros((len(directions), len(targets)))
+    for i, direction in enumerate(directions):
+        seen = sweep(ground, direction, (-strength, 0.0, strength))
+        low, high = (_mean_shifts(ruler, seen.tables[0], table) for table in (seen.tables[0], seen.tables[2]))
+        shifts = [np.nan_to_num(b - a) for a, b in zip(low, high, strict=True)]
+        total = max(sum(float(np.linalg.norm(s)) for s in shifts), 1e-12)
+        share[i] = [shifts[k] @ way / total for k, way in map(ruler.target, targets)]
+    rows, columns = linear_sum_assignment(-np.abs(share))
+    return {targets[c]: (int(r), 1 if share[r, c] >= 0 else -1) for r, c in zip(rows, columns, strict=True)}
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean over seeds and its 95 % interval by Student's t; values that are NaN are left out.
+
+    >>> mean, low, high = interval([1.0, 2.0, 3.0])
+    >>> round(mean, 2), round(low, 2), round(high, 2)
+    (2.0, -0.48, 4.48)
+    """
+    known = np.array([v for v in values if np.isfinite(v)])
+    if len(known) == 0:
+        return float("nan"), float("nan"), float("nan")
+    mean = float(known.mean())
+    if len(known) == 1:
+        return mean, float("nan"), float("nan")
+    half = float(stdtrit(len(known) - 1, 0.975) * known.std(ddof=1) / np.sqrt(len(known)))
+    return mean, mean - half, mean + half
+
+
+def _where_one(curve: np.ndarray, strengths: Sequence[float], side: int) -> tuple[float, bool]:
+    """The strength on one side at which the target has moved by one standard deviation, and whether it does."""
+    order = [i for i in np.argsort(np.abs(strengths)) if side * strengths[i] >= 0]
+    for near, far in pairwise(order):
+        if abs(curve[far]) >= 1:
+            share = (1 - abs(curve[near])) / (abs(curve[far]) - abs(curve[near]))
+            return float(strengths[near] + share * (strengths[far] - strengths[near])), True
+    return float(strengths[order[int(np.argmax(np.abs(curve[order])))]]) or float(strengths[order[-1]]), False
+
+
+def _between(seen: Sweep, strength: float, of: Callable[[FactorTable], list[np.ndarray]]) -> list[np.ndarray]:
+    """What a table says, at a strength between two of the sweep."""
+    right = min(max(int(np.searchsorted(seen.strengths, strength)), 1), len(seen.strengths) - 1)
+    low, high = seen.strengths[right - 1 : right + 1]
+    share = (strength - low) / (high - low)
+    ends = (of(seen.tables[right - 1]), of(seen.tables[right]))
+    return [(1 - share) * a + share * b for a, b in zip(*ends, strict=True)]
+
+
+def _mean_shifts(ruler: Ruler, base: FactorTable, table: FactorTable) -> list[np.ndarray]:
+    return [mean_known(shift) for shift in ruler.shifts(base, table)]
+
+
+def _mean_moves(ruler: Ruler, seen: Sweep, table: FactorTable) -> list[np.ndarray]:
+    return list(mean_known(ruler.distances(seen.base, table)))
+
+
+def _monotonicity(ruler: Ruler, seen: Sweep) -> float:
+    """Where the target is unreadable at half of the strengths or does not move, a clip scores 0."""
+    target = np.stack([ruler.along(seen.name, seen.base, table) for table in seen.tables])
+    known = np.isfinite(target)
+    ranks = [known.cumsum(0), np.nan_to_num(rankdata(target, axis=0, nan_policy="omit"))]  # strengths rise already
+    count = np.maximum(known.sum(0), 1)
+    strength, moved = (np.where(known, r - np.where(known, r, 0).sum(0) / count, 0.0) for r in ranks)
+    length = np.sqrt((strength**2).sum(0) * (moved**2).sum(0))
+    judged = (known.sum(0) > len(target) / 2) & (length > 0)
+    return float(np.median(np.where(judged, (strength * moved).sum(0) / np.where(judged, length, 1), 0.0)))
+
+
+def _linearity(strengths: np.ndarray, curve: np.ndarray) -> float:
+    return float(np.corrcoef(strengths, curve)[0, 1] ** 2) if np.ptp(curve) > 0 else 0.0
+
+
+def _locality(ruler: Ruler, effect: np.ndarray, factor: int) -> float:
+    groups = [group for group in (APPEARANCE, MOTION) if ruler.names[factor] in group]
+    if not groups:
+        return float("nan")
+    foreign = [name in {*APPEARANCE, *MOTION} - set(groups[0]) for name in ruler.names]
+    return _ratio(effect[factor], effect[factor] + effect[foreign].sum())
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0 else float("nan")
+
+
+def _cosine(a: Float[np.ndarray, " dim"], b: Float[np.ndarray, " dim"]) -> float:
+    length = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(abs(a @ b) / length) if length > 0 else float("nan")
