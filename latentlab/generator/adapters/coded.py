@@ -44,8 +44,8 @@ class Coded(Generator):
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int]:
-        c, ratio = self.config, self.coder.space_ratio
-        return self.coder.channels, self.coder.latent_frames(c.num_frames), c.height // ratio, c.width // ratio
+        c = self.config
+        return self.coder.channels, *self._latent_grid(*self._fitting(c.num_frames, c.height, c.width))
 
     @property
     def decode_chunk(self) -> int | None:
@@ -65,6 +65,21 @@ class Coded(Generator):
             ValueError: a length or size that the model cannot hold; `padded` makes it fit.
         """
         self.check_video(video)
+        self.check_fits(video)
+        latents = batched(self.coder.encode, video, batch_size)
+        self._check_kept(latents.shape[2:], self._latent_grid(*video.shape[2:]), "latents")
+        return latents
+
+    @torch.no_grad()
+    def decode(self, latents: Latents, *, batch_size: int = 1) -> Video:
+        """Clips of latents, within [-1, 1]."""
+        self.check_latents(latents)
+        video = batched(self.coder.decode, latents, batch_size)
+        self._check_kept(video.shape[2:], self._clip_of(*latents.shape[2:]), "a clip")
+        return video
+
+    def check_fits(self, video: Video) -> None:
+        """Raises unless the model can hold a clip of this length and size; the message says what would fit."""
         frames, height, width = video.shape[2:]
         fitting = self._fitting(frames, height, width)
         if fitting != (frames, height, width):
@@ -73,13 +88,6 @@ class Coded(Generator):
                 f"generator.padded(video) makes {fitting[0]} of {fitting[1]} x {fitting[2]} of them, "
                 f"and [:, :, :{frames}, :{height}, :{width}] takes them out again"
             )
-        return batched(self.coder.encode, video, batch_size)
-
-    @torch.no_grad()
-    def decode(self, latents: Latents, *, batch_size: int = 1) -> Video:
-        """Clips of latents, within [-1, 1]."""
-        self.check_latents(latents)
-        return batched(self.coder.decode, latents, batch_size)
 
     def padded(self, video: Video) -> Video:
         """The clip made long and large enough for the model: its last frame, row and column repeated."""
@@ -91,8 +99,7 @@ class Coded(Generator):
     def check_latents(self, latents: Tensor) -> None:
         super().check_latents(latents)
         frames, height, width = latents.shape[2:]
-        ratio = self.coder.space_ratio
-        clip = self.coder.frames(frames), ratio * height, ratio * width
+        clip = self._clip_of(frames, height, width)
         if clip != self._fitting(*clip):
             raise ValueError(
                 f"{type(self).__name__} holds clips of {self._rule()}, "
@@ -104,6 +111,21 @@ class Coded(Generator):
         side, step = self.coder.space_ratio * self.patch, self.coder.frame_step
         extra = 1 if self.coder.time_ratio > 1 else 0
         return -(-(frames - extra) // step) * step + extra, -(-height // side) * side, -(-width // side) * side
+
+    def _latent_grid(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
+        ratio = self.coder.space_ratio
+        return (frames - 1) // self.coder.time_ratio + 1, height // ratio, width // ratio
+
+    def _clip_of(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
+        ratio = self.coder.space_ratio
+        return (frames - 1) * self.coder.time_ratio + 1, height * ratio, width * ratio
+
+    def _check_kept(self, found: Sequence[int], expected: Sequence[int], what: str) -> None:
+        if tuple(found) != tuple(expected):
+            raise ValueError(
+                f"{type(self.coder.vae).__name__} made {what} of {tuple(found)} where {tuple(expected)} were expected; "
+                "its rule for the length of clips is not known here"
+            )
 
     def _rule(self) -> str:
         side = self.coder.space_ratio * self.patch

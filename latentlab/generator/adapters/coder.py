@@ -36,14 +36,6 @@ class Coder:
         """Of the latents."""
         return self.vae.config.get("latent_channels") or self.vae.config["z_dim"]
 
-    def latent_frames(self, frames: int) -> int:
-        """Latent frames of a clip."""
-        return (frames - 1) // self.time_ratio + 1
-
-    def frames(self, latent_frames: int) -> int:
-        """Clip frames of latents."""
-        return (latent_frames - 1) * self.time_ratio + 1
-
     def encode(self, video: Video) -> Latents:
         """Latents of clips, by the mode of the posterior."""
         video = video.to(self.vae.device, self.vae.dtype)
@@ -63,7 +55,9 @@ class Coder:
 
     def _mode(self, x: Tensor) -> Tensor:
         coded = self.vae.encode(x)
-        return coded.latent_dist.mode() if hasattr(coded, "latent_dist") else coded.latents
+        if hasattr(coded, "latent_dist"):
+            return coded.latent_dist.mode()
+        return coded.latents if hasattr(coded, "latents") else coded.latent
 
     def _sample(self, z: Tensor) -> Tensor:
         if self.vae.config.get("timestep_conditioning"):  # a decoder that can take noise away; these latents have none
@@ -86,7 +80,8 @@ class Coder:
         mean, std = (config.get(name, buffers.get(name)) for name in ("latents_mean", "latents_std"))
         shift = config.get("shift_factor") or 0.0 if mean is None else mean
         scale = (config.get("scaling_factor") or 1.0) / (1.0 if std is None else torch.as_tensor(std).float())
-        return tuple(torch.as_tensor(t, device=self.vae.device).float().reshape(-1, 1, 1, 1) for t in (shift, scale))
+        shift, scale = (torch.as_tensor(t, device=self.vae.device).float().view(-1, 1, 1, 1) for t in (shift, scale))
+        return shift, scale
 
 
 def _ratios(vae) -> tuple[int, int]:

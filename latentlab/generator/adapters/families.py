@@ -103,5 +103,5 @@ def _diffusers(path: str | Path) -> Any:
     try:
         import diffusers
     except ImportError as error:
-        raise ImportError(f"{path} needs diffusers: pip install 'latentlab[diffusers]'") from error
+        raise ImportError(f"{path} is read by diffusers: pip install 'latentlab[diffusers]'") from error
     return diffusers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Self
@@ -124,6 +125,12 @@ class Diffusion(Pipeline):
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         raw = self.network(preserving(y, s).to(self.dtype), self.timestep(s), condition).to(y.dtype)
         return diffusion_velocity(raw, y, s, self.pipe.scheduler.config.prediction_type)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights and of what the network is taken to predict, and to call levels, by the scheduler."""
+        marks = [self.timestep(s / 16) for s in range(1, 16)]
+        taken = f"{super().fingerprint()} {self.pipe.scheduler.config.prediction_type} {marks}"
+        return hashlib.sha256(taken.encode()).hexdigest()
 
     def timestep(self, s: float) -> float:
         """What the network calls a level."""

@@ -59,6 +59,7 @@ class StableVideo(Diffusion):
         image = captions if captions.ndim == 5 else captions[:, :, None]
         image = image[:, :, :1].to(self.device).float()
         self.check_video(image)
+        self.check_fits(image)
         rngs = [np.random.default_rng([seed, i]) for i in range(len(image))]
         added = np.stack([rng.standard_normal(image.shape[1:], np.float32) for rng in rngs])
         # The U-Net takes the image's latents as the autoencoder has them, not at unit variance.
@@ -105,6 +106,11 @@ class StableVideo(Diffusion):
         return 0.25 * math.log(min(max(sigma, config.sigma_min), config.sigma_max))
 
     def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
+        given = condition.more["image"].shape[-2:]
+        if given != x.shape[-2:]:
+            raise ValueError(
+                f"the image has {tuple(given)} latents, the clip {tuple(x.shape[-2:])}; give both one size"
+            )
         image = repeat(condition.more["image"], "b c h w -> b f c h w", f=x.shape[2])
         raw = self.denoiser(
             torch.cat([x.transpose(1, 2), image], dim=2),

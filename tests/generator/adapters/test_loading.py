@@ -111,6 +111,25 @@ def test_a_scheduler_that_clips_is_refused_when_sampling_and_can_be_changed():
     assert generator.sample(generator.noise(1), told, num_steps=2).isfinite().all()
 
 
+def test_an_inverted_latent_refuses_a_scheduler_that_means_something_else():
+    generator = made(AnimateDiff, pipelines.animatediff())
+    told = Condition(pipelines.random(1, 8, 16), torch.ones(1, 8, dtype=torch.bool))
+    inverted = generator.invert(generator.noise(1), told, num_steps=2, method="leapfrog")
+    kind, config = diffusers.DDIMScheduler, generator.pipe.scheduler.config
+    generator.pipe.scheduler = kind.from_config(config, timestep_spacing="trailing")  # the levels are in the latent
+    assert generator.sample(inverted).isfinite().all()
+    for changed in ({"prediction_type": "v_prediction"}, {"beta_schedule": "scaled_linear"}):
+        generator.pipe.scheduler = kind.from_config(config, **changed)
+        with pytest.raises(ValueError, match="weights was"):
+            generator.sample(inverted)
+
+
+def test_noise_is_never_for_a_smaller_clip_than_asked():
+    generator = Wan(pipelines.wan().pipe)
+    generator.config = replace(generator.config, num_frames=8, height=30, width=40)
+    assert generator.latent_shape == (16, 3, 4, 6)
+
+
 def test_motion_modules_know_so_many_frames():
     generator = made(AnimateDiff, pipelines.animatediff())
     told = Condition(pipelines.random(1, 8, 16), torch.ones(1, 8, dtype=torch.bool))
@@ -154,6 +173,13 @@ class TestStableVideo:
         clip = torch.stack([image, -image], dim=2)
         torch.testing.assert_close(generator.condition(clip).tokens, generator.condition(image).tokens)
         assert generator.condition(image, motion_bucket=40).more["ids"].tolist() == [[6, 40, pytest.approx(0.02)]]
+
+    def test_the_image_has_the_size_of_the_clip(self, generator):
+        image = torch.zeros(1, 3, 48, 32)
+        with pytest.raises(ValueError, match=r"image has \(6, 4\) latents, the clip \(4, 4\)"):
+            generator.sample(generator.noise(1), generator.condition(image))
+        with pytest.raises(ValueError, match=r"multiples of 8, got 1 frames of 47 x 32"):
+            generator.condition(image[:, :, :47])
 
     def test_noise_on_the_image_depends_on_seed_and_item_alone(self, generator):
         image = pipelines.picture().expand(2, -1, -1, -1)

@@ -1,0 +1,87 @@
+"""A model from elsewhere joins by one small class: the example of the README, and what it then can do."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import latentlab
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import GeneratorConfig
+from latentlab.study.roundtrip import roundtrip
+
+
+class Mine(latentlab.Generator):
+    """A video model of one's own: `vae` codes clips, `net` predicts noise - clean at (1 - s) clean + s noise."""
+
+    latent_shape = (12, 4, 8, 8)
+
+    def __init__(self, vae: nn.Module, net: nn.Module) -> None:
+        self.vae, self.net, self.config = vae, net, GeneratorConfig(num_frames=4, height=16, width=16)
+
+    @property
+    def networks(self):
+        return self.vae, self.net
+
+    def encode(self, video, *, batch_size=16):
+        return self.vae(video)
+
+    def decode(self, latents, *, batch_size=16):
+        return self.vae.inverse(latents)
+
+    def condition(self, captions):
+        captions = [captions] if isinstance(captions, str) else captions
+        length = torch.tensor([[[float(len(c))]] for c in captions])
+        return Condition(length, torch.ones(len(captions), 1, dtype=torch.bool))
+
+    def predict(self, y, s, condition):
+        return self.net(y) * s + 0.01 * condition.tokens[..., None, None]
+
+
+class Pixels(nn.Module):
+    """Two by two pixels as channels, turned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = nn.Parameter(torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(0)))[0])
+
+    def forward(self, video: Tensor) -> Tensor:
+        flat = nn.functional.pixel_unshuffle(video.transpose(1, 2), 2).transpose(1, 2)
+        return torch.einsum("dc,bcfhw->bdfhw", self.turn, flat)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        flat = torch.einsum("dc,bdfhw->bcfhw", self.turn, z)
+        return nn.functional.pixel_shuffle(flat.transpose(1, 2), 2).transpose(1, 2)
+
+
+@pytest.fixture
+def mine() -> Mine:
+    torch.manual_seed(0)
+    net = nn.Conv3d(12, 12, 3, padding=1)
+    return Mine(Pixels(), net)
+
+
+@torch.no_grad()
+def test_it_inverts_samples_and_makes_clips(mine):
+    video = torch.rand(2, 3, 4, 16, 16) * 2 - 1
+    trip = roundtrip(mine, video, "a star", method="leapfrog", num_steps=10)
+    assert trip.verdict == "exact"
+    assert trip.latent_error < 1e-5
+    assert trip.total.psnr > 80
+    assert mine.generate(["a", "b"], num_steps=2).shape == (2, 3, 4, 16, 16)
+
+
+@torch.no_grad()
+def test_guidance_and_the_spaces_come_with_it(mine):
+    noise = mine.noise(1)
+    plain, guided = (mine.sample(noise, "a star", num_steps=2, guidance=g) for g in (1.0, 5.0))
+    assert (plain - guided).abs().max() > 1e-3
+    space = latentlab.NoiseSpace(mine, num_steps=2, method="midpoint")
+    assert space.encode(torch.zeros(1, 3, 4, 16, 16)).shape == (1, 12 * 4 * 8 * 8)
+
+
+def test_what_is_missing_is_named():
+    class Half(latentlab.Generator):
+        latent_shape = (1, 1, 1, 1)
+
+    with pytest.raises(TypeError, match=r"abstract methods? .*condition.*predict"):
+        Half()
