@@ -141,7 +141,11 @@ class DirectionSet:
         rows = [self.index(name) for name in names]
         known = {part: None if (x := getattr(self, part)) is None else x[rows] for part in ("lengths", "t", "r2", "p")}
         return replace(
-            self, names=tuple(names), vectors=self.vectors[rows], covariance=self.covariance[np.ix_(rows, rows)], **known
+            self,
+            names=tuple(names),
+            vectors=self.vectors[rows],
+            covariance=self.covariance[np.ix_(rows, rows)],
+            **known,
         )
 
     def renamed(self, names: Mapping[str, str]) -> DirectionSet:

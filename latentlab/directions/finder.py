@@ -157,7 +157,9 @@ def project_out_others(vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:
     for k in range(len(vectors)):
         others = vectors[factor != factor[k]]
         # Least squares rather than a basis: columns of one category depend on each other.
-        held[k] = vectors[k] - np.linalg.lstsq(others.T, vectors[k], rcond=1e-8)[0] @ others if len(others) else vectors[k]
+        held[k] = (
+            vectors[k] - np.linalg.lstsq(others.T, vectors[k], rcond=1e-8)[0] @ others if len(others) else vectors[k]
+        )
     return unit(held)[0] * lengths[:, None]
 
 

@@ -1,0 +1,293 @@
+"""Directions without labels: principal and independent components, varimax, clusters, weights of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Literal, Self
+
+import numpy as np
+from scipy import linalg
+
+from latentlab.directions.design import as_numpy
+from latentlab.directions.direction import DirectionSet
+from latentlab.directions.finder import Finder
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class PCA(Finder):
+    """Principal components (GANSpace, Härkönen et al. 2020), whole or part by part.
+
+    Args:
+        count: components; fewer where samples or dims allow no more.
+        groups: dims of each part by name, such as frames or levels; components are then found in each part alone and
+            called "frame0.pca0".
+        random_state: of the randomised decomposition of wide codes.
+
+    Attributes:
+        variance_ratio_: share of the variance that each explains, of its part.
+
+    `partial_fit` takes codes batch by batch where they do not fit into memory.
+
+    >>> codes = np.random.default_rng(0).standard_normal((300, 3)) * [1.0, 5.0, 2.0]
+    >>> abs(PCA(count=1).fit(codes)["pca0"].vector).round(1)
+    array([0., 1., 0.])
+    """
+
+    count: int = 10
+    groups: Mapping[str, Sequence[int]] | None = None
+    random_state: int = 0
+
+    def fit(self, codes, y=None) -> Self:
+        """Learns the directions from codes `(sample, dim)`; y is ignored."""
+        del y
+        codes = self._codes(codes)
+        names, vectors, ratios = [], [], []
+        for part, dims in parts_of(self.groups, codes.shape[1]).items():
+            axes, variance, total = principal(codes[:, dims], self.count, self.random_state)
+            names += [f"{part}pca{i}" for i in range(len(axes))]
+            vectors.append(spread_out(axes, dims, codes.shape[1]))
+            ratios.append(variance / total if total else variance)
+        self.variance_ratio_ = np.concatenate(ratios)
+        return self._keep(DirectionSet.measured(names, np.concatenate(vectors), codes, provenance=made_by(self, codes)))
+
+    def partial_fit(self, codes, y=None) -> Self:
+        """Goes on from what was learned, with further codes (Ross et al. 2008); each batch at least `count` of them."""
+        del y
+        from sklearn.decomposition import IncrementalPCA
+
+        first = not hasattr(self, "_running")
+        codes = self._codes(codes)
+        parts = parts_of(self.groups, codes.shape[1])
+        if first:
+            self._running = {part: IncrementalPCA(min(self.count, len(dims))) for part, dims in parts.items()}
+        names, vectors, variances, ratios = [], [], [], []
+        for part, dims in parts.items():
+            running = self._running[part].partial_fit(codes[:, dims])
+            names += [f"{part}pca{i}" for i in range(len(running.components_))]
+            vectors.append(spread_out(upright(running.components_), dims, codes.shape[1]))
+            variances.append(running.explained_variance_)
+            ratios.append(running.explained_variance_ratio_)
+        self.variance_ratio_ = np.concatenate(ratios)
+        # Components of different parts go together in ways that batches do not keep; within a part they do not.
+        covariance = np.diag(np.concatenate(variances))
+        return self._keep(
+            DirectionSet(tuple(names), np.concatenate(vectors), covariance, provenance=made_by(self, codes))
+        )
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ICA(Finder):
+    """Independent components (FastICA, Hyvärinen 1999): the columns of the mixing matrix, strongest first.
+
+    Args:
+        count: components.
+        random_state: of the start.
+        iterations: at most so many.
+    """
+
+    count: int = 10
+    random_state: int = 0
+    iterations: int = 500
+
+    def fit(self, codes, y=None) -> Self:
+        """Learns the directions from codes `(sample, dim)`; y is ignored."""
+        del y
+        import warnings
+
+        from sklearn.decomposition import FastICA
+        from sklearn.exceptions import ConvergenceWarning
+
+        codes = self._codes(codes)
+        axes, variance, _ = principal(codes, self.count, self.random_state)
+        axes = axes[variance > 1e-10 * max(variance.max(initial=0), np.finfo(float).tiny)]
+        if not len(axes):
+            raise ValueError("all codes are equal; there is nothing to find")
+        inside = (codes - codes.mean(0)) @ axes.T
+        model = FastICA(whiten="unit-variance", random_state=self.random_state, max_iter=self.iterations)
+        with warnings.catch_warnings():  # told by converged_ instead
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(inside)
+        self.converged_ = model.n_iter_ < self.iterations
+        mixing = strongest_first(upright(model.mixing_.T @ axes))
+        names = [f"ica{i}" for i in range(len(mixing))]
+        return self._keep(DirectionSet.measured(names, mixing, codes, provenance=made_by(self, codes)))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Varimax(Finder):
+    """Principal components turned until each rests on few dims (Kaiser 1958).
+
+    Args:
+        count: components.
+        iterations: at most so many.
+        random_state: of the decomposition.
+    """
+
+    count: int = 10
+    iterations: int = 200
+    random_state: int = 0
+
+    def fit(self, codes, y=None) -> Self:
+        """Learns the directions from codes `(sample, dim)`; y is ignored."""
+        del y
+        codes = self._codes(codes)
+        axes, variance, _ = principal(codes, self.count, self.random_state)
+        loadings = axes.T * np.sqrt(variance)
+        turned = strongest_first(upright((loadings @ varimax(loadings, self.iterations)).T))
+        names = [f"varimax{i}" for i in range(len(turned))]
+        return self._keep(DirectionSet.measured(names, turned, codes, provenance=made_by(self, codes)))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Clusters(Finder):
+    """Centres of clusters: from the mean of all to each, and the axes between each two.
+
+    Args:
+        count: clusters.
+        method: "kmeans", or "mixture" of Gaussians with spreads along the dims.
+        random_state: of the start.
+
+    Attributes:
+        centres_: `(cluster, dim)`.
+        labels_: cluster of each sample.
+
+    >>> codes = np.repeat([[0.0, 0.0], [4.0, 0.0]], 20, axis=0)
+    >>> sorted(Clusters(count=2).fit(codes).names_)
+    ['cluster0', 'cluster0-cluster1', 'cluster1']
+    """
+
+    count: int = 4
+    method: Literal["kmeans", "mixture"] = "kmeans"
+    random_state: int = 0
+
+    def fit(self, codes, y=None) -> Self:
+        """Learns the directions from codes `(sample, dim)`; y is ignored."""
+        del y
+        from sklearn.cluster import KMeans
+        from sklearn.mixture import GaussianMixture
+
+        codes = self._codes(codes)
+        count = min(self.count, len(np.unique(codes, axis=0)))
+        if self.method == "kmeans":
+            model: Any = KMeans(count, n_init=4, random_state=self.random_state).fit(codes)
+            centres, self.labels_ = model.cluster_centers_, model.labels_
+        elif self.method == "mixture":
+            model = GaussianMixture(count, covariance_type="diag", random_state=self.random_state).fit(codes)
+            centres, self.labels_ = model.means_, model.predict(codes)
+        else:
+            raise ValueError(f"unknown method {self.method!r}; there are 'kmeans' and 'mixture'")
+        self.centres_ = np.asarray(centres, dtype=np.float64)
+        effects = dict(zip([f"cluster{i}" for i in range(count)], self.centres_ - codes.mean(0), strict=True))
+        for i, j in combinations(range(count), 2):
+            effects[f"cluster{i}-cluster{j}"] = self.centres_[j] - self.centres_[i]
+        vectors = np.stack(list(effects.values()))
+        return self._keep(DirectionSet.measured(list(effects), vectors, codes, provenance=made_by(self, codes)))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class WeightSVD(Finder):
+    """SeFa (Shen & Zhou 2021): the codes' directions that the first layers amplify most, from their weights alone.
+
+    The right singular vectors of all layers' weights on top of each other, every output of unit weight. The codes
+    given to `fit` only say how far one standard deviation is.
+
+    Args:
+        weights: of one layer, `(output, dim)`, or of several; None stands for the identity.
+        count: directions.
+
+    Attributes:
+        gain_: singular value of each direction.
+
+    >>> layer = np.array([[3.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> WeightSVD(weights=layer, count=1).fit(np.eye(2))["sefa0"].vector
+    array([1., 0.])
+    """
+
+    weights: Any = None
+    count: int = 10
+
+    def fit(self, codes, y=None) -> Self:
+        """Learns the directions; codes `(sample, dim)` give their scale, y is ignored."""
+        del y
+        codes = self._codes(codes)
+        layers = self.weights if isinstance(self.weights, list | tuple) else [self.weights]
+        layers = [np.eye(codes.shape[1]) if w is None else np.asarray(as_numpy(w), dtype=np.float64) for w in layers]
+        for layer in layers:
+            if layer.ndim != 2 or layer.shape[1] != codes.shape[1]:
+                raise ValueError(f"weights must be (output, {codes.shape[1]}) for these codes, got {layer.shape}")
+        stacked = np.concatenate(layers)
+        length = np.linalg.norm(stacked, axis=1, keepdims=True)
+        stacked = np.divide(stacked, length, out=np.zeros_like(stacked), where=length > 0)
+        count = min(self.count, codes.shape[1])
+        dim = codes.shape[1]
+        squares, axes = linalg.eigh(stacked.T @ stacked, subset_by_index=[dim - count, dim - 1])  # ascending, sorted
+        self.gain_ = np.sqrt(np.maximum(squares[::-1], 0))
+        names = [f"sefa{i}" for i in range(count)]
+        vectors = upright(axes.T[::-1])
+        return self._keep(DirectionSet.measured(names, vectors, codes, provenance=made_by(self, codes)))
+
+
+def principal(codes: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Unit principal axes `(axis, dim)`, the variance along each, and that of all dims; randomised where it is quicker."""
+    from sklearn.utils.extmath import randomized_svd
+
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    centred = codes - codes.mean(0)
+    count = min(count, min(codes.shape))
+    if min(codes.shape) > 500 and count < 0.2 * min(codes.shape):
+        _, values, axes = randomized_svd(centred, count, n_oversamples=10, n_iter=4, random_state=seed)
+    else:
+        _, values, axes = linalg.svd(centred, full_matrices=False)
+    variance = values[:count].astype(np.float64) ** 2 / len(codes)
+    return upright(axes[:count]).astype(np.float64), variance, float(centred.var(0, dtype=np.float64).sum())
+
+
+def varimax(loadings: np.ndarray, iterations: int) -> np.ndarray:
+    """Rotation R that makes the squares of `loadings @ R` vary most, (Kaiser 1958) by singular value decompositions."""
+    dims, count = loadings.shape
+    rotation, last = np.eye(count), 0.0
+    for _ in range(iterations):
+        turned = loadings @ rotation
+        u, s, vt = np.linalg.svd(loadings.T @ (turned**3 - turned * (turned**2).sum(0) / dims))
+        rotation = u @ vt
+        if s.sum() < last * (1 + 1e-10):
+            break
+        last = s.sum()
+    return rotation
+
+
+def upright(vectors: np.ndarray) -> np.ndarray:
+    """Rows with the sign that makes the largest entry positive, so that a seed gives one answer."""
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(1)[:, None], 1)
+    return vectors * np.where(largest < 0, -1, 1)
+
+
+def strongest_first(vectors: np.ndarray) -> np.ndarray:
+    """Rows in the order of their lengths."""
+    return vectors[np.argsort(-np.linalg.norm(vectors, axis=1), kind="stable")]
+
+
+def parts_of(groups: Mapping[str, Sequence[int]] | None, dim: int) -> dict[str, np.ndarray]:
+    """Dims of each part, by the beginning of its directions' names."""
+    if groups is None:
+        return {"": np.arange(dim)}
+    parts = {f"{name}.": np.asarray(dims, dtype=int) for name, dims in groups.items()}
+    for name, dims in parts.items():
+        if not len(dims) or dims.min() < 0 or dims.max() >= dim:
+            raise ValueError(f"part {name[:-1]!r} must hold dims from 0 to {dim - 1}, got {dims.tolist()[:5]}")
+    return parts
+
+
+def spread_out(vectors: np.ndarray, dims: np.ndarray, dim: int) -> np.ndarray:
+    """Vectors over some dims as vectors over all."""
+    wide = np.zeros((len(vectors), dim))
+    wide[:, dims] = vectors
+    return wide
+
+
+def made_by(finder: Finder, codes: np.ndarray) -> dict[str, Any]:
+    """How directions came to be."""
+    return {"finder": type(finder).__name__, "samples": len(codes)}
