@@ -82,6 +82,8 @@ def neighbour_information(
     for i, label in enumerate(labels[:, order]):
         counts = np.bincount(label)
         kept = counts[label] > 1
+        if not kept.any():
+            continue
         near, own = values[kept], label[kept]
         radius, used = np.empty(len(near)), np.empty(len(near))
         for value in np.flatnonzero(counts > 1):
@@ -90,7 +92,7 @@ def neighbour_information(
         radius = radius - 4 * np.finfo(float).eps * np.abs(near).max()  # the k-th itself must not count by rounding
         within = np.searchsorted(near, near + radius, "right") - np.searchsorted(near, near - radius, "left")
         terms = digamma(used) - digamma(counts[own]) - digamma(within)
-        found[i] = max(0.0, float(digamma(len(near)) + terms.mean())) if len(near) else 0.0
+        found[i] = max(0.0, float(digamma(len(near)) + terms.mean()))
     return found
 
 

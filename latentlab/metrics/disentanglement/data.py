@@ -141,11 +141,8 @@ class Data:
                 information[:, k] = [conditional_information(r[k], self.labels[k], given) for r in self.readings]
                 own[k] = max(conditional_information(self.labels[k], self.labels[k], given), 1e-12)
         other = replace(self)
-        other.__dict__ |= {
-            **self.__dict__,
-            "information": np.where(self.active[:, None], information, 0),
-            "entropy": own,
-        }
+        known = {"information": np.where(self.active[:, None], information, 0), "entropy": own}
+        other.__dict__.update(self.__dict__, **known, _known={})
         return other
 
     def once(self, compute: Callable[[Data], Answer]) -> Answer:

@@ -17,6 +17,7 @@ COPY = 1 - 1e-6  # correlation from which two dims are copies of each other
 TREES: dict[str, Any] = {
     "max_iter": 40, "max_depth": 3, "learning_rate": 0.2, "min_samples_leaf": 1, "early_stopping": False
 }  # fmt: skip
+SMALL = 1_000_000  # codes below which trees grow on one thread
 Found = tuple[Float[np.ndarray, "unit factor"], Float[np.ndarray, " factor"]]  # gains, and how well factors are told
 
 
@@ -86,11 +87,15 @@ def forests(data: Data, test: Data) -> Found:
 
     Copies of a dim share their gain equally; trees would give all of it to the first.
     """
+    from threadpoolctl import threadpool_limits
+
     columns, accuracy = [], []
-    for k, kind in enumerate(data.kinds):
-        gain, right = _gains(data.codes, data.factors[:, k], test.codes, test.factors[:, k], kind)
-        columns.append(gain)
-        accuracy.append(right)
+    # Threads that wait for each other at every split of a small tree cost many times what they save.
+    with threadpool_limits(1 if data.codes.size < SMALL else None):
+        for k, kind in enumerate(data.kinds):
+            gain, right = _gains(data.codes, data.factors[:, k], test.codes, test.factors[:, k], kind)
+            columns.append(gain)
+            accuracy.append(right)
     found = _share_copies(data.codes, np.stack(columns, 1))
     return np.stack([found[dims].sum(0) for dims in data.units]), np.array(accuracy)
 

@@ -60,12 +60,9 @@ def _varies(data: Data) -> np.ndarray:
 
 
 def _explained(data: Data, factor: np.ndarray, labels: np.ndarray, kind: str) -> np.ndarray:
-    """Share of each dim's variance that a factor explains; of the factor's variance that a group predicts."""
+    """Share of each dim's variance that a factor explains."""
     if data.groups is not None:
-        target = encode_factor(factor, labels, kind)
-        total = ((target - target.mean(0)) ** 2).sum()
-        left = [((target - predict_folds(data.codes[:, dims], target)) ** 2).sum() for dims in data.units]
-        return np.maximum(0.0, 1 - np.array(left) / total)
+        return np.array([_predicted(data.codes[:, dims], factor, labels, kind) for dims in data.units])
     centred = data.codes - data.codes.mean(0)
     total = np.maximum((centred**2).sum(0), 1e-300)
     if kind in ("categorical", "circular"):
@@ -77,6 +74,18 @@ def _explained(data: Data, factor: np.ndarray, labels: np.ndarray, kind: str) ->
         return ((design.T @ centred) ** 2).sum(0) / total
     f = factor - factor.mean()
     return (f @ centred) ** 2 / (total * max(f @ f, 1e-300))
+
+
+def _predicted(codes: np.ndarray, factor: np.ndarray, labels: np.ndarray, kind: str) -> float:
+    """The same of a group: of categories, the share of the variance of predicted scores that lies between them, else
+    the share of the factor's variance that is predicted, each sample by a fit without it."""
+    target = encode_factor(factor, labels, kind)
+    told = predict_folds(codes, target)
+    if kind == "categorical":
+        told = told - told.mean(0)
+        between = ((target.T @ told) ** 2 / np.maximum(target.sum(0), 1)[:, None]).sum()
+        return float(between / max((told**2).sum(), 1e-300))
+    return max(0.0, float(1 - ((target - told) ** 2).sum() / ((target - target.mean(0)) ** 2).sum()))
 
 
 SAP = Metric("sap", sap_of)

@@ -83,7 +83,7 @@ class Swaps:
         """A random half of the pairs."""
         rows = rng.permutation(len(self.first))[: len(self.first) // 2]
         other = replace(self, first=self.first[rows], second=self.second[rows])
-        other.__dict__ |= {"outcome": tuple(part[rows] for part in self.outcome), "chance": self.chance}
+        other.__dict__.update(outcome=tuple(part[rows] for part in self.outcome), chance=self.chance)
         return other
 
     def _factors(self, codes: np.ndarray) -> Float[np.ndarray, "sample frame factor"]:

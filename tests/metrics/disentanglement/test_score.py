@@ -1,7 +1,5 @@
 """Disentanglement metrics: codes whose score is known, the reference library's own numbers, and bad input."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,19 +9,11 @@ from latentlab.metrics import disentanglement as dis
 from latentlab.metrics.disentanglement.dci import forests
 from latentlab.metrics.disentanglement.score import CORE
 
-ORACLE = Path(__file__).parents[4] / "shared" / "data" / "disentanglement_oracle.npz"
 REGIMES = ("perfect6", "constdims", "noisy", "rotated")
 RNG = np.random.default_rng(0)
 FACTORS = RNG.integers(5, size=(6000, 3))
 PERFECT = FACTORS + 0.01 * RNG.standard_normal(FACTORS.shape)
 NOISE = RNG.standard_normal((6000, 4))
-
-
-@pytest.fixture(scope="module")
-def oracle():
-    if not ORACLE.exists():
-        pytest.skip("the reference library's outputs are not beside this checkout")
-    return np.load(ORACLE)
 
 
 @pytest.mark.parametrize("regime", REGIMES)
