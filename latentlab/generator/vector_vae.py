@@ -77,9 +77,7 @@ class VectorVAE(nn.Module):
         rows, columns = c.size[0] // PATCH, c.size[1] // PATCH
         self.see = nn.Sequential(
             nn.PixelUnshuffle(PATCH),
-            nn.Conv2d(3 * PATCH**2, c.width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(c.width, c.width, 4, stride=2, padding=1),
+            nn.Conv2d(3 * PATCH**2, c.width, 4, stride=2, padding=1),
             nn.SiLU(),
             nn.Conv2d(c.width, c.width, 4, stride=2, padding=1),
             nn.SiLU(),
@@ -100,7 +98,7 @@ class VectorVAE(nn.Module):
             nn.SiLU(),
             nn.Conv2d(c.width, c.width, 3, padding=1),
             nn.SiLU(),
-            nn.Conv2d(c.width, 3 * PATCH**2, 3, padding=1),
+            nn.Conv2d(c.width, 3 * PATCH**2, 1),
             nn.PixelShuffle(PATCH),
         )
         self.register_buffer("place", _places(c.num_frames, rows, columns)[:, : 3 if with_time else 2], False)

@@ -37,7 +37,7 @@ class VectorVAETraining:
     objective: str = "beta-tcvae"
     strength: float | None = None
     frames: int = 8192
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=7000, batch_size=64, learning_rate=1.5e-3))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=5000, batch_size=64, learning_rate=2e-3))
     network: VectorVAEConfig = field(default_factory=VectorVAEConfig)
 
     def __post_init__(self) -> None:
