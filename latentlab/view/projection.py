@@ -83,7 +83,7 @@ class Projection:
             ValueError: codes of another length than those of the map, or NaN.
         """
         assert self._map is not None
-        return self._map.transform(_codes(codes, least=1, dim=self._map.dim))
+        return self._map.transform(checked(codes, least=1, dim=self._map.dim))
 
     def plot(self, color: ArrayLike | None = None, **options: Any):
         """The map as a chart; see `latentlab.view.plots.projection`."""
@@ -142,7 +142,7 @@ def project(
     >>> found.points.shape, round(found.quality.trustworthiness, 1)
     ((60, 2), 1.0)
     """
-    rows = _codes(codes)
+    rows = checked(codes)
     fitted, points, notes = _fit(rows, method, dims, seed, at_most)
     quality = judge_map(rows, points, method, seed=seed, neighbours=neighbours, judge=judge, repeats=repeats)
     if quality.judged < len(rows):
@@ -174,7 +174,7 @@ def project_series(
     >>> bool(np.abs(first.points - second.points).max() < 0.1)
     True
     """
-    arrays = [_codes(step) for step in steps]
+    arrays = [checked(step) for step in steps]
     if not arrays or any(a.shape != arrays[0].shape for a in arrays):
         shapes = [a.shape for a in arrays]
         raise ValueError(f"steps must be one or more arrays of one shape (sample, dim), got {shapes}")
@@ -217,7 +217,7 @@ def judge_map(
     >>> judge_map(codes, codes).neighbour_overlap
     1.0
     """
-    rows, points = _codes(codes), _codes(points)
+    rows, points = checked(codes), checked(points)
     if len(rows) != len(points):
         raise ValueError(f"{len(rows)} codes for {len(points)} points of the map")
     if judge < 5 or neighbours < 1 or repeats < 0 or repeats == 1:
@@ -373,7 +373,7 @@ def _name(method: Any) -> str:
     return method if isinstance(method, str) else type(method).__name__
 
 
-def _codes(codes: Any, *, least: int = 5, dim: int | None = None) -> np.ndarray:
+def checked(codes: Any, *, least: int = 5, dim: int | None = None) -> np.ndarray:
     """Codes as an array of float32 or float64, checked."""
     if hasattr(codes, "detach"):
         codes = codes.detach().cpu()

@@ -23,19 +23,9 @@ from markupsafe import Markup
 from latentlab.record import write_text
 from latentlab.shapes import Video
 from latentlab.video import data_uri
+from latentlab.view.style import DASHES, INK, PALETTE
 
 SMALL, SHOWN, WIDEST = 128, 160, 320  # clips up to SMALL px wide are shown at SHOWN px, others at most at WIDEST
-
-# (on light, on dark): Okabe and Ito's hues, each at least 3:1 against its background; dashes tell them apart too
-PALETTE = (
-    ("#0072b2", "#56b4e9"),
-    ("#c04f00", "#f58a42"),
-    ("#00805c", "#35c89b"),
-    ("#a8478a", "#e39bc2"),
-    ("#6b6b6b", "#b5b5b5"),
-)
-DASHES = ("-", "--", "-.", ":")
-INK = "#010203"  # stands for the page's text colour until the figure is finished
 NUMBER = re.compile(r"[-+<>]?\s?\d[\d\s.,e%±+-]*")  # text that belongs in a column of numbers: "< 0.01", "3 ± 1"
 
 
@@ -264,7 +254,7 @@ def line_figure(
             raise ValueError(f"series {name!r} has {len(y)} values for {len(x)} of x")
     ends = [f"{name}: {float(y[0]):.3g} to {float(y[-1]):.3g}." for name, y in series.items() if len(y)]
     alt = " ".join([f"Lines of {ylabel} against {xlabel}.", *ends])
-    return Figure(_adapt(_draw_lines(x, series, xlabel, ylabel)), alt, caption)
+    return Figure(adapt(_draw_lines(x, series, xlabel, ylabel)), alt, caption)
 
 
 def _draw_lines(x: Sequence[float], series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> str:
@@ -297,7 +287,7 @@ def _draw_lines(x: Sequence[float], series: Mapping[str, Sequence[float]], xlabe
     return file.getvalue()
 
 
-def _adapt(svg: str) -> Markup:
+def adapt(svg: str) -> Markup:
     """Matplotlib's SVG made part of the page: its colours and size by CSS, without ids that would repeat."""
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)

@@ -1,0 +1,185 @@
+"""A chart is panels, a panel is marks: described once, drawn by matplotlib for files and by plotly for screens."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentlab.record import write_text
+from latentlab.view.report import Figure, adapt
+from latentlab.view.style import Scale
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Dots. `color` holds a number each, shown by `scale`; without it all have one hue."""
+
+    x: np.ndarray
+    y: np.ndarray
+    color: np.ndarray | None = None
+    scale: Scale | None = None
+    name: str = ""
+    size: float = 5.0
+    marker: int = 0
+    hue: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line, with a band from `low` to `high` if they are given; `soft` is a thin gray one."""
+
+    x: np.ndarray
+    y: np.ndarray
+    name: str = ""
+    hue: int = 0
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    soft: bool = False
+    dots: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Bars from zero, side by side: a histogram."""
+
+    edges: np.ndarray
+    heights: np.ndarray
+    name: str = ""
+    hue: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """A row for each name: a bar to its value, the interval around it, and a tick at its null level; NaN is none."""
+
+    names: Sequence[str]
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    null: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """Cells coloured by `scale`; NaN stays empty. `written` puts the numbers into the cells."""
+
+    values: np.ndarray
+    scale: Scale
+    written: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Pixels `(height, width, 4)`, uint8 with opacity, first row on top."""
+
+    pixels: np.ndarray
+
+
+Mark = Points | Line | Columns | Intervals | Heat | Picture
+Ticks = tuple[Sequence[float], Sequence[str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Marks on common axes; `ticks` are places and their words, `equal` makes one unit as long both ways."""
+
+    marks: Sequence[Mark]
+    title: str = ""
+    xlabel: str = ""
+    ylabel: str = ""
+    xticks: Ticks | None = None
+    yticks: Ticks | None = None
+    equal: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """Panels side by side.
+
+    Args:
+        panels: from left to right.
+        alt: what the chart shows, for those who do not see it.
+        note: a line below, such as the quality of a map.
+        size: width and height in inches; a screen takes 100 pixels for one.
+
+    A notebook shows a chart by plotly if it is installed, else as a picture.
+
+    >>> line = Line(np.arange(3), np.arange(3) ** 2, "squares")
+    >>> chart = Chart([Panel([line], xlabel="n")], alt="Squares of 0, 1 and 2.")
+    >>> "<svg" in chart.svg()
+    True
+    """
+
+    panels: Sequence[Panel]
+    alt: str
+    note: str = ""
+    size: tuple[float, float] = (6.0, 4.0)
+
+    def matplotlib(self, *, dark: bool = False):
+        """The chart as a matplotlib figure, without pyplot, whose figures are global."""
+        from latentlab.view.chart_matplotlib import draw
+
+        return draw(self, dark)
+
+    def plotly(self, *, dark: bool = False):
+        """The chart as a plotly figure.
+
+        Raises:
+            ImportError: plotly is not installed.
+        """
+        from latentlab.view.chart_plotly import draw
+
+        return draw(self, dark)
+
+    def svg(self) -> str:
+        """SVG on white, the same for the same chart."""
+        return self._svg(False)
+
+    def figure(self, caption: str = "") -> Figure:
+        """The chart as part of a report, where it takes the page's colours."""
+        return Figure(adapt(self._svg(None)), self.alt, caption or self.note)
+
+    def save(self, path: str | Path, *, dark: bool = False) -> None:
+        """Writes a file of the kind its name says: .png, .svg, .pdf, or .html, which works offline (plotly, 5 MB).
+
+        Raises:
+            ValueError: another ending.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".html":
+            write_text(path, self.plotly(dark=dark).to_html(include_plotlyjs=True))
+        elif path.suffix == ".svg":
+            write_text(path, self._svg(dark))
+        elif path.suffix in (".png", ".pdf"):
+            self.matplotlib(dark=dark).savefig(path, dpi=150, metadata=_unsaid(path.suffix))
+        else:
+            raise ValueError(f"a chart is saved as .png, .svg, .pdf or .html, got {path.name!r}")
+
+    def _svg(self, dark: bool | None) -> str:
+        """None is the ink of a report's page."""
+        from matplotlib import rc_context
+
+        from latentlab.view.chart_matplotlib import draw
+
+        file = io.StringIO()
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": self.alt, "text.parse_math": False}):
+            draw(self, dark).savefig(file, format="svg", transparent=dark is None, metadata=_unsaid(".svg"))
+        return file.getvalue()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        try:
+            return self.plotly()._repr_mimebundle_(include, exclude)
+        except ImportError:
+            return {"image/svg+xml": self.svg(), "text/plain": self.alt}
+
+
+def _unsaid(suffix: str) -> dict[str, None]:
+    """Metadata that would differ from run to run, left out."""
+    names = {".svg": ("Creator", "Date", "Format", "Type"), ".pdf": ("CreationDate",), ".png": ("Software",)}
+    return dict.fromkeys(names[suffix])

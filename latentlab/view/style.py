@@ -1,0 +1,132 @@
+"""One visual language for files, screens and pages: hues, markers and colour maps, safe for the colour-blind.
+
+The maps are paths in OKLab (Ottosson 2020), where equal steps look equal. All differ in lightness or in blue against
+yellow, which those who confuse red and green see too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+# (on light, on dark): Okabe and Ito's hues, each at least 3:1 against its background; dashes tell them apart too
+PALETTE = (
+    ("#0072b2", "#56b4e9"),
+    ("#c04f00", "#f58a42"),
+    ("#00805c", "#35c89b"),
+    ("#a8478a", "#e39bc2"),
+    ("#6b6b6b", "#b5b5b5"),
+)
+DASHES = ("-", "--", "-.", ":")
+SCREEN_DASHES = ("solid", "dash", "dashdot", "dot")  # the same, as plotly calls them
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+SCREEN_MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
+INK = "#010203"  # stands for the page's text colour until the figure is finished
+PAGE = {False: "#ffffff", True: "#131416"}  # by dark
+TEXT = {False: "#1b1c1e", True: "#e7e8ea"}
+SOFT = {False: "#5b5f66", True: "#a2a7af"}
+STOPS = 65
+
+Kind = Literal["sequential", "circular", "diverging", "categorical"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How numbers become colours.
+
+    Args:
+        kind: sequential, circular (its ends meet), diverging (gray in the middle) or categorical (indices of labels).
+        low: number of the first colour.
+        high: number of the last colour.
+        label: with unit.
+        labels: of the categories.
+
+    >>> Scale("circular", 0, 360, "hue (degrees)").colors([0.0, 360.0])
+    ['#e2b7d1', '#e2b7d1']
+    """
+
+    kind: Kind
+    low: float
+    high: float
+    label: str = ""
+    labels: tuple[str, ...] = ()
+
+    def colors(self, values: Sequence[float] | np.ndarray, dark: bool = False) -> list[str]:
+        """Colour of each number; NaN is gray."""
+        values = np.asarray(values, dtype=float)
+        gray = PALETTE[-1][dark]
+        if self.kind == "categorical":
+            hues = len(PALETTE) - 1
+            return [gray if v != v else PALETTE[int(v) % hues][dark] for v in values]
+        place = (values - self.low) / (self.high - self.low or 1)
+        place = place % 1 if self.kind == "circular" else np.clip(place, 0, 1)
+        stops = MAPS[self.kind]
+        return [gray if p != p else stops[round(p * (STOPS - 1))] for p in place]
+
+
+def scale_of(values: np.ndarray, label: str = "", kind: str = "", period: float | None = None) -> Scale:
+    """The scale that fits numbers: circular with a period, categorical for text and few whole numbers.
+
+    >>> scale_of(np.array([0.0, 0.25, 1.0])).kind
+    'sequential'
+    >>> scale_of(np.array(["star", "circle", "star"])).labels
+    ('circle', 'star')
+    """
+    if values.dtype.kind in "USOb":
+        labels = tuple(str(v) for v in np.unique(values.astype(str)))
+        return Scale("categorical", 0, max(1, len(labels) - 1), label, labels)
+    if period is not None:
+        return Scale("circular", 0, period, label)
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    if kind == "diverging":
+        return Scale("diverging", -max(abs(low), abs(high)), max(abs(low), abs(high)), label)
+    if not kind and values.dtype.kind in "iu" and high - low < 12:
+        return Scale("categorical", 0, max(1, high), label, tuple(str(i) for i in range(int(high) + 1)))
+    return Scale("sequential", low, high, label)
+
+
+def oklab(lab: np.ndarray) -> np.ndarray:
+    """sRGB in [0, 1] of OKLab colours `(..., 3)` (Ottosson 2020)."""
+    to_lms = np.array(
+        [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.291485548]]
+    )
+    to_rgb = np.array(
+        [
+            [4.0767416621, -3.3077115913, 0.2309699292],
+            [-1.2684380046, 2.6097574011, -0.3413193965],
+            [-0.0041960863, -0.7034186147, 1.707614701],
+        ]
+    )
+    linear = np.clip((lab @ to_lms.T) ** 3 @ to_rgb.T, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def _hex(lab: np.ndarray) -> tuple[str, ...]:
+    return tuple("#" + "".join(f"{round(255 * float(c)):02x}" for c in rgb) for rgb in oklab(lab))
+
+
+def _through(*colors: tuple[float, float, float]) -> tuple[str, ...]:
+    place = np.linspace(0, len(colors) - 1, STOPS)
+    return _hex(np.stack([np.interp(place, range(len(colors)), c) for c in zip(*colors, strict=True)], 1))
+
+
+def _around() -> tuple[str, ...]:
+    """A circle in lightness against blue-yellow, tilted into red-green for those who see it."""
+    angle = np.linspace(0, 2 * np.pi, STOPS)
+    cos, sin = np.cos(angle), np.sin(angle)
+    return _hex(np.stack([0.62 + 0.18 * cos, 0.06 * cos - 0.02, 0.12 * sin], 1))
+
+
+MAPS: dict[str, tuple[str, ...]] = {
+    "sequential": _through(
+        (0.32, 0.01, -0.12), (0.47, -0.03, -0.10), (0.60, -0.07, -0.02), (0.73, -0.08, 0.08), (0.86, -0.02, 0.16)
+    ),
+    "circular": _around(),
+    "diverging": _through(
+        (0.40, -0.03, -0.12), (0.68, -0.03, -0.08), (0.94, 0.0, 0.0), (0.72, 0.06, 0.09), (0.47, 0.10, 0.09)
+    ),
+}  # fmt: skip
