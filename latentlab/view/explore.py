@@ -1,0 +1,85 @@
+"""`latentlab.explore`: an explorer with sensible beginnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from latentlab.data.moving.dataset import moving_shapes
+from latentlab.directions import Direction
+from latentlab.directions.edit import Moves
+from latentlab.generator.load import load
+from latentlab.shapes import Video
+from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.view.explorer import Explorer, Space
+
+EXAMPLES, COMPONENTS, FEW = 48, 6, 32
+PREVIEW_STEPS = 6
+
+
+def explore(
+    space: Space | None = None,
+    directions: Mapping[str, Moves] | None = None,
+    *,
+    clip: Video | None = None,
+    other: Video | None = None,
+    caption: str = "a large red star moving right on a blue background",
+    seed: int = 0,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    fps: float = 8.0,
+    width: int = 224,
+) -> Explorer:
+    """Sliders over a space, in a notebook: name it at the end of a cell.
+
+    Args:
+        space: anything with `encode` and `decode`; default the latents of the shipped model.
+        directions: by name, as a finder gives them; default the dims of a space of at most 32, or the principal
+            directions of 48 clips of moving shapes in a wide one.
+        clip: what to edit, `(1, 3, frame, height, width)`; default one that the space's generator draws.
+        other: a second clip, to walk to.
+        caption, seed: of the clip that is drawn.
+        limits: usable strengths of directions, e.g. from `auto_range`; default 3 standard deviations each way.
+        fps: frames a second.
+        width: of a picture, pixels.
+
+    Raises:
+        ValueError: the space cannot draw a clip of its own and none was given.
+
+    >>> explorer = explore(limits={"component 1": (-1, 1)})  # doctest: +SKIP
+    """
+    space = LatentSpace(load()) if space is None else space
+    generator = getattr(space, "generator", None)
+    if clip is None:
+        if generator is None:
+            raise ValueError("this space has no generator to draw a clip with; pass clip=")
+        clip = generator.generate(caption, seed=seed).cpu()
+    if directions is None:
+        directions = default_directions(space, clip)
+    preview = None
+    if isinstance(space, NoiseSpace):
+        coarse = NoiseSpace(space.generator, num_steps=min(PREVIEW_STEPS, space.num_steps), method="ddim")
+        preview = coarse.decode
+    return Explorer(space, directions, clip, other, preview=preview, limits=limits, fps=fps, width=width)
+
+
+def default_directions(space: Space, clip: Video) -> dict[str, Direction]:
+    """The dims of a narrow space, the principal directions of examples in a wide one; in standard deviations."""
+    video, _ = moving_shapes(EXAMPLES, seed=0)
+    if video.shape[1:] != clip.shape[1:]:
+        raise ValueError(
+            f"clips of {tuple(clip.shape[1:])} are not those of moving shapes, {tuple(video.shape[1:])}, from which "
+            "the default directions are found; pass directions="
+        )
+    codes = torch.cat([space.encode(part) for part in video.split(16)]).float().cpu()
+    scale = codes.std(0)
+    if codes.shape[1] <= FEW:
+        axes = torch.eye(codes.shape[1]).numpy()
+        return {f"dim {k}": Direction(f"dim {k}", axis, float(scale[k])) for k, axis in enumerate(axes)}
+    _, spread, axes = torch.linalg.svd(codes - codes.mean(0), full_matrices=False)
+    return {
+        f"component {k + 1}": Direction(
+            f"component {k + 1}", axes[k].numpy(), float(spread[k]) / (len(codes) - 1) ** 0.5
+        )
+        for k in range(COMPONENTS)
+    }

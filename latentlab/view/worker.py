@@ -1,0 +1,93 @@
+"""A worker for sliders: the latest value wins, stale work is dropped, visited values are kept."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+Work = Callable[[Any], Any]
+
+
+class LatestWins:
+    """One thread that computes the last thing asked for, coarse first.
+
+    Every stage is tried in turn on the newest request; what arrives meanwhile ends the work after the stage at hand.
+    So fifty moves of a slider cost the one under way and the last, whatever the time each takes.
+
+    Args:
+        stages: from coarse and quick to full, each `request -> result`.
+        show: called in the worker as `show(request, result, last)`, `last` telling whether it is the full result.
+        fail: called in the worker as `fail(request, error)`; the worker lives on.
+        keep: how many results are kept; a request whose full result is kept is not computed again.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[Work],
+        show: Callable[[Any, Any, bool], None],
+        fail: Callable[[Any, Exception], None],
+        *,
+        keep: int = 64,
+    ) -> None:
+        if not stages or keep < 1:
+            raise ValueError(f"a worker needs at least one stage and room for one result, got {len(stages)} and {keep}")
+        self._stages, self._show, self._fail, self._keep = tuple(stages), show, fail, keep
+        self._kept: OrderedDict[tuple[Hashable, int], Any] = OrderedDict()
+        self._changed = threading.Condition()
+        self._wanted: Hashable | None = None
+        self._waiting = self._busy = self._closed = False
+        self.computed = 0  # stages run so far, for tests and for the curious
+        self._thread = threading.Thread(target=self._run, name="latentlab-worker", daemon=True)
+        self._thread.start()
+
+    def ask(self, request: Hashable) -> None:
+        """Wants this one now; returns at once."""
+        with self._changed:
+            self._wanted, self._waiting = request, True
+            self._changed.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until all is done; False when it took longer than `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._waiting or self._busy), timeout)
+
+    def close(self) -> None:
+        """Ends the thread after the stage at hand."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
+                request, self._waiting, self._busy = self._wanted, False, True
+            self._serve(request)
+
+    def _serve(self, request: Any) -> None:
+        last = len(self._stages) - 1
+        first = last if (request, last) in self._kept else 0
+        for k in range(first, last + 1):
+            if self._waiting or self._closed:
+                return
+            try:
+                self._show(request, self._result(request, k), k == last)
+            except Exception as error:  # whatever the user's model raises is shown, and the next move works again
+                self._fail(request, error)
+                return
+
+    def _result(self, request: Any, stage: int) -> Any:
+        key = (request, stage)
+        if key not in self._kept:
+            self.computed += 1
+            self._kept[key] = self._stages[stage](request)
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._keep:
+            self._kept.popitem(last=False)
+        return self._kept[key]
