@@ -2,72 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import torch
-from tqdm.auto import tqdm
-
-from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.factors import NAMES
-from latentlab.directions import Direction, Effect, edit
+from latentlab.directions.mask import Mask
 from latentlab.generator.generator import Generator
-from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Video
-from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, SPACES, EditSpace
+from latentlab.study.recipe import Edited, Recipe, Step
 
-DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
-SPACES: dict[str, type[LatentSpace]] = {"latent": LatentSpace, "noise": NoiseSpace}
-LABELLED = {"latent": 1536, "noise": 128}  # clips that find the directions of a space; inverting one takes seconds
+__all__ = ["DIRECTION_SEED", "LABELLED", "SPACES", "EditSpace", "Edited", "best_space", "edit_clip"]
+
 BEST = {"hue": "latent", "size": "latent", "light": "latent", "direction": "latent"}
 
 
 def best_space(direction: str) -> str:
     """The space in which a direction works best, by `benchmarks/edits.py`; "latent" for those it does not measure."""
     return BEST.get(direction.split("@")[0].split("=")[0], "latent")
-
-
-class EditSpace:
-    """A clip in one space, ready to be moved along directions found there.
-
-    Args:
-        generator: the model.
-        kind: "latent" or "noise".
-        clip: what to edit.
-
-    Raises:
-        ValueError: no such space.
-    """
-
-    def __init__(self, generator: Generator, kind: str, clip: Video) -> None:
-        if kind not in SPACES:
-            raise ValueError(f"no space {kind!r} to edit in; there are {', '.join(SPACES)}")
-        self.kind, self.space = kind, SPACES[kind](generator)
-        self.codes = self.space.encode(clip)
-
-    def find(self, *, seed: int = 0, progress: bool = False) -> Effect:
-        """Effect directions of all factors, from freshly rendered clips with known factors."""
-        video, factors = moving_shapes(LABELLED[self.kind], DIRECTION_SEED + seed)
-        chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress)
-        return Effect().fit(torch.cat([self.space.encode(chunk) for chunk in chunks]), factors)
-
-    def edit(self, direction: Direction, strength: float) -> Video:
-        """The clip, moved."""
-        return self.space.decode(edit(self.codes, direction, strength))
-
-
-@dataclass(frozen=True)
-class Edited:
-    """An edited clip.
-
-    Attributes:
-        video: the clip.
-        space: where it was edited.
-        floor_psnr: the clip against itself after the same way without an edit, decibels: what the space itself loses.
-    """
-
-    video: Video
-    space: str
-    floor_psnr: float
 
 
 def edit_clip(
@@ -77,6 +26,8 @@ def edit_clip(
     strength: float,
     *,
     space: str = "best",
+    profile: str | tuple[float, ...] = "constant",
+    mask: Mask | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Edited:
@@ -88,15 +39,18 @@ def edit_clip(
         direction: a factor, as `Effect` names it: "light", "hue@240", "shape=star".
         strength: in standard deviations of the codes along the direction.
         space: "latent", "noise", or "best", the one where this factor works best.
+        profile, mask: over time and space, see `latentlab.edit`.
         seed: of the labelled clips.
         progress: show a bar.
+
+    Returns:
+        The clip, what the space itself loses, and the recipe that makes it again.
 
     Raises:
         KeyError: no such direction.
     """
     if direction.split("@")[0].split("=")[0] not in NAMES:
         raise KeyError(f"no direction {direction!r}; the factors are {', '.join(NAMES)}")
-    where = EditSpace(generator, best_space(direction) if space == "best" else space, clip)
-    found = where.find(seed=seed, progress=progress)[direction]
-    floor = psnr(where.edit(found, 0.0).cpu(), clip.cpu())
-    return Edited(where.edit(found, strength).cpu(), where.kind, round(float(floor.mean()), 2))
+    where = best_space(direction) if space == "best" else space
+    found = EditSpace(generator, where, clip).find(seed=seed, progress=progress)[direction]
+    return Recipe(where, (Step(found, strength, profile, mask),)).apply(generator, clip)

@@ -205,7 +205,8 @@ def match(
         total = max(sum(float(np.linalg.norm(s)) for s in shifts), 1e-12)
         share[i] = [shifts[k] @ way / total for k, way in map(ruler.target, targets)]
     rows, columns = linear_sum_assignment(-np.abs(share))
-    return {targets[c]: (int(r), 1 if share[r, c] >= 0 else -1) for r, c in zip(rows, columns, strict=True)}
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return {targets[c]: (r, 1 if share[r, c] >= 0 else -1) for r, c in pairs}
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -1,0 +1,80 @@
+"""A clip in one space, ready to be edited there."""
+
+from __future__ import annotations
+
+import torch
+from tqdm.auto import tqdm
+
+from latentlab.data.moving.dataset import moving_shapes
+from latentlab.directions import Direction, Effect, edit
+from latentlab.generator.generator import Generator
+from latentlab.shapes import Codes, Video
+from latentlab.spaces import LatentSpace, NoiseSpace
+
+DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
+SPACES: dict[str, type[LatentSpace]] = {"latent": LatentSpace, "noise": NoiseSpace}
+LABELLED = {"latent": 1536, "noise": 128}  # clips that find the directions of a space; inverting one takes seconds
+
+
+class EditSpace:
+    """Clips in one space, ready to be moved along directions found there.
+
+    In noise the clips are inverted by a method that gives them back exactly, and every edit is sampled along the very
+    way they came, so that without an edit only the autoencoder loses anything.
+
+    Args:
+        generator: the model.
+        kind: "latent" or "noise".
+        clip: what to edit, `(batch, 3, frame, height, width)`.
+        num_steps: of the solver, each way; latents need none.
+        method: of the solver, see `Generator.invert`.
+        seed: of methods that draw noise.
+
+    Attributes:
+        codes: of the clips.
+        shape: channel, frame, height and width of one code.
+
+    Raises:
+        ValueError: no such space.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        kind: str,
+        clip: Video,
+        *,
+        num_steps: int = 25,
+        method: str = "leapfrog",
+        seed: int = 0,
+    ) -> None:
+        if kind not in SPACES:
+            raise ValueError(f"no space {kind!r} to edit in; there are {', '.join(SPACES)}")
+        self.generator, self.kind = generator, kind
+        latents = generator.encode(clip)
+        self.shape = tuple(latents.shape[1:])
+        self.inverted = None
+        if kind == "noise":
+            self.inverted = generator.invert(latents, num_steps=num_steps, method=method, seed=seed)
+            latents = self.inverted.noise
+        self.codes = latents.flatten(1)
+
+    def find(self, *, seed: int = 0, progress: bool = False) -> Effect:
+        """Effect directions of all factors, from freshly rendered clips with known factors."""
+        space = SPACES[self.kind](self.generator, num_frames=self.shape[1])
+        video, factors = moving_shapes(LABELLED[self.kind], DIRECTION_SEED + seed)
+        chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress)
+        return Effect().fit(torch.cat([space.encode(chunk) for chunk in chunks]), factors)
+
+    def edit(self, direction: Direction, strength: float, **options) -> Video:
+        """The clips, moved; `options` of `latentlab.edit`."""
+        return self.decode(edit(self.codes, direction, strength, shape=self.shape, **options))
+
+    def decode(self, codes: Codes) -> Video:
+        """Clips of codes, one for each clip of this space, in their order."""
+        if codes.shape != self.codes.shape:
+            raise ValueError(f"codes of these clips have shape {tuple(self.codes.shape)}, got {tuple(codes.shape)}")
+        if self.inverted is None:
+            return self.generator.decode(codes.reshape(-1, *self.shape))
+        by = (codes - self.codes).reshape(-1, *self.shape)
+        return self.generator.decode(self.generator.sample(self.inverted.moved(by)))

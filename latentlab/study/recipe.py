@@ -1,0 +1,218 @@
+"""Recipes: edits written down so that they replay to the same frames."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from latentlab.directions import Direction, edit
+from latentlab.directions.mask import Mask
+from latentlab.generator.generator import Generator
+from latentlab.metrics.perceptual import psnr
+from latentlab.record import frame_hash
+from latentlab.shapes import Video
+from latentlab.study.edit_space import EditSpace
+
+FORMAT = 1  # of the file; raised when an old one could be misread
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One edit.
+
+    Args:
+        direction: along which.
+        strength: in standard deviations of the codes.
+        profile: over time, see `profile_weights`.
+        mask: where and when, see `edit`; None is everywhere.
+        preserve: normals of the factors that are kept.
+    """
+
+    direction: Direction
+    strength: float
+    profile: str | tuple[float, ...] = "constant"
+    mask: Mask | None = None
+    preserve: tuple[Direction, ...] = ()
+
+
+@dataclass(frozen=True)
+class Edited:
+    """An edited clip.
+
+    Attributes:
+        video: the clip.
+        space: where it was edited.
+        floor_psnr: the clip against itself after the same way without an edit, decibels: what the space itself loses.
+        recipe: how it was made.
+    """
+
+    video: Video
+    space: str
+    floor_psnr: float
+    recipe: Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """Edits of a clip, one after another in one space, and what they gave.
+
+    Args:
+        space: "latent" or "noise".
+        steps: the edits; they add up.
+        num_steps, method, seed: of the inversion, where the space is noise.
+        weights: fingerprint of the generator that it was made with; "" before it was.
+        source, frames: hashes of the clip and of the edited clip.
+        device: that made it; another one may round differently.
+
+    >>> import numpy as np
+    >>> import latentlab as ll
+    >>> generator = ll.load()
+    >>> clip, _ = ll.data.moving_shapes(1, seed=0)
+    >>> push = Direction("push", np.eye(1, int(np.prod(generator.latent_shape)))[0], 1.0)
+    >>> edited = Recipe("latent", (Step(push, 2.0),)).apply(generator, clip)
+    >>> bool((edited.recipe.replay(generator, clip).video == edited.video).all())
+    True
+    """
+
+    space: str
+    steps: tuple[Step, ...]
+    num_steps: int = 25
+    method: str = "leapfrog"
+    seed: int = 0
+    weights: str = ""
+    source: str = ""
+    frames: str = ""
+    device: str = ""
+
+    def apply(self, generator: Generator, clip: Video) -> Edited:
+        """Edits clips, and notes in the new recipe what gave what.
+
+        Raises:
+            ValueError: no such space, or directions of another one.
+        """
+        place = EditSpace(generator, self.space, clip, num_steps=self.num_steps, method=self.method, seed=self.seed)
+        codes = place.codes
+        for step in self.steps:
+            options = {"profile": step.profile, "mask": step.mask, "preserve": step.preserve}
+            codes = edit(codes, step.direction, step.strength, shape=place.shape, **options)
+        video = place.decode(codes).cpu()
+        floor = psnr(place.decode(place.codes).cpu(), clip.cpu()).mean()
+        made = {"weights": generator.fingerprint(), "device": str(generator.device)}
+        recipe = replace(self, source=frame_hash(clip), frames=frame_hash(video), **made)
+        return Edited(video, self.space, round(float(floor), 2), recipe)
+
+    def replay(self, generator: Generator, clip: Video) -> Edited:
+        """Does it all again, and makes sure that it gives the same frames.
+
+        Raises:
+            ValueError: the recipe was never applied; the model or the clip is another; or the frames came out
+                differently, as they may on another device or with another version of PyTorch.
+        """
+        if not self.frames:
+            raise ValueError("this recipe was never applied, so there is nothing to compare with: use apply")
+        for what, was, now in (
+            ("model", self.weights, generator.fingerprint()),
+            ("clip", self.source, frame_hash(clip)),
+        ):
+            if was != now:
+                raise ValueError(f"another {what} than the recipe was made with: {was[:12]} then, {now[:12]} now")
+        again = self.apply(generator, clip)
+        if again.recipe.frames != self.frames:
+            raise ValueError(
+                f"the frames differ from those of the recipe, made on {self.device}, now {again.recipe.device}; "
+                "another device or version of PyTorch rounds differently. Use apply to take them as they are"
+            )
+        return again
+
+    def save(self, path: str | Path) -> None:
+        """Writes a safetensors file, settings as JSON in its header; atomic."""
+        tensors: dict[str, Tensor] = {}
+        steps = []
+        for i, step in enumerate(self.steps):
+            tensors[f"{i}.vector"] = torch.from_numpy(step.direction.vector)
+            if step.mask is not None:
+                tensors[f"{i}.mask"] = step.mask.detach().cpu()
+            for j, kept in enumerate(step.preserve):
+                tensors[f"{i}.preserve.{j}"] = torch.from_numpy(kept.vector)
+            profile = step.profile if isinstance(step.profile, str) else [float(w) for w in step.profile]
+            steps.append(
+                {
+                    "strength": float(step.strength),
+                    "profile": profile,
+                    "direction": _named(step.direction),
+                    "preserve": [_named(kept) for kept in step.preserve],
+                }
+            )
+        header = {"format": FORMAT, "steps": steps, **{name: getattr(self, name) for name in _SETTINGS}}
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        save_file({k: t.contiguous() for k, t in tensors.items()}, partial, {"recipe": json.dumps(header)})
+        os.replace(partial, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Recipe:
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: not such a file.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no recipe at {path}")
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads((file.metadata() or {}).get("recipe", "{}"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        except Exception as error:  # safetensors raises its own type for every defect
+            raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+        if header.get("format") != FORMAT or not {*_SETTINGS, "steps"} <= header.keys():
+            raise ValueError(f"{path} was not written by Recipe.save, or by another version of latentlab")
+        return Recipe(
+            steps=tuple(_step(i, step, tensors) for i, step in enumerate(header["steps"])),
+            **{name: header[name] for name in _SETTINGS},
+        )
+
+    def lines(self) -> list[str]:
+        """The steps in words, one a line."""
+        return [
+            f"{step.direction.name} {step.strength:+g} sd"
+            + (
+                ""
+                if step.profile == "constant"
+                else f", {step.profile if isinstance(step.profile, str) else 'by frame'}"
+            )
+            + ("" if step.mask is None else ", masked")
+            + (f", keeping {', '.join(kept.name for kept in step.preserve)}" if step.preserve else "")
+            for step in self.steps
+        ]
+
+
+_SETTINGS = ("space", "num_steps", "method", "seed", "weights", "source", "frames", "device")
+
+
+def _named(direction: Direction) -> dict[str, Any]:
+    return {"name": direction.name, "scale": float(direction.scale)}
+
+
+def _step(i: int, step: dict[str, Any], tensors: dict[str, Tensor]) -> Step:
+    def direction(known: dict[str, Any], tensor: str) -> Direction:
+        return Direction(known["name"], tensors[tensor].numpy(), known["scale"])
+
+    profile: str | Sequence[float] = step["profile"]
+    return Step(
+        direction=direction(step["direction"], f"{i}.vector"),
+        strength=step["strength"],
+        profile=profile if isinstance(profile, str) else tuple(profile),
+        mask=tensors.get(f"{i}.mask"),
+        preserve=tuple(direction(kept, f"{i}.preserve.{j}") for j, kept in enumerate(step["preserve"])),
+    )

@@ -1,0 +1,101 @@
+"""Recipes replay to the same frames, and say why when they cannot."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from latentlab.directions import Direction, edit
+from latentlab.record import frame_hash
+from latentlab.study.edit_space import EditSpace
+from latentlab.study.recipe import Recipe, Step
+
+DIMS = 2 * 4 * 2 * 2
+
+
+def direction(name: str, seed: int = 0) -> Direction:
+    vector = np.random.default_rng(seed).standard_normal(DIMS)
+    return Direction(name, vector / np.linalg.norm(vector), 1.7)
+
+
+def recipe(space: str) -> Recipe:
+    mask = torch.zeros(1, 1, 4, 16, 16)
+    mask[..., :8] = 1
+    steps = (
+        Step(direction("light"), 1.5, "ramp", mask, (direction("size", 1), direction("speed", 2))),
+        Step(direction("hue@90", 3), -0.7, (1.0, 0.0, 0.5, 0.25)),
+    )
+    return Recipe(space, steps, num_steps=3)
+
+
+@pytest.mark.parametrize("space", ["latent", "noise"])
+def test_a_saved_recipe_replays_to_the_same_frames(tiny_generator, clips, space, tmp_path):
+    edited = recipe(space).apply(tiny_generator, clips)
+    assert frame_hash(edited.video) == edited.recipe.frames != frame_hash(clips)
+    edited.recipe.save(tmp_path / "edit.safetensors")
+    loaded = Recipe.load(tmp_path / "edit.safetensors")
+    again = loaded.replay(tiny_generator, clips)
+    assert torch.equal(again.video, edited.video)
+    assert loaded.lines() == ["light +1.5 sd, ramp, masked, keeping size, speed", "hue@90 -0.7 sd, by frame"]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("space", ["latent", "noise"])
+def test_no_strength_is_the_round_trip_and_its_loss_is_told(tiny_generator, clips, space):
+    edited = Recipe(space, (Step(direction("light"), 0.0),), num_steps=3).apply(tiny_generator, clips)
+    decoded = tiny_generator.decode(tiny_generator.encode(clips))
+    torch.testing.assert_close(edited.video, decoded, atol=2e-5, rtol=0)
+    error = (decoded - clips).double().pow(2).flatten(1).mean(1)
+    assert edited.floor_psnr == pytest.approx(float((10 * torch.log10(4 / error)).mean()), abs=0.02)
+
+
+def test_steps_add_up(tiny_generator, clips):
+    one = Recipe("latent", (Step(direction("light"), 1.0), Step(direction("light"), 0.5)))
+    two = Recipe("latent", (Step(direction("light"), 1.5),))
+    torch.testing.assert_close(one.apply(tiny_generator, clips).video, two.apply(tiny_generator, clips).video)
+
+
+def test_an_edit_in_noise_is_sampled_along_the_way_the_clip_came(tiny_generator, clips):
+    place = EditSpace(tiny_generator, "noise", clips, num_steps=3)
+    assert place.inverted is not None
+    assert place.inverted.exact
+    by = (edit(place.codes, direction("light"), 2.0) - place.codes).view_as(place.inverted.noise)
+    expected = tiny_generator.decode(tiny_generator.sample(place.inverted.moved(by)))
+    assert torch.equal(place.edit(direction("light"), 2.0), expected)
+
+
+def test_what_cannot_be_replayed_says_why(tiny_generator, clips):
+    with pytest.raises(ValueError, match="never applied"):
+        recipe("latent").replay(tiny_generator, clips)
+    made = recipe("latent").apply(tiny_generator, clips).recipe
+    with pytest.raises(ValueError, match="another clip than the recipe was made with"):
+        made.replay(tiny_generator, -clips)
+    with torch.no_grad():
+        next(tiny_generator.networks[0].parameters()).add_(0.5)
+    with pytest.raises(ValueError, match="another model than the recipe was made with"):
+        made.replay(tiny_generator, clips)
+
+
+def test_frames_that_came_out_differently_are_told(tiny_generator, clips):
+    made = recipe("latent").apply(tiny_generator, clips).recipe
+    object.__setattr__(made, "frames", "0" * 64)
+    with pytest.raises(ValueError, match="the frames differ from those of the recipe, made on cpu, now cpu"):
+        made.replay(tiny_generator, clips)
+
+
+def test_files_that_are_no_recipes(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no recipe at"):
+        Recipe.load(tmp_path / "none.safetensors")
+    (tmp_path / "text").write_text("steps: []")
+    with pytest.raises(ValueError, match="not a readable safetensors file"):
+        Recipe.load(tmp_path / "text")
+    save_file({"x": torch.zeros(1)}, tmp_path / "other", {"recipe": json.dumps({"format": 99})})
+    with pytest.raises(ValueError, match=r"not written by Recipe\.save"):
+        Recipe.load(tmp_path / "other")
+
+
+def test_an_unknown_space_is_named(tiny_generator, clips):
+    with pytest.raises(ValueError, match="no space 'pixels' to edit in; there are latent, noise"):
+        recipe("pixels").apply(tiny_generator, clips)
