@@ -188,7 +188,8 @@ def _score_lines(result: dict[str, Any]) -> list[str]:
         low, high = found["interval"] or (float("nan"), float("nan"))
         floor = "none" if found["floor"] is None else f"{found['floor']:.4g}"
         n = " and ".join(map(str, found["samples"]))
-        lines.append(f"{found['name']} {found['value']:.4g} [{low:.4g}, {high:.4g}], floor {floor}, n {n}")
+        line = f"{found['name']} {found['value']:.4g} [{low:.4g}, {high:.4g}], floor {floor}, n {n}"
+        lines.append(line if found["infinity"] is None else f"{line}, without bias {found['infinity']:.4g}")
     if "precision" in sets:
         lines.append(f"precision {sets['precision']:.3f}, recall {sets['recall']:.3f}")
     lines += [sets.get("note", ""), sets.get("frechet", {}).get("warning", "")]
@@ -201,6 +202,8 @@ def train(network: str, *, data, out, seed, device, json, **options) -> None:
 
     folder = Path(out) / network if out == "runs" else Path(out)
     if data == "dsprites":
+        if network not in ("autoencoder", "vector-vae"):
+            raise ValueError(f"dsprites has pictures alone, and the {network} learns captions or motion")
         clips = DSprites()
     else:
         clips = MovingShapes(1_000_000, TRAIN_SEED) if data == "moving-shapes" else FolderClips(data, 16, (64, 64))

@@ -6,20 +6,20 @@ it was; a file that changed is scored again.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from latentlab.data.moving.reader import load_reader
+from latentlab.ledger import Ledger
 from latentlab.metrics.features import PUBLISHED, Features
 from latentlab.metrics.kernel import precision_recall
 from latentlab.metrics.perceptual import psnr, ssim
@@ -39,13 +39,13 @@ from latentlab.video import (
     read,
     read_fitted,
 )
-from latentlab.view.scores import page
+from latentlab.view.scores import SHOWN, page
 from latentlab.weights import fingerprint
 
 JITTER = ("overall", "whole", "regional", "texture", "spectral")  # joined over parts of a clip as mean squares
 SHARES = ("difference", "motion_jitter", "coverage")  # joined as means
 COLUMNS = (*JITTER, *SHARES, "vbench_flickering", "psnr", "ssim")
-ROW = 1  # raised when a row changes its meaning, so that old ones are made again
+MAP_WIDTH = 96
 WINDOW = 2**27  # values of a clip held at once; longer clips are scored in parts that overlap
 
 
@@ -96,7 +96,7 @@ def score(
             first = next(iter(ledger.unreadable.items()))
             raise ValueError(f"none of the {len(found)} clips can be scored; the first: {first[0]}: {first[1]}")
         result: dict[str, Any] = {
-            "clips": [{k: v for k, v in row.items() if k != "features"} for row in rows],
+            "clips": [{k: v for k, v in row.items() if k not in ("features", "key")} for row in rows],
             "mean": _means(rows),
             "unreadable": ledger.unreadable,
             "against": _sets(rows, others, extract, bootstrap, seed) if extract else None,
@@ -109,7 +109,10 @@ def score(
         record.save(Path(out) / "record.json")
         write_text(Path(out) / "scores.json", to_json(result) + "\n")
         footer = f"latentlab {record.versions.get('latentlab', '')}, seed {seed}, {record.made}"
-        page(result, COLUMNS, footer).save(Path(out) / "scores.html")
+        worst = sorted(rows, key=lambda row: -row["overall"])[:SHOWN]
+        details = ledger.details([row["key"] for row in worst])
+        shown = [row | detail for row, detail in zip(worst, details, strict=True)]
+        page(result, COLUMNS, shown, footer).save(Path(out) / "scores.html")
     return result
 
 
@@ -133,67 +136,6 @@ def find_clips(paths: Iterable[str | Path]) -> list[Path]:
             del pictures[folder]  # pictures beside videos are not a clip
         found |= dict.fromkeys([*videos, *pictures] if path.is_dir() else [path])
     return list(found)
-
-
-@dataclass
-class Ledger:
-    """Rows that are finished, one line of a file each, and the clips that gave none."""
-
-    path: Path
-    done: dict[str, dict[str, Any]] = field(default_factory=dict)
-    unreadable: dict[str, str] = field(default_factory=dict)
-
-    @staticmethod
-    def open(path: Path) -> Ledger:
-        """Reads the file if there is one; a line cut short by a kill is left out."""
-        ledger = Ledger(path)
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-            try:
-                entry = json.loads(line)
-                ledger.done[entry["key"]] = _without_series(entry["row"])
-            except (json.JSONDecodeError, KeyError, TypeError):
-                continue
-        return ledger
-
-    def rows(
-        self,
-        paths: Sequence[Path],
-        doing: str,
-        settings: Any,
-        make: Callable[[Path], dict[str, Any]],
-        sources: Callable[[Path], Sequence[Path]],
-    ) -> list[dict[str, Any]]:
-        """A row for each clip that can be read: from the file if its sources and the settings are as they were."""
-        rows = []
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write("\n" if file.tell() else "")  # ends a line that was cut short
-            for path in tqdm(paths, desc=doing, disable=not paths):
-                key = _key(doing, settings, *sources(path))
-                if key not in self.done:
-                    try:
-                        row = json.loads(to_json(make(path)))
-                    except (ValueError, OSError, RuntimeError) as error:
-                        self.unreadable[str(path)] = " ".join(str(error).split())
-                        continue
-                    file.write(json.dumps({"key": key, "row": row}) + "\n")
-                    file.flush()
-                    self.done[key] = _without_series(row)
-                rows.append({**self.done[key], "clip": str(path)})  # it may have been reached by another path
-        return rows
-
-
-def _without_series(row: dict[str, Any]) -> dict[str, Any]:
-    """The series stay in the file, so that memory does not grow with the length of the clips."""
-    return {name: value for name, value in row.items() if name != "series"}
-
-
-def _key(doing: str, settings: Any, *paths: Path) -> str:
-    parts = []
-    for path in paths:
-        stats = [f.stat() for f in sorted(path.iterdir())] if path.is_dir() else [path.stat()]
-        parts.append([str(path.resolve()), [(s.st_size, s.st_mtime_ns) for s in stats]])
-    return hashlib.sha256(json.dumps([ROW, doing, settings, parts]).encode()).hexdigest()
 
 
 def _row(path: Path, partner: Path | None, extract: Features | None) -> dict[str, Any]:
@@ -222,7 +164,19 @@ def _row(path: Path, partner: Path | None, extract: Features | None) -> dict[str
         row["features"] = _vectors(path, extract)
     names = scores[0].series
     row["series"] = {n: [round(float(x), 4) for found in scores for x in found.series[n][0]] for n in names}
+    row["map"] = _map(scores)
     return row
+
+
+def _map(scores: Sequence[Flicker]) -> list[list[float]]:
+    """Root mean square jitter over the picture, at most `MAP_WIDTH` wide; NaN where a pixel was never seen."""
+    weights = torch.tensor([float(found.series["overall"].shape[1]) for found in scores]).view(-1, 1, 1)
+    squares = torch.stack([found.maps["overall"][0] for found in scores]).cpu().square()
+    seen = squares.isfinite() * weights
+    mean = ((squares.nan_to_num() * weights).sum(0) / seen.sum(0))[None]
+    stride = max(1, math.ceil(mean.shape[2] / MAP_WIDTH))
+    small = F.avg_pool2d(mean, stride, ceil_mode=True)[0].sqrt()
+    return [[round(x, 2) for x in line] for line in small.tolist()]
 
 
 def _joined(scores: Sequence[Flicker], weights: Sequence[int]) -> dict[str, float]:

@@ -11,7 +11,7 @@ ROOT = Path(latentlab.__file__).parent
 LAYERS = (  # lowest first
     ("shapes", "factors", "weights"),
     ("interpolate", "video", "record"),
-    ("data", "generator", "directions", "metrics"),
+    ("ledger", "data", "generator", "directions", "metrics"),
     ("spaces",),
     ("study", "train"),
     ("view",),

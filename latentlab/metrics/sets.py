@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentlab.metrics.features import Features
-from latentlab.metrics.frechet import check_pair, frechet, too_few
+from latentlab.metrics.frechet import check_pair, frechet, frechet_infinity, too_few
 from latentlab.metrics.kernel import kernel_gap
 from latentlab.shapes import Video
 
@@ -33,6 +33,7 @@ class Comparison:
         floor: the same distance between two parts of the reference, which differ in nothing; None below 4 samples.
         floor_samples: sizes of those parts.
         interval: 95 % by the bootstrap; None if not asked for.
+        infinity: a Frechet distance extrapolated to endless samples, as FVD-infinity; None below 2 (dim + 1) samples.
         settings: features, preprocessing, fingerprint of the weights, frames and size of the clips, seed.
         warning: "" or what to mind.
     """
@@ -44,6 +45,7 @@ class Comparison:
     floor: float | None
     floor_samples: tuple[int, int]
     interval: tuple[float, float] | None
+    infinity: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     warning: str = ""
 
@@ -115,10 +117,13 @@ def compare(
     if bootstrap:
         low, high = value + np.quantile(np.array(again) - np.mean(again), [0.025, 0.975])
         interval = (float(low), float(high))
+    infinity = None
+    if measure == "frechet" and min(n, m) >= 2 * (dim + 1):
+        infinity = frechet_infinity(features, reference, seed=seed)
     return Comparison(
         f"{measure}({name})" if name else measure,
         value, (n, m), dim,
-        float(np.mean(parts)) if parts else None, (part, m - part), interval,
+        float(np.mean(parts)) if parts else None, (part, m - part), interval, infinity,
         {**(settings or {}), "bootstrap": bootstrap, "splits": splits, "seed": seed}, said,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from latentlab.metrics.features import Features
-from latentlab.metrics.frechet import frechet_distance
+from latentlab.metrics.frechet import frechet_distance, frechet_infinity
 from latentlab.metrics.kernel import kernel_distance
 from latentlab.metrics.sets import compare, compare_clips, fid, fvd, kid, kvd
 
@@ -75,6 +75,13 @@ def test_a_reference_too_small_to_split_has_no_floor():
 def test_the_floor_uses_parts_as_large_as_the_sets_where_it_can():
     assert compare(normal(10, 2), normal(100, 2), bootstrap=0).floor_samples == (10, 90)
     assert compare(normal(90, 2), normal(100, 2), bootstrap=0).floor_samples == (50, 50)
+
+
+def test_enough_samples_are_extrapolated():
+    x, y = normal(60, 4, seed=1) + 0.5, normal(90, 4, seed=2)
+    assert compare(x, y, bootstrap=0, seed=3).infinity == frechet_infinity(x, y, seed=3)
+    assert compare(x[:9], y, bootstrap=0).infinity is None
+    assert compare(x, y, bootstrap=0, measure="kernel").infinity is None
 
 
 def test_an_unknown_measure_is_told():

@@ -1,0 +1,89 @@
+"""A file of finished rows, so that long work over many clips goes on where it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from latentlab.record import to_json
+
+FORMAT = 1  # raised when a row changes its meaning, so that old ones are made again
+HEAVY = ("series", "map")  # parts of a row that stay in the file, so that memory does not grow with them
+
+
+@dataclass
+class Ledger:
+    """Rows that are finished, one line of a file each, and the clips that gave none."""
+
+    path: Path
+    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def open(path: Path) -> Ledger:
+        """Reads the file if there is one."""
+        ledger = Ledger(path)
+        for key, row in ledger._lines():
+            ledger.done[key] = _light(row)
+        return ledger
+
+    def rows(
+        self,
+        paths: Sequence[Path],
+        doing: str,
+        settings: Any,
+        make: Callable[[Path], dict[str, Any]],
+        sources: Callable[[Path], Sequence[Path]],
+    ) -> list[dict[str, Any]]:
+        """A row for each clip that can be read: from the file if its sources and the settings are as they were."""
+        rows = []
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("\n" if file.tell() else "")  # ends a line that was cut short
+            for path in tqdm(paths, desc=doing, disable=not paths):
+                key = _key(doing, settings, *sources(path))
+                if key not in self.done:
+                    try:
+                        row = json.loads(to_json(make(path)))
+                    except (ValueError, OSError, RuntimeError) as error:
+                        self.unreadable[str(path)] = " ".join(str(error).split())
+                        continue
+                    file.write(json.dumps({"key": key, "row": row}) + "\n")
+                    file.flush()
+                    self.done[key] = _light(row)
+                rows.append({**self.done[key], "clip": str(path), "key": key})
+        return rows
+
+    def details(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Series and maps of some rows, read from the file again."""
+        found = {key: {name: row[name] for name in HEAVY} for key, row in self._lines() if key in keys}
+        return [found[key] for key in keys]
+
+    def _lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """One line at a time; what a kill left of a line is passed over."""
+        if not self.path.is_file():
+            return
+        with self.path.open(encoding="utf-8") as file:
+            for line in file:
+                with suppress(json.JSONDecodeError, KeyError, TypeError):
+                    entry = json.loads(line)
+                    yield entry["key"], entry["row"]
+
+
+def _light(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in HEAVY}
+
+
+def _key(doing: str, settings: Any, *paths: Path) -> str:
+    parts = []
+    for path in paths:
+        stats = [f.stat() for f in sorted(path.iterdir())] if path.is_dir() else [path.stat()]
+        parts.append([str(path.resolve()), [(s.st_size, s.st_mtime_ns) for s in stats]])
+    return hashlib.sha256(json.dumps([FORMAT, doing, settings, parts]).encode()).hexdigest()
