@@ -238,7 +238,7 @@ def principal(codes: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.
     centred = codes - codes.mean(0)
     count = min(count, min(codes.shape))
     if min(codes.shape) > 500 and count < 0.2 * min(codes.shape):
-        _, values, axes = randomized_svd(centred, count, n_oversamples=10, n_iter=4, random_state=seed)
+        _, values, axes = randomized_svd(centred, count, n_oversamples=10, n_iter=7, random_state=seed)
     else:
         _, values, axes = linalg.svd(centred, full_matrices=False)
     variance = values[:count].astype(np.float64) ** 2 / len(codes)
