@@ -27,6 +27,7 @@ from latentlab.metrics.disentanglement.sap import sap
 from latentlab.metrics.disentanglement.score import score
 from latentlab.metrics.disentanglement.snc_nk import snc_nk
 from latentlab.metrics.disentanglement.swap import swap
+from latentlab.metrics.disentanglement.table import Table
 from latentlab.metrics.disentanglement.total_correlation import total_correlation
 from latentlab.metrics.disentanglement.udr import udr
 from latentlab.metrics.disentanglement.wasserstein_dependence import wasserstein_dependence
@@ -34,6 +35,7 @@ from latentlab.metrics.disentanglement.wasserstein_dependence import wasserstein
 __all__ = [
     "Data",
     "Score",
+    "Table",
     "axis_alignment",
     "beta_vae",
     "dci",

@@ -123,7 +123,7 @@ def _decode(part: np.ndarray, labels: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _nearest_class(scores: Float[np.ndarray, "sample class"], labels: np.ndarray) -> np.ndarray:
-    """The class whose mean scores are nearest, in units of the spread within classes: of scores from a regression this is
+    """The class whose mean scores are nearest, in units of the spread within classes: of scores of a regression this is
     discriminant analysis (Hastie et al. 1994). The largest score alone would miss the middle classes of a line."""
     fold, found, count = _folds(len(scores)), np.zeros(len(scores), int), scores.shape[1]
     for i in range(FOLDS):

@@ -41,7 +41,7 @@ def prepare(
         kinds, names: of the factors, instead. Circular ones are in degrees.
         bins: for continuous values, 2 or more.
         binning: of the codes, "quantile" unless parity asks for "width".
-        estimator: of mutual information, "bins" or "neighbours".
+        estimator: of mutual information, "bins", or "neighbours" which does not bin the codes (conditional forms do).
         neighbours: how many, for that.
         prune: "constant" leaves out dims that never change, "none" counts them, a number leaves out those whose
             standard deviation is at most that share of the largest.

@@ -21,10 +21,11 @@ from latentlab.metrics.disentanglement.mig import MIG
 from latentlab.metrics.disentanglement.mig_sup import MIG_SUP
 from latentlab.metrics.disentanglement.modularity import MODULARITY
 from latentlab.metrics.disentanglement.prepare import prepare
-from latentlab.metrics.disentanglement.result import Metric, Score, assess
+from latentlab.metrics.disentanglement.result import Metric, assess
 from latentlab.metrics.disentanglement.rmig import RMIG
 from latentlab.metrics.disentanglement.sap import SAP
 from latentlab.metrics.disentanglement.snc_nk import SNC_NK
+from latentlab.metrics.disentanglement.table import Table
 
 CORE_METRICS: tuple[Metric[Data], ...] = (
     MIG, MIG_SUP, DCI_MIG, JEMMIG, MODULARITY, MED, SAP, IRS, EXPLICITNESS, *DCI,
@@ -45,7 +46,7 @@ def score(
     seed: int = 0,
     progress: bool = True,
     **options: Any,
-) -> dict[str, Score]:
+) -> Table:
     """Asks several metrics, with the level that chance reaches and a 95 % interval.
 
     Args:
@@ -59,10 +60,17 @@ def score(
         options: of `prepare`: kinds, names, bins, binning, estimator, prune, groups, spread, parity.
 
     Returns:
-        One score for each metric, by name.
+        One score for each metric, by name; it prints as a table.
 
     Raises:
         ValueError: an unknown metric, or data that cannot be scored.
+
+    >>> import numpy as np
+    >>> factors = np.random.default_rng(0).integers(3, size=(300, 2))
+    >>> print(score(factors, factors, ("mig", "modularity"), null=0, bootstrap=0, progress=False))
+    metric      value   null  adjusted  interval          conditional
+    mig         0.995      -         -  -                           -
+    modularity  1.000      -         -  -                           -
     """
     every = {"core": CORE, "all": tuple(metric.name for metric in ALL_METRICS)}
     wanted = (every.get(metrics) or (metrics,)) if isinstance(metrics, str) else tuple(metrics)
@@ -70,4 +78,4 @@ def score(
         raise ValueError(f"unknown metrics {', '.join(unknown)}; there are {', '.join(METRICS)}")
     data = prepare(codes, factors, seed=seed, **options)
     chosen = [METRICS[name] for name in wanted]
-    return assess(chosen, data, null=null, bootstrap=bootstrap, seed=seed, progress=progress)
+    return Table(assess(chosen, data, null=null, bootstrap=bootstrap, seed=seed, progress=progress))

@@ -1,0 +1,37 @@
+"""Scores as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from latentlab.metrics.disentanglement.result import Score
+
+
+class Table(dict[str, Score]):
+    """Scores by name, which prints as a table and gives rows that JSON can hold.
+
+    >>> print(Table(mig=Score("mig", 0.5, null=0.1, adjusted=0.4444, ci=(0.4, 0.49))))
+    metric  value   null  adjusted  interval          conditional
+    mig     0.500  0.100     0.444  0.400 to 0.490              -
+    """
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat record for each metric: what it scored, and for which factor."""
+        return [
+            {"metric": name, "value": s.value, "null": s.null, "adjusted": s.adjusted, "ci": s.ci,
+             "conditional": s.conditional, "per_factor": s.per_factor}
+            for name, s in self.items()
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        width = max(len("metric"), *map(len, self), 0)
+        lines = [f"{'metric':<{width}}  {'value':>5}  {'null':>5}  {'adjusted':>8}  {'interval':<16}  conditional"]
+        for name, s in self.items():
+            interval = "-" if s.ci is None else f"{s.ci[0]:.3f} to {s.ci[1]:.3f}"
+            numbers = f"{s.value:5.3f}  {_shown(s.null):>5}  {_shown(s.adjusted):>8}"
+            lines.append(f"{name:<{width}}  {numbers}  {interval:<16}  {_shown(s.conditional):>11}")
+        return "\n".join(lines)
+
+
+def _shown(number: float | None) -> str:
+    return "-" if number is None else f"{number:.3f}"
