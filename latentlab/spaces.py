@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from einops import rearrange
+
 from latentlab.generator.generator import Generator
+from latentlab.generator.vector_vae import VectorVAE
 from latentlab.shapes import Codes, Latents, Video
 
 
@@ -79,3 +82,34 @@ class NoiseSpace(LatentSpace):
             self.unflatten(codes), num_steps=self.num_steps, method=self.method, progress=progress
         )
         return self.generator.decode(latents)
+
+
+class VectorSpace:
+    """The short code of a vector VAE; one of single frames codes a clip frame by frame.
+
+    Args:
+        vae: see `load_vector_vae`.
+        num_frames: of the clips; None is the VAE's own.
+
+    Raises:
+        ValueError: a VAE of clips, asked for another length.
+    """
+
+    def __init__(self, vae: VectorVAE, *, num_frames: int | None = None) -> None:
+        own = vae.config.num_frames
+        if own > 1 and num_frames not in (None, own):
+            raise ValueError(f"this VAE codes clips of {own} frames, not of {num_frames}")
+        self.vae, self.num_frames = vae, num_frames or own
+        self.pieces = self.num_frames // own
+
+    def encode(self, video: Video) -> Codes:
+        """Codes `(sample, dim)`, frame after frame where the VAE codes frames."""
+        if video.ndim != 5 or video.shape[2] != self.num_frames:
+            raise ValueError(f"this space holds clips of {self.num_frames} frames, got shape {tuple(video.shape)}")
+        codes = self.vae.encode(rearrange(video, "b c (p f) h w -> (b p) c f h w", p=self.pieces))
+        return rearrange(codes, "(b p) d -> b (p d)", p=self.pieces)
+
+    def decode(self, codes: Codes) -> Video:
+        """Clips of codes."""
+        video = self.vae.decode(rearrange(codes, "b (p d) -> (b p) d", p=self.pieces))
+        return rearrange(video, "(b p) c f h w -> b c (p f) h w", p=self.pieces)

@@ -108,6 +108,8 @@ def test_flicker_tells_a_shaking_clip_from_a_still_one(tmp_path, capsys):
         (["interpolate", "missing.mp4", "missing.mp4"], "missing.mp4"),
         (["train", "autoencoder", "--data", "no-such-folder"], "no-such-folder"),
         (["train", "reader", "--steps", "-1"], "--steps"),
+        (["train", "denoiser", "--data", "dsprites"], "captions"),
+        (["train", "vector-vae", "--objective", "gan"], "gan"),
         (["generate", "a red star", "--model", "no-such-model"], "no-such-model"),
         (["generate", "a red star", "--device", "abacus"], "abacus"),
         (["dance"], "dance"),

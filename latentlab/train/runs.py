@@ -25,7 +25,7 @@ from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
 from latentlab.weights import shipped
 
-Clips = MovingShapes | FolderClips | DSprites
+Clips = MovingShapes | FolderClips
 PREVIEW = (
     "a large red star moving right on a blue background",
     "a small yellow circle moving up quickly on a green background",
@@ -34,7 +34,7 @@ PREVIEW = (
 )
 
 
-def autoencoder(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the autoencoder, or with `--autoencoder` the decoder of that one alone."""
     config = AutoencoderTraining()
     config = replace(config, loop=_loop(config.loop, options))
@@ -91,7 +91,7 @@ def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     return [out / "denoiser.safetensors", out / "generator"]
 
 
-def vector_vae(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the vector VAE for `--objective`."""
     config = VectorVAETraining()
     names = ("dims", "motion_dims", "num_frames")
