@@ -37,15 +37,19 @@ def check_invertible(scheduler) -> None:
     try:
         nothing, once, twice = (_step(scheduler, size) for size in (0.0, 1e3, 2e3))
     except TypeError as error:
-        raise ValueError(f"{name} cannot be inverted, its step takes other arguments ({error}); {_ANOTHER}") from error
+        raise ValueError(
+            f"{name} cannot be inverted, its step takes other arguments ({error}); {_another(name)}"
+        ) from error
     if nothing != 0 or not math.isclose(twice, 2 * once, rel_tol=1e-4):
-        raise ValueError(f"{name} cannot be inverted, its step adds noise or clips; {_ANOTHER}")
+        raise ValueError(f"{name} cannot be inverted, its step adds noise or clips; {_another(name)}")
 
 
-_ANOTHER = (
-    "put a deterministic one of the same family in its place, "
-    "e.g. generator.pipe.scheduler = DDIMScheduler.from_config(generator.pipe.scheduler.config)"
-)
+def _another(name: str) -> str:
+    kind = "CogVideoXDDIMScheduler" if name.startswith("CogVideoX") else "DDIMScheduler"
+    return (
+        "put a deterministic one of the same family in its place, e.g. generator.pipe.scheduler = "
+        f"{kind}.from_config(generator.pipe.scheduler.config, clip_sample=False)"
+    )
 
 
 def _step(scheduler, value: float) -> float:

@@ -99,12 +99,19 @@ def test_an_unknown_prediction_is_named():
         (diffusers.FlowMatchEulerDiscreteScheduler(stochastic_sampling=True), "stochastic_sampling=True"),
         (diffusers.EulerAncestralDiscreteScheduler(), "EulerAncestralDiscreteScheduler .* adds noise"),
         (diffusers.DDPMScheduler(clip_sample=False), "DDPMScheduler .* adds noise .*DDIMScheduler.from_config"),
-        (diffusers.CogVideoXDPMScheduler(clip_sample=False), "CogVideoXDPMScheduler .*takes other arguments"),
+        (diffusers.CogVideoXDPMScheduler(clip_sample=False), "takes more .*CogVideoXDDIMScheduler.from"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_inverted_is_refused_with_a_cure(scheduler, reason):
     with pytest.raises(ValueError, match=reason):
         check_invertible(scheduler)
+
+
+def test_the_cure_of_a_stochastic_one_is_accepted():
+    for stochastic in (diffusers.EulerAncestralDiscreteScheduler(**SD), diffusers.DDPMScheduler(**SD)):
+        check_invertible(diffusers.DDIMScheduler.from_config(stochastic.config, clip_sample=False))
+    dpm = diffusers.CogVideoXDPMScheduler(**SD)
+    check_invertible(diffusers.CogVideoXDDIMScheduler.from_config(dpm.config, clip_sample=False))
 
 
 @pytest.mark.parametrize(
