@@ -1,0 +1,89 @@
+"""What an edit did to clips beside its target: background, steadiness, flicker, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from einops import rearrange
+
+from latentlab.directions.edit import Moves, edit
+from latentlab.directions.mask import Mask
+from latentlab.directions.usable import mean_known
+from latentlab.factors import FactorTable
+from latentlab.metrics.flow import Flow, dis
+from latentlab.metrics.perceptual import background_preservation, psnr
+from latentlab.metrics.temporal import flicker
+from latentlab.shapes import Codes, Video
+from latentlab.study.scoreboard import APPEARANCE, Ground
+
+
+@dataclass(frozen=True)
+class Collateral:
+    """Means over clips, all against the decoded clips without an edit.
+
+    Attributes:
+        background: PSNR outside the object, decibels; means nothing for a direction that is to change the background.
+        flicker_added: 8-bit levels.
+        drift_added: how much more the appearance varies along a clip, standard deviations of each factor over frames.
+        by_frame: how far the appearance of a frame moves, mean over frames and factors, standard deviations; a
+            direction of motion should leave it at 0.
+        cycle: PSNR of the clip after the edit, encoded again and edited back, decibels; NaN without an encoder.
+    """
+
+    background: float
+    flicker_added: float
+    drift_added: float
+    by_frame: float
+    cycle: float
+
+
+def collateral(
+    ground: Ground,
+    direction: Moves,
+    strength: float,
+    *,
+    mask: Callable[[Video], Mask],
+    encode: Callable[[Video], Codes] | None = None,
+    flow: Flow = dis,
+) -> Collateral:
+    """Edits all codes by one strength and looks at the clips.
+
+    Args:
+        ground: see `Ground`; it decodes to clips, and reads those of a single frame as well.
+        direction, strength: the edit.
+        mask: where the object is, such as `latentlab.data.moving.measure.mask`.
+        encode: for the way back.
+        flow: of `flicker`.
+    """
+    before = ground.decode(ground.codes).cpu()
+    after = ground.decode(edit(ground.codes, direction, strength)).cpu()
+    object_ = (torch.maximum(mask(before), mask(after)) > 0.01)[:, 0]
+    cycle = float("nan")
+    if encode is not None:
+        back = ground.decode(edit(encode(after), direction, -strength)).cpu()
+        cycle = float(psnr(back, before).median())
+    frames = [_by_frame(ground, video) for video in (before, after)]
+    drift = [_drift(ground, table, len(before)) for table in frames]
+    looks = [ground.ruler.names.index(name) for name in APPEARANCE if name in ground.ruler.names]
+    return Collateral(
+        background=float(background_preservation(after, before, object_).median()),
+        flicker_added=float((flicker(after, flow=flow).overall - flicker(before, flow=flow).overall).mean()),
+        drift_added=float(np.nanmean(drift[1][looks]) - np.nanmean(drift[0][looks])),
+        by_frame=float(np.nanmean(mean_known(ground.ruler.distances(*frames))[looks])),
+        cycle=cycle,
+    )
+
+
+def _by_frame(ground: Ground, video: Video) -> FactorTable:
+    """The factors of every frame, as of a clip of its own; clip after clip."""
+    return ground.read(rearrange(video, "b c f h w -> (b f) c 1 h w").contiguous())
+
+
+def _drift(ground: Ground, table: FactorTable, clips: int) -> np.ndarray:
+    """How far frames are from the first of their clip, root mean square over clips and frames, for each factor."""
+    frames = len(table) // clips
+    first = table[np.repeat(np.arange(clips) * frames, frames)]
+    return np.sqrt(mean_known(ground.ruler.distances(first, table) ** 2))

@@ -1,0 +1,56 @@
+"""Side effects of edits on clips where they are planted."""
+
+import numpy as np
+import pytest
+import torch
+
+from latentlab.data.moving.dataset import moving_shapes
+from latentlab.data.moving.measure import mask, measure
+from latentlab.directions import Direction
+from latentlab.metrics.flow import still
+from latentlab.study.collateral import collateral
+from latentlab.study.scoreboard import Ground
+
+VIDEO, FACTORS = moving_shapes(4, seed=0, fixed={"speed": 0.0, "rotation": 0.0, "shape": 1})
+_, REFERENCE = moving_shapes(200, seed=1)
+BRIGHTER = Direction("light", np.array([1.0, 0.0]), 1.0)
+FLICKER = Direction("light", np.array([0.0, 1.0]), 1.0)
+
+
+def decode(codes: torch.Tensor) -> torch.Tensor:
+    """The first code turns the light down, the second lets it jump from frame to frame."""
+    gain = codes[:, :1] + 0.1 * codes[:, 1:] * (-1.0) ** torch.arange(16)
+    return (VIDEO + 1) * torch.exp(-0.2 * gain.abs()).view(4, 1, 16, 1, 1).float() - 1
+
+
+GROUND = Ground(torch.zeros(4, 2), decode, measure, REFERENCE)
+
+
+def test_no_edit_has_no_side_effects():
+    found = collateral(GROUND, BRIGHTER, 0.0, mask=mask, flow=still, encode=lambda video: torch.zeros(4, 2))
+    assert found.background == found.cycle == float("inf")
+    assert found.flicker_added == found.drift_added == found.by_frame == 0
+
+
+def test_light_changes_the_background_evenly_and_goes_back():
+    found = collateral(GROUND, BRIGHTER, 1.0, mask=mask, flow=still, encode=lambda video: torch.tensor([[1.0, 0]] * 4))
+    assert 5 < found.background < 40
+    assert found.cycle == float("inf")
+    assert found.flicker_added == pytest.approx(0, abs=0.2)
+    assert found.drift_added == pytest.approx(0, abs=0.01)
+    light = REFERENCE["light"].std()
+    moved = np.abs(FACTORS["light"] * (1 - np.exp(-0.2))).mean() / light
+    assert found.by_frame == pytest.approx(moved / 5, rel=0.05)  # one of five factors of appearance
+
+
+def test_light_that_jumps_is_drift_and_flicker():
+    def flat(codes: torch.Tensor) -> torch.Tensor:
+        gain = 1 - 0.1 * codes[:, 1:] * (torch.arange(16) % 2)
+        return (VIDEO + 1) * gain.view(4, 1, 16, 1, 1).float() - 1
+
+    ground = Ground(torch.zeros(4, 2), flat, measure, REFERENCE)
+    found = collateral(ground, FLICKER, 1.0, mask=mask, flow=still)
+    assert found.flicker_added > 1
+    step = 0.1 * np.sqrt((FACTORS["light"] ** 2).mean() / 2) / REFERENCE["light"].std()
+    assert found.drift_added == pytest.approx(step / 5, rel=0.1)
+    assert np.isnan(found.cycle)
