@@ -1,0 +1,45 @@
+"""Pictures of dimensions: they draw, and say in words what they show."""
+
+import numpy as np
+import pytest
+
+from latentlab.factors import Factor
+from latentlab.study.information import Carriers, Information
+from latentlab.study.perturb import Perturbation
+from latentlab.view import dimensions
+
+SPECS = (Factor("light", "continuous", 0, 1), Factor("size", "continuous", 0, 1))
+
+
+@pytest.fixture
+def found() -> Perturbation:
+    change = np.zeros((2, 2, 3, 2))
+    change[0, 0, :, 0], change[0, 1, :, 0] = 0.2, -0.2  # light falls as the first unit rises
+    spots = np.zeros((2, 8, 8))
+    spots[0], spots[1, 0, 0] = 2.0, 5.0
+    profile = np.array([[1.0, 1.0], [0.5, 0.0]])
+    return Perturbation(("a", "b"), (-1.0, 1.0), SPECS, change, np.array([0.1, 0.1]), spots, profile, np.zeros(2))
+
+
+def test_effects_are_signed(found):
+    chart = dimensions.effects(found)
+    assert "from -2 to 0" in chart.alt
+    assert "<svg" in chart.svg()
+
+
+def test_maps_and_profiles_show_the_strongest_first(found):
+    assert dimensions.maps(found).alt == "Maps of change. a: global. b: local."
+    assert [line.name for line in dimensions.profiles(found).panels[0].marks] == ["a", "b"]
+    assert "b: 0.5 to 0 levels." in dimensions.profiles(found).alt
+    assert "<svg" in dimensions.maps(found).svg()
+
+
+def test_knowledge_leaves_chance_empty():
+    share = np.array([[0.9, 0.01], [0.02, 0.01]])
+    none = {"light": Carriers((), (), 0.0)}
+    info = Information(("0", "1"), ("light", "size"), share, 0 * share, np.array([0.1, 0.1]), share, none)
+    heat = dimensions.knowledge(info).panels[0].marks[0]
+    assert np.isfinite(heat.values).sum() == 1
+    blind = Information(("0", "1"), ("light", "size"), share, 0 * share, np.array([1.0, 1.0]), share, none)
+    with pytest.raises(ValueError, match="beyond chance"):
+        dimensions.knowledge(blind)
