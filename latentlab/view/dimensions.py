@@ -24,8 +24,7 @@ def maps(found: Perturbation) -> Chart:
     scale = Scale("sequential", 0.0, max(float(found.map.max()), 1e-6), "change (levels)")
     chosen = _strongest(found, MAPS_SHOWN)
     panels = [
-        # Heat has its first row at the bottom, a picture on top.
-        Panel([Heat(found.map[i][::-1], scale)], f"{found.units[i]}: {found.acts[i]}", xticks=NO_TICKS, yticks=NO_TICKS,
+        Panel([Heat(found.map[i], scale)], f"{found.units[i]}: {found.acts[i]}", xticks=NO_TICKS, yticks=NO_TICKS,
               equal=True)
         for i in chosen
     ]  # fmt: skip
