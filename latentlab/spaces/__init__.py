@@ -1,0 +1,29 @@
+"""Latent spaces behind one interface: `encode` turns clips into codes, `decode` turns codes into clips."""
+
+from latentlab.spaces.bottleneck import BottleneckSpace
+from latentlab.spaces.cache import Cached
+from latentlab.spaces.hooks import hooked
+from latentlab.spaces.latent import LatentSpace
+from latentlab.spaces.noise import NoiseSpace
+from latentlab.spaces.reduce import Blocks, Channels, Components, TimeResidual
+from latentlab.spaces.space import Space, Statistics, statistics
+from latentlab.spaces.text import TextSpace, pulled
+from latentlab.spaces.vector import VectorSpace
+
+__all__ = [
+    "Blocks",
+    "BottleneckSpace",
+    "Cached",
+    "Channels",
+    "Components",
+    "LatentSpace",
+    "NoiseSpace",
+    "Space",
+    "Statistics",
+    "TextSpace",
+    "TimeResidual",
+    "VectorSpace",
+    "hooked",
+    "pulled",
+    "statistics",
+]

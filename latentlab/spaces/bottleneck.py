@@ -1,0 +1,225 @@
+"""The denoiser's innermost activations as codes: h-space."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import Generator
+from latentlab.generator.inverted import Inverted
+from latentlab.shapes import Codes, Latents, Video
+from latentlab.spaces.hooks import find_layer, hooked
+from latentlab.spaces.space import Described
+
+Meet = Callable[[Tensor, float], Tensor | None]  # activations and level; what goes on in their place
+
+
+@dataclass(frozen=True, eq=False)
+class Anchor:
+    """Clips whose sampling runs are replayed with other activations.
+
+    Attributes:
+        runs: their noise, batch by batch.
+        codes: their own codes, `(sample, dim)`.
+    """
+
+    runs: tuple[Inverted, ...]
+    codes: Codes
+
+
+class BottleneckSpace(Described):
+    """h-space (Kwon et al. 2023; Haas et al. 2024): what a layer of the denoiser says while a clip is inverted.
+
+    A code is no clip by itself: it says how a run differs from the one that draws a given clip. `decode` replays the
+    runs of the clips encoded last, with activations moved by the difference from their own codes, at all chosen levels;
+    unmoved codes give the clips' round trip. `around` makes a space that stays with some clips.
+
+    Args:
+        generator: whose denoiser.
+        layer: by its name in the network; None is the innermost.
+        num_steps: of the solver, each way.
+        method: of the solver; "leapfrog" gives clips back exactly.
+        levels: flow times (low, high) within which activations are read and moved; near 1 the coarse things are drawn.
+        per_level: a vector for each level, after one another; otherwise one for all, their mean.
+        caption: that the runs are under; "" says nothing.
+        batch_size: clips at a time.
+        progress: show a bar.
+
+    Attributes:
+        called: flow times at which activations are read and moved, rising.
+        shape: of a code: level (where there is one each), what the batch holds of one clip, then the layer's own axes.
+
+    Raises:
+        ValueError: no such layer, or no step within `levels`.
+
+    >>> import latentlab
+    >>> BottleneckSpace(latentlab.load(), num_steps=4).shape
+    (1, 192, 4, 4)
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        layer: str | None = None,
+        num_steps: int = 25,
+        method: str = "leapfrog",
+        levels: tuple[float, float] = (0.0, 1.0),
+        per_level: bool = False,
+        caption: str = "",
+        batch_size: int = 16,
+        progress: bool = False,
+    ) -> None:
+        self.generator, self.layer_name = generator, layer
+        self.layer = find_layer(generator.networks, layer)
+        self.num_steps, self.method, self.levels, self.per_level = num_steps, method, levels, per_level
+        self.caption, self.batch_size, self.progress = caption, batch_size, progress
+        self.anchor: Anchor | None = None
+        self.called = self._levels_called()
+        inside = self._shape_of_layer()
+        self.shape = (len(self.called), *inside) if per_level else inside
+
+    def settings(self) -> dict[str, Any]:
+        names = ("num_steps", "method", "per_level", "caption")
+        own = {"layer": self.layer_name, "levels": list(self.levels), **{name: getattr(self, name) for name in names}}
+        return {"weights": self.generator.fingerprint(), **own}
+
+    def encode(self, video: Video) -> Codes:
+        """Codes of clips; `decode` starts from these clips until others are encoded."""
+        self.anchor = self.anchored(video)
+        return self.anchor.codes
+
+    def decode(self, codes: Codes) -> Video:
+        """The clips encoded last, drawn again with their activations moved to these codes.
+
+        Raises:
+            ValueError: no clips were encoded, or another number of them.
+        """
+        if self.anchor is None:
+            raise ValueError("codes of this space move clips, and none were encoded; encode them, or use around(clips)")
+        return self.replay(self.anchor, codes)
+
+    def around(self, video: Video) -> BottleneckSpace:
+        """The same space, starting from these clips: `decode` of it takes one code for each."""
+        space = copy.copy(self)
+        space.anchor = self.anchored(video)
+        return space
+
+    def anchored(self, video: Video) -> Anchor:
+        """Clips inverted, with what the layer said on the way."""
+        latents = self.generator.encode(video)
+        inverted = [self._invert(part) for part in latents.split(self.batch_size)]
+        return Anchor(tuple(run for run, _ in inverted), torch.cat([codes for _, codes in inverted]))
+
+    def replay(self, anchor: Anchor, codes: Codes) -> Video:
+        """The anchor's clips, drawn again with their activations moved to these codes.
+
+        Raises:
+            ValueError: another number of codes, or codes of another space.
+        """
+        if len(codes) != len(anchor.codes):
+            raise ValueError(
+                f"{len(codes)} codes, but this space stands at {len(anchor.codes)} clips; see around(clips)"
+            )
+        moves = self.unflatten(codes - anchor.codes.to(codes))
+        latents, first = [], 0
+        for run in anchor.runs:
+            latents.append(self._sample(run, moves[first : first + len(run)]))
+            first += len(run)
+        return self.generator.decode(torch.cat(latents))
+
+    def _invert(self, latents: Latents) -> tuple[Inverted, Codes]:
+        seen: dict[float, Tensor] = {}
+
+        def read(h: Tensor, s: float) -> None:
+            if s in self.called:
+                seen[s] = h.detach().float().reshape(len(latents), -1, *h.shape[1:])
+
+        with hooked(self.layer, told := Told(read)):
+            inverted = told.of(self.generator).invert(
+                latents,
+                self.caption,
+                num_steps=self.num_steps,
+                method=self.method,
+                batch_size=self.batch_size,
+                progress="inverting" if self.progress else False,
+            )
+        activations = torch.stack([seen[s] for s in self.called], 1)  # sample level ...
+        return inverted, (activations if self.per_level else activations.mean(1)).flatten(1)
+
+    def _sample(self, run: Inverted, moves: Float[Tensor, "sample ..."]) -> Latents:
+        def move(h: Tensor, s: float) -> Tensor | None:
+            if s not in self.called:
+                return None
+            by = moves[:, self.called.index(s)] if self.per_level else moves
+            return h + by.reshape(h.shape).to(h)
+
+        with hooked(self.layer, told := Told(move)):
+            return told.of(self.generator).sample(run, progress="sampling" if self.progress else False)
+
+    def _levels_called(self) -> tuple[float, ...]:
+        """Levels at which the denoiser is called both ways, found by a run without the network."""
+        low, high = self.levels
+        both = []
+        still = copy.copy(self.generator)
+        still.predict = lambda y, s, condition: called.add(_level(s)) or torch.zeros_like(y)
+        called: set[float] = set()
+        zeros = torch.zeros(1, *self.generator.latent_shape)
+        inverted = still.invert(zeros, num_steps=self.num_steps, method=self.method, batch_size=self.batch_size)
+        both.append(called)
+        called = set()
+        still.sample(inverted)
+        both.append(called)
+        within = tuple(sorted(s for s in both[0] & both[1] if low <= s <= high))
+        if not within:
+            raise ValueError(
+                f"the denoiser is not called at any flow time within levels={self.levels} on {self.num_steps} steps of "
+                f"{self.method}; it is at {', '.join(format(s, '.3g') for s in sorted(both[0] & both[1])) or 'none'}"
+            )
+        return within
+
+    def _shape_of_layer(self) -> tuple[int, ...]:
+        shapes: list[tuple[int, ...]] = []
+        with torch.no_grad(), hooked(self.layer, lambda h: shapes.append((len(h), *h.shape[1:]))):
+            zeros = torch.zeros(1, *self.generator.latent_shape, device=self.generator.device)
+            self.generator.velocity(self.generator.condition(self.caption))(zeros, self.called[-1])
+        if not shapes:
+            raise ValueError(f"layer {self.layer_name or 'innermost'!r} takes no part in a call of the denoiser")
+        return shapes[0]
+
+
+class Told:
+    """Tells a hook the level of each call.
+
+    Args:
+        meet: what to do with activations at a level.
+    """
+
+    def __init__(self, meet: Meet) -> None:
+        self.meet, self.level = meet, 0.0
+
+    def __call__(self, h: Tensor) -> Tensor | None:
+        return self.meet(h, self.level)
+
+    def of(self, generator: Generator) -> Generator:
+        """A generator of the same networks whose calls are watched; the user's own is left alone."""
+        watched = copy.copy(generator)
+
+        def predict(y: Tensor, s: float, condition: Condition) -> Tensor:
+            self.level = _level(s)
+            return generator.predict(y, s, condition)
+
+        watched.predict = predict  # type: ignore[method-assign]
+        return watched
+
+
+def _level(s: float) -> float:
+    """A flow time that is the same on the way there and back."""
+    return round(float(s), 9)

@@ -1,0 +1,74 @@
+"""Reading and moving what goes on inside a network, for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+MIDDLES = ("middle", "mid_block")  # what U-Nets call their innermost block
+STACKS = ("blocks", "transformer_blocks", "temporal_transformer_blocks")  # what transformers call their blocks
+Change = Callable[[Tensor], Tensor | None]
+
+
+@contextmanager
+def hooked(layer: nn.Module, change: Change) -> Iterator[None]:
+    """Shows the layer's output to `change` at every call; what it returns, unless None, goes on in its place.
+
+    The hook is gone after the block, however it ends. Of layers with several outputs it is the first tensor.
+
+    >>> import torch
+    >>> layer = nn.Identity()
+    >>> with hooked(layer, lambda h: h + 1):
+    ...     inside = layer(torch.zeros(1))
+    >>> inside, layer(torch.zeros(1))
+    (tensor([1.]), tensor([0.]))
+    """
+
+    def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
+        del module, inputs
+        if isinstance(output, Tensor):
+            return change(output)
+        at = next((i for i, part in enumerate(output) if isinstance(part, Tensor)), None)
+        if at is None:
+            raise TypeError(f"the layer returns {type(output).__name__} without a tensor; name another layer")
+        changed = change(output[at])
+        return None if changed is None else type(output)([*output[:at], changed, *output[at + 1 :]])
+
+    handle = layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def find_layer(networks: Sequence[nn.Module], name: str | None = None) -> nn.Module:
+    """A layer by name, or the innermost one: the middle of a U-Net, the middle block of a transformer.
+
+    Args:
+        networks: to look in, in this order.
+        name: as in `named_modules`, "down.1.0"; None is the innermost.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for network in networks:
+        if name is not None:
+            modules = dict(network.named_modules())
+            if name in modules and name:
+                return modules[name]
+            continue
+        for part in MIDDLES:
+            if isinstance(found := getattr(network, part, None), nn.Module):
+                return found
+        for part in STACKS:
+            if isinstance(found := getattr(network, part, None), nn.ModuleList) and len(found):
+                return found[len(found) // 2]
+    if name is None:
+        raise ValueError(
+            f"no network has a layer called {', '.join(MIDDLES + STACKS)}; say layer=, see named_modules()"
+        )
+    names = [name for network in networks for name, _ in network.named_children()]
+    raise ValueError(f"no layer {name!r}; there are {', '.join(names)}, and what is inside them")

@@ -1,0 +1,109 @@
+"""What a space is, and what every space of latentlab can say of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from latentlab.metrics.perceptual import psnr
+from latentlab.shapes import Codes, Video
+
+
+class Space(Protocol):
+    """What interpolation, direction finders and metrics need of a space; a user's own model joins by having it."""
+
+    def encode(self, video: Video) -> Codes: ...
+    def decode(self, codes: Codes) -> Video: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """How codes are spread.
+
+    Attributes:
+        mean, scale: of each dim, `(dim,)`.
+        norm: mean length of the codes after the mean is taken off.
+        surprise: mean square of all values; 1 under a unit normal prior.
+    """
+
+    mean: Float[Tensor, " dim"]
+    scale: Float[Tensor, " dim"]
+    norm: float
+    surprise: float
+
+
+class Described(ABC):
+    """A space with axes, a prior and a floor.
+
+    Attributes:
+        shape: of one code with its axes; its product is the number of dims.
+        prior: what its codes are drawn from: "normal" (independent, unit variance), or None where nobody knows.
+    """
+
+    shape: tuple[int, ...]
+    prior: str | None = None
+
+    @abstractmethod
+    def encode(self, video: Video) -> Codes:
+        """Codes `(sample, dim)` of clips."""
+
+    @abstractmethod
+    def decode(self, codes: Codes) -> Video:
+        """Clips of codes."""
+
+    def settings(self) -> dict[str, Any]:
+        """What else decides which code a clip has, plain values; two spaces that agree in it agree in all codes."""
+        return {}
+
+    def describe(self) -> dict[str, Any]:
+        """Name, axes, prior and settings, for a report or a file."""
+        return {"space": type(self).__name__, "shape": list(self.shape), "prior": self.prior, **self.settings()}
+
+    @property
+    def dim(self) -> int:
+        """Length of a code."""
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count
+
+    def unflatten(self, codes: Codes) -> Tensor:
+        """Codes with their axes.
+
+        Raises:
+            ValueError: codes of another space.
+        """
+        if codes.ndim != 2 or codes.shape[1] != self.dim:
+            raise ValueError(
+                f"codes of {type(self).__name__} are (sample, {self.dim}), for axes {self.shape}; "
+                f"got {tuple(codes.shape)}"
+            )
+        return codes.reshape(len(codes), *self.shape)
+
+    def floor(self, video: Video) -> Float[Tensor, " batch"]:
+        """What the space itself loses: `decode(encode(video))` against the clips, PSNR in decibels."""
+        return psnr(self.decode(self.encode(video)).cpu(), video.cpu())
+
+
+def statistics(codes: Codes) -> Statistics:
+    """How codes of any space are spread.
+
+    Args:
+        codes: `(sample, dim)`, at least two.
+
+    Raises:
+        ValueError: fewer.
+
+    >>> import torch
+    >>> statistics(torch.tensor([[0.0, 1.0], [2.0, 1.0]])).mean
+    tensor([1., 1.])
+    """
+    if codes.ndim != 2 or len(codes) < 2:
+        raise ValueError(f"statistics need at least two codes (sample, dim), got {tuple(codes.shape)}")
+    mean = codes.mean(0)
+    scale = codes.std(0, correction=0)
+    return Statistics(mean, scale, float((codes - mean).norm(dim=1).mean()), float(codes.square().mean()))

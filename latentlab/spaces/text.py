@@ -1,0 +1,130 @@
+"""The conditioning as codes, and captions that pull on the noise prediction."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import Generator
+from latentlab.shapes import Codes, Video
+from latentlab.spaces.space import Described
+
+
+class TextSpace(Described):
+    """What the denoiser is told, flattened: caption tokens, then what else a model takes.
+
+    Clips are drawn from one noise, so what differs between two of them is what was said. Tokens that are padding are
+    zeros in a code, and a token of zeros is padding.
+
+    Args:
+        generator: whose text tower and denoiser.
+        describe: gives captions of clips, for `encode`; None takes captions alone.
+        seed: of the noise.
+        num_steps, method: of the solver.
+        guidance: None is the generator's own.
+
+    >>> import latentlab
+    >>> space = TextSpace(latentlab.load())
+    >>> red, blue = space.encode_captions(["a red star", "a blue star"])
+    >>> bool((red != blue).any())
+    True
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        describe: Callable[[Video], Sequence[str]] | None = None,
+        seed: int = 0,
+        num_steps: int = 25,
+        method: str = "ddim",
+        guidance: float | None = None,
+    ) -> None:
+        self.generator, self.describe_clips = generator, describe
+        self.seed, self.num_steps, self.method = seed, num_steps, method
+        self.guidance = generator.config.guidance if guidance is None else guidance
+        empty = generator.condition("")
+        self.parts = {"tokens": empty.tokens.shape[1:]}
+        self.parts |= {name: part.shape[1:] for name, part in empty.more.items() if part.is_floating_point()}
+        self.shape = tuple(self.parts["tokens"])
+        if len(self.parts) > 1:
+            self.shape = (sum(math.prod(shape) for shape in self.parts.values()),)
+        self.fixed = {name: part for name, part in empty.more.items() if not part.is_floating_point()}
+
+    def settings(self) -> dict[str, Any]:
+        names = ("seed", "num_steps", "method", "guidance")
+        return {"weights": self.generator.fingerprint(), **{name: getattr(self, name) for name in names}}
+
+    def encode(self, video: Video) -> Codes:
+        """Codes of what is said of clips.
+
+        Raises:
+            ValueError: nobody says anything: there is no `describe`.
+        """
+        if self.describe_clips is None:
+            raise ValueError("clips have no captions by themselves; give describe=, or use encode_captions")
+        return self.encode_captions(self.describe_clips(video))
+
+    def encode_captions(self, captions: str | Sequence[str]) -> Codes:
+        """Codes `(sample, dim)` of captions."""
+        told = self.generator.condition(captions)
+        tokens = told.tokens * told.mask[..., None].to(told.tokens.dtype)
+        if tokens.shape[1:] != self.parts["tokens"]:
+            raise ValueError(f"captions make tokens {tuple(tokens.shape[1:])}, the empty one {self.parts['tokens']}")
+        more = [told.more[name].flatten(1).float() for name in self.parts if name != "tokens"]
+        return torch.cat([tokens.flatten(1).float(), *more], 1)
+
+    def condition(self, codes: Codes) -> Condition:
+        """Codes as what the denoiser takes."""
+        self.unflatten(codes)
+        flat = codes.split([math.prod(shape) for shape in self.parts.values()], 1)
+        parts = {name: part.reshape(-1, *shape) for (name, shape), part in zip(self.parts.items(), flat, strict=True)}
+        tokens = parts.pop("tokens")
+        fixed = {name: part.expand(len(codes), *part.shape[1:]) for name, part in self.fixed.items()}
+        return Condition(tokens, tokens.abs().sum(-1) > 0, {**parts, **fixed})
+
+    def decode(self, codes: Codes) -> Video:
+        """Clips drawn under these codes, all from one noise."""
+        noise = self.generator.noise(1, seed=self.seed).expand(len(codes), -1, -1, -1, -1)
+        options: dict[str, Any] = {"num_steps": self.num_steps, "method": self.method, "guidance": self.guidance}
+        return self.generator.decode(self.generator.sample(noise, self.condition(codes), **options))
+
+
+def pulled(generator: Generator, captions: tuple[str, str], strength: float, *, until: float = 0.0) -> Generator:
+    """A generator whose noise prediction is pulled from one caption towards another.
+
+    `v* = v + strength (v(second) - v(first))`: the target that concept sliders train for (Gandikota et al. 2024, eq. 7),
+    used without training. What else it is told stays; networks are shared, and the generator given is left alone. It
+    may invert and sample alike, though an inverted latent should be sampled by a pulled generator to be edited.
+
+    Args:
+        generator: the model.
+        captions: from, to: ("a red star", "a blue star").
+        strength: negative goes the other way, 0 changes nothing.
+        until: flow time below which nothing is pulled: details stay those of the clip.
+
+    Raises:
+        ValueError: a strength that is not finite.
+    """
+    if not math.isfinite(strength):
+        raise ValueError(f"strength must be finite, got {strength}")
+    pull = copy.copy(generator)
+    pair = [generator.condition(caption) for caption in captions]
+
+    def predict(y: Tensor, s: float, condition: Condition) -> Tensor:
+        v = generator.predict(y, s, condition)
+        if strength == 0 or s < until:
+            return v
+        first, second = (
+            generator.predict(y, s, told.to(y.device, condition.tokens.dtype).expand(len(y))) for told in pair
+        )
+        return v + strength * (second - first)
+
+    pull.predict = predict  # type: ignore[method-assign]
+    return pull
