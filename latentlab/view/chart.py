@@ -173,10 +173,11 @@ class Chart:
         return file.getvalue()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        picture = {"image/svg+xml": self.svg(), "text/plain": self.alt}
         try:
-            return self.plotly()._repr_mimebundle_(include, exclude)
+            return self.plotly()._repr_mimebundle_(include, exclude) or picture  # nothing, outside of a notebook
         except ImportError:
-            return {"image/svg+xml": self.svg(), "text/plain": self.alt}
+            return picture
 
 
 def _unsaid(suffix: str) -> dict[str, None]:

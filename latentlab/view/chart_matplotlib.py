@@ -37,7 +37,8 @@ def draw(chart: Chart, dark: bool | None) -> Figure:
 
 def _panel(axes: Axes, panel: Panel, dark: bool, ink: str) -> None:
     axes.set_facecolor("none")
-    framed = any(isinstance(mark, Heat | Picture) for mark in panel.marks)
+    bare = panel.xticks is not None and not len(panel.xticks[0])  # a map, whose axes mean nothing
+    framed = bare or any(isinstance(mark, Heat | Picture) for mark in panel.marks)
     axes.spines[:].set_visible(False) if framed else axes.spines[["top", "right"]].set_visible(False)
     if not framed:
         axes.grid(color=ink, alpha=0.12, linewidth=0.6)

@@ -23,7 +23,13 @@ def draw(chart: Chart, dark: bool) -> Any:
     for column, panel in enumerate(chart.panels, 1):
         where = {"row": 1, "col": column}
         framed = any(isinstance(mark, Heat | Picture) for mark in panel.marks)
-        grid = {"showgrid": not framed, "gridcolor": "rgba(128,128,128,.2)", "zeroline": False, "automargin": True}
+        grid = {
+            "showgrid": not framed,
+            "gridcolor": "rgba(128,128,128,.2)",
+            "zeroline": False,
+            "automargin": True,
+            "ticklabelstandoff": 4,
+        }
         figure.update_xaxes(title=panel.xlabel, **grid, **_ticks(panel.xticks), **where)
         figure.update_yaxes(title=panel.ylabel, **grid, **_ticks(panel.yticks), **where)
         for mark in panel.marks:
@@ -43,6 +49,7 @@ def draw(chart: Chart, dark: bool) -> Any:
         template="none", width=width, height=height, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         font={"color": TEXT[dark], "size": 13}, margin={"l": 60, "r": 20, "t": 40, "b": 80 if chart.note else 50},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, bargap=0,
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": SOFT[dark], "activecolor": TEXT[dark], "orientation": "v"},
     )  # fmt: skip
     if chart.note:
         words = {"text": _wrapped(chart.note, width // 6), "font": {"size": 11, "color": SOFT[dark]}}

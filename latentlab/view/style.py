@@ -45,7 +45,7 @@ class Scale:
         labels: of the categories.
 
     >>> Scale("circular", 0, 360, "hue (degrees)").colors([0.0, 360.0])
-    ['#e2b7d1', '#e2b7d1']
+    ['#d5b4bc', '#d5b4bc']
     """
 
     kind: Kind
@@ -123,7 +123,7 @@ def _around() -> tuple[str, ...]:
 
 MAPS: dict[str, tuple[str, ...]] = {
     "sequential": _through(
-        (0.32, 0.01, -0.12), (0.47, -0.03, -0.10), (0.60, -0.07, -0.02), (0.73, -0.08, 0.08), (0.86, -0.02, 0.16)
+        (0.40, 0.01, -0.13), (0.51, -0.03, -0.11), (0.62, -0.07, -0.02), (0.73, -0.08, 0.08), (0.86, -0.02, 0.16)
     ),
     "circular": _around(),
     "diverging": _through(
