@@ -1,0 +1,520 @@
+"""The scoreboard of direction finders: does a direction move its factor, and nothing else? One page, by one command.
+
+    python benchmarks/directions.py --out runs/directions [--spaces oracle,oracle-tanh,latent] [--labels 0,100,1000]
+
+A cell is one finder in one space with one budget of labels, one variant of the data and one seed; each is a JSON file
+in `--out`, so that a killed run goes on where it was, and several processes share the work. Spaces "oracle" and
+"oracle-tanh" are synthetic generators whose true effects are known; "latent" and "noise" are those of the model, with
+factors read back from decoded clips by `measure`. Budget 0 is for finders without labels, whose directions are matched
+with targets on one half of the clips and judged on the other; "random" is their null, shuffled labels that of the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from tqdm.auto import tqdm
+
+from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
+from latentlab.data.moving.factors import FACTORS
+from latentlab.data.moving.measure import mask, measure
+from latentlab.directions import (
+    ICA,
+    LDA,
+    PCA,
+    ChannelRanking,
+    Direction,
+    DirectionSet,
+    Dual,
+    Effect,
+    LogisticNormal,
+    MeanDifference,
+    RidgeNormal,
+    SVMNormal,
+    Varimax,
+    WeightSVD,
+    edit,
+)
+from latentlab.factors import FactorTable
+from latentlab.generator.generator import Generator
+from latentlab.generator.load import load
+from latentlab.record import to_json, write_text
+from latentlab.shapes import Codes
+from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.study.collateral import collateral
+from latentlab.study.edit_space import DIRECTION_SEED
+from latentlab.study.oracle import Oracle
+from latentlab.study.scoreboard import Ground, interval, match, score_directions
+from latentlab.study.truth import paired_truth
+from latentlab.view.report import Figure, Player, Report, Section, Strip, Table
+
+# t, R2 and p of each direction take most of a finder's time and are not asked for here.
+BARE = {"folds": 0, "permutations": 0}
+SUPERVISED: dict[str, Callable[[], object]] = {
+    "effect": lambda: Effect(**BARE),
+    "dual": lambda: Dual(**BARE),
+    "InterFaceGAN": lambda: SVMNormal(**BARE),
+    "InterFaceGAN, conditional": lambda: SVMNormal(conditional=True, **BARE),
+    "mean difference (Haas)": lambda: MeanDifference(**BARE),
+    "mean difference, conditional": lambda: MeanDifference(conditional=True, **BARE),
+    "ridge normal": lambda: RidgeNormal(**BARE),
+    "logistic normal": lambda: LogisticNormal(**BARE),
+    "LDA": lambda: LDA(**BARE),
+    "channel ranking (StyleSpace)": lambda: ChannelRanking(**BARE),
+}
+UNSUPERVISED = ("random", "PCA (GANSpace)", "ICA", "varimax", "SeFa")
+OURS = ("effect", "dual")
+VARIANTS = ("independent", "correlated 0.8", "10 % label noise", "unbalanced")
+CORRELATED = {("size", "light"): 0.8, ("start_x", "speed"): 0.8, ("hue", "background_hue"): 0.8}
+JUDGED = tuple(f.name for f in FACTORS if f.name != "blur")  # which `measure` can tell of few decoded clips
+CONTINUOUS = tuple(f.name for f in FACTORS if f.kind == "continuous" and f.name in JUDGED)
+TARGETS = (*CONTINUOUS, "hue@0", "hue@90", "background_hue@0", "direction@0", "direction@90", "shape=star")
+SHARD = 32  # clips rendered and encoded at a time
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure."""
+
+    out: str
+    model: str | None = None
+    spaces: tuple[str, ...] = ("oracle", "oracle-tanh", "latent")
+    finders: tuple[str, ...] = (*SUPERVISED, *UNSUPERVISED)
+    labels: tuple[int, ...] = (0, 10, 100, 1000, 10_000)
+    variants: tuple[str, ...] = VARIANTS[:1]
+    targets: tuple[str, ...] = TARGETS
+    seeds: int = 5
+    pool: int = 10_240  # labelled clips, of which a seed draws its own
+    clips: int = 32  # that directions are tried on
+    strengths: tuple[float, ...] = tuple(np.linspace(-3, 3, 11).round(2).tolist())
+    count: int = 20  # directions of a finder without labels
+    pairs: int = 32  # of clips for each true direction
+    num_steps: int = 25
+    null: bool = True  # also with shuffled labels
+    side_effects: bool = True
+    processes: int = 2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the page."""
+
+    space: str
+    finder: str
+    labels: int
+    variant: str
+    shuffled: bool
+    seed: int
+
+    @property
+    def file(self) -> str:
+        words = (*(str(v) for v in asdict(self).values()),)
+        return "_".join("".join(c if c.isalnum() else "-" for c in word) for word in words) + ".json"
+
+
+def cells(config: Config) -> list[Cell]:
+    """All that is to be measured, budgets of the pool's size at most."""
+    found = []
+    for space, labels, variant, seed in itertools.product(
+        config.spaces, config.labels, config.variants, range(config.seeds)
+    ):
+        if labels > config.pool and not space.startswith("oracle"):
+            continue
+        if space.startswith("oracle") and variant != VARIANTS[0]:
+            continue
+        for finder in config.finders:
+            if (finder in UNSUPERVISED) != (labels == 0) or (finder == "SeFa" and space != "latent"):
+                continue
+            null = (False, True) if config.null and finder in OURS else (False,)
+            found += [Cell(space, finder, labels, variant, shuffled, seed) for shuffled in null]
+    return found
+
+
+def run(config: Config) -> list[dict]:
+    """Measures what is not yet on disk and writes the page."""
+    out = Path(config.out)
+    wanted = cells(config)
+    for space, variant in itertools.product(config.spaces, config.variants):
+        if not space.startswith("oracle"):  # once, before the processes ask for it all at the same time
+            pool(config, space, variant, DIRECTION_SEED, config.pool)
+            truth(config, space, 0)
+            for seed in range(config.seeds):
+                ground(config, space, seed)
+    missing = [cell for cell in wanted if not (out / "cells" / cell.file).exists()]
+    with ProcessPoolExecutor(config.processes, multiprocessing.get_context("spawn"), _single) as workers:
+        waiting = [workers.submit(measure_cell, config, cell) for cell in missing]
+        for done in tqdm(as_completed(waiting), total=len(waiting), desc="cells"):
+            done.result()
+    results = [json.loads((out / "cells" / cell.file).read_text(encoding="utf-8")) for cell in wanted]
+    page(config, results).save(out / "directions.html")
+    return results
+
+
+def measure_cell(config: Config, cell: Cell) -> None:
+    """One cell, written as JSON."""
+    tried = ground(config, cell.space, cell.seed)
+    codes, factors = labelled(config, cell)
+    began = time.perf_counter()
+    found = find(config, cell, codes, factors)
+    seconds = time.perf_counter() - began
+    targets = tried.reference.names if cell.space.startswith("oracle") else config.targets
+    calls = 0
+    if cell.labels == 0:
+        half = len(tried.codes) // 2
+        matched = match(replace(tried, codes=tried.codes[:half]), list(found), targets)
+        each = list(found)
+        chosen = [Direction(target, sign * each[i].vector, each[i].scale) for target, (i, sign) in matched.items()]
+        calls += half * (1 + 2 * len(found))
+        tried = replace(tried, codes=tried.codes[half:])
+    else:
+        chosen = [found[target] for target in targets]
+    scores = score_directions(tried, chosen, truth=truth(config, cell.space, cell.seed), strengths=config.strengths)
+    calls += len(tried.codes) * (1 + len(chosen) * (len(config.strengths) - 1))
+    rows = [asdict(score) for score in scores]
+    if config.side_effects and not (cell.space.startswith("oracle") or cell.shuffled) and cell.finder in OURS[:1]:
+        encode = space_of(config, cell.space).encode
+        for row, direction in zip(rows, chosen, strict=True):
+            row |= asdict(collateral(tried, direction, row["strength"], mask=mask, encode=encode))
+            calls += 4 * len(tried.codes)
+    result = {**asdict(cell), "fit_seconds": seconds, "decoded": calls, "factors": tried.ruler.names, "scores": rows}
+    write_text(Path(config.out) / "cells" / cell.file, to_json(result))
+
+
+def find(config: Config, cell: Cell, codes: np.ndarray, factors: FactorTable) -> DirectionSet:
+    """The finder's directions."""
+    if cell.labels:
+        return SUPERVISED[cell.finder]().fit(codes, factors).found_  # type: ignore[attr-defined]
+    count = min(config.count, codes.shape[1])
+    if cell.finder == "random":
+        drawn = np.random.default_rng([cell.seed, 7]).standard_normal((count, codes.shape[1]))
+        return DirectionSet.measured([f"random{i}" for i in range(count)], drawn, codes)
+    if cell.finder == "SeFa":
+        return sefa(config, codes)
+    finder = {"PCA (GANSpace)": PCA, "ICA": ICA, "varimax": Varimax}[cell.finder]
+    return finder(count=count, random_state=cell.seed).fit(codes).found_
+
+
+def sefa(config: Config, codes: np.ndarray) -> DirectionSet:
+    """SeFa on the channels that enter the decoder's first layer, the same everywhere in the clip."""
+    weight = next(p for p in generator(config).networks[0].decoder.parameters() if p.ndim >= 4)  # type: ignore[union-attr]
+    channels = generator(config).latent_shape[0]
+    first = weight.detach().double().movedim(1, -1).reshape(-1, channels).numpy()
+    found = WeightSVD(weights=first, count=channels).fit(np.eye(channels))
+    everywhere = np.repeat(found.directions_, codes.shape[1] // channels, axis=1)
+    return DirectionSet.measured(found.names_, everywhere, codes)
+
+
+def labelled(config: Config, cell: Cell) -> tuple[np.ndarray, FactorTable]:
+    """Codes and labels as this cell's finder gets them; those without labels get 1,000 codes."""
+    count, rng = cell.labels or 1000, np.random.default_rng([cell.seed, 5])
+    if cell.space.startswith("oracle"):
+        drawn, factors = oracle(cell.space, cell.seed).draw(count)
+        codes = drawn.numpy()
+    else:
+        everything, factors = pool(config, cell.space, cell.variant, DIRECTION_SEED, config.pool)
+        rows = rng.permutation(len(factors))
+        if cell.variant == "unbalanced":  # bright clips and late shapes are one in five of what they were
+            rare = (factors["light"] > np.median(factors["light"])).astype(int) + (factors["shape"] > 1)
+            rows = rows[rng.random(len(rows)) < 0.2 ** rare[rows]]
+        rows = rows[:count]
+        codes, factors = everything[rows].numpy(), factors[rows]
+    values = factors.values.copy()
+    if cell.variant == "10 % label noise":
+        wrong = rng.random(values.shape) < 0.1
+        values = np.where(wrong, rng.permuted(values, axis=0), values)
+    if cell.shuffled:
+        values = values[rng.permutation(len(values))]
+    return codes, FactorTable(values, factors.specs)
+
+
+def oracle(space: str, seed: int) -> Oracle:
+    """The synthetic generator of a seed."""
+    return Oracle(seed=seed, mix=1.0 if space == "oracle-tanh" else 0.0)
+
+
+@lru_cache
+def generator(config: Config) -> Generator:
+    """The model, once for each process."""
+    return load(config.model, device="cpu" if config.processes > 1 else "auto")
+
+
+def space_of(config: Config, space: str) -> LatentSpace:
+    """A space of the model."""
+    if space == "noise":
+        return NoiseSpace(generator(config), num_steps=config.num_steps)
+    return LatentSpace(generator(config))
+
+
+@lru_cache
+def pool(config: Config, space: str, variant: str, seed: int, count: int) -> tuple[Codes, FactorTable]:
+    """Codes and factors of rendered clips, encoded once and kept in `--out`."""
+    correlated = CORRELATED if variant == VARIANTS[1] else {}
+    data = MovingShapes(count, seed, correlated=correlated)
+    kind = "correlated" if correlated else "independent"
+    shards = []
+    for i in tqdm(range((count + SHARD - 1) // SHARD), desc=f"encoding clips, {space}", leave=False):
+        path = Path(config.out) / "pool" / f"{space}_{kind}_{seed}_{i:03d}.safetensors"
+        rows = range(i * SHARD, (i + 1) * SHARD)
+        if not path.exists():
+            whole = MovingShapes(rows.stop, seed, correlated=correlated)
+            codes = space_of(config, space).encode(torch.cat([whole.clip(k) for k in rows]))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+            save_file({"codes": codes.cpu().contiguous()}, partial)
+            os.replace(partial, path)
+        shards.append(load_file(path)["codes"])
+    return torch.cat(shards)[:count], data.factors()
+
+
+def ground(config: Config, space: str, seed: int) -> Ground:
+    """What directions are tried on; each seed of the oracle is a world of its own."""
+    if space.startswith("oracle"):
+        world = oracle(space, seed)
+        codes, _ = world.draw(200, seed=1)
+        return Ground(codes, lambda codes: codes, world.read, world.draw(5000, seed=2)[1])
+    codes, _ = pool(config, space, VARIANTS[0], HELD_OUT_SEED + seed, config.clips)
+    reference = MovingShapes(1000, DIRECTION_SEED).factors().select(JUDGED)
+    return Ground(codes, space_of(config, space).decode, lambda video: measure(video.cpu()).select(JUDGED), reference)
+
+
+def truth(config: Config, space: str, seed: int) -> dict[str, np.ndarray]:
+    """True directions; those of the model's spaces are kept in `--out`."""
+    if space.startswith("oracle"):
+        world = oracle(space, seed)
+        return dict(zip([spec.name for spec in world.specs], world.truth(), strict=True))
+    path = Path(config.out) / "pool" / f"{space}_truth.safetensors"
+    known = load_file(path) if path.exists() else {}
+    missing = [t for t in config.targets if t not in known]
+    if missing:
+        found = paired_truth(space_of(config, space).encode, missing, pairs=config.pairs, progress=True)
+        known |= {name: torch.from_numpy(move) for name, move in found.items()}
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        save_file(known, partial)
+        os.replace(partial, path)
+    return {name: move.numpy() for name, move in known.items()}
+
+
+FIGURES = {  # column of the table, and where it comes from
+    "precision": "precision",
+    "leakage": "leakage",
+    "editing precision ratio": "ratio",
+    "monotonicity": "monotonicity",
+    "linearity": "linearity",
+    "usable range (sd)": "range",
+    "locality in time": "locality",
+    "alignment": "alignment",
+}
+
+
+def page(config: Config, results: Sequence[dict]) -> Report:
+    """Everything on one page."""
+    sections = []
+    for space in config.spaces:
+        of_space = [r for r in results if r["space"] == space]
+        parts = []
+        for variant in config.variants:
+            rows = [table_row(group) for group in grouped([r for r in of_space if r["variant"] == variant])]
+            columns = ["finder", "labels", *FIGURES, "seeds", "fit (s)", "decoded"]
+            if rows:
+                parts.append(Table(columns, sorted(rows, key=lambda row: (int(row[1]), row[0])), note=variant))
+        shown = [g for g in grouped(of_space) if _is(g[0], variant=VARIANTS[0]) and g[0]["labels"] in (0, 1000)]
+        parts += [matrix_figure(group) for group in shown]
+        parts += side_effects(of_space)
+        if not space.startswith("oracle"):
+            parts += strips(config, space, [r for r in of_space if r["finder"] == "effect" and not r["shuffled"]])
+        sections.append(Section(f"Space: {space}", ABOUT.get(space, ""), parts, HOW_TO_READ))
+    lead = (
+        f"Directions of {len(config.finders)} finders, each tried on clips that it has not seen, and judged by reading "
+        "the factors back. A cell is the mean over the continuous factors, then over seeds, with its 95 % interval. "
+        f"{verdict(results)}"
+    )
+    return Report("Directions against ground truth", lead, sections, f"settings: {json.dumps(asdict(config))}")
+
+
+ABOUT = {
+    "oracle": "Synthetic: 64 correlated dims, factors linear in them, so that the true direction is known.",
+    "oracle-tanh": "Synthetic: the same, bent by tanh, so that no direction is right everywhere.",
+    "latent": "Latents of the autoencoder, edited and decoded.",
+    "noise": "Inverted noise, edited, sampled and decoded.",
+}
+HOW_TO_READ = (
+    "Precision is the share of all that moves which is the target; 1 is perfect, one over the number of factors is "
+    "chance. Leakage is what another factor moves on average when the target moves by one."
+)
+
+
+def _is(result: dict, **wanted) -> bool:
+    return all(result[name] == value for name, value in wanted.items())
+
+
+def grouped(results: Sequence[dict]) -> list[list[dict]]:
+    """Results that differ in the seed alone."""
+    groups: dict[tuple, list[dict]] = {}
+    for r in results:
+        groups.setdefault((r["space"], r["labels"], r["finder"], r["variant"], r["shuffled"]), []).append(r)
+    return list(groups.values())
+
+
+def mean_over_targets(result: dict, figure: str) -> float:
+    """One figure of a cell; a direction without any effect has no precision, and counts as 0."""
+    values = []
+    for row in result["scores"]:
+        if row["name"] in CONTINUOUS or result["space"].startswith("oracle"):
+            value = row["high"] - row["low"] if figure == "range" else row[figure]
+            values.append(0.0 if value is None and figure == "precision" else value)
+    known = [v for v in values if v is not None]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def table_row(group: Sequence[dict]) -> list:
+    """One line of the table."""
+    first = group[0]
+    cells = [_spread(*interval([mean_over_targets(r, figure) for r in group])) for figure in FIGURES.values()]
+    name = f"{first['finder']}, labels shuffled" if first["shuffled"] else first["finder"]
+    seconds = round(float(np.mean([r["fit_seconds"] for r in group])), 2)
+    return [name, str(first["labels"]), *cells, len(group), seconds, int(np.mean([r["decoded"] for r in group]))]
+
+
+def _spread(mean: float, low: float, high: float) -> str:
+    if np.isnan(mean):
+        return "\u2013"
+    return f"{mean:.3f}" if np.isnan(low) else f"{mean:.3f} ± {(high - low) / 2:.3f}"
+
+
+def verdict(results: Sequence[dict]) -> str:
+    """The bars: leakage on the oracle, precision at 1,000 labels beside the best baseline, factors that do not part."""
+    said = []
+    groups = [g for g in grouped(results) if _is(g[0], variant=VARIANTS[0], shuffled=False)]
+    for group in groups:
+        if _is(group[0], space="oracle", finder="effect", labels=1000):
+            leak = interval([mean_over_targets(r, "leakage") for r in group])[0]
+            said.append(f"Oracle, 1,000 labels: Effect leaks {leak:.3f} (bar 0.02).")
+    for space in ("latent", "noise"):
+        at = {
+            g[0]["finder"]: interval([mean_over_targets(r, "precision") for r in g])[0]
+            for g in groups
+            if _is(g[0], space=space) and g[0]["labels"] == 1000
+        }
+        baselines = {name: value for name, value in at.items() if name not in OURS}
+        if "effect" not in at or not baselines:
+            continue
+        best = max(baselines, key=lambda name: baselines[name])
+        said.append(
+            f"{space.capitalize()}, 1,000 labels: precision of Effect {at['effect']:.2f} (bar 0.8), "
+            f"{at['effect'] / baselines[best]:.2f} times that of the best baseline, {best} (bar 1.25)."
+        )
+        group = next(g for g in groups if _is(g[0], space=space, finder="effect", labels=1000))
+        names = group[0]["factors"]
+        for i, row in enumerate(group[0]["scores"]):
+            mean = np.mean([r["scores"][i]["precision"] or 0.0 for r in group])
+            effect = np.mean([r["scores"][i]["effect"] for r in group], 0)
+            if row["name"] in CONTINUOUS and mean < 0.8:
+                others = sorted((name for name in names if name != row["name"]), key=lambda n: -effect[names.index(n)])
+                said.append(f"{row['name']} does not separate ({mean:.2f}): {' and '.join(others[:2])} move with it.")
+    return " ".join(said)
+
+
+def matrix_figure(group: Sequence[dict]) -> Figure:
+    """The effect matrix, mean over seeds: what moves (columns) when a direction (row) moves its target by one."""
+    from matplotlib.figure import Figure as Canvas
+
+    rows = sorted({row["name"] for r in group for row in r["scores"]}, key=_order(group))
+    effects = [
+        np.mean([row["effect"] for r in group for row in r["scores"] if row["name"] == name], 0) for name in rows
+    ]
+    matrix, columns = np.array(effects), group[0]["factors"]
+    canvas = Canvas(figsize=(1.6 + 0.42 * len(columns), 1.4 + 0.3 * len(rows)), layout="constrained")
+    axes = canvas.add_subplot()
+    axes.pcolormesh(matrix[::-1], vmin=0, vmax=1, cmap="Blues", edgecolors="white", linewidth=0.5)
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=60, ha="right", fontsize=8)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows[::-1], fontsize=8)
+    for (i, j), value in np.ndenumerate(matrix[::-1]):
+        axes.text(j + 0.5, i + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=6,
+                  color="white" if value > 0.6 else "black")  # fmt: skip
+    file = io.BytesIO()
+    canvas.savefig(file, format="png", dpi=130, facecolor="white")
+    first = group[0]
+    name = f"{first['finder']}{', labels shuffled' if first['shuffled'] else ''}, {first['labels']} labels"
+    return Figure(file.getvalue(), f"Effect matrix of {name}", f"{name}: standard deviations moved")
+
+
+def _order(group: Sequence[dict]) -> Callable[[str], int]:
+    """Rows as the columns are ordered, so that a perfect matrix is a diagonal."""
+    return lambda target: group[0]["factors"].index(target.split("@")[0].split("=")[0])
+
+
+def side_effects(results: Sequence[dict]) -> list[Table]:
+    """What edits do beside: background, flicker, drift, the way back; for the finders where it was measured."""
+    names = ("background", "flicker_added", "drift_added", "by_frame", "cycle")
+    columns = ["direction", "background (dB)", "flicker added", "drift added (sd)", "appearance by frame (sd)",
+               "there and back (dB)"]  # fmt: skip
+    tables = []
+    for group in grouped(results):
+        if group[0]["labels"] and "background" in group[0]["scores"][0]:
+            rows = [
+                [row["name"], *(_spread(*interval([r["scores"][i][n] or np.nan for r in group])) for n in names)]
+                for i, row in enumerate(group[0]["scores"])
+            ]
+            note = f"{group[0]['finder']}, {group[0]['labels']} labels, {group[0]['variant']}; target moved by 1 sd"
+            tables.append(Table(columns, rows, note=note))
+    return tables
+
+
+def strips(config: Config, space: str, results: Sequence[dict]) -> list[Strip]:
+    """The first clip, moved by five strengths along each direction of the largest budget."""
+    if not results:
+        return []
+    result = max(results, key=lambda r: (r["variant"] == VARIANTS[0], r["labels"], -r["seed"]))
+    cell = Cell(**{name: result[name] for name in Cell.__dataclass_fields__})
+    found, tried = find(config, cell, *labelled(config, cell)), ground(config, space, cell.seed)
+    reach, shown = max(config.strengths), []
+    for target in config.targets:
+        codes = tried.codes[:1].expand(5, -1)
+        strengths = np.linspace(-reach, reach, 5)
+        clips = tried.decode(edit(codes, found[target], torch.from_numpy(strengths))).cpu()
+        shown.append(Strip([Player(clips[i : i + 1], f"{target} {s:+g} sd") for i, s in enumerate(strengths)]))
+    return shown
+
+
+def _single() -> None:
+    torch.set_num_threads(1)
+
+
+def parse() -> Config:
+    """Settings from the command line; a list is divided by commas."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, spec in Config.__dataclass_fields__.items():
+        default = None if name == "out" else spec.default
+        flag = "--" + name.replace("_", "-")
+        if isinstance(default, tuple):
+            kind = type(default[0])
+            words = lambda text, kind=kind: tuple(
+                kind(word.strip()) for word in text.split(";" if ";" in text else ",")
+            )  # noqa: E731
+            parser.add_argument(flag, type=words, default=default)
+        elif isinstance(default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
+        else:
+            kind = int if isinstance(default, int) else str
+            parser.add_argument(flag, type=kind, default=default, required=name == "out")
+    return Config(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    rows = [table_row(group) for group in grouped(run(parse()))]
+    for row in rows:
+        print(" | ".join(map(str, row)))
