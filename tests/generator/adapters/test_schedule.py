@@ -99,7 +99,7 @@ def test_an_unknown_prediction_is_named():
         (diffusers.FlowMatchEulerDiscreteScheduler(stochastic_sampling=True), "stochastic_sampling=True"),
         (diffusers.EulerAncestralDiscreteScheduler(), "EulerAncestralDiscreteScheduler .* adds noise"),
         (diffusers.DDPMScheduler(clip_sample=False), "DDPMScheduler .* adds noise .*DDIMScheduler.from_config"),
-        (diffusers.CogVideoXDPMScheduler(clip_sample=False), "takes more .*CogVideoXDDIMScheduler.from"),
+        (diffusers.CogVideoXDPMScheduler(clip_sample=False), "takes other .*CogVideoXDDIMScheduler.from"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_inverted_is_refused_with_a_cure(scheduler, reason):
