@@ -20,6 +20,14 @@ PALETTE = (
     ("#a8478a", "#e39bc2"),
     ("#6b6b6b", "#b5b5b5"),
 )
+# categories need more: each 3:1 too, and a marker of its own where markers are drawn
+CATEGORIES = (
+    *PALETTE[:4],
+    ("#857000", "#ece04a"),
+    ("#5b47c0", "#a99cff"),
+    ("#8c1d40", "#ff7d9c"),
+    ("#00808a", "#5fdce6"),
+)
 DASHES = ("-", "--", "-.", ":")
 SCREEN_DASHES = ("solid", "dash", "dashdot", "dot")  # the same, as plotly calls them
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -59,8 +67,7 @@ class Scale:
         values = np.asarray(values, dtype=float)
         gray = PALETTE[-1][dark]
         if self.kind == "categorical":
-            hues = len(PALETTE) - 1
-            return [gray if v != v else PALETTE[int(v) % hues][dark] for v in values]
+            return [gray if v != v else CATEGORIES[int(v) % len(CATEGORIES)][dark] for v in values]
         place = (values - self.low) / (self.high - self.low or 1)
         place = place % 1 if self.kind == "circular" else np.clip(place, 0, 1)
         stops = MAPS[self.kind]
