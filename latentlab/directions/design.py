@@ -68,8 +68,8 @@ def read_labels(y: Any, names: Sequence[str] | None, kinds: Sequence[str] | None
     """Factors from a table, a tensor or an array.
 
     Args:
-        y: `(sample, factor)` or `(sample,)`; a table brings names and kinds, others are called "factor0", "factor1", ...
-            and taken as continuous.
+        y: `(sample, factor)` or `(sample,)`; a table brings names and kinds; others are called "factor0",
+            "factor1", ... and taken as continuous.
         names, kinds: instead of those.
 
     Raises:

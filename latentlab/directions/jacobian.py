@@ -93,8 +93,8 @@ def top_directions(
         seed: of the start.
 
     Returns:
-        Root mean square gain `(direction,)` and unit vectors `(direction, dim)` on the CPU in float64, and the number of
-        products with a Jacobian or its transpose.
+        Root mean square gain `(direction,)` and unit vectors `(direction, dim)` on the CPU in float64, and the number
+        of products with a Jacobian or its transpose.
     """
     if count < 1 or blocks < 1:
         raise ValueError(f"count and blocks must be at least 1, got {count} and {blocks}")

@@ -75,7 +75,7 @@ class SVMNormal(OneByOne):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LDA(OneByOne):
-    """Fisher's linear discriminant between the two sides of a factor, with the shrunk covariance of Ledoit & Wolf (2004).
+    """Fisher's linear discriminant between the two sides of a factor, covariance shrunk as Ledoit & Wolf (2004) do.
 
     Args:
         share: of the samples on each side, see `two_sides`.

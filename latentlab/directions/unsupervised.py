@@ -230,7 +230,7 @@ class WeightSVD(Finder):
 
 
 def principal(codes: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Unit principal axes `(axis, dim)`, the variance along each, and that of all dims; randomised where it is quicker."""
+    """Unit principal axes `(axis, dim)`, the variance along each, and that of all dims; randomised where quicker."""
     from sklearn.utils.extmath import randomized_svd
 
     if count < 1:

@@ -128,7 +128,7 @@ class BottleneckSpace(Described):
             raise ValueError(
                 f"{len(codes)} codes, but this space stands at {len(anchor.codes)} clips; see around(clips)"
             )
-        moves = self.unflatten(codes - anchor.codes.to(codes))
+        moves = self.unflatten(codes) - self.unflatten(anchor.codes).to(codes)
         latents, first = [], 0
         for run in anchor.runs:
             latents.append(self._sample(run, moves[first : first + len(run)]))

@@ -40,7 +40,7 @@ class Cached(Described):
     def __init__(self, space: Described, *, megabytes: float = 512, folder: str | Path | None = None) -> None:
         if hasattr(space, "anchor"):
             raise ValueError(
-                f"{type(space).__name__} must see the clips it draws again; keep its codes yourself, or use around(clips)"
+                f"{type(space).__name__} must see the clips it draws again; keep its codes, or use around(clips)"
             )
         if megabytes <= 0:
             raise ValueError(f"megabytes must be positive, got {megabytes}")

@@ -99,8 +99,8 @@ class TextSpace(Described):
 def pulled(generator: Generator, captions: tuple[str, str], strength: float, *, until: float = 0.0) -> Generator:
     """A generator whose noise prediction is pulled from one caption towards another.
 
-    `v* = v + strength (v(second) - v(first))`: the target that concept sliders train for (Gandikota et al. 2024, eq. 7),
-    used without training. What else it is told stays; networks are shared, and the generator given is left alone. It
+    `v* = v + strength (v(second) - v(first))`: the target that concept sliders train for (Gandikota et al. 2024), used
+    without training. What else it is told stays; networks are shared, and the generator given is left alone. It
     may invert and sample alike, though an inverted latent should be sampled by a pulled generator to be edited.
 
     Args:

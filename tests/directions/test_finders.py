@@ -155,7 +155,7 @@ def test_pairs_tell_the_truth_where_factors_are_confounded():
     factors = np.stack([size, light], 1)
     with pytest.raises(ValueError, match="no two samples differ in 'light' alone; render sweeps of it, or use Effect"):
         PairedDifference(names=["size", "light"]).fit(codes, factors)
-    more = factors[::2] + [0.0, 1.0]
+    more = factors[::2] + np.array([0.0, 1.0])
     codes = np.concatenate([codes, np.stack([more[:, 0], 3 * more[:, 1], np.zeros(50)], 1)])
     found = PairedDifference(names=["size", "light"], folds=0).fit(codes, np.concatenate([factors, more]))
     np.testing.assert_allclose(found.directions_, np.eye(3)[:2], atol=0.05)
@@ -223,7 +223,7 @@ def test_bad_input_is_told(finder):
         clone(finder).fit(holes, level)
     with pytest.raises(ValueError, match=r"factor 'light' is always 1\.0; leave it out"):
         clone(finder).set_params(names=["light"]).fit(codes, np.ones(30))
-    with pytest.raises(ValueError, match="factor 'factor0' is not known of any|0 fully labelled samples"):
+    with pytest.raises(ValueError, match=r"factor 'factor0' is not known of any|0 fully labelled samples"):
         clone(finder).fit(codes, np.full(30, np.nan))
     with pytest.raises(ValueError, match="30 codes but 29 rows of factors"):
         clone(finder).fit(codes, level[1:])

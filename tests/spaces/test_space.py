@@ -1,0 +1,62 @@
+"""Spaces of latents and noise: axes, floors, descriptions."""
+
+import json
+
+import pytest
+import torch
+
+from latentlab.metrics.perceptual import psnr
+from latentlab.spaces import LatentSpace, NoiseSpace, statistics
+
+
+@pytest.mark.parametrize("kind", [LatentSpace, NoiseSpace])
+def test_codes_have_one_row_a_clip_and_axes_that_come_back(kind, tiny_generator, clips):
+    space = kind(tiny_generator) if kind is LatentSpace else kind(tiny_generator, num_steps=2)
+    codes = space.encode(clips)
+    assert codes.shape == (3, space.dim) == (3, 32)
+    assert space.unflatten(codes).shape == (3, *space.shape) == (3, 2, 4, 2, 2)
+    assert space.decode(codes).shape == clips.shape
+
+
+def test_the_floor_is_the_round_trip(tiny_generator, clips):
+    space = LatentSpace(tiny_generator)
+    torch.testing.assert_close(space.floor(clips), psnr(tiny_generator.decode(tiny_generator.encode(clips)), clips))
+
+
+def test_noise_codes_are_those_of_the_generator_both_ways(tiny_generator, clips):
+    space, options = NoiseSpace(tiny_generator, num_steps=3, method="ddim"), {"num_steps": 3, "method": "ddim"}
+    noise = tiny_generator.invert(tiny_generator.encode(clips), **options).noise
+    codes = space.encode(clips)
+    torch.testing.assert_close(space.unflatten(codes), noise)
+    torch.testing.assert_close(space.decode(codes), tiny_generator.decode(tiny_generator.sample(noise, **options)))
+
+
+def test_a_description_is_plain_and_tells_settings_and_weights_apart(tiny_generator):
+    ten = NoiseSpace(tiny_generator, num_steps=10).describe()
+    assert json.loads(json.dumps(ten)) == ten
+    assert ten["space"] == "NoiseSpace"
+    assert ten["prior"] == "normal"
+    assert ten != NoiseSpace(tiny_generator, num_steps=11).describe()
+    with torch.no_grad():
+        next(tiny_generator.denoiser.parameters()).add_(1)
+    assert ten != NoiseSpace(tiny_generator, num_steps=10).describe()
+
+
+def test_codes_of_another_space_are_an_error(tiny_generator, clips):
+    space = LatentSpace(tiny_generator)
+    with pytest.raises(
+        ValueError, match=r"codes of LatentSpace are \(sample, 32\), for axes \(2, 4, 2, 2\); got \(1, 31"
+    ):
+        space.decode(torch.zeros(1, 31))
+    with pytest.raises(ValueError, match=r"this space holds latents \(2, 8, 2, 2\), these clips have \(2, 4, 2, 2\)"):
+        LatentSpace(tiny_generator, num_frames=8).encode(clips)
+
+
+def test_statistics_of_a_unit_normal():
+    found = statistics(torch.randn(4000, 16, generator=torch.Generator().manual_seed(0)) + 3)
+    torch.testing.assert_close(found.mean, torch.full((16,), 3.0), atol=0.1, rtol=0)
+    torch.testing.assert_close(found.scale, torch.ones(16), atol=0.05, rtol=0)
+    assert found.norm == pytest.approx(16**0.5, rel=0.03)
+    assert found.surprise == pytest.approx(10, rel=0.02)
+    with pytest.raises(ValueError, match=r"at least two codes \(sample, dim\), got \(1, 3\)"):
+        statistics(torch.zeros(1, 3))
