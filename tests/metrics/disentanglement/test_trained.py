@@ -107,3 +107,12 @@ def test_few_samples_many_dims_and_rare_values():
     wide = RNG.standard_normal((60, 70))
     found = dis.score(wide, rare, "all", null=1, bootstrap=0, progress=False)
     assert all(np.isfinite(s.value) for s in found.values())
+
+
+def test_random_codes_are_at_chance_by_every_metric():
+    """Intervals are of 95 %, so one of all metrics may miss."""
+    found = dis.score(NOISE[:400], FACTORS[:400], "all", null=8, bootstrap=20, progress=False)
+    levelled = {name: s.ci for name, s in found.items() if s.null is not None and s.ci is not None}
+    assert len(levelled) >= 20
+    missed = [name for name, (low, high) in levelled.items() if not low <= 0 <= high]
+    assert len(missed) <= 1, missed
