@@ -28,7 +28,7 @@ from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED
 from latentlab.data.moving.measure import measure
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
-from latentlab.generator.vector_vae import VectorVAEConfig, load_vector_vae
+from latentlab.generator.vector_vae import load_vector_vae
 from latentlab.metrics.disentanglement import group_by_axis, score
 from latentlab.metrics.perceptual import psnr
 from latentlab.record import to_json, write_text
@@ -156,7 +156,7 @@ def one_of_six(config: Config, objective: str, seed: int) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         loop = LoopConfig(steps=config.steps, batch_size=64, learning_rate=1e-3, seed=seed, workers=0)
-        training = VectorVAETraining(objective, SIX[objective], config.frames, loop, VectorVAEConfig())
+        training = VectorVAETraining(objective, SIX[objective], frames=config.frames, loop=loop)
         data = DSprites() if config.data == "dsprites" else MovingShapes(1_000_000, TRAIN_SEED)
         space = VectorSpace(train_vector_vae(data, out, training, device="cpu").requires_grad_(False))
         if isinstance(data, DSprites):
@@ -255,7 +255,7 @@ def objectives_section(found: dict[str, list[dict[str, Any]]], config: Config) -
     )
     text = f"{config.data}, {config.seeds} seeds, {config.steps:,} steps; mean and half the 95 % interval over seeds."
     return Section("Six objectives", text, [Table(["objective", *METRICS, "PSNR (dB)"], rows, note)],
-                   "Seeds differ as much as objectives do.")  # fmt: skip
+                   "Compare how far seeds are apart with how far objectives are.")  # fmt: skip
 
 
 def over_seeds(values: list[float], decimals: int = 2) -> str:

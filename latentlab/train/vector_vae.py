@@ -29,6 +29,8 @@ class VectorVAETraining:
     Args:
         objective: a name of `OBJECTIVES`.
         strength: beta, gamma or lambda of the objective; None is its default.
+        warmup: share of the steps in which all that stands beside the error grows from 0; small objects cost more than
+            they bring while the code is noise, and are never found without it.
         frames: to draw before training; clips hold several.
         loop: steps, rates, seed; `batch_size` counts clips (single frames are clips of one).
         network: shape of the network; its length and size of clips are what it learns.
@@ -36,8 +38,9 @@ class VectorVAETraining:
 
     objective: str = "beta-tcvae"
     strength: float | None = None
+    warmup: float = 0.3
     frames: int = 8192
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=5000, batch_size=64, learning_rate=2e-3))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=3400, batch_size=32, learning_rate=2e-3))
     network: VectorVAEConfig = field(default_factory=VectorVAEConfig)
 
     def __post_init__(self) -> None:
@@ -45,6 +48,8 @@ class VectorVAETraining:
             raise ValueError(f"no objective {self.objective!r}; there are {', '.join(OBJECTIVES)}")
         if self.frames < self.network.num_frames:
             raise ValueError(f"{self.frames} frames make no clip of {self.network.num_frames}")
+        if not 0 <= self.warmup <= 1:
+            raise ValueError(f"warmup must be a share of the steps, 0 to 1, got {self.warmup}")
 
 
 class Learner(nn.Module):
@@ -75,6 +80,7 @@ class Learner(nn.Module):
         draw = Draw(error, kl, at_frame(mean), at_frame(logvar), at_frame(z), progress, self.critic, generator)
         given = () if self.config.strength is None else (self.config.strength,)
         loss, figures = OBJECTIVES[self.config.objective](draw, *given)
+        loss = error + min(1.0, progress / max(self.config.warmup, 1e-9)) * (loss - error)
         mse = (2 * logits.detach().sigmoid() - 1 - video).square().mean()
         return loss / video[0].numel(), {"psnr": 10 * torch.log10(4 / mse), "kl": kl.detach().mean(), **figures}
 

@@ -33,7 +33,7 @@ class Squares:
 
 def training(objective="beta-vae", count=2, network=NETWORK, rate=1e-3, strength=None) -> VectorVAETraining:
     loop = LoopConfig(steps=count, batch_size=8, learning_rate=rate, warmup=1, save_every=1, sample_every=2, workers=0)
-    return VectorVAETraining(objective, strength, 64, loop, network)
+    return VectorVAETraining(objective, strength, frames=64, loop=loop, network=network)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -72,6 +72,16 @@ def test_the_first_loss_is_one_bit_a_pixel():
     assert figures["kl"] >= 0
 
 
+def test_all_beside_the_error_grows_from_zero():
+    torch.manual_seed(0)
+    network = VectorVAEConfig(dims=3, num_frames=4, size=(16, 16), width=8, hidden=16)
+    learner = Learner(training("beta-vae", network=network, strength=1000.0))
+    video = Squares().clip(0)
+    losses = [learner(video, p, torch.Generator().manual_seed(0))[0].item() for p in (0.0, 0.15, 0.3, 1.0)]
+    assert losses[1] - losses[0] == pytest.approx(0.5 * (losses[2] - losses[0]), rel=1e-3)
+    assert losses[2] == losses[3] > losses[0]
+
+
 def test_the_pool_is_a_function_of_the_seed_and_cuts_clips_anywhere():
     pool = draw_pool(Squares(), 16, 2, seed=0)
     assert pool.shape == (16, 3, 2, 16, 16)
@@ -84,6 +94,8 @@ def test_the_pool_is_a_function_of_the_seed_and_cuts_clips_anywhere():
 def test_settings_that_cannot_be_are_told(tmp_path):
     with pytest.raises(ValueError, match="beta-tcvae"):
         training("gamma-vae")
+    with pytest.raises(ValueError, match="warmup"):
+        VectorVAETraining(warmup=-0.1)
     with pytest.raises(ValueError, match="no clip of 16"):
         VectorVAETraining(frames=8, network=VectorVAEConfig(num_frames=16))
     network = VectorVAEConfig(dims=3, num_frames=5, width=8, hidden=16)
