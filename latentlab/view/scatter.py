@@ -108,11 +108,11 @@ def scatter(
     count = len(arrays[0])
     if len(shapes) != 1 or arrays[0].ndim != 2 or arrays[0].shape[1] != 2 or not np.isfinite(arrays).all():
         raise ValueError(f"maps must be finite and of one shape (sample, 2), got {sorted(shapes)}")
-    names = list(range(count)) if ids is None else list(ids)
+    names = None if ids is None else list(ids)
     shown = [f"{i + 1} of {len(arrays)}" for i in range(len(arrays))] if steps is None else [_word(s) for s in steps]
-    if len(names) != count or len(shown) != len(arrays):
+    if (names is not None and len(names) != count) or len(shown) != len(arrays):
         raise ValueError(
-            f"{count} samples and {len(arrays)} maps need as many ids and steps, got {len(names)} and {len(shown)}"
+            f"{count} samples and {len(arrays)} maps need as many ids and steps, got {len(names or range(count))} and {len(shown)}"
         )
     addresses = _addresses(clips, count, fps)
     qualities = [getattr(one, "quality", None) for one in found]
