@@ -1,4 +1,7 @@
-"""A model from elsewhere joins by one small class: the example of the README, and what it then can do."""
+"""A model from elsewhere joins by one small class: the example of docs/models.md, and what it then can do."""
+
+import inspect
+from pathlib import Path
 
 import pytest
 import torch
@@ -85,3 +88,8 @@ def test_what_is_missing_is_named():
 
     with pytest.raises(TypeError, match=r"abstract methods? .*condition.*predict"):
         Half()
+
+
+def test_the_page_shows_this_very_class():
+    page = Path(__file__).parents[2] / "docs" / "models.md"
+    assert inspect.getsource(Mine) in page.read_text(encoding="utf-8")
