@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
     from latentlab.spaces import LatentSpace, NoiseSpace
+    from latentlab.view.explore import explore
     from latentlab.view.projection import project, project_series
 
 # Name -> module it lives in. Loaded on first use, so that `import latentlab` costs milliseconds.
@@ -32,6 +33,7 @@ _HOMES = {
     "advise": "latentlab.interpolate",
     "combine": "latentlab.interpolate",
     "edit": "latentlab.directions.edit",
+    "explore": "latentlab.view.explore",
     "flicker": "latentlab.metrics.temporal",
     "lerp": "latentlab.interpolate",
     "load": "latentlab.generator.load",
@@ -55,6 +57,7 @@ __all__ = [
     "data",
     "directions",
     "edit",
+    "explore",
     "flicker",
     "lerp",
     "load",
