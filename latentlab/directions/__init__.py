@@ -1,11 +1,16 @@
 """Semantic directions: find them, apply them."""
 
+from latentlab.directions.compose import add, orthogonalise, project_out
+from latentlab.directions.contrastive import Contrastive
 from latentlab.directions.differences import ChannelRanking, MeanDifference, PairedDifference
 from latentlab.directions.direction import Direction, DirectionSet
 from latentlab.directions.edit import edit
+from latentlab.directions.files import load_directions, save_directions
 from latentlab.directions.jacobian import JacobianSVD
+from latentlab.directions.match import Match, match, stability
 from latentlab.directions.normals import LDA, LogisticNormal, RidgeNormal, SVMNormal
 from latentlab.directions.supervised import Dual, Effect
+from latentlab.directions.text import Text, caption_direction
 from latentlab.directions.unsupervised import ICA, PCA, Clusters, Varimax, WeightSVD
 
 __all__ = [
@@ -14,17 +19,28 @@ __all__ = [
     "PCA",
     "ChannelRanking",
     "Clusters",
+    "Contrastive",
     "Direction",
     "DirectionSet",
     "Dual",
     "Effect",
     "JacobianSVD",
     "LogisticNormal",
+    "Match",
     "MeanDifference",
     "PairedDifference",
     "RidgeNormal",
     "SVMNormal",
+    "Text",
     "Varimax",
     "WeightSVD",
+    "add",
+    "caption_direction",
     "edit",
+    "load_directions",
+    "match",
+    "orthogonalise",
+    "project_out",
+    "save_directions",
+    "stability",
 ]

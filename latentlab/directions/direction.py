@@ -119,18 +119,26 @@ class DirectionSet:
     def made_of(self, shares: np.ndarray, names: Sequence[str]) -> DirectionSet:
         """Directions mixed of these; row i of `shares` says how much of each goes into the new direction i.
 
-        What was known of single directions (t, R2, p) is not known of mixtures.
+        What is known of single directions (t, R2, p) stays with those that are not mixed, and is NaN for mixtures.
 
         Raises:
             ValueError: a mixture is zero: its parts cancel.
         """
         vectors = shares @ self.vectors
         lengths = np.linalg.norm(vectors, axis=1)
-        if len(empty := [n for n, length in zip(names, lengths, strict=True) if length < 1e-9]):
-            raise ValueError(f"nothing is left of {', '.join(map(repr, empty))}: its parts cancel")
-        shares = shares / lengths[:, None]
-        covariance = shares @ self.covariance @ shares.T
-        return DirectionSet(tuple(names), vectors / lengths[:, None], covariance, provenance=dict(self.provenance))
+        mixed = (shares != 0).sum(1) != 1
+        if lost := [name for name, length, mix in zip(names, lengths, mixed, strict=True) if mix and length < 1e-9]:
+            raise ValueError(f"nothing is left of {', '.join(map(repr, lost))}: its parts cancel")
+        scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)[:, None]
+        source = np.abs(shares).argmax(1)
+        known: dict[str, Any] = {}
+        for part in ("t", "r2", "p"):
+            if (values := getattr(self, part)) is not None:
+                known[part] = np.where(mixed, np.nan, values[source])
+        if self.lengths is not None:
+            known["lengths"] = np.where(mixed, lengths * self.lengths[source], self.lengths[source])
+        covariance = (shares * scale) @ self.covariance @ (shares * scale).T
+        return DirectionSet(tuple(names), vectors * scale, covariance, provenance=dict(self.provenance), **known)
 
     def select(self, names: Sequence[str]) -> DirectionSet:
         """Only these, in this order.

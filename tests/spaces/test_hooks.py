@@ -61,5 +61,5 @@ def test_the_innermost_layer_is_found_in_networks_of_every_family():
     assert find_layer([transformer], "blocks.4") is transformer.blocks[4]
     with pytest.raises(ValueError, match="no network has a layer called middle, mid_block, blocks"):
         find_layer([nn.Linear(1, 1)])
-    with pytest.raises(ValueError, match="no layer 'blocks.9'; there are blocks, and what is inside them"):
+    with pytest.raises(ValueError, match=r"no layer 'blocks\.9'; there are blocks, and what is inside them"):
         find_layer([transformer], "blocks.9")

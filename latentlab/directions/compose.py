@@ -1,0 +1,90 @@
+"""Directions made of others: sums, differences, orthogonal sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from latentlab.directions.direction import DirectionSet
+
+
+def add(directions: DirectionSet, shares: Mapping[str, float], name: str) -> DirectionSet:
+    """The set with one more direction: a weighted sum of others, each counted in its standard deviations.
+
+    Moving by one unit of the sum goes where moving by the shares goes, up to length.
+
+    Args:
+        directions: the set.
+        shares: how many standard deviations of each; negative goes the other way.
+        name: of the sum.
+
+    Raises:
+        KeyError: no such direction.
+        ValueError: the name is taken, or the sum is zero.
+
+    >>> both = add(DirectionSet(("x", "y"), np.eye(2), np.eye(2)), {"x": 3, "y": -4}, "across")
+    >>> both["across"].vector
+    array([ 0.6, -0.8])
+    """
+    row = np.zeros(len(directions))
+    for part, share in shares.items():
+        i = directions.index(part)
+        row[i] = share * directions.scale[i]
+    if name in directions:
+        raise ValueError(f"there is a direction {name!r} already; call the sum something else")
+    return directions.made_of(np.vstack([np.eye(len(directions)), row]), [*directions.names, name])
+
+
+def project_out(directions: DirectionSet, name: str, others: Sequence[str]) -> DirectionSet:
+    """The set in which one direction has lost its part in the span of others.
+
+    Args:
+        directions: the set.
+        name: the one that changes.
+        others: what it is made orthogonal to.
+
+    Raises:
+        KeyError: no such direction.
+        ValueError: nothing of it is left.
+
+    >>> slanted = DirectionSet(("x", "y"), np.array([[0.6, 0.8], [0.0, 1.0]]), np.eye(2))
+    >>> project_out(slanted, "x", ["y"])["x"].vector.round(9)
+    array([1., 0.])
+    """
+    i, rest = directions.index(name), [directions.index(other) for other in others]
+    if i in rest:
+        raise ValueError(f"{name!r} cannot be taken out of itself")
+    shares = np.eye(len(directions))
+    if rest:
+        shares[i, rest] -= np.linalg.lstsq(directions.vectors[rest].T, directions.vectors[i], rcond=1e-10)[0]
+    return directions.made_of(shares, directions.names)
+
+
+def orthogonalise(directions: DirectionSet, order: Sequence[str] | None = None) -> DirectionSet:
+    """All directions made orthogonal.
+
+    Args:
+        directions: the set.
+        order: the first stays as it is, each next loses what the ones before span (Gram-Schmidt); None changes all by
+            as little as possible together (Löwdin 1950): the nearest orthonormal set.
+
+    Raises:
+        KeyError: no such direction.
+        ValueError: directions that depend on each other.
+
+    >>> slanted = DirectionSet(("x", "y"), np.array([[1.0, 0.0], [0.6, 0.8]]), np.eye(2))
+    >>> abs(orthogonalise(slanted, ["x", "y"]).vectors).round(9)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    names = list(directions.names) if order is None else list(order)
+    chosen = directions.select(names)
+    gram = chosen.vectors @ chosen.vectors.T
+    values, axes = np.linalg.eigh(gram)
+    if values[0] < 1e-10:
+        dependent = ", ".join(names[i] for i in np.flatnonzero(np.abs(axes[:, 0]) > 1e-3))
+        raise ValueError(f"{dependent} depend on each other; leave one of them out with select")
+    # Shares T with T G T^T = I: the inverse root of G (Löwdin), or of its Cholesky factor (Gram-Schmidt).
+    shares = axes / np.sqrt(values) @ axes.T if order is None else np.linalg.inv(np.linalg.cholesky(gram))
+    return chosen.made_of(shares, names)

@@ -1,0 +1,76 @@
+"""Sets of directions on disk: safetensors, with names and provenance as JSON in the header."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from latentlab.directions.direction import DirectionSet
+
+FORMAT = 1  # of the file; raised when an old one could be misread
+_OPTIONAL = ("lengths", "t", "r2", "p")
+
+
+def save_directions(path: str | Path, directions: DirectionSet, provenance: Mapping[str, Any] | None = None) -> None:
+    """Writes directions, atomically.
+
+    Args:
+        path: of the file.
+        directions: to write.
+        provenance: what made them beside what they say themselves, plain values: `space.describe()`, a seed, a set.
+
+    Raises:
+        TypeError: provenance that JSON cannot hold.
+    """
+    path = Path(path)
+    try:
+        software = version("latentlab")
+    except PackageNotFoundError:  # run from a checkout
+        software = ""
+    header = {
+        "format": FORMAT,
+        "names": list(directions.names),
+        "latentlab": software,
+        "provenance": {**directions.provenance, **(provenance or {})},
+    }
+    tensors = {"vectors": directions.vectors, "covariance": directions.covariance}
+    tensors |= {part: values for part in _OPTIONAL if (values := getattr(directions, part)) is not None}
+    metadata = {"directions": json.dumps(header)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, partial, metadata)
+    os.replace(partial, path)
+
+
+def load_directions(path: str | Path) -> DirectionSet:
+    """Reads what `save_directions` wrote.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not such a file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no directions at {path}")
+    try:
+        with safe_open(path, framework="np") as file:
+            header = json.loads((file.metadata() or {}).get("directions", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except Exception as error:  # safetensors raises its own type for every defect
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    names, vectors, covariance = header.get("names"), tensors.get("vectors"), tensors.get("covariance")
+    if header.get("format") != FORMAT or names is None or vectors is None or covariance is None:
+        raise ValueError(f"{path} was not written by save_directions, or by another version of latentlab")
+    optional = {part: tensors.get(part) for part in _OPTIONAL}
+    count = len(names)
+    fits = vectors.ndim == 2 and len(vectors) == count and covariance.shape == (count, count)
+    if not fits or any(values is not None and values.shape != (count,) for values in optional.values()):
+        raise ValueError(f"{path} names {count} directions, but its tensors are of another number")
+    return DirectionSet(tuple(names), vectors, covariance, provenance=header["provenance"], **optional)

@@ -1,0 +1,101 @@
+"""Directions from captions: a pair ("a red star", "a blue star") says from where to where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from latentlab.directions.design import as_numpy
+from latentlab.directions.direction import Direction
+from latentlab.directions.supervised import Effect
+from latentlab.factors import Factor, FactorTable
+
+Pair = tuple[str, str]
+Embed = Callable[[Sequence[str]], Any]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Text(Effect):
+    """Effect directions of captions: codes regressed on how much more their clips look like one caption than another.
+
+    A joint embedding such as CLIP's (Radford et al. 2021) says how a clip compares with two captions; the difference of
+    the two cosines is the factor. No labels are needed, and several pairs are held apart as factors are by `Effect`.
+
+    Args:
+        pairs: (from, to) by the name of the direction.
+        embed: captions to vectors `(caption, embedding)` in the joint space.
+        ridge, folds, permutations, random_state: see `Effect`.
+
+    >>> words = {"a dark star": [1.0, 0.0], "a bright star": [0.0, 1.0]}
+    >>> light = np.linspace(0, 1, 50)
+    >>> finder = Text(pairs={"light": ("a dark star", "a bright star")}, embed=lambda c: np.array([words[w] for w in c]))
+    >>> seen = np.stack([1 - light, light], 1)  # what the same model says of the clips
+    >>> finder.fit(np.stack([light, 0 * light], 1), seen)["light"].vector
+    array([1., 0.])
+    """
+
+    pairs: Mapping[str, Pair] | None = None
+    embed: Embed | None = None
+
+    def fit(self, codes, y) -> Self:
+        """Learns the directions.
+
+        Args:
+            codes: `(sample, dim)`.
+            y: embeddings of the clips `(sample, embedding)`, from the same model as `embed`.
+
+        Raises:
+            ValueError: no pairs, a pair that the model cannot tell apart, or embeddings of another width.
+        """
+        if not self.pairs or self.embed is None:
+            raise ValueError("Text needs pairs={name: (from, to)} and embed=, captions to vectors")
+        specs = tuple(Factor(name, "continuous", -2, 2, "difference of cosines") for name in self.pairs)
+        return super().fit(codes, FactorTable(contrasts(as_numpy(y), self.pairs, self.embed), specs))
+
+
+def contrasts(seen: np.ndarray, pairs: Mapping[str, Pair], embed: Embed) -> np.ndarray:
+    """How much more like its second caption than its first each clip looks: differences of cosines `(sample, pair)`.
+
+    Raises:
+        ValueError: see `Text.fit`.
+    """
+    seen = np.asarray(seen, dtype=np.float64)
+    ends = [np.asarray(as_numpy(embed([pair[i] for pair in pairs.values()])), dtype=np.float64) for i in (0, 1)]
+    if seen.ndim != 2 or seen.shape[1] != ends[0].shape[1]:
+        raise ValueError(f"embeddings of clips must be (sample, {ends[0].shape[1]}) as those of captions, {seen.shape}")
+    first, second = (end / np.linalg.norm(end, axis=1, keepdims=True) for end in ends)
+    same = np.linalg.norm(second - first, axis=1) < 1e-6
+    if same.any():
+        names = ", ".join(repr(name) for name, alike in zip(pairs, same, strict=True) if alike)
+        raise ValueError(f"the model cannot tell the two captions of {names} apart")
+    return seen / np.linalg.norm(seen, axis=1, keepdims=True) @ (second - first).T
+
+
+def caption_direction(encode: Embed, pairs: Pair | Sequence[Pair], name: str | None = None) -> Direction:
+    """The way from one caption to another in the conditioning; a strength of 1 is all of it.
+
+    Args:
+        encode: captions to codes `(caption, dim)`, such as `TextSpace.encode_captions`.
+        pairs: one (from, to), or several that say the same of different things, whose differences are averaged. Within
+            a pair captions should have the same number of words, since codes hold a word at its place.
+        name: of the direction; None is the first pair, "a red star > a blue star".
+
+    Raises:
+        ValueError: captions that the codes do not tell apart.
+
+    >>> codes = {"red": [1.0, 0.0], "blue": [1.0, 2.0]}
+    >>> found = caption_direction(lambda captions: np.array([codes[c] for c in captions]), ("red", "blue"))
+    >>> found.name, found.vector, found.scale
+    ('red > blue', array([0., 1.]), 2.0)
+    """
+    chosen: list[Pair] = [pairs] if isinstance(pairs[0], str) else list(pairs)  # type: ignore[list-item]
+    first, second = (np.asarray(as_numpy(encode([pair[i] for pair in chosen])), dtype=np.float64) for i in (0, 1))
+    move = (second - first).mean(0)
+    length = float(np.linalg.norm(move))
+    name = name or " > ".join(chosen[0])
+    if length == 0:
+        raise ValueError(f"the captions of {name!r} have one code; say something else")
+    return Direction(name, move / length, length)
