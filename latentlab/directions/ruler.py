@@ -62,10 +62,14 @@ class Ruler:
     def names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.specs)
 
+    def points(self, table: FactorTable) -> list[Points]:
+        """Each factor as a point, `(sample, coordinate)`, in standard deviations from the origin of its values."""
+        columns = zip(self.specs, self.units, self.values, table.values.T, strict=True)
+        return [_points(column, spec, values) / unit for spec, unit, values, column in columns]
+
     def shifts(self, before: FactorTable, after: FactorTable) -> list[Points]:
         """How each factor's point moved, `(sample, coordinate)` a factor; NaN where it is unknown on either side."""
-        columns = zip(self.specs, self.units, self.values, before.values.T, after.values.T, strict=True)
-        return [(_points(b, spec, v) - _points(a, spec, v)) / unit for spec, unit, v, a, b in columns]
+        return [b - a for a, b in zip(self.points(before), self.points(after), strict=True)]
 
     def distances(self, before: FactorTable, after: FactorTable) -> Float[np.ndarray, "sample factor"]:
         """How far each factor moved, whichever way."""

@@ -25,6 +25,8 @@ STRENGTHS = tuple(np.linspace(-3, 3, 11).round(3).tolist())  # standard deviatio
 APPEARANCE = ("shape", "hue", "size", "background_hue", "light")
 MOTION = ("direction", "speed", "rotation")
 
+Move = Callable[[Codes, Moves, float], Codes]
+
 
 @dataclass(frozen=True, eq=False)
 class Ground:
@@ -102,12 +104,15 @@ class Score:
     alignment: float = float("nan")
 
 
-def sweep(ground: Ground, direction: Moves, strengths: Sequence[float] = STRENGTHS) -> Sweep:
-    """Moves all codes by each strength, decodes and reads them."""
+def sweep(
+    ground: Ground, direction: Moves, strengths: Sequence[float] = STRENGTHS, *, move: Move | None = None
+) -> Sweep:
+    """Moves all codes by each strength, decodes and reads them; `move` stands in for `edit`."""
     if 0.0 not in strengths or list(strengths) != sorted(strengths):
         raise ValueError(f"strengths must rise and pass through 0, got {list(strengths)}")
+    move = move or edit
     tables = [
-        ground.base if s == 0 else ground.read(ground.decode(edit(ground.codes, direction, s))) for s in strengths
+        ground.base if s == 0 else ground.read(ground.decode(move(ground.codes, direction, s))) for s in strengths
     ]
     return Sweep(direction.name, tuple(map(float, strengths)), tuple(tables))
 
@@ -153,6 +158,7 @@ def score_directions(
     *,
     truth: dict[str, np.ndarray] | None = None,
     strengths: Sequence[float] = STRENGTHS,
+    move: Move | None = None,
     progress: bool = False,
 ) -> list[Score]:
     """One score for each direction, whose name says its target.
@@ -162,6 +168,7 @@ def score_directions(
         directions: from any finder.
         truth: true moves by name, as `paired_truth` finds them.
         strengths: rising, through 0.
+        move: `(codes, direction, strength) -> codes`, where it is not `edit`.
         progress: show a bar.
 
     >>> from latentlab.directions import Effect
@@ -175,7 +182,7 @@ def score_directions(
     """
     scores = []
     for direction in tqdm(directions, desc="directions", disable=not progress):
-        score = score_sweep(ground.ruler, sweep(ground, direction, strengths))
+        score = score_sweep(ground.ruler, sweep(ground, direction, strengths, move=move))
         if truth is not None and direction.name in truth:
             score = replace(score, alignment=_cosine(direction.vector, truth[direction.name]))
         scores.append(score)
