@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _Parser(prog="latentlab", description="Look into the latent space of a video generator.", epilog=EPILOG)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_tour, _generate, _encode, _invert, _interpolate, _edit, _flicker, _score, _train):
+    for add in (_tour, _generate, _encode, _invert, _interpolate, _edit, _flicker, _score, _bench, _train):
         add(commands)
     return top
 
@@ -171,6 +171,24 @@ def _score(commands) -> None:
         help="reader-td, i3d=FILE, videomae=FILE, inception=FILE (default: reader-td)",
     )
     p.add_argument("--bootstrap", type=_positive(int), default=100, help="draws for intervals (default: 100)")
+
+
+def _bench(commands) -> None:
+    p = _command(
+        commands,
+        "bench",
+        "Runs the scripts of benchmarks/, keeps their answers, and writes one page; or compares two such folders.",
+        "latentlab bench inversion edits --repeats 3 --out bench/new\n"
+        "  latentlab bench inversion --set inversion.clips=4 --out bench/small\n"
+        "  latentlab bench --compare bench/old bench/new --out bench/changes",
+        out="bench",
+    )
+    p.add_argument("names", nargs="*", metavar="NAME", help="scripts (default: all)")
+    p.add_argument("--scripts", metavar="FOLDER", help="where they are (default: benchmarks/ of the checkout)")
+    p.add_argument("--set", action="append", default=[], metavar="NAME.FIELD=VALUE", help="a setting of a script")
+    p.add_argument("--repeats", type=_positive(int), default=1, help="two or more give intervals (default: 1)")
+    p.add_argument("--jobs", type=_positive(int), default=1, help="processes at a time (default: 1)")
+    p.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="folders written by --out; runs nothing")
 
 
 def _train(commands) -> None:

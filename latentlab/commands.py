@@ -196,6 +196,22 @@ def _score_lines(result: dict[str, Any]) -> list[str]:
     return lines + [f"not scored: {path}: {why}" for path, why in result["unreadable"].items()]
 
 
+def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, device, json, **given) -> None:
+    """Answers of the benchmarks, kept and on one page; or what changed between two folders of them."""
+    from latentlab import bench as benches
+    from latentlab.view.markdown import markdown
+
+    if compare:
+        report = benches.compare_benches(*compare, out)
+        _tell({"compare": report.lead}, json, [markdown(report), f"open {Path(out) / 'compare.html'} in a browser"])
+        return
+    settings = benches.parse_settings(given["set"])
+    result = benches.bench(
+        names, out=out, scripts=scripts or benches.SCRIPTS, settings=settings, repeats=repeats, jobs=jobs, seed=seed
+    )
+    _tell(result, json, [f"{len(result['answers'])} runs", f"open {Path(out) / 'bench.html'} in a browser"])
+
+
 def train(network: str, *, data, out, seed, device, json, **options) -> None:
     """Trains one of the networks."""
     from latentlab.train.runs import RUNS
@@ -220,6 +236,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "edit": edit,
     "flicker": flicker_command,
     "score": score,
+    "bench": bench,
     "train": train,
 }
 

@@ -15,7 +15,7 @@ LAYERS = (  # lowest first
     ("spaces",),
     ("study", "train"),
     ("view",),
-    ("tour", "score"),
+    ("bench", "tour", "score"),
     ("commands",),
     ("cli", "__main__"),
 )

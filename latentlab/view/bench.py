@@ -1,0 +1,257 @@
+"""The pages of `latentlab bench`: answers with their settings, and what changed between two sets of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from latentlab.view.report import Part, Report, Section, Table
+
+UNSAID = ("config", "weights")  # of figures, as the page has them beside
+LEVEL = 0.05  # of the test that a change is more than noise, over the whole comparison
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of an answer, over its repeats.
+
+    Attributes:
+        values: one a repeat.
+        interval: that the script gave, if it gave one.
+    """
+
+    values: tuple[float, ...]
+    interval: tuple[float, float] | None = None
+
+    @property
+    def mean(self) -> float:
+        return math.fsum(self.values) / len(self.values)
+
+    @property
+    def half(self) -> float | None:
+        """Half of the 95 % interval of the mean over repeats (Student); None with one repeat."""
+        if len(self.values) < 2:
+            return None
+        from scipy.stats import t
+
+        return float(t.ppf(0.975, len(self.values) - 1)) * self.spread / math.sqrt(len(self.values))
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over repeats."""
+        return math.sqrt(math.fsum((v - self.mean) ** 2 for v in self.values) / (len(self.values) - 1))
+
+    def __str__(self) -> str:
+        half = self.half
+        if half is not None:
+            digits = f".{min(6, max(0, 1 - math.floor(math.log10(half))))}f" if half > 0 else ".4g"
+            return f"{self.mean:{digits}} ± {half:{digits}}"
+        low_high = "" if self.interval is None else f" [{self.interval[0]:.4g}, {self.interval[1]:.4g}]"
+        return f"{self.mean:.4g}{low_high}"
+
+
+def page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report:
+    """The page of a result of `latentlab.bench.bench`; `modules` are its scripts, which may add parts of their own."""
+    sections = []
+    for name, answers in by_name(result["answers"]).items():
+        first = answers[0]
+        parts: list[Part] = list(tables(answers))
+        if own := getattr(modules.get(name), "parts", None):
+            parts = [*own(first["figures"]), *parts]
+        given = "".join(f" --set {name}.{field}={json.dumps(value)}" for field, value in first["given"].items())
+        repeats = f" --repeats {len(answers)}" if len(answers) > 1 else ""
+        seconds = sum(answer["seconds"] for answer in answers)
+        about = [
+            ["settings", json.dumps(first["settings"])],
+            ["again", f"latentlab bench {name}{given}{repeats}"],
+            ["took", f"{seconds:.0f} s on {first['made']}, {first['platform']}"],
+            ["weights", first["weights"][:16]],
+            ["key", ", ".join(answer["key"] for answer in answers)],
+        ]
+        parts.append(Table(["provenance", ""], about))
+        sections.append(Section(name, first["question"], parts))
+    if result["failed"]:
+        rows = [[name, why.strip().splitlines()[-1]] for name, why in result["failed"].items()]
+        sections.insert(0, Section("Failed", parts=[Table(["benchmark", "why"], rows)]))
+    versions = ", ".join(f"{k} {v}" for k, v in result["record"]["versions"].items())
+    lead = f"{len(sections) - bool(result['failed'])} questions, {len(result['answers'])} runs."
+    if any(len(answers) > 1 for answers in by_name(result["answers"]).values()):
+        lead += " ± is half of the 95 % interval over repeats."
+    return Report("Benchmarks", lead, sections, f"code {result['code'][:16]} · {versions} · {result['record']['made']}")
+
+
+def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
+    """What changed from one result to another, and whether it is more than noise.
+
+    With repeats on both sides, by Welch's test, Holm's correction over all numbers of the page; else by whether the
+    scripts' own intervals overlap; else it cannot be told.
+    """
+    before, after = by_name(old["answers"]), by_name(new["answers"])
+    sections, pairs = [], []
+    for name in after:
+        if name in before:
+            left, right = summary(before[name]), summary(after[name])
+            pairs += [(name, key, left[key], right[key]) for key in right if key in left]
+    verdicts = judged([(a, b) for *_, a, b in pairs])
+    counted: dict[str, int] = {}
+    for name in after:
+        if name not in before:
+            continue
+        rows = []
+        for (of, key, a, b), verdict in zip(pairs, verdicts, strict=True):
+            if of != name:
+                continue
+            counted[verdict] = counted.get(verdict, 0) + 1
+            if verdict != "same":
+                change = f"{(b.mean - a.mean) / abs(a.mean):+.1%}" if a.mean else f"{b.mean - a.mean:+.3g}"
+                rows.append([" / ".join(key), str(a), str(b), change, verdict])
+        rows.sort(key=lambda row: row[-1] != "more than noise")
+        text = "" if rows else "Nothing changed."
+        settings = before[name][0]["settings"], after[name][0]["settings"]
+        if settings[0] != settings[1]:
+            differ = [k for k in settings[1] if settings[0].get(k) != settings[1][k]]
+            text = f"Settings differ ({', '.join(differ)}): the numbers answer different questions. {text}"
+        parts = [Table(["figure", "old", "new", "change", "verdict"], rows)] if rows else []
+        sections.append(Section(name, text, parts))
+    lead = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counted.items())) or "No number in common"
+    left_out = sorted(set(before) ^ set(after))
+    if left_out:
+        lead += f"; only on one side: {', '.join(left_out)}"
+    return Report("Benchmarks compared", f"{lead}.", sections, f"code {old['code'][:16]} and {new['code'][:16]}")
+
+
+def judged(pairs: Sequence[tuple[Figure, Figure]]) -> list[str]:
+    """A verdict for each pair: "same", "within noise", "more than noise", or "one run, noise unknown".
+
+    >>> steady, higher = Figure((1.0, 1.01, 0.99)), Figure((2.0, 2.01, 1.99))
+    >>> judged([(steady, higher), (steady, steady), (Figure((1.0,)), Figure((1.1,)))])
+    ['more than noise', 'same', 'one run, noise unknown']
+    """
+    verdicts, chances = [""] * len(pairs), {}
+    for i, (a, b) in enumerate(pairs):
+        if a.values == b.values or math.isclose(a.mean, b.mean, rel_tol=1e-12):
+            verdicts[i] = "same"
+        elif min(len(a.values), len(b.values)) > 1:
+            chances[i] = _welch(a, b)
+        elif a.interval and b.interval:
+            apart = a.interval[1] < b.interval[0] or b.interval[1] < a.interval[0]
+            verdicts[i] = "more than noise" if apart else "within noise"
+        else:
+            verdicts[i] = "one run, noise unknown"
+    holding = True
+    for rank, i in enumerate(sorted(chances, key=lambda i: chances[i])):  # Holm 1979
+        holding = holding and chances[i] <= LEVEL / (len(chances) - rank)
+        verdicts[i] = "more than noise" if holding else "within noise"
+    return verdicts
+
+
+def _welch(a: Figure, b: Figure) -> float:
+    """Probability of such a difference by chance; repeats that never vary leave none."""
+    if a.spread == b.spread == 0:
+        return 0.0
+    from scipy.stats import ttest_ind
+
+    return float(ttest_ind(a.values, b.values, equal_var=False).pvalue)
+
+
+def by_name(answers: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Answers of one script together, in order."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for answer in answers:
+        found.setdefault(answer["name"], []).append(answer)
+    return found
+
+
+def summary(answers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], Figure]:
+    """All numbers of an answer by their path, over repeats.
+
+    >>> summary([{"figures": {"a": {"psnr": 30.0}}}, {"figures": {"a": {"psnr": 32.0}}}])
+    {('a', 'psnr'): Figure(values=(30.0, 32.0), interval=None)}
+    """
+    runs = [dict(_numbers(_shown(answer["figures"]))) for answer in answers]
+    return {
+        path: Figure(tuple(run[path][0] for run in runs), interval)
+        for path, (_, interval) in runs[0].items()
+        if all(path in run for run in runs)
+    }
+
+
+def tables(answers: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """The figures as tables: groups of one shape share a table, a row each."""
+    means = summary(answers)
+
+    def cell(path: tuple[str, ...], value: Any) -> Any:
+        if path in means:
+            found = means[path]
+            return str(found) if found.half is not None or found.interval is not None else value
+        return _text(value)
+
+    return list(_tables(_shown(answers[0]["figures"]), (), cell))
+
+
+def _tables(figures: Mapping[str, Any], path: tuple[str, ...], cell):
+    scalars = {k: v for k, v in figures.items() if not _group(v)}
+    groups = {k: v for k, v in figures.items() if _group(v)}
+    title = ", ".join(path)
+    if scalars:
+        yield Table([title or "figure", "value"], [[k, cell((*path, k), _bare(v))] for k, v in scalars.items()])
+    alike = {k: v for k, v in groups.items() if not any(_group(part) for part in v.values())}
+    if alike:
+        columns = list(dict.fromkeys(name for group in alike.values() for name in group))
+        rows = [
+            [k, *(cell((*path, k, c), _bare(group[c])) if c in group else None for c in columns)]
+            for k, group in alike.items()
+        ]
+        yield Table([title, *columns], rows)
+    for k, group in groups.items():
+        if k not in alike:
+            yield from _tables(group, (*path, k), cell)
+
+
+def _shown(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Without settings, lists of groups numbered."""
+
+    def tidy(value: Any) -> Any:
+        if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
+            value = {str(v.get("name", i)): {k: w for k, w in v.items() if k != "name"} for i, v in enumerate(value)}
+        return {str(k): tidy(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    return {k: tidy(v) for k, v in figures.items() if k not in UNSAID}
+
+
+def _numbers(value: Any, path: tuple[str, ...] = ()):
+    """(path, (number, interval)) of everything that is a number."""
+    if isinstance(value, dict):
+        if not _group(value):
+            low_high = _interval(value)
+            yield path, (float(value["value"]), low_high)
+            return
+        for name, part in value.items():
+            yield from _numbers(part, (*path, name))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, (float(value), None)
+
+
+def _group(value: Any) -> bool:
+    """A dictionary that is not one number with its interval."""
+    return isinstance(value, dict) and not isinstance(value.get("value"), int | float)
+
+
+def _interval(value: Mapping[str, Any]) -> tuple[float, float] | None:
+    ends = value.get("interval") or value.get("ci")
+    return (float(ends[0]), float(ends[1])) if ends else None
+
+
+def _bare(value: Any) -> Any:
+    return value["value"] if isinstance(value, dict) else value
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, list):
+        said = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
+        return said if len(said) <= 80 else said[:77] + "..."
+    return str(value) if isinstance(value, bool) else value

@@ -1,0 +1,186 @@
+"""`latentlab bench`: answers are kept and taken up again, pages hold every number, changes are told from noise."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from latentlab import bench as benches
+from latentlab.bench import bench, compare_benches, find_scripts, parse_settings
+from latentlab.cli import main
+from latentlab.view.bench import Figure, judged, summary, tables
+
+SCRIPT = '''"""How large is it?
+
+More about it.
+"""
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Config:
+    size: int = 2
+    names: tuple[str, ...] = ("a", "b")
+    seed: int = 0
+    log: str = ""
+
+
+def run(config):
+    if config.log:
+        with open(config.log, "a") as file:
+            file.write("ran ")
+    wide = {n: {"psnr": 30.0 + i, "exact": True} for i, n in enumerate(config.names)}
+    measured = {"value": 1.5, "interval": [1.0, 2.0], "null": 0.1}
+    return {"config": {"size": 99}, "total": config.size + 0.001 * config.seed, "mig": measured, "methods": wide}
+'''
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    (folder / "sizes.py").write_text(SCRIPT)
+    (folder / "broken.py").write_text('"""Does it break?"""\n\n\ndef run(clips, model):\n    raise KeyError("oh")\n')
+    (folder / "helper.py").write_text("x = 1\n")
+    return folder
+
+
+def ran(tmp_path) -> int:
+    log = tmp_path / "log"
+    return len(log.read_text().split()) if log.exists() else 0
+
+
+def test_an_answer_is_kept_and_made_again_when_anything_changes(scripts, tmp_path, monkeypatch):
+    options = {"out": tmp_path / "out", "scripts": scripts, "settings": {"sizes": {"log": str(tmp_path / "log")}}}
+    first = bench(["sizes"], **options)
+    assert (ran(tmp_path), first["answers"][0]["figures"]["total"]) == (1, 2.0)
+    second = bench(["sizes"], **options)
+    assert ran(tmp_path) == 1
+    assert second["answers"] == first["answers"]
+    bench(["sizes"], **{**options, "settings": {"sizes": {"log": str(tmp_path / "log"), "size": 3}}})
+    assert ran(tmp_path) == 2  # other settings
+    (scripts / "sizes.py").write_text(SCRIPT.replace("30.0", "31.0"))
+    bench(["sizes"], **options)
+    assert ran(tmp_path) == 3  # another script
+    monkeypatch.setattr(benches, "code_version", lambda: "another")
+    bench(["sizes"], **options)
+    assert ran(tmp_path) == 4  # other code
+    monkeypatch.setattr(benches, "_weights", lambda model: "others")
+    bench(["sizes"], **options)
+    assert ran(tmp_path) == 5  # other weights
+
+
+def test_repeats_have_seeds_of_their_own_and_give_intervals(scripts, tmp_path):
+    result = bench(["sizes"], out=tmp_path / "out", scripts=scripts, repeats=3, seed=10)
+    assert [a["figures"]["total"] for a in result["answers"]] == [2.01, 2.011, 2.012]
+    total = summary(result["answers"])[("total",)]
+    # Student's 97.5 % point of 2 degrees of freedom is 4.3027
+    assert total.half == pytest.approx(4.302653 * 0.001 / np.sqrt(3), rel=1e-5)
+    assert "2.0110 ± 0.0025" in (tmp_path / "out" / "bench.md").read_text()
+
+
+def test_the_page_holds_questions_numbers_and_how_to_run_again(scripts, tmp_path):
+    bench(["sizes"], out=tmp_path, scripts=scripts, settings={"sizes": {"size": 5}})
+    html, text = (tmp_path / "bench.html").read_text(), (tmp_path / "bench.md").read_text()
+    for page in (html, text):
+        assert "How large is it?" in page
+        assert "latentlab bench sizes --set sizes.size=5" in page
+        assert "99" not in re.sub(r"[0-9a-f]{16}|data:[^\"]*|<style>.*</style>", "", page, flags=re.S)
+    assert "| a | 30.0 | True |" in text
+    assert "1.5 [1, 2]" in text
+    assert json.loads((tmp_path / "bench.json").read_text())["answers"][0]["settings"]["size"] == 5
+
+
+def test_a_script_that_fails_is_told_and_the_others_stand(scripts, tmp_path):
+    with pytest.raises(RuntimeError, match="1 of 2 runs failed, the first broken: KeyError: 'oh'"):
+        bench(out=tmp_path, scripts=scripts)
+    text = (tmp_path / "bench.md").read_text()
+    assert "KeyError: 'oh'" in text
+    assert "How large is it?" in text
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_answers(scripts, tmp_path):
+    alone = bench(["sizes"], out=tmp_path / "a", scripts=scripts, repeats=2)
+    together = bench(["sizes"], out=tmp_path / "b", scripts=scripts, repeats=2, jobs=2)
+    assert [a["figures"] for a in alone["answers"]] == [a["figures"] for a in together["answers"]]
+    assert [a["key"] for a in alone["answers"]] == [a["key"] for a in together["answers"]]
+
+
+def test_comparing_tells_change_from_noise(scripts, tmp_path):
+    old, new, other = tmp_path / "old", tmp_path / "new", tmp_path / "other"
+    bench(["sizes"], out=old, scripts=scripts, repeats=3)
+    bench(["sizes"], out=new, scripts=scripts, repeats=3, seed=1)
+    within = compare_benches(old, new, tmp_path / "c")
+    assert "1 within noise" in within.lead
+    (scripts / "sizes.py").write_text(SCRIPT.replace("config.size +", "config.size + 1 +"))
+    bench(["sizes"], out=other, scripts=scripts, repeats=3)
+    assert "1 more than noise" in compare_benches(old, other, tmp_path / "c").lead
+    text = (tmp_path / "c" / "compare.md").read_text()
+    assert re.search(r"\| total \| 2\.0010 ± .* \| 3\.0010 ± .* \| \+50\.0% \| more than noise \|", text)
+    bench(["sizes"], out=new, scripts=scripts, settings={"sizes": {"size": 9}})
+    assert "Settings differ (size)" in compare_benches(old, new, tmp_path / "c").sections[0].text
+
+
+def test_false_alarms_are_rare_over_a_whole_page():
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(100):
+        pairs = [(Figure(tuple(rng.normal(size=5))), Figure(tuple(rng.normal(size=5)))) for _ in range(20)]
+        alarms += "more than noise" in judged(pairs)
+    assert alarms <= 12  # of 100 pages of 20 numbers, at 5 %
+    far = [(Figure(tuple(rng.normal(size=5))), Figure(tuple(rng.normal(size=5) + 20))) for _ in range(20)]
+    assert judged(far) == ["more than noise"] * 20
+
+
+def test_verdicts_without_repeats():
+    one, two = Figure((1.0,), (0.9, 1.1)), Figure((2.0,), (1.9, 2.1))
+    assert judged([(one, two), (one, Figure((1.05,), (0.9, 1.2)))]) == ["more than noise", "within noise"]
+    steady = Figure((1.0, 1.0)), Figure((1.5, 1.5))
+    assert judged([steady]) == ["more than noise"]
+    assert judged([(one, one)]) == ["same"]
+
+
+def test_tables_of_any_shape():
+    figures = {
+        "a": 1,
+        "rows": [{"name": "x", "v": 0.5}, {"name": "y", "w": [1.0, 2.0]}],
+        "deep": {"b": {"c": {"d": 2}}},
+    }
+    shown = [(t.columns, t.cells()) for t in tables([{"figures": figures}])]
+    assert shown[0] == (["figure", "value"], [["a", "1"]])
+    assert shown[1] == (["rows", "v", "w"], [["x", "0.500", "\u2013"], ["y", "\u2013", "1, 2"]])
+    assert shown[2] == (["deep, b", "d"], [["c", "2"]])
+
+
+def test_mistakes_are_named(scripts, tmp_path):
+    with pytest.raises(ValueError, match="no benchmark nothing; there are broken, sizes"):
+        bench(["nothing"], out=tmp_path, scripts=scripts)
+    with pytest.raises(ValueError, match="sizes has no setting 'sise'; it has size, names, seed, log"):
+        bench(["sizes"], out=tmp_path, scripts=scripts, settings={"sizes": {"sise": 1}})
+    with pytest.raises(FileNotFoundError, match="holds no benchmark"):
+        bench(out=tmp_path, scripts=tmp_path / "none")
+    with pytest.raises(ValueError, match=r"NAME\.FIELD=VALUE"):
+        parse_settings(["clips=4"])
+    with pytest.raises(FileNotFoundError, match=r"bench\.json"):
+        compare_benches(tmp_path, tmp_path, tmp_path)
+    with pytest.raises(ValueError, match="at least 1, got 0 and 1"):
+        bench(["sizes"], out=tmp_path, scripts=scripts, repeats=0)
+
+
+def test_from_the_command_line(scripts, tmp_path, capsys):
+    said = ["--scripts", str(scripts), "--set", "sizes.size=4", "--out", str(tmp_path / "o"), "--json"]
+    assert main(["bench", "sizes", *said]) == 0
+    assert json.loads(capsys.readouterr().out)["answers"][0]["figures"]["total"] == 4.0
+    assert main(["bench", "--compare", str(tmp_path / "o"), str(tmp_path / "o"), "--out", str(tmp_path / "c")]) == 0
+    assert "4 same" in capsys.readouterr().out
+    assert main(["bench", "broken", "--scripts", str(scripts), "--out", str(tmp_path / "b")]) == 2
+    assert "1 of 1 runs failed" in capsys.readouterr().err
+
+
+def test_the_scripts_of_the_project_are_found():
+    if not benches.SCRIPTS.is_dir():
+        pytest.skip("an installed package has no benchmarks beside it")
+    assert {"inversion", "interpolation", "edits", "temporal"} <= set(find_scripts(benches.SCRIPTS))
