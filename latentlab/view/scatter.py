@@ -112,7 +112,8 @@ def scatter(
     shown = [f"{i + 1} of {len(arrays)}" for i in range(len(arrays))] if steps is None else [_word(s) for s in steps]
     if (names is not None and len(names) != count) or len(shown) != len(arrays):
         raise ValueError(
-            f"{count} samples and {len(arrays)} maps need as many ids and steps, got {len(names or range(count))} and {len(shown)}"
+            f"{count} samples and {len(arrays)} maps need as many ids and steps, "
+            f"got {len(names or range(count))} and {len(shown)}"
         )
     addresses = _addresses(clips, count, fps)
     qualities = [getattr(one, "quality", None) for one in found]
@@ -155,7 +156,14 @@ def _factors(factors: FactorTable | Mapping[str, ArrayLike] | None, count: int) 
         assert values is not None
         assert scale is not None
         packed = base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
-        about = {"label": scale.label, "kind": scale.kind, "low": scale.low, "high": scale.high, "labels": scale.labels}
+        about = {
+            "name": name,
+            "label": scale.label,
+            "kind": scale.kind,
+            "low": scale.low,
+            "high": scale.high,
+            "labels": scale.labels,
+        }
         rows.append({**about, "values": packed})
     return rows
 

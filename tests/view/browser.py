@@ -51,9 +51,10 @@ class Browser:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
 
-    def open(self, page: Path, ready: str = "document.readyState === 'complete'") -> None:
+    def open(self, page: Path, ready: str = "document.readyState === 'complete'", fragment: str = "") -> None:
         """Opens a file and waits until an expression holds."""
-        self("Page.navigate", url=page.as_uri())
+        self("Page.navigate", url="about:blank")  # else a fragment alone would not load anything
+        self("Page.navigate", url=page.as_uri() + fragment)
         self.wait(ready)
 
     def run(self, expression: str) -> Any:

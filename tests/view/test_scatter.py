@@ -13,6 +13,7 @@ import torch
 from latentlab.data import moving_shapes
 from latentlab.view.projection import project_series
 from latentlab.view.scatter import scatter
+from latentlab.view.style import CATEGORIES
 
 _spec = importlib.util.spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
 assert _spec is not None
@@ -141,4 +142,19 @@ def test_in_a_browser(browser, tmp_path):
     browser.run("step.value = 1; step.dispatchEvent(new Event('input'))")
     assert browser.run("document.querySelector('#stepname').textContent") == "0.5"
     assert f"{maps[1].quality.trustworthiness:.2f}" in browser.run("document.querySelector('#quality').textContent")
+
+    # both ways of drawing put the same colour where a point is
+    for fragment in ("", "#webgl"):
+        browser.open(tmp_path / "map.html", "document.body && document.body.dataset.ready", fragment)
+        drawn = browser.run("document.body.dataset.ready")
+        assert drawn == ("webgl" if fragment else drawn)
+        x, y = (round(float(v)) for v in at[5] - [left, top])
+        browser.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        pixel = browser.run(
+            "(() => { const copy = document.createElement('canvas'); copy.width = copy.height = 1;"
+            f"const pen = copy.getContext('2d'); pen.drawImage(points, -{x}, -{y}); "
+            "return [...pen.getImageData(0, 0, 1, 1).data]; })()"
+        )
+        color = CATEGORIES[int(factors["shape"][5])][0]
+        assert pixel == [int(color[i : i + 2], 16) for i in (1, 3, 5)] + [255]
     assert browser.errors == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latentlab.view.style import MAPS, PAGE, PALETTE, STOPS, Scale, oklab, scale_of
+from latentlab.view.style import CATEGORIES, MAPS, PAGE, PALETTE, STOPS, Scale, oklab, scale_of
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB
 BLIND = {
@@ -54,7 +54,7 @@ def test_points_are_seen_on_both_pages():
         for name in ("sequential", "circular"):
             worst = min(contrast(color, page) for color in MAPS[name])
             assert worst > 1.35, (name, dark)
-        assert min(contrast(pair[dark], page) for pair in PALETTE) >= 3
+        assert min(contrast(pair[dark], page) for pair in (*PALETTE, *CATEGORIES)) >= 3
 
 
 def test_oklab_of_white_gray_and_black():
