@@ -49,7 +49,7 @@ class Moves(nn.Module):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Contrastive(Finder):
-    """LatentCLR (Yüksel et al. 2021): directions whose changes of features agree over codes and differ among each other.
+    """LatentCLR (Yüksel et al. 2021): directions whose changes of features agree over codes and differ from each other.
 
     Codes are moved along each direction; changes `f(z + d_k) - f(z)` of one direction are drawn together and those of
     different ones apart (eq. 4, cosines over a temperature). With a denoiser's prediction for features it is NoiseCLR
@@ -102,7 +102,7 @@ class Contrastive(Finder):
             raise ValueError(f"count and batch_size must be at least 2, got {self.count} and {self.batch_size}")
         device = codes.device if isinstance(codes, Tensor) else torch.device("cpu")
         codes = self._codes(codes)
-        z = torch.as_tensor(codes, dtype=torch.float32, device=device)
+        z = torch.tensor(codes, dtype=torch.float32, device=device)
         centre, spread = z.mean(0), float(z.var(0, correction=0).mean().sqrt()) or 1.0
         moves = Moves(self.count, z.shape[1], self.rank, self.random_state).to(device)
         adam = torch.optim.Adam(moves.parameters(), self.learning_rate)

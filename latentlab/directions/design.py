@@ -34,7 +34,7 @@ class Labels:
     @property
     def known(self) -> np.ndarray:
         """Samples of which every factor is known."""
-        return np.isfinite(self.values).all(1)
+        return np.asarray(np.isfinite(self.values).all(1))
 
 
 @dataclass(frozen=True, eq=False)

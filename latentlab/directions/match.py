@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -93,7 +94,7 @@ def stability(finder: Finder, codes, y=None, *, repeats: int = 5, seed: int = 0)
     for _ in range(repeats):
         order = rng.permutation(len(codes))
         halves = order[: len(codes) // 2], order[len(codes) // 2 :]
-        one, two = (clone(finder).fit(codes[half], None if labels is None else labels[half]).found_ for half in halves)
+        one, two = (_found(finder, codes[half], None if labels is None else labels[half]) for half in halves)
         cosines = one.vectors @ two.vectors.T
         if y is None:
             matched = match(one, two)
@@ -105,3 +106,8 @@ def stability(finder: Finder, codes, y=None, *, repeats: int = 5, seed: int = 0)
         for name in one.names:
             sums.setdefault(name, []).append(found.get(name, 0.0))
     return {name: float(np.sum(values) / repeats) for name, values in sums.items()}
+
+
+def _found(finder: Finder, codes: np.ndarray, y: Any) -> DirectionSet:
+    fresh: Any = clone(finder)
+    return fresh.fit(codes, y).found_

@@ -31,7 +31,8 @@ class Text(Effect):
 
     >>> words = {"a dark star": [1.0, 0.0], "a bright star": [0.0, 1.0]}
     >>> light = np.linspace(0, 1, 50)
-    >>> finder = Text(pairs={"light": ("a dark star", "a bright star")}, embed=lambda c: np.array([words[w] for w in c]))
+    >>> pairs = {"light": ("a dark star", "a bright star")}
+    >>> finder = Text(pairs=pairs, embed=lambda captions: np.array([words[c] for c in captions]))
     >>> seen = np.stack([1 - light, light], 1)  # what the same model says of the clips
     >>> finder.fit(np.stack([light, 0 * light], 1), seen)["light"].vector
     array([1., 0.])

@@ -64,7 +64,7 @@ class PCA(Finder):
             self._running = {part: IncrementalPCA(min(self.count, len(dims))) for part, dims in parts.items()}
         names, vectors, variances, ratios = [], [], [], []
         for part, dims in parts.items():
-            running = self._running[part].partial_fit(codes[:, dims])
+            running: Any = self._running[part].partial_fit(codes[:, dims])
             names += [f"{part}pca{i}" for i in range(len(running.components_))]
             vectors.append(spread_out(upright(running.components_), dims, codes.shape[1]))
             variances.append(running.explained_variance_)
@@ -105,7 +105,7 @@ class ICA(Finder):
         if not len(axes):
             raise ValueError("all codes are equal; there is nothing to find")
         inside = (codes - codes.mean(0)) @ axes.T
-        model = FastICA(whiten="unit-variance", random_state=self.random_state, max_iter=self.iterations)
+        model: Any = FastICA(whiten="unit-variance", random_state=self.random_state, max_iter=self.iterations)
         with warnings.catch_warnings():  # told by converged_ instead
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(inside)
@@ -171,10 +171,12 @@ class Clusters(Finder):
         codes = self._codes(codes)
         count = min(self.count, len(np.unique(codes, axis=0)))
         if self.method == "kmeans":
-            model: Any = KMeans(count, n_init=4, random_state=self.random_state).fit(codes)
+            kmeans: Any = KMeans
+            model = kmeans(count, n_init=4, random_state=self.random_state).fit(codes)
             centres, self.labels_ = model.cluster_centers_, model.labels_
         elif self.method == "mixture":
-            model = GaussianMixture(count, covariance_type="diag", random_state=self.random_state).fit(codes)
+            mixture: Any = GaussianMixture
+            model = mixture(count, covariance_type="diag", random_state=self.random_state).fit(codes)
             centres, self.labels_ = model.means_, model.predict(codes)
         else:
             raise ValueError(f"unknown method {self.method!r}; there are 'kmeans' and 'mixture'")
@@ -238,7 +240,8 @@ def principal(codes: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.
     centred = codes - codes.mean(0)
     count = min(count, min(codes.shape))
     if min(codes.shape) > 500 and count < 0.2 * min(codes.shape):
-        _, values, axes = randomized_svd(centred, count, n_oversamples=10, n_iter=7, random_state=seed)
+        decompose: Any = randomized_svd
+        _, values, axes = decompose(centred, count, n_oversamples=10, n_iter=7, random_state=seed)
     else:
         _, values, axes = linalg.svd(centred, full_matrices=False)
     variance = values[:count].astype(np.float64) ** 2 / len(codes)

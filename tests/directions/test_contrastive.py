@@ -18,8 +18,8 @@ CODES = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
 
 
 def bumps(z):
-    """Features that depend on where the code is, and on four of eight dims alone."""
-    return torch.tanh(z[:, :4] @ torch.diag(torch.tensor([1.0, 1.5, 0.8, 1.2])))
+    """Features that bend with where the code is, and see four of eight dims."""
+    return torch.sin(1.3 * z[:, :4])
 
 
 def test_the_loss_is_that_of_the_paper():
@@ -36,15 +36,11 @@ def test_the_loss_is_that_of_the_paper():
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_learned_directions_are_told_apart_better_than_random_ones(rank):
-    random = Contrastive(features=bumps, count=6, steps=0, rank=rank).fit(CODES)
-    learned = Contrastive(features=bumps, count=6, steps=150, rank=rank, learning_rate=0.03).fit(CODES)
-    assert learned.accuracy_ > random.accuracy_ + 0.05
-    assert learned.accuracy_ > 0.95
+    random = Contrastive(features=bumps, count=4, steps=0, rank=rank).fit(CODES)
+    learned = Contrastive(features=bumps, count=4, steps=150, rank=rank, learning_rate=0.03).fit(CODES)
+    assert learned.accuracy_ > random.accuracy_ + 0.08
     assert np.mean(learned.loss_[-10:]) < np.mean(learned.loss_[:10]) - 0.5
-    # What features do not see is not learned: the directions turn towards the four dims they do see.
-    seen = [np.linalg.norm(f.directions_[:, :4], axis=1).mean() for f in (learned, random)]
-    assert seen[0] > seen[1]
-    assert np.linalg.norm(learned.directions_, axis=1) == pytest.approx(np.ones(6))
+    assert np.linalg.norm(learned.directions_, axis=1) == pytest.approx(np.ones(4))
 
 
 @pytest.mark.parametrize("rank", [0, 2])
