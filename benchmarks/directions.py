@@ -21,8 +21,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,9 @@ from latentlab.directions import (
     WeightSVD,
     edit,
 )
+from latentlab.directions.edit import Moves
+from latentlab.directions.finder import Supervised
+from latentlab.directions.manipulate import Manipulator
 from latentlab.factors import FactorTable
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
@@ -63,8 +67,8 @@ from latentlab.study.truth import paired_truth
 from latentlab.view.report import Figure, Player, Report, Section, Strip, Table
 
 # t, R2 and p of each direction take most of a finder's time and are not asked for here.
-BARE = {"folds": 0, "permutations": 0}
-SUPERVISED: dict[str, Callable[[], object]] = {
+BARE: dict[str, Any] = {"folds": 0, "permutations": 0}
+SUPERVISED: dict[str, Callable[[], Supervised]] = {
     "effect": lambda: Effect(**BARE),
     "dual": lambda: Dual(**BARE),
     "InterFaceGAN": lambda: SVMNormal(**BARE),
@@ -77,7 +81,8 @@ SUPERVISED: dict[str, Callable[[], object]] = {
     "channel ranking (StyleSpace)": lambda: ChannelRanking(**BARE),
 }
 UNSUPERVISED = ("random", "PCA (GANSpace)", "ICA", "varimax", "SeFa")
-OURS = ("effect", "dual")
+NETWORK = "manipulation network"  # not a direction: it moves every code its own way
+OURS = ("effect", "dual", NETWORK)
 VARIANTS = ("independent", "correlated 0.8", "10 % label noise", "unbalanced")
 CORRELATED = {("size", "light"): 0.8, ("start_x", "speed"): 0.8, ("hue", "background_hue"): 0.8}
 JUDGED = tuple(f.name for f in FACTORS if f.name != "blur")  # which `measure` can tell of few decoded clips
@@ -93,7 +98,7 @@ class Config:
     out: str
     model: str | None = None
     spaces: tuple[str, ...] = ("oracle", "oracle-tanh", "latent")
-    finders: tuple[str, ...] = (*SUPERVISED, *UNSUPERVISED)
+    finders: tuple[str, ...] = (*SUPERVISED, NETWORK, *UNSUPERVISED)
     labels: tuple[int, ...] = (0, 10, 100, 1000, 10_000)
     variants: tuple[str, ...] = VARIANTS[:1]
     targets: tuple[str, ...] = TARGETS
@@ -139,6 +144,8 @@ def cells(config: Config) -> list[Cell]:
         for finder in config.finders:
             if (finder in UNSUPERVISED) != (labels == 0) or (finder == "SeFa" and space != "latent"):
                 continue
+            if finder == NETWORK and labels < 100:
+                continue
             null = (False, True) if config.null and finder in OURS else (False,)
             found += [Cell(space, finder, labels, variant, shuffled, seed) for shuffled in null]
     return found
@@ -168,21 +175,25 @@ def measure_cell(config: Config, cell: Cell) -> None:
     """One cell, written as JSON."""
     tried = ground(config, cell.space, cell.seed)
     codes, factors = labelled(config, cell)
+    targets = tried.reference.names if cell.space.startswith("oracle") else config.targets
+    calls, move = 0, None
     began = time.perf_counter()
     found = find(config, cell, codes, factors)
     seconds = time.perf_counter() - began
-    targets = tried.reference.names if cell.space.startswith("oracle") else config.targets
-    calls = 0
-    if cell.labels == 0:
-        half = len(tried.codes) // 2
-        matched = match(replace(tried, codes=tried.codes[:half]), list(found), targets)
-        each = list(found)
-        chosen = [Direction(target, sign * each[i].vector, each[i].scale) for target, (i, sign) in matched.items()]
-        calls += half * (1 + 2 * len(found))
-        tried = replace(tried, codes=tried.codes[half:])
-    else:
+    if isinstance(found, Manipulator):
+        chosen = [Direction(target, np.zeros(codes.shape[1]), 1.0) for target in targets]
+        move = partial(network_move, found)
+    elif cell.labels:
         chosen = [found[target] for target in targets]
-    scores = score_directions(tried, chosen, truth=truth(config, cell.space, cell.seed), strengths=config.strengths)
+    else:
+        each, half = [found[name] for name in found.names], len(tried.codes) // 2
+        matched = match(replace(tried, codes=tried.codes[:half]), each, targets)
+        chosen = [Direction(target, sign * each[i].vector, each[i].scale) for target, (i, sign) in matched.items()]
+        calls += half * (1 + 2 * len(each))
+        tried = replace(tried, codes=tried.codes[half:])
+    scores = score_directions(
+        tried, chosen, truth=truth(config, cell.space, cell.seed), strengths=config.strengths, move=move
+    )
     calls += len(tried.codes) * (1 + len(chosen) * (len(config.strengths) - 1))
     rows = [asdict(score) for score in scores]
     if config.side_effects and not (cell.space.startswith("oracle") or cell.shuffled) and cell.finder in OURS[:1]:
@@ -194,10 +205,17 @@ def measure_cell(config: Config, cell: Cell) -> None:
     write_text(Path(config.out) / "cells" / cell.file, to_json(result))
 
 
-def find(config: Config, cell: Cell, codes: np.ndarray, factors: FactorTable) -> DirectionSet:
-    """The finder's directions."""
+def network_move(network: Manipulator, codes: Codes, direction: Moves, strength: float) -> Codes:
+    """The network's edit, in the place of one along a direction."""
+    return network.edit(codes, direction.name, strength)
+
+
+def find(config: Config, cell: Cell, codes: np.ndarray, factors: FactorTable) -> DirectionSet | Manipulator:
+    """What the finder finds."""
+    if cell.finder == NETWORK:
+        return Manipulator(random_state=cell.seed).fit(codes, factors)
     if cell.labels:
-        return SUPERVISED[cell.finder]().fit(codes, factors).found_  # type: ignore[attr-defined]
+        return SUPERVISED[cell.finder]().fit(codes, factors).found_
     count = min(config.count, codes.shape[1])
     if cell.finder == "random":
         drawn = np.random.default_rng([cell.seed, 7]).standard_normal((count, codes.shape[1]))
@@ -480,7 +498,7 @@ def strips(config: Config, space: str, results: Sequence[dict]) -> list[Strip]:
         return []
     result = max(results, key=lambda r: (r["variant"] == VARIANTS[0], r["labels"], -r["seed"]))
     cell = Cell(**{name: result[name] for name in Cell.__dataclass_fields__})
-    found, tried = find(config, cell, *labelled(config, cell)), ground(config, space, cell.seed)
+    found, tried = Effect(**BARE).fit(*labelled(config, cell)), ground(config, space, cell.seed)
     reach, shown = max(config.strengths), []
     for target in config.targets:
         codes = tried.codes[:1].expand(5, -1)
@@ -494,18 +512,19 @@ def _single() -> None:
     torch.set_num_threads(1)
 
 
+def words(kind: type, text: str) -> tuple:
+    """A list divided by semicolons, or by commas if there are none."""
+    return tuple(kind(word.strip()) for word in text.split(";" if ";" in text else ","))
+
+
 def parse() -> Config:
-    """Settings from the command line; a list is divided by commas."""
+    """Settings from the command line; see `words` for lists."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, spec in Config.__dataclass_fields__.items():
         default = None if name == "out" else spec.default
         flag = "--" + name.replace("_", "-")
         if isinstance(default, tuple):
-            kind = type(default[0])
-            words = lambda text, kind=kind: tuple(
-                kind(word.strip()) for word in text.split(";" if ";" in text else ",")
-            )  # noqa: E731
-            parser.add_argument(flag, type=words, default=default)
+            parser.add_argument(flag, type=partial(words, type(default[0])), default=default)
         elif isinstance(default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
         else:

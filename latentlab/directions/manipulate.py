@@ -145,7 +145,7 @@ class Manipulator(BaseEstimator):
             raise ValueError(f"codes {tuple(z.shape)} are not one row for each of {len(y)} rows of factors")
         if not z.isfinite().all():
             raise ValueError("codes hold NaN or infinity")
-        known = np.isfinite(y.values).all(1)
+        known = np.asarray(np.isfinite(y.values).all(1))
         if known.sum() < 20:
             raise ValueError(f"{known.sum()} fully labelled samples are too few to train on; 20 are the least")
         z, y = z[torch.from_numpy(known)], y[known]

@@ -212,8 +212,10 @@ def match(
         total = max(sum(float(np.linalg.norm(s)) for s in shifts), 1e-12)
         share[i] = [shifts[k] @ way / total for k, way in map(ruler.target, targets)]
     rows, columns = linear_sum_assignment(-np.abs(share))
-    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    return {targets[c]: (r, 1 if share[r, c] >= 0 else -1) for r, c in pairs}
+    matched: dict[str, tuple[int, int]] = {}
+    for r, c in zip(map(int, rows), map(int, columns), strict=True):
+        matched[targets[c]] = (r, 1 if share[r, c] >= 0 else -1)
+    return matched
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
