@@ -33,7 +33,8 @@ def run(config):
             file.write("ran ")
     wide = {n: {"psnr": 30.0 + i, "exact": True} for i, n in enumerate(config.names)}
     measured = {"value": 1.5, "interval": [1.0, 2.0], "null": 0.1}
-    return {"config": {"size": 99}, "total": config.size + 0.001 * config.seed, "mig": measured, "methods": wide}
+    total = config.size + 0.001 * config.seed
+    return {"config": {"size": 99}, "total": total, "mig": measured, "methods": wide, "_raw": [7777]}
 '''
 
 
@@ -87,6 +88,7 @@ def test_the_page_holds_questions_numbers_and_how_to_run_again(scripts, tmp_path
     for page in (html, text):
         assert "How large is it?" in page
         assert "latentlab bench sizes --set sizes.size=5" in page
+        assert "7777" not in page
         assert "99" not in re.sub(r"[0-9a-f]{16}|data:[^\"]*|<style>.*</style>", "", page, flags=re.S)
     assert "| a | 30.0 | True |" in text
     assert "1.5 [1, 2]" in text

@@ -11,7 +11,7 @@ from typing import Any
 
 from latentlab.view.report import Part, Report, Section, Table
 
-UNSAID = ("config", "weights")  # of figures, as the page has them beside
+UNSAID = ("config", "weights")  # of figures, as the page has them beside; also what starts with "_", for `parts`
 LEVEL = 0.05  # of the test that a change is more than noise, over the whole comparison
 
 
@@ -220,7 +220,7 @@ def _shown(figures: Mapping[str, Any]) -> dict[str, Any]:
             value = {str(v.get("name", i)): {k: w for k, w in v.items() if k != "name"} for i, v in enumerate(value)}
         return {str(k): tidy(v) for k, v in value.items()} if isinstance(value, dict) else value
 
-    return {k: tidy(v) for k, v in figures.items() if k not in UNSAID}
+    return {k: tidy(v) for k, v in figures.items() if k not in UNSAID and not k.startswith("_")}
 
 
 def _numbers(value: Any, path: tuple[str, ...] = ()):
