@@ -12,6 +12,7 @@ with targets on one half of the clips and judged on the other; "random" is their
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import itertools
 import json
@@ -113,6 +114,13 @@ class Config:
     side_effects: bool = True
     processes: int = 2
 
+    @property
+    def cells(self) -> Path:
+        """Where cells are: those measured with other settings lie elsewhere."""
+        what = ("model", "targets", "pool", "clips", "strengths", "count", "pairs", "num_steps", "side_effects")
+        settings = json.dumps([getattr(self, name) for name in what])
+        return Path(self.out) / f"cells-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -161,12 +169,12 @@ def run(config: Config) -> list[dict]:
             truth(config, space, 0)
             for seed in range(config.seeds):
                 ground(config, space, seed)
-    missing = [cell for cell in wanted if not (out / "cells" / cell.file).exists()]
+    missing = [cell for cell in wanted if not (config.cells / cell.file).exists()]
     with ProcessPoolExecutor(config.processes, multiprocessing.get_context("spawn"), _single) as workers:
         waiting = [workers.submit(measure_cell, config, cell) for cell in missing]
         for done in tqdm(as_completed(waiting), total=len(waiting), desc="cells"):
             done.result()
-    results = [json.loads((out / "cells" / cell.file).read_text(encoding="utf-8")) for cell in wanted]
+    results = [json.loads((config.cells / cell.file).read_text(encoding="utf-8")) for cell in wanted]
     page(config, results).save(out / "directions.html")
     return results
 
@@ -202,7 +210,7 @@ def measure_cell(config: Config, cell: Cell) -> None:
             row |= asdict(collateral(tried, direction, row["strength"], mask=mask, encode=encode))
             calls += 4 * len(tried.codes)
     result = {**asdict(cell), "fit_seconds": seconds, "decoded": calls, "factors": tried.ruler.names, "scores": rows}
-    write_text(Path(config.out) / "cells" / cell.file, to_json(result))
+    write_text(config.cells / cell.file, to_json(result))
 
 
 def network_move(network: Manipulator, codes: Codes, direction: Moves, strength: float) -> Codes:

@@ -76,7 +76,8 @@ class Score:
         strength: at which the target moves by one standard deviation, mean of both sides; the largest tried if it never
             does.
         reached: whether it does, on both sides.
-        effect: how far the mean over clips of each factor moves there: a row of the effect matrix.
+        effect: how far the mean over clips of each factor moves there: a row of the effect matrix. What so few clips
+            would show by chance, moving this way and that, is taken off.
         moved: how far each factor moves in a clip whichever way, mean over clips.
         precision: effect on the target over the sum of all effects.
         leakage: mean effect on the others over that on the target.
@@ -128,9 +129,10 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> S
     curve = np.nan_to_num([mean_known(ruler.along(seen.name, seen.base, table)) for table in seen.tables])
     sides = [_where_one(curve, seen.strengths, side) for side in (-1, 1)]
     # Both sides count alike, so that a factor at the end of its range does not decide.
-    shifts = [_between(seen, s, lambda table: _mean_shifts(ruler, seen.base, table)) for s, _ in sides]
-    effect = np.array([np.linalg.norm(np.nan_to_num((b - a) / 2)) for a, b in zip(*shifts, strict=True)])
-    effect[factor] = abs(np.nan_to_num((shifts[1][factor] - shifts[0][factor]) / 2) @ way)
+    low, high = (_between(seen, s, lambda table: ruler.shifts(seen.base, table)) for s, _ in sides)
+    shifts = [(b - a) / 2 for a, b in zip(low, high, strict=True)]
+    effect = np.array([_length_of_mean(shift) for shift in shifts])
+    effect[factor] = abs(np.nan_to_num(mean_known(shifts[factor] @ way)))
     moved = np.nan_to_num(np.mean([_between(seen, s, lambda t: _mean_moves(ruler, seen, t)) for s, _ in sides], 0))
     lookup = dict(zip(seen.strengths, seen.tables, strict=True))
     positive = [s for s in seen.strengths if s > 0 and -s in lookup]
@@ -252,6 +254,15 @@ def _between(seen: Sweep, strength: float, of: Callable[[FactorTable], list[np.n
     share = (strength - low) / (high - low)
     ends = (of(seen.tables[right - 1]), of(seen.tables[right]))
     return [(1 - share) * a + share * b for a, b in zip(*ends, strict=True)]
+
+
+def _length_of_mean(shifts: np.ndarray) -> float:
+    """Length of the mean over clips, freed of its bias: |mean|^2 - (variance / clips) has no bias, |mean|^2 has."""
+    shifts = shifts[np.isfinite(shifts).all(1)]
+    if len(shifts) < 2:
+        return float(np.linalg.norm(shifts.sum(0)))
+    chance = shifts.var(0, ddof=1).sum() / len(shifts)
+    return float(np.sqrt(max((shifts.mean(0) ** 2).sum() - chance, 0.0)))
 
 
 def _mean_shifts(ruler: Ruler, base: FactorTable, table: FactorTable) -> list[np.ndarray]:

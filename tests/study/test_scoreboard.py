@@ -62,8 +62,19 @@ def test_a_mixed_direction_leaks_as_much_as_it_mixes():
 def test_moves_that_cancel_over_clips_are_in_the_ratio_alone():
     ground = plain(lambda z: np.column_stack([z[:, 0], z[:, 1] + z[:, 0] * np.sign(z[:, 3]), z[:, 2:]]), samples=4000)
     score = one(ground, "light", 1, 0, 0, 0)
-    assert score.leakage < 0.03
+    assert score.leakage < 0.02
     assert score.ratio == pytest.approx(2, rel=0.02)
+
+
+def test_few_clips_show_no_leakage_by_chance():
+    """Twelve clips that move this way and that: the square of the measured effect is zero on average."""
+    squares = []
+    for seed in range(60):
+        sign = np.random.default_rng(seed).standard_normal(12)
+        ground = plain(lambda z, sign=sign: np.column_stack([z[:, 0], z[:, 1] + z[:, 0] * sign, z[:, 2:]]), samples=12)
+        squares.append(one(ground, "light", 1, 0, 0, 0).effect[1] ** 2)
+    assert np.mean(squares) < 0.6 / 12  # 1 / 12 without
+    assert np.median(squares) < 0.01
 
 
 def test_hue_moves_along_its_angle():
