@@ -155,7 +155,7 @@ def _welch(a: Figure, b: Figure) -> float:
         return 0.0
     from scipy.stats import ttest_ind
 
-    return float(ttest_ind(a.values, b.values, equal_var=False).pvalue)
+    return float(ttest_ind(a.values, b.values, equal_var=False)[1])  # type: ignore[arg-type]
 
 
 def by_name(answers: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

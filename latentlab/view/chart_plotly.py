@@ -148,7 +148,7 @@ def _ticks(ticks: Any) -> dict[str, Any]:
     return {"tickvals": list(ticks[0]), "ticktext": list(ticks[1]), "showticklabels": bool(len(ticks[0])), "ticks": ""}
 
 
-def _bar_place(column: int, count: int) -> dict[str, float]:
+def _bar_place(column: int, count: int) -> dict[str, Any]:
     """Beside its own panel: panels share the width, with a gap of 0.2 / count as plotly leaves it."""
     gap = 0.2 / count
     width = (1 - gap * (count - 1)) / count

@@ -1,0 +1,179 @@
+"""Is everything as fast as promised? Every bar on time, in one run, each as the share of it that is used up.
+
+    python benchmarks/speed.py [--only slerp,frechet,...] [--large]
+
+Where a peer can do the same work, both run here by turns and the bar is on their ratio, which holds on any machine;
+other bars are processor seconds of one thread. `yardstick` is the seconds of a matrix product, to scale these by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to time; `large` also takes the rows that need minutes."""
+
+    only: tuple[str, ...] = ()
+    large: bool = False
+    repeats: int = 3
+    seed: int = 0
+
+
+Row = dict[str, Any]
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Times every row and returns the figures."""
+    names = config.only or tuple(ROWS)
+    unknown = set(names) - set(ROWS)
+    if unknown:
+        raise ValueError(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rows: dict[str, Row] = {}
+        for name in tqdm(names, desc="bars"):
+            rows |= ROWS[name](config)
+        product = yardstick(config)
+    finally:
+        torch.set_num_threads(threads)
+    over = [name for name, row in rows.items() if row["of_the_bar"] > 1]
+    return {"config": asdict(config), "yardstick_seconds": product, "over_the_bar": over, "bars": rows}
+
+
+def at_most(measured: float, bar: float, unit: str) -> Row:
+    """A row whose figure has to stay under its bar."""
+    return {"measured": round(measured, 4), "bar": bar, "unit": unit, "of_the_bar": round(measured / bar, 3)}
+
+
+def at_least(measured: float, bar: float, unit: str = "times faster") -> Row:
+    """A row whose figure has to exceed its bar."""
+    return {"measured": round(measured, 2), "bar": bar, "unit": unit, "of_the_bar": round(bar / measured, 3)}
+
+
+def slerp(config: Config) -> dict[str, Row]:
+    """Interpolation of many pairs at once."""
+    return {"slerp against a loop over pairs": at_least(script("interpolation").speed()["times_faster"], 10)}
+
+
+def frechet(config: Config) -> dict[str, Row]:
+    """The Frechet distance without a matrix square root."""
+    scores = script("scores")
+    found = scores.distances(scores.Config())
+    return {
+        f"Frechet, {name}": at_least(row["times_faster"], row["bar_times_faster"])
+        for name, row in found.items()
+        if name.startswith("n =")
+    }
+
+
+def vbench(config: Config) -> dict[str, Row]:
+    """The same number as VBench."""
+    scores = script("scores")
+    return {"temporal flickering against VBench": at_least(scores.vbench(scores.Config())["times_faster"], 3)}
+
+
+def flicker(config: Config) -> dict[str, Row]:
+    """The whole flicker set."""
+    temporal = script("temporal")
+    seconds = temporal.speed(temporal.pictures(None)[0])["processor_seconds_64x256x256"]
+    return {"flicker of 64 frames of 256 x 256": at_most(seconds, 2.5, "s")}
+
+
+def sampling(config: Config) -> dict[str, Row]:
+    """The solver around the network: at least 97 % of the time is the network's."""
+    from latentlab.generator.load import load
+
+    inversion = script("inversion")
+    figures = inversion.cost(load(), inversion.Config(repeats=config.repeats))
+    return {"sampling against bare calls of the network": at_most(figures["ratio"], round(1 / 0.97, 4), "ratio")}
+
+
+def disentanglement(config: Config) -> dict[str, Row]:
+    """MIG, DCI and the core set."""
+    timing = script("disentanglement_speed")
+    figures = timing.run(timing.Config(large=config.large))["seconds"]
+    return {name: at_most(row["processor"], row["bar"], "s") for name, row in figures.items() if "bar" in row}
+
+
+def directions(config: Config) -> dict[str, Row]:
+    """`Effect.fit` on 10,000 x 4,096 codes with 12 factors."""
+    from latentlab.directions import Effect
+
+    rng = np.random.default_rng(config.seed)
+    factors = rng.normal(size=(10_000, 12))
+    codes = rng.normal(size=(10_000, 4096)).astype(np.float32) + (factors @ rng.normal(size=(12, 4096))).astype("f4")
+    return {"Effect.fit, 10,000 x 4,096": at_most(seconds(lambda: Effect().fit(codes, factors), config), 2.0, "s")}
+
+
+def projection(config: Config) -> dict[str, Row]:
+    """The page of a map, without data."""
+    size = script("projection").page_size(script("projection").Config(large=1000))["without_data"]
+    return {"HTML scatter without data": at_most(size, 1.0, "MB")}
+
+
+ROWS: dict[str, Callable[[Config], dict[str, Row]]] = {
+    "slerp": slerp,
+    "frechet": frechet,
+    "vbench": vbench,
+    "flicker": flicker,
+    "sampling": sampling,
+    "disentanglement": disentanglement,
+    "directions": directions,
+    "projection": projection,
+}
+
+
+def yardstick(config: Config) -> float:
+    """Median processor seconds of a product of two 1024 x 1024 matrices of float32."""
+    a = torch.randn(1024, 1024, generator=torch.Generator().manual_seed(config.seed))
+    return round(seconds(lambda: a @ a, config), 4)
+
+
+def seconds(work: Callable[[], Any], config: Config) -> float:
+    """Median processor seconds, after one run that does not count."""
+    work()
+    times = []
+    for _ in range(config.repeats):
+        began = time.process_time()
+        work()
+        times.append(time.process_time() - began)
+    return statistics.median(times)
+
+
+@cache
+def script(name: str) -> ModuleType:
+    """Another benchmark, from the file beside this one."""
+    spec = importlib.util.spec_from_file_location(f"speed_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help=",".join(ROWS))
+    parser.add_argument("--large", action="store_true")
+    a = parser.parse_args()
+    only = tuple(name for name in a.only.split(",") if name)
+    print(json.dumps(run(Config(only=only, large=a.large)), indent=2))
