@@ -21,7 +21,7 @@ def draw(chart: Chart, dark: bool) -> Any:
         raise ImportError("plotly is not installed; pip install 'latentlab[notebook]'") from error
     figure = make_subplots(1, len(chart.panels), subplot_titles=[panel.title for panel in chart.panels])
     for column, panel in enumerate(chart.panels, 1):
-        where = {"row": 1, "col": column}
+        where: Any = {"row": 1, "col": column}
         framed = any(isinstance(mark, Heat | Picture) for mark in panel.marks)
         grid = {
             "showgrid": not framed,

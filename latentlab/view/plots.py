@@ -189,7 +189,7 @@ def norms(codes: ArrayLike, *, bins: int = 40) -> Chart:
     rows = checked(codes, least=2)
     norm, dim = np.linalg.norm(rows.astype(np.float64), axis=1), rows.shape[1]
     heights, edges = np.histogram(norm, bins=bins, density=True)
-    law = chi(dim)
+    law: Any = chi(dim)
     low, high = min(edges[0], law.ppf(0.001)), max(edges[-1], law.ppf(0.999))
     x = np.linspace(low, high, 200)
     marks = [Columns(edges, heights, f"{len(norm):,} codes"), Line(x, law.pdf(x), f"chi law, {dim:,} dims", hue=1)]

@@ -310,14 +310,14 @@ def _estimator(method: Any, dims: int, seed: int, count: int, start: np.ndarray 
             from umap import UMAP
         except ImportError as error:
             raise ImportError("UMAP is not installed; pip install 'latentlab[metrics]'") from error
-        init = "spectral" if start is None else start.astype(np.float32)
+        init: Any = "spectral" if start is None else start.astype(np.float32)
         # one thread is what a seed means to UMAP; said aloud, it does not warn
         return UMAP(n_components=dims, n_neighbors=min(15, count - 1), init=init, random_state=seed, n_jobs=1)
     if not hasattr(method, "fit_transform"):
         raise ValueError(f"`method` must be {', '.join(METHODS)} or an estimator with fit_transform, got {method!r}")
     from sklearn.base import clone
 
-    copy = clone(method)
+    copy: Any = clone(method)
     return copy.set_params(random_state=seed) if "random_state" in copy.get_params() else copy
 
 
