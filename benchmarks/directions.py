@@ -24,10 +24,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
@@ -39,10 +40,12 @@ from latentlab.directions import (
     LDA,
     PCA,
     ChannelRanking,
+    Contrastive,
     Direction,
     DirectionSet,
     Dual,
     Effect,
+    JacobianSVD,
     LogisticNormal,
     MeanDifference,
     RidgeNormal,
@@ -63,7 +66,7 @@ from latentlab.spaces import LatentSpace, NoiseSpace
 from latentlab.study.collateral import collateral
 from latentlab.study.edit_space import DIRECTION_SEED
 from latentlab.study.oracle import Oracle
-from latentlab.study.scoreboard import Ground, interval, match, score_directions
+from latentlab.study.scoreboard import Ground, interval, match_targets, score_directions
 from latentlab.study.truth import paired_truth
 from latentlab.view.report import Figure, Player, Report, Section, Strip, Table
 
@@ -81,7 +84,12 @@ SUPERVISED: dict[str, Callable[[], Supervised]] = {
     "LDA": lambda: LDA(**BARE),
     "channel ranking (StyleSpace)": lambda: ChannelRanking(**BARE),
 }
-UNSUPERVISED = ("random", "PCA (GANSpace)", "ICA", "varimax", "SeFa")
+UNSUPERVISED = ("random", "PCA (GANSpace)", "ICA", "varimax", "SeFa", "Jacobian (Pullback)", "contrastive (LatentCLR)")
+UNFIT = {
+    "SeFa": ("oracle", "oracle-tanh", "noise"),
+    "Jacobian (Pullback)": ("noise",),
+    "contrastive (LatentCLR)": ("noise",),
+}  # no first layer; a gradient through all of sampling is too long
 NETWORK = "manipulation network"  # not a direction: it moves every code its own way
 OURS = ("effect", "dual", NETWORK)
 VARIANTS = ("independent", "correlated 0.8", "10 % label noise", "unbalanced")
@@ -109,6 +117,7 @@ class Config:
     strengths: tuple[float, ...] = tuple(np.linspace(-3, 3, 11).round(2).tolist())
     count: int = 20  # directions of a finder without labels
     pairs: int = 32  # of clips for each true direction
+    steps: int = 300  # of contrastive learning
     num_steps: int = 25
     null: bool = True  # also with shuffled labels
     side_effects: bool = True
@@ -117,7 +126,18 @@ class Config:
     @property
     def cells(self) -> Path:
         """Where cells are: those measured with other settings lie elsewhere."""
-        what = ("model", "targets", "pool", "clips", "strengths", "count", "pairs", "num_steps", "side_effects")
+        what = (
+            "model",
+            "targets",
+            "pool",
+            "clips",
+            "strengths",
+            "count",
+            "pairs",
+            "steps",
+            "num_steps",
+            "side_effects",
+        )
         settings = json.dumps([getattr(self, name) for name in what])
         return Path(self.out) / f"cells-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
@@ -150,7 +170,7 @@ def cells(config: Config) -> list[Cell]:
         if space.startswith("oracle") and variant != VARIANTS[0]:
             continue
         for finder in config.finders:
-            if (finder in UNSUPERVISED) != (labels == 0) or (finder == "SeFa" and space != "latent"):
+            if (finder in UNSUPERVISED) != (labels == 0) or space in UNFIT.get(finder, ()):
                 continue
             if finder == NETWORK and labels < 100:
                 continue
@@ -195,7 +215,7 @@ def measure_cell(config: Config, cell: Cell) -> None:
         chosen = [found[target] for target in targets]
     else:
         each, half = [found[name] for name in found.names], len(tried.codes) // 2
-        matched = match(replace(tried, codes=tried.codes[:half]), each, targets)
+        matched = match_targets(replace(tried, codes=tried.codes[:half]), each, targets)
         chosen = [Direction(target, sign * each[i].vector, each[i].scale) for target, (i, sign) in matched.items()]
         calls += half * (1 + 2 * len(each))
         tried = replace(tried, codes=tried.codes[half:])
@@ -230,8 +250,22 @@ def find(config: Config, cell: Cell, codes: np.ndarray, factors: FactorTable) ->
         return DirectionSet.measured([f"random{i}" for i in range(count)], drawn, codes)
     if cell.finder == "SeFa":
         return sefa(config, codes)
+    if cell.finder == "Jacobian (Pullback)":
+        function = decoded(config, cell)
+        return JacobianSVD(function=function, count=count, random_state=cell.seed).fit(torch.from_numpy(codes)).found_
+    if cell.finder == "contrastive (LatentCLR)":
+        options = {"count": count, "random_state": cell.seed, "steps": config.steps}
+        return Contrastive(features=decoded(config, cell), **options).fit(torch.from_numpy(codes)).found_
     finder = {"PCA (GANSpace)": PCA, "ICA": ICA, "varimax": Varimax}[cell.finder]
     return finder(count=count, random_state=cell.seed).fit(codes).found_
+
+
+def decoded(config: Config, cell: Cell) -> Callable[[Codes], torch.Tensor]:
+    """What codes become, as a differentiable function: the oracle's factors, or the clip at an eighth of its sides."""
+    if cell.space.startswith("oracle"):
+        return oracle(cell.space, cell.seed).values
+    space, decode = space_of(config, cell.space), cast(Any, generator(config).networks[0]).decode
+    return lambda codes: F.avg_pool3d(decode(space.unflatten(codes)), (1, 8, 8)).flatten(1)
 
 
 def sefa(config: Config, codes: np.ndarray) -> DirectionSet:

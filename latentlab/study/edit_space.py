@@ -61,10 +61,11 @@ class EditSpace:
 
     def find(self, *, seed: int = 0, progress: bool = False) -> Effect:
         """Effect directions of all factors, from freshly rendered clips with known factors."""
-        space = SPACES[self.kind](self.generator, num_frames=self.shape[1])
+        space = SPACES[self.kind](self.generator)
         video, factors = moving_shapes(LABELLED[self.kind], DIRECTION_SEED + seed)
         chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress)
-        return Effect().fit(torch.cat([space.encode(chunk) for chunk in chunks]), factors)
+        # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.
+        return Effect(folds=0, permutations=0).fit(torch.cat([space.encode(chunk) for chunk in chunks]), factors)
 
     def edit(self, direction: Direction, strength: float, **options) -> Video:
         """The clips, moved; `options` of `latentlab.edit`."""

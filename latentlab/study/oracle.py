@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from latentlab.factors import Factor, FactorTable
-from latentlab.shapes import Codes
+from latentlab.shapes import Codes, Factors
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ class Oracle:
         axes = self._rotation(1)
         return axes.T @ np.diag(np.geomspace(1, self.anisotropy, self.dim)) @ axes
 
+    @cached_property
+    def _turn(self) -> np.ndarray:
+        """R."""
+        return self._rotation(3)
+
     @property
     def specs(self) -> tuple[Factor, ...]:
         """The factors."""
@@ -81,15 +86,19 @@ class Oracle:
 
     def read(self, codes: Codes) -> FactorTable:
         """The factors of codes, exactly."""
-        z, turn = codes.double().numpy(), self._rotation(3)
-        return FactorTable((z + self.mix * np.tanh(z @ turn.T) @ turn) @ self.normals.T, self.specs)
+        return FactorTable(self.values(codes.double()).detach().cpu().numpy(), self.specs)
+
+    def values(self, codes: Codes) -> Factors:
+        """The same as a differentiable function."""
+        turn, normals = (torch.as_tensor(x, dtype=codes.dtype, device=codes.device) for x in (self._turn, self.normals))
+        return (codes + self.mix * torch.tanh(codes @ turn.T) @ turn) @ normals.T
 
     def truth(self, samples: int = 1000) -> np.ndarray:
         """The move that changes one factor and no other, likeliest under S, mean over codes; unit rows.
 
         At a code with the Jacobian J of the factors it is `S J' (J S J')^-1 e_k`.
         """
-        z, turn, s = self.draw(samples if self.mix else 1, seed=1)[0].numpy(), self._rotation(3), self.covariance
+        z, turn, s = self.draw(samples if self.mix else 1, seed=1)[0].numpy(), self._turn, self.covariance
         bend = 1 - np.tanh(z @ turn.T) ** 2
         total = np.zeros((self.count, self.dim))
         for slope in bend:

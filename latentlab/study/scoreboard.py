@@ -191,7 +191,7 @@ def score_directions(
     return scores
 
 
-def match(
+def match_targets(
     ground: Ground, directions: Sequence[Moves], targets: Sequence[str], *, strength: float = 2.0
 ) -> dict[str, tuple[int, int]]:
     """Which direction of an unlabelled set moves which target best: one each, by the Hungarian method.

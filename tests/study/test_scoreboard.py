@@ -8,7 +8,16 @@ from scipy.stats import spearmanr
 from latentlab.directions import Direction, Effect
 from latentlab.factors import Factor, FactorTable
 from latentlab.study.oracle import Oracle
-from latentlab.study.scoreboard import STRENGTHS, Ground, Sweep, interval, match, score_directions, score_sweep, sweep
+from latentlab.study.scoreboard import (
+    STRENGTHS,
+    Ground,
+    Sweep,
+    interval,
+    match_targets,
+    score_directions,
+    score_sweep,
+    sweep,
+)
 
 SPECS = (
     Factor("light", "continuous", -9, 9),
@@ -128,7 +137,9 @@ def test_strengths_pass_through_zero():
 def test_unlabelled_directions_find_their_targets_and_signs():
     ground = plain(samples=500)
     rows = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [0.8, 0.6, 0, 0]], dtype=float)
-    found = match(ground, [Direction(f"pc{i}", v, 1.0) for i, v in enumerate(rows)], ["light", "speed", "hue@0"])
+    found = match_targets(
+        ground, [Direction(f"pc{i}", v, 1.0) for i, v in enumerate(rows)], ["light", "speed", "hue@0"]
+    )
     assert found == {"light": (2, 1), "speed": (1, -1), "hue@0": (0, 1)}
 
 
