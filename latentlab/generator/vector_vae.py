@@ -1,7 +1,7 @@
 """The vector VAE: a frame or a whole clip becomes one short code, whose dimensions are meant to be read one by one.
 
-One encoder-decoder for every objective of `latentlab.train.objectives`. The decoder draws each pixel from the code and
-the pixel's place (spatial broadcast, Watters et al. 2019), so that position is easy to put on axes of its own.
+One encoder-decoder for every objective of `latentlab.train.objectives`. The decoder draws each patch of pixels from
+the code and its place (spatial broadcast, Watters et al. 2019), so that position is easy to put on axes of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -79,29 +80,27 @@ class VectorVAE(nn.Module):
             nn.PixelUnshuffle(PATCH),
             nn.Conv2d(3 * PATCH**2, c.width, 4, stride=2, padding=1),
             nn.SiLU(),
-            nn.Conv2d(c.width, c.width, 4, stride=2, padding=1),
+            nn.Conv2d(c.width, 2 * c.width, 4, stride=2, padding=1),
             nn.SiLU(),
             nn.Flatten(),
-            nn.Linear(c.width * rows * columns // 16, c.hidden),
+            nn.Linear(2 * c.width * rows * columns // 16, c.hidden),
             nn.SiLU(),
         )
         frames_at_once = 1 if c.motion_dims else c.num_frames
         self.static_head = _head(frames_at_once * c.hidden, c.hidden, 2 * c.dims)
         self.motion_head = _head(2 * c.hidden, c.hidden, 2 * c.motion_dims) if c.motion_dims else None
-        with_time = c.num_frames > 1 and not c.motion_dims  # a motion code must carry all that time changes
         code = c.dims + c.motion_dims
-        self.draw_code = nn.Linear(code, c.width)
-        self.draw_place = nn.Conv2d(3 if with_time else 2, c.width, 1)
-        self.draw = nn.Sequential(
-            nn.SiLU(),
-            nn.Conv2d(c.width, c.width, 3, padding=1),
-            nn.SiLU(),
+        with_time = c.num_frames > 1 and not c.motion_dims  # a motion code must carry all that time changes
+        self.register_buffer("place", _places(c.num_frames, rows, columns, with_time), False)
+        self.modulate = _head(code, c.hidden, 4 * c.width)
+        self.draw_place = nn.Conv2d(self.place.shape[1], c.width, 1)
+        self.draw = nn.Conv2d(c.width, c.width, 1)
+        self.finish = nn.Sequential(
             nn.Conv2d(c.width, c.width, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(c.width, 3 * PATCH**2, 1),
             nn.PixelShuffle(PATCH),
         )
-        self.register_buffer("place", _places(c.num_frames, rows, columns)[:, : 3 if with_time else 2], False)
 
     def encode(self, video: Video) -> Codes:
         """The mean of the posterior, `(sample, dim)`."""
@@ -136,9 +135,13 @@ class VectorVAE(nn.Module):
         """Log-odds of each pixel being bright."""
         if codes.ndim != 2 or codes.shape[1] != self.config.code_dims:
             raise ValueError(f"codes must be (sample, {self.config.code_dims}), got {tuple(codes.shape)}")
-        at_frame = rearrange(self.draw_code(self.by_frame(codes)), "b f d -> b f d 1 1")
-        drawn = self.draw(rearrange(at_frame + self.draw_place(self.place), "b f d h w -> (b f) d h w"))
-        return rearrange(drawn, "(b f) c h w -> b c f h w", b=len(codes))
+        knobs = rearrange(self.modulate(self.by_frame(codes)), "b f (n d) -> n b f d 1 1", n=4)
+        place = self.draw_place(self.place)
+        # Scales beside shifts (Perez et al. 2018): an object is a product, its colour where it is and none elsewhere.
+        x = rearrange(F.silu(place * (1 + knobs[0]) + knobs[1]), "b f d h w -> (b f) d h w")
+        scale, shift = (rearrange(knob, "b f d h w -> (b f) d h w") for knob in knobs[2:])
+        x = F.silu(self.draw(x) * (1 + scale) + shift)
+        return rearrange(self.finish(x), "(b f) c h w -> b c f h w", b=len(codes))
 
     def by_frame(self, codes: Codes) -> Float[Tensor, "sample frame dim"]:
         """What draws each frame: the static code with that frame's motion code."""
@@ -187,10 +190,12 @@ def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
 
 
-def _places(frames: int, rows: int, columns: int) -> Float[Tensor, "frame 3 row column"]:
-    """x, y and time of each patch, -1 to 1."""
+def _places(frames: int, rows: int, columns: int, with_time: bool) -> Float[Tensor, "frame feature row column"]:
+    """x, y and, if asked for, time of each patch, -1 to 1, with waves of three lengths: edges are learned sooner."""
     t, y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in (frames, rows, columns)), indexing="ij")
-    return torch.stack([x, y, t], dim=1)
+    plain = torch.stack([x, y, t] if with_time else [x, y], dim=1)
+    waves = [wave(k * torch.pi * plain) for k in (0.5, 1.0, 2.0) for wave in (torch.sin, torch.cos)]
+    return torch.cat([plain, *waves], dim=1)
 
 
 def _kl(mean: Tensor, logvar: Tensor, prior_mean: Tensor | float, prior_variance: float) -> Tensor:

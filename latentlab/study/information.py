@@ -153,7 +153,9 @@ def _fewest(data: Data, k: int, real: np.ndarray, units: tuple[str, ...], enough
         predicted = predict_folds(np.concatenate([features[j] for j in chosen], 1), target)
         return float(1 - ((target - predicted) ** 2).sum() / ((target - target.mean(0)) ** 2).sum())
 
-    ceiling = max(0.0, explained(candidates))
+    ceiling = explained(candidates)
+    if ceiling <= 0:
+        return Carriers((), (), 0.0)  # information that too few samples hold to predict from
     chosen: list[int] = []
     while len(chosen) < len(candidates) and (not chosen or explained(chosen) < enough * ceiling):
         chosen.append(max((j for j in candidates if j not in chosen), key=lambda j: explained([*chosen, j])))
