@@ -29,7 +29,9 @@ class JacobianSVD(Finder):
     Args:
         function: differentiable, of codes `(sample, dim)`, each row on its own, to anything with first axis sample.
         count: directions.
-        blocks: of the Krylov space; `count * (2 * blocks - 1)` products for each code.
+        block: products that are computed together; narrow blocks reach further for the same number of products, wide
+            ones keep a large device busy.
+        blocks: of the Krylov space; `block * (2 * blocks - 1)` products for each code.
         mask: which of the function's outputs count, of the shape of one output; None is all.
         null: take out of the directions what also moves the rest of the outputs: so many top directions of the
             complement of `mask` (Chen et al. 2024); 0 is none.
@@ -49,7 +51,8 @@ class JacobianSVD(Finder):
 
     function: Function | None = None
     count: int = 5
-    blocks: int = 8
+    block: int = 2
+    blocks: int = 24
     mask: Any = None
     null: int = 0
     points: int = 1
@@ -67,11 +70,13 @@ class JacobianSVD(Finder):
         function = self.function or (lambda z: z)
         mask = None if self.mask is None else torch.as_tensor(self.mask, dtype=torch.float32, device=device)
         gain, vectors, self.products_ = top_directions(
-            masked(function, mask), at, self.count, blocks=self.blocks, seed=self.random_state
+            masked(function, mask), at, self.count, block=self.block, blocks=self.blocks, seed=self.random_state
         )
         if self.null and mask is not None:
             rest = masked(function, 1 - mask)
-            _, held, more = top_directions(rest, at, self.null, blocks=self.blocks, seed=self.random_state)
+            _, held, more = top_directions(
+                rest, at, self.null, block=self.block, blocks=self.blocks, seed=self.random_state
+            )
             vectors = vectors - (vectors @ held.T) @ held
             self.products_ += more
         self.gain_ = gain.numpy()
@@ -81,7 +86,7 @@ class JacobianSVD(Finder):
 
 
 def top_directions(
-    function: Function, at: Tensor, count: int, *, blocks: int, seed: int = 0
+    function: Function, at: Tensor, count: int, *, block: int = 2, blocks: int = 24, seed: int = 0
 ) -> tuple[Tensor, Tensor, int]:
     """Top singular values and right singular vectors of the Jacobians at all rows of `at`, stacked.
 
@@ -89,32 +94,33 @@ def top_directions(
         function: of codes `(sample, dim)`, each row on its own.
         at: `(point, dim)`.
         count: directions, at most dim.
-        blocks: of the Krylov space.
+        block, blocks: of the Krylov space, width and number; more are taken where they hold fewer than `count`.
         seed: of the start.
 
     Returns:
         Root mean square gain `(direction,)` and unit vectors `(direction, dim)` on the CPU in float64, and the number
         of products with a Jacobian or its transpose.
     """
-    if count < 1 or blocks < 1:
-        raise ValueError(f"count and blocks must be at least 1, got {count} and {blocks}")
+    if min(count, block, blocks) < 1:
+        raise ValueError(f"count, block and blocks must be at least 1, got {count}, {block} and {blocks}")
     dim = at.shape[1]
-    count = min(count, dim)
-    start = torch.randn(dim, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    block = torch.linalg.qr(start)[0]
+    count, width = min(count, dim), min(block, dim)
+    blocks = max(blocks, -(-count // width) + 1)
+    start = torch.randn(dim, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    newest = torch.linalg.qr(start)[0]
     basis, images, products = torch.zeros(dim, 0, dtype=torch.float64), [], 0
     for i in range(blocks):
-        image = [pushed(function, x, block) for x in at]  # W = J V, each (output, direction)
+        image = [pushed(function, x, newest) for x in at]  # W = J V, each (output, direction)
         images.append(torch.cat(image))
-        basis = torch.cat([basis, block], 1)
-        products += len(at) * block.shape[1]
-        room = min(count, dim - basis.shape[1])
+        basis = torch.cat([basis, newest], 1)
+        products += len(at) * newest.shape[1]
+        room = min(width, dim - basis.shape[1])
         if i + 1 == blocks or room < 1:
             break
         pulled_back = torch.stack([pulled(function, x, w) for x, w in zip(at, image, strict=True)]).sum(0)  # J^T W
-        products += len(at) * block.shape[1]
-        block = _orthogonal_to(basis, pulled_back)[:, :room]
-        if not block.shape[1]:
+        products += len(at) * newest.shape[1]
+        newest = _orthogonal_to(basis, pulled_back)[:, :room]
+        if not newest.shape[1]:
             break  # the space is invariant: all of the answer is in it
     # Rayleigh-Ritz: the best singular vectors within the space.
     _, values, turn = torch.linalg.svd(torch.cat(images, 1), full_matrices=False)
