@@ -248,7 +248,7 @@ def objectives_section(found: dict[str, list[dict[str, Any]]], config: Config) -
     """Mean over seeds, with the interval that the seeds give."""
     rows = [[name, *[over_seeds([row[m]["value"] for row in rows]) for m in METRICS],
              over_seeds([row["psnr"] for row in rows], 1)] for name, rows in found.items()]  # fmt: skip
-    rows.append(["published, dSprites", *[PUBLISHED[m] for m in METRICS], None])
+    rows.append(["published, dSprites", *[PUBLISHED[m] for m in METRICS], ""])
     note = (
         "Published: where most models lie on the figures of Locatello et al. (2019), by eye; check before citing. "
         "Their setting is dSprites, 300,000 steps, 50 seeds; a range beside another data set is for orientation alone."
