@@ -254,8 +254,8 @@ def find(config: Config, cell: Cell, codes: np.ndarray, factors: FactorTable) ->
         function = decoded(config, cell)
         return JacobianSVD(function=function, count=count, random_state=cell.seed).fit(torch.from_numpy(codes)).found_
     if cell.finder == "contrastive (LatentCLR)":
-        options = {"count": count, "random_state": cell.seed, "steps": config.steps}
-        return Contrastive(features=decoded(config, cell), **options).fit(torch.from_numpy(codes)).found_
+        learned = Contrastive(features=decoded(config, cell), count=count, random_state=cell.seed, steps=config.steps)
+        return learned.fit(torch.from_numpy(codes)).found_
     finder = {"PCA (GANSpace)": PCA, "ICA": ICA, "varimax": Varimax}[cell.finder]
     return finder(count=count, random_state=cell.seed).fit(codes).found_
 
