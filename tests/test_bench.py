@@ -91,7 +91,7 @@ def test_the_page_holds_questions_numbers_and_how_to_run_again(scripts, tmp_path
         assert "7777" not in page
         assert "99" not in re.sub(r"[0-9a-f]{16}|data:[^\"]*|<style>.*</style>", "", page, flags=re.S)
     assert "| a | 30.0 | True |" in text
-    assert "1.5 [1, 2]" in text
+    assert "1.5 [1, 2] (null 0.1)" in text
     assert json.loads((tmp_path / "bench.json").read_text())["answers"][0]["settings"]["size"] == 5
 
 

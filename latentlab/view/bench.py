@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from types import ModuleType
 from typing import Any
 
@@ -22,10 +23,12 @@ class Figure:
     Attributes:
         values: one a repeat.
         interval: that the script gave, if it gave one.
+        null: what chance gives, if the script said so.
     """
 
     values: tuple[float, ...]
     interval: tuple[float, float] | None = None
+    null: float | None = None
 
     @property
     def mean(self) -> float:
@@ -46,12 +49,13 @@ class Figure:
         return math.sqrt(math.fsum((v - self.mean) ** 2 for v in self.values) / (len(self.values) - 1))
 
     def __str__(self) -> str:
+        null = "" if self.null is None else f" (null {self.null:.4g})"
         half = self.half
         if half is not None:
             digits = f".{min(6, max(0, 1 - math.floor(math.log10(half))))}f" if half > 0 else ".4g"
-            return f"{self.mean:{digits}} ± {half:{digits}}"
+            return f"{self.mean:{digits}} ± {half:{digits}}{null}"
         low_high = "" if self.interval is None else f" [{self.interval[0]:.4g}, {self.interval[1]:.4g}]"
-        return f"{self.mean:.4g}{low_high}"
+        return f"{self.mean:.4g}{low_high}{null}"
 
 
 def page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report:
@@ -62,7 +66,9 @@ def page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report
         parts: list[Part] = list(tables(answers))
         if own := getattr(modules.get(name), "parts", None):
             parts = [*own(first["figures"]), *parts]
-        given = "".join(f" --set {name}.{field}={json.dumps(value)}" for field, value in first["given"].items())
+        given = "".join(
+            " --set " + quote(f"{name}.{field}={json.dumps(value)}") for field, value in first["given"].items()
+        )
         repeats = f" --repeats {len(answers)}" if len(answers) > 1 else ""
         seconds = sum(answer["seconds"] for answer in answers)
         about = [
@@ -78,7 +84,7 @@ def page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report
         rows = [[name, why.strip().splitlines()[-1]] for name, why in result["failed"].items()]
         sections.insert(0, Section("Failed", parts=[Table(["benchmark", "why"], rows)]))
     versions = ", ".join(f"{k} {v}" for k, v in result["record"]["versions"].items())
-    lead = f"{len(sections) - bool(result['failed'])} questions, {len(result['answers'])} runs."
+    lead = f"Questions answered: {len(sections) - bool(result['failed'])}, by {len(result['answers'])} runs."
     if any(len(answers) > 1 for answers in by_name(result["answers"]).values()):
         lead += " ± is half of the 95 % interval over repeats."
     return Report("Benchmarks", lead, sections, f"code {result['code'][:16]} · {versions} · {result['record']['made']}")
@@ -170,12 +176,12 @@ def summary(answers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], Figur
     """All numbers of an answer by their path, over repeats.
 
     >>> summary([{"figures": {"a": {"psnr": 30.0}}}, {"figures": {"a": {"psnr": 32.0}}}])
-    {('a', 'psnr'): Figure(values=(30.0, 32.0), interval=None)}
+    {('a', 'psnr'): Figure(values=(30.0, 32.0), interval=None, null=None)}
     """
     runs = [dict(_numbers(_shown(answer["figures"]))) for answer in answers]
     return {
-        path: Figure(tuple(run[path][0] for run in runs), interval)
-        for path, (_, interval) in runs[0].items()
+        path: Figure(tuple(run[path][0] for run in runs), interval, null)
+        for path, (_, interval, null) in runs[0].items()
         if all(path in run for run in runs)
     }
 
@@ -187,7 +193,8 @@ def tables(answers: Sequence[Mapping[str, Any]]) -> list[Table]:
     def cell(path: tuple[str, ...], value: Any) -> Any:
         if path in means:
             found = means[path]
-            return str(found) if found.half is not None or found.interval is not None else value
+            plain = found.half is None and found.interval is None and found.null is None
+            return value if plain else str(found)
         return _text(value)
 
     return list(_tables(_shown(answers[0]["figures"]), (), cell))
@@ -206,7 +213,7 @@ def _tables(figures: Mapping[str, Any], path: tuple[str, ...], cell):
             [k, *(cell((*path, k, c), _bare(group[c])) if c in group else None for c in columns)]
             for k, group in alike.items()
         ]
-        yield Table([title, *columns], rows)
+        yield Table([title, *(column.replace("_", " ") for column in columns)], rows)
     for k, group in groups.items():
         if k not in alike:
             yield from _tables(group, (*path, k), cell)
@@ -224,16 +231,15 @@ def _shown(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(value: Any, path: tuple[str, ...] = ()):
-    """(path, (number, interval)) of everything that is a number."""
+    """(path, (number, interval, null level)) of everything that is a number."""
     if isinstance(value, dict):
         if not _group(value):
-            low_high = _interval(value)
-            yield path, (float(value["value"]), low_high)
+            yield path, (float(value["value"]), _interval(value), value.get("null"))
             return
         for name, part in value.items():
             yield from _numbers(part, (*path, name))
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield path, (float(value), None)
+        yield path, (float(value), None, None)
 
 
 def _group(value: Any) -> bool:

@@ -25,7 +25,7 @@ class Browser:
         # Chromium reads at 3 and writes at 4; a shell puts the pipes there
         line = f"exec {BINARY} {' '.join(OPTIONS)} --remote-debugging-pipe --user-data-dir={self.folder.name}"
         line += f" --window-size={width},{height} about:blank 3<&{told} 4>&{telling}"
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(["bash", "-c", line], pass_fds=(told, telling), **quiet)
         os.close(told)
         os.close(telling)
