@@ -7,11 +7,13 @@ from latentlab.directions.direction import Direction, DirectionSet
 from latentlab.directions.edit import edit
 from latentlab.directions.files import load_directions, save_directions
 from latentlab.directions.jacobian import JacobianSVD
+from latentlab.directions.manipulate import Manipulator
 from latentlab.directions.match import Match, match, stability
 from latentlab.directions.normals import LDA, LogisticNormal, RidgeNormal, SVMNormal
 from latentlab.directions.supervised import Dual, Effect
 from latentlab.directions.text import Text, caption_direction
 from latentlab.directions.unsupervised import ICA, PCA, Clusters, Varimax, WeightSVD
+from latentlab.directions.usable import Limits, Range, auto_range
 
 __all__ = [
     "ICA",
@@ -25,16 +27,20 @@ __all__ = [
     "Dual",
     "Effect",
     "JacobianSVD",
+    "Limits",
     "LogisticNormal",
+    "Manipulator",
     "Match",
     "MeanDifference",
     "PairedDifference",
+    "Range",
     "RidgeNormal",
     "SVMNormal",
     "Text",
     "Varimax",
     "WeightSVD",
     "add",
+    "auto_range",
     "caption_direction",
     "edit",
     "load_directions",
