@@ -153,13 +153,20 @@ def captions(config: Config) -> dict[str, dict[str, float]]:
             k = read.names.index(factor)
             angle = np.deg2rad(read.values[:, k])
             nearer = np.cos(angle - np.deg2rad(end)) - np.cos(angle - np.deg2rad(start))
-            rows["spearman"].append(float(spearmanr(shares, nearer, nan_policy="omit").statistic))
+            rows["spearman"].append(rank_correlation(shares, nearer))
             moved = np.abs(ruler.distances(read[:1], read[-1:]))[0]
             rows["target"].append(float(moved[k]))
             rows["leakage"].append(float(np.nanmean(np.delete(moved, k)) / moved[k]))
         figures[name] = {part: round(float(np.nanmean(values)), 3) for part, values in rows.items()}
         figures[name] |= {"each_spearman": [round(v, 2) for v in rows["spearman"]]}
     return figures
+
+
+def rank_correlation(strengths: np.ndarray, values: np.ndarray) -> float:
+    """Spearman's, where there is a reading."""
+    known = np.isfinite(values)
+    found: Any = spearmanr(strengths[known], values[known])
+    return float(found.statistic)
 
 
 if __name__ == "__main__":

@@ -85,6 +85,8 @@ class BottleneckSpace(Described):
         self.called = self._levels_called()
         inside = self._shape_of_layer()
         self.shape = (len(self.called), *inside) if per_level else inside
+        own = ("piece", *(f"axis{i}" for i in range(1, len(inside))))
+        self.axes = ("level", *own) if per_level else own
 
     def settings(self) -> dict[str, Any]:
         names = ("num_steps", "method", "per_level", "caption")

@@ -45,7 +45,7 @@ class Cached(Described):
         if megabytes <= 0:
             raise ValueError(f"megabytes must be positive, got {megabytes}")
         self.space, self.room = space, int(megabytes * 2**20)
-        self.shape, self.prior = space.shape, space.prior
+        self.shape, self.axes, self.prior = space.shape, space.axes, space.prior
         self.folder = None if folder is None else Path(folder)
         self.hits = self.misses = 0
         self._known: OrderedDict[str, Tensor] = OrderedDict()

@@ -6,7 +6,7 @@ from typing import Any
 
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Video
-from latentlab.spaces.space import Described
+from latentlab.spaces.space import AXES, Described
 
 
 class LatentSpace(Described):
@@ -21,6 +21,8 @@ class LatentSpace(Described):
     >>> space.shape, space.dim
     ((6, 16, 8, 8), 6144)
     """
+
+    axes = AXES
 
     def __init__(self, generator: Generator, *, num_frames: int | None = None) -> None:
         self.generator = generator

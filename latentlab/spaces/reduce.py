@@ -13,7 +13,7 @@ from einops import reduce, repeat
 
 from latentlab.directions.direction import Direction
 from latentlab.shapes import Codes, Video
-from latentlab.spaces.space import Described
+from latentlab.spaces.space import AXES, Described
 
 
 class Reduced(Described):
@@ -83,6 +83,8 @@ class Blocks(Reduced):
         ValueError: blocks that do not fill an axis.
     """
 
+    axes = AXES
+
     def __init__(
         self, space: Described, block: tuple[int | None, int | None, int | None], *, rest: Codes | None = None
     ) -> None:
@@ -115,6 +117,8 @@ class Channels(Reduced):
         rest: see `Reduced`.
     """
 
+    axes = AXES
+
     def __init__(self, space: Described, channels: Sequence[int], *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
         count, *axes = _axes(space)
@@ -143,6 +147,8 @@ class TimeResidual(Reduced):
         rest: see `Reduced`; the mean over time is filled in from it.
     """
 
+    axes = AXES
+
     def __init__(self, space: Described, *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
         self.shape = _axes(space)
@@ -166,7 +172,7 @@ class Components(Reduced):
         seed: of the randomised decomposition.
 
     Attributes:
-        axes: unit vectors, `(component, dim)`.
+        vectors: unit principal axes, `(component, dim)`.
         scale: standard deviation along each, `(component,)`.
     """
 
@@ -182,20 +188,20 @@ class Components(Reduced):
         found = PCA(count=count, random_state=seed).fit(codes)
         kept = found.scale_ > 1e-6 * max(float(found.scale_.max()), 1e-30)
         self.mean = codes.mean(0)
-        self.axes, self.scale = torch.from_numpy(found.directions_[kept]), torch.from_numpy(found.scale_[kept])
+        self.vectors, self.scale = torch.from_numpy(found.directions_[kept]), torch.from_numpy(found.scale_[kept])
         self.shape = (int(kept.sum()),)
 
     def down(self, wide: Codes) -> Codes:
-        return (wide - self.mean.to(wide)) @ self.axes.T.to(wide) / self.scale.to(wide)
+        return (wide - self.mean.to(wide)) @ self.vectors.T.to(wide) / self.scale.to(wide)
 
     def up(self, codes: Codes) -> Codes:
-        return (codes * self.scale.to(codes)) @ self.axes.to(codes)
+        return (codes * self.scale.to(codes)) @ self.vectors.to(codes)
 
 
 def _axes(space: Described) -> tuple[int, int, int, int]:
-    if len(space.shape) != 4:
+    if space.axes != AXES:
         raise ValueError(
-            f"codes must have axes (channel, frame, height, width); {type(space).__name__} has {space.shape}"
+            f"codes must have axes (channel, frame, height, width); {type(space).__name__} has {space.axes}"
         )
     channel, frame, height, width = space.shape
     return channel, frame, height, width

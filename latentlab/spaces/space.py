@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Video
+
+AXES = ("channel", "frame", "height", "width")  # of latents
 
 
 class Space(Protocol):
@@ -41,10 +44,12 @@ class Described(ABC):
 
     Attributes:
         shape: of one code with its axes; its product is the number of dims.
+        axes: names of those axes; empty where a code has none.
         prior: what its codes are drawn from: "normal" (independent, unit variance), or None where nobody knows.
     """
 
     shape: tuple[int, ...]
+    axes: tuple[str, ...] = ()
     prior: str | None = None
 
     @abstractmethod
@@ -61,7 +66,13 @@ class Described(ABC):
 
     def describe(self) -> dict[str, Any]:
         """Name, axes, prior and settings, for a report or a file."""
-        return {"space": type(self).__name__, "shape": list(self.shape), "prior": self.prior, **self.settings()}
+        return {
+            "space": type(self).__name__,
+            "shape": list(self.shape),
+            "axes": list(self.axes),
+            "prior": self.prior,
+            **self.settings(),
+        }
 
     @property
     def dim(self) -> int:
@@ -70,6 +81,17 @@ class Described(ABC):
         for length in self.shape:
             count *= length
         return count
+
+    def groups(self, axis: str) -> dict[str, list[int]]:
+        """Dims at each place along an axis, by name: "frame0", "frame1", ...; for finders that look at each alone.
+
+        Raises:
+            ValueError: no such axis.
+        """
+        if axis not in self.axes:
+            raise ValueError(f"{type(self).__name__} has no axis {axis!r}; there are {', '.join(self.axes) or 'none'}")
+        dims = torch.arange(self.dim).reshape(self.shape).movedim(self.axes.index(axis), 0).flatten(1)
+        return {f"{axis}{i}": row.tolist() for i, row in enumerate(dims)}
 
     def unflatten(self, codes: Codes) -> Tensor:
         """Codes with their axes.

@@ -60,3 +60,13 @@ def test_statistics_of_a_unit_normal():
     assert found.surprise == pytest.approx(10, rel=0.02)
     with pytest.raises(ValueError, match=r"at least two codes \(sample, dim\), got \(1, 3\)"):
         statistics(torch.zeros(1, 3))
+
+
+def test_dims_are_grouped_along_an_axis(tiny_generator):
+    space = LatentSpace(tiny_generator)
+    groups = space.groups("frame")
+    assert list(groups) == ["frame0", "frame1", "frame2", "frame3"]
+    codes = torch.arange(32.0)[None]
+    assert torch.equal(codes[:, groups["frame2"]], space.unflatten(codes)[:, :, 2].flatten(1))
+    with pytest.raises(ValueError, match="LatentSpace has no axis 'level'; there are channel, frame, height, width"):
+        space.groups("level")
