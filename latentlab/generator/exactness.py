@@ -200,7 +200,8 @@ def _posterior_mean(velocity: Velocity, y: Tensor, s: float, s_next: float) -> T
     return (1 - s_next) * clean + ratio * s_next * noise
 
 
-METHODS = (*solver.METHODS, "leapfrog", "edict", "ddpm")
+RETRACING = ("leapfrog", "edict", "ddpm")  # exact by taking each step back
+METHODS = (*solver.METHODS, *RETRACING)
 
 
 def _times(levels: Tensor, method: str, *, rising: bool) -> list[float]:

@@ -185,7 +185,7 @@ class Generator(ABC):
             method, batch_size = noise.method, noise.batch_size
             caption = noise.condition if caption is None else caption
             guidance = noise.guidance if guidance is None else guidance
-            noise, memory = noise.noise, noise.trace.memory
+            noise, memory = noise.trace.noise, noise.trace.memory
         else:
             self.check_latents(noise)
             levels = self.levels(25 if num_steps is None else num_steps, noise.shape[1:])
@@ -196,11 +196,12 @@ class Generator(ABC):
         ends = []
         for rows in _batches(len(noise), batch_size):
             velocity = self.velocity(condition[rows], guidance)
-            past = None if memory is None else first * memory[rows].to(self.device)
-            start = first * noise[rows].to(self.device)
+            past = None if memory is None else first * self._state(memory[rows], method)
+            start = first * self._state(noise[rows], method)
             options = {"method": method, "callback": callback, "progress": progress}
             ends.append(exactness.sample(velocity, start, levels, memory=past, **options) / last)
-        return torch.cat(ends)
+        ends = torch.cat(ends)
+        return ends.float() if method in exactness.RETRACING else ends
 
     def invert(
         self,
@@ -233,7 +234,7 @@ class Generator(ABC):
         first, last = _spread(levels[0]), _spread(levels[-1])
         traces = []
         for rows in _batches(len(latents), batch_size):
-            clean = first * latents[rows].to(self.device)
+            clean = first * self._state(latents[rows], method)
             rngs = [np.random.default_rng([seed, 1, i]) for i in range(rows.start, rows.start + len(clean))]
 
             def draw(step: int, rngs=rngs, shape=clean.shape[1:]) -> Tensor:
@@ -288,6 +289,15 @@ class Generator(ABC):
             raise ValueError(f"guidance must be finite, got {guidance}")
         condition = caption if isinstance(caption, Condition) else self.condition(caption)
         return condition.expand(len(y))
+
+    def _state(self, y: Tensor, method: str) -> Tensor:
+        """A state as the solver takes it: in float64 where the method retraces its steps.
+
+        A network in bfloat16 rounds its input; a state that differs in its last digit on the way back may round to
+        another number, and leapfrog doubles what that changes at every step. Metal has no float64.
+        """
+        precise = method in exactness.RETRACING and self.device.type != "mps"
+        return y.to(self.device, torch.float64 if precise else None)
 
     def check_video(self, video: Tensor) -> None:
         """Raises unless it is a video: `(batch, 3, frame, height, width)` in [-1, 1]."""

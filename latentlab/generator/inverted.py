@@ -47,8 +47,8 @@ class Inverted:
 
     @property
     def noise(self) -> Noise:
-        """The noise alone, one state for each clip."""
-        return self.trace.noise
+        """The noise alone, one state for each clip, in float32; the trace keeps the solver's own precision."""
+        return self.trace.noise.float()
 
     @property
     def exact(self) -> bool:
@@ -66,8 +66,10 @@ class Inverted:
     def moved(self, by: Noise) -> Inverted:
         """The same clips with their noise moved; both states of a pair move alike."""
         memory = self.trace.memory
-        paired = memory is not None and memory.shape == self.noise.shape
-        return replace(self, trace=Trace(self.noise + by, memory + by if memory is not None and paired else memory))
+        paired = memory is not None and memory.shape == self.trace.noise.shape
+        return replace(
+            self, trace=Trace(self.trace.noise + by, memory + by if memory is not None and paired else memory)
+        )
 
     def check(self, made_by: Mapping[str, Any]) -> None:
         """Raises unless every setting in `made_by` is the one this latent was made with.
@@ -84,7 +86,7 @@ class Inverted:
 
     def save(self, path: str | Path) -> None:
         """Writes a safetensors file, its settings as JSON in the header; atomic."""
-        tensors = {"noise": self.noise, **self.condition.tensors()}
+        tensors = {"noise": self.trace.noise, **self.condition.tensors()}
         if self.trace.memory is not None:
             tensors["memory"] = self.trace.memory
         settings = {name: getattr(self, name) for name in _SETTINGS}

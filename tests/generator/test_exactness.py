@@ -211,8 +211,8 @@ class TestGenerator:
 
     def test_moving_a_pair_moves_both_states(self, tiny_generator, clips):
         inverted = tiny_generator.invert(tiny_generator.encode(clips), num_steps=3, method="leapfrog")
-        moved = inverted.moved(torch.ones_like(inverted.noise))
-        torch.testing.assert_close(moved.trace.memory - inverted.trace.memory, torch.ones_like(inverted.noise))
+        moved = inverted.moved(torch.ones_like(inverted.trace.noise))
+        torch.testing.assert_close(moved.trace.memory - inverted.trace.memory, torch.ones_like(inverted.trace.noise))
 
     def test_the_report_says_what_is_exact(self, tiny_generator, clips):
         trips = {m: roundtrip(tiny_generator, clips, num_steps=4, method=m, exact=True) for m in ("ddim", "leapfrog")}
