@@ -20,7 +20,8 @@ from tqdm.auto import tqdm
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.load import load
 from latentlab.view.plots import projection
-from latentlab.view.projection import METHODS, Projection, judge_map, project, project_series
+from latentlab.view.projection import METHODS, Projection, project, project_series
+from latentlab.view.quality import judge_map
 from latentlab.view.report import Figure
 from latentlab.view.scatter import scatter
 

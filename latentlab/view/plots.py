@@ -184,7 +184,7 @@ def norms(codes: ArrayLike, *, bins: int = 40) -> Chart:
     """
     from scipy.stats import chi
 
-    from latentlab.view.projection import checked
+    from latentlab.view.quality import checked
 
     rows = checked(codes, least=2)
     norm, dim = np.linalg.norm(rows.astype(np.float64), axis=1), rows.shape[1]
@@ -208,7 +208,7 @@ def scree(codes: ArrayLike, *, components: int = 30, null: int = 3, seed: int = 
         null: shuffles, whose mean is the level that structure has to exceed; 0 leaves it out.
         seed: of the shuffles.
     """
-    from latentlab.view.projection import checked
+    from latentlab.view.quality import checked
 
     rows = checked(codes)
     shown = min(components, *rows.shape)

@@ -1,13 +1,9 @@
-"""Projections: codes as points on a plane, beside figures that say how far the picture can be believed.
-
-Every map changes something: points that are neighbours on it need not be so in the space. `Quality` counts that.
-"""
+"""Projections: codes as points on a plane, beside figures that say how far the picture can be believed."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,43 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from latentlab.view.quality import Quality, Refit, checked, judge_map
+
 METHODS = ("pca", "tsne", "umap")
 FIT_AT_MOST = {"tsne": 5_000, "umap": 20_000}  # rows learned from; the others are placed on the finished map
 REDUCED = 50  # t-SNE and UMAP see this many principal components of longer codes
 NEAREST = 5  # points between which a new one is placed by methods that cannot transform
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How much of the space is left on the map; all shares are 1 at best.
-
-    Attributes:
-        trustworthiness: 1 unless neighbours on the map are far in the space (Venna and Kaski 2001).
-        continuity: 1 unless neighbours in the space are far on the map (the same, the other way round).
-        neighbour_overlap: share of the nearest neighbours that space and map have in common.
-        chance: the overlap of a random map.
-        stability: Procrustes correlation of maps refitted with other seeds, each without another tenth of the rows.
-        stable_neighbours: share of the nearest neighbours that two such maps have in common.
-        neighbours: how many are nearest.
-        judged: rows, drawn at random, among which all this was counted.
-    """
-
-    trustworthiness: float
-    continuity: float
-    neighbour_overlap: float
-    chance: float
-    stability: float | None
-    stable_neighbours: float | None
-    neighbours: int
-    judged: int
-
-    def __str__(self) -> str:
-        shares = {"trustworthiness": self.trustworthiness, "continuity": self.continuity}
-        shares[f"overlap of {self.neighbours} neighbours"] = self.neighbour_overlap
-        if self.stability is not None:
-            shares["stability"] = self.stability
-        said = ", ".join(f"{name} {value:.2f}" for name, value in shares.items())
-        return f"{said} (chance overlap {self.chance:.2f}, {self.judged} rows judged)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +109,9 @@ def project(
     """
     rows = checked(codes)
     fitted, points, notes = _fit(rows, method, dims, seed, at_most)
-    quality = judge_map(rows, points, method, seed=seed, neighbours=neighbours, judge=judge, repeats=repeats)
+    quality = judge_map(
+        rows, points, _refit(method, dims), seed=seed, neighbours=neighbours, judge=judge, repeats=repeats
+    )
     if quality.judged < len(rows):
         notes += (f"quality judged on {quality.judged:,} of {len(rows):,} rows",)
     return Projection(points, _name(method), seed, quality, notes, fitted)
@@ -192,49 +159,9 @@ def project_series(
                 fitted = fitted.turned(*_procrustes(points, before))
                 points = fitted.place(points)
                 notes += ("turned onto the step before",)
-        quality = judge_map(rows, points, method, seed=seed, **judged)
+        quality = judge_map(rows, points, _refit(method, dims), seed=seed, **judged)
         found.append(Projection(points, _name(method), seed, quality, notes, fitted))
     return found
-
-
-def judge_map(
-    codes: ArrayLike,
-    points: ArrayLike,
-    method: str | Any = None,
-    *,
-    seed: int = 0,
-    neighbours: int = 15,
-    judge: int = 1000,
-    repeats: int = 0,
-) -> Quality:
-    """Judges any map of codes; see `project` for the arguments and `Quality` for the figures.
-
-    Args:
-        points: `(sample, 2)`, made by whatever tool.
-        method: that made it, needed for the stability alone.
-
-    >>> codes = np.random.default_rng(0).normal(size=(50, 2))
-    >>> judge_map(codes, codes).neighbour_overlap
-    1.0
-    """
-    rows, points = checked(codes), checked(points)
-    if len(rows) != len(points):
-        raise ValueError(f"{len(rows)} codes for {len(points)} points of the map")
-    if judge < 5 or neighbours < 1 or repeats < 0 or repeats == 1:
-        raise ValueError(
-            "`judge` must be 5 or more, `neighbours` 1 or more, `repeats` 0 or at least 2, which can be compared; "
-            f"got {judge}, {neighbours} and {repeats}"
-        )
-    if len(rows) > judge:
-        drawn = np.sort(np.random.default_rng([seed, len(rows)]).permutation(len(rows))[:judge])
-        rows, points = rows[drawn], points[drawn]
-    n = len(rows)
-    k = min(neighbours, (n - 1) // 2)
-    space, flat = _ranks(rows), _ranks(points)
-    steady = (None, None)
-    if method is not None and repeats:
-        steady = _stability(lambda part, s: _fit(part, method, points.shape[1], s, None)[1], rows, k, repeats, seed)
-    return Quality(_trust(space, flat, k), _trust(flat, space, k), _overlap(space, flat, k), k / (n - 1), *steady, k, n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,6 +192,10 @@ class _Map:
 
     def turned(self, turn: np.ndarray, shift: np.ndarray) -> _Map:
         return replace(self, turn=turn, shift=shift)
+
+
+def _refit(method: Any, dims: int) -> Refit:
+    return lambda codes, seed: _fit(codes, method, dims, seed, None)[1]
 
 
 def _fit(
@@ -321,48 +252,6 @@ def _estimator(method: Any, dims: int, seed: int, count: int, start: np.ndarray 
     return copy.set_params(random_state=seed) if "random_state" in copy.get_params() else copy
 
 
-def _stability(
-    fit: Callable[[np.ndarray, int], np.ndarray], codes: np.ndarray, k: int, repeats: int, seed: int
-) -> tuple[float, float]:
-    """Mean over pairs of refits, of the Procrustes correlation and of the neighbours in common."""
-    n, maps = len(codes), []
-    for i in range(repeats):
-        kept = np.sort(np.random.default_rng([seed, n, 2, i]).permutation(n)[: math.ceil(0.9 * n)])
-        maps.append((kept, fit(codes[kept], seed + 1 + i)))
-    layout, near = [], []
-    for i, (kept, points) in enumerate(maps):
-        for other, others in maps[:i]:
-            a, b = points[np.isin(kept, other)], others[np.isin(other, kept)]
-            a, b = a - a.mean(0), b - b.mean(0)
-            layout.append(np.linalg.svd(a.T @ b, compute_uv=False).sum() / (np.linalg.norm(a) * np.linalg.norm(b)))
-            near.append(_overlap(_ranks(a), _ranks(b), min(k, (len(a) - 1) // 2)))
-    return float(np.mean(layout)), float(np.mean(near))
-
-
-def _ranks(points: np.ndarray) -> np.ndarray:
-    """Of each row's distances: 0 is the row itself, 1 its nearest neighbour."""
-    from sklearn.metrics import euclidean_distances
-
-    distance = euclidean_distances(points)
-    np.fill_diagonal(distance, -1)
-    order = np.argsort(distance, axis=1, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(len(points))[None], axis=1)
-    return ranks
-
-
-def _trust(space: np.ndarray, flat: np.ndarray, k: int) -> float:
-    """1 - 2 / (n k (2n - 3k - 1)) sum of (rank in space - k) over intruders on the map (Venna and Kaski 2001)."""
-    n = len(space)
-    intruders = (flat >= 1) & (flat <= k) & (space > k)
-    return float(1 - 2 / (n * k * (2 * n - 3 * k - 1)) * (space[intruders] - k).sum())
-
-
-def _overlap(a: np.ndarray, b: np.ndarray, k: int) -> float:
-    near = (a >= 1) & (a <= k) & (b >= 1) & (b <= k)
-    return float(near.sum() / (len(a) * k))
-
-
 def _procrustes(points: np.ndarray, onto: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Turn (or reflection) and shift that bring points nearest to others, by least squares (Schoenemann 1966)."""
     u, _, vt = np.linalg.svd((points - points.mean(0)).T @ (onto - onto.mean(0)))
@@ -371,23 +260,3 @@ def _procrustes(points: np.ndarray, onto: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def _name(method: Any) -> str:
     return method if isinstance(method, str) else type(method).__name__
-
-
-def checked(codes: Any, *, least: int = 5, dim: int | None = None) -> np.ndarray:
-    """Codes as an array of float32 or float64, checked."""
-    if hasattr(codes, "detach"):
-        codes = codes.detach().cpu()
-        codes = codes.float() if codes.dtype.itemsize <= 4 else codes
-    array = np.asarray(codes)
-    array = array if array.dtype == np.float32 else array.astype(np.float64)  # a large set is not copied
-    if array.ndim != 2 or (dim is not None and array.shape[1] != dim):
-        expected = "(sample, dim)" if dim is None else f"(sample, {dim})"
-        raise ValueError(f"codes must be {expected}, got shape {array.shape}; `.flatten(1)` makes codes of latents")
-    if len(array) < least:
-        raise ValueError(f"a map needs at least {least} codes, got {len(array)}")
-    if not np.isfinite(array).all():
-        bad = np.flatnonzero(~np.isfinite(array).all(1))
-        raise ValueError(f"{len(bad)} codes are not finite, the first is row {bad[0]}; leave them out")
-    if least > 1 and (array == array[0]).all():
-        raise ValueError("all codes are the same: there is nothing to map")
-    return array

@@ -11,7 +11,8 @@ from sklearn.datasets import make_blobs
 from sklearn.decomposition import FastICA
 from sklearn.manifold import MDS, trustworthiness
 
-from latentlab.view.projection import judge_map, project, project_series
+from latentlab.view.projection import project, project_series
+from latentlab.view.quality import judge_map
 
 
 @pytest.fixture(scope="module")
