@@ -5,6 +5,8 @@
 Each clip is encoded into the space, moved by seven strengths and decoded. A score is the Spearman correlation of the
 strength and the measured target, per clip; the table shows the median over clips. A circular factor is judged by the
 cosine of the angle between what is measured and what the direction points to; for motion, by the velocity along it.
+Beside it: precision, leakage and usable strengths (see `latentlab.study.scoreboard`), and the floor, what the space
+loses without any edit.
 """
 
 from __future__ import annotations
@@ -17,13 +19,18 @@ import numpy as np
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
-from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
+from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes, moving_shapes
+from latentlab.data.moving.factors import NAMES
 from latentlab.data.moving.measure import measure
+from latentlab.directions.ruler import Ruler
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
-from latentlab.study.edits import EditSpace
+from latentlab.metrics.perceptual import psnr
+from latentlab.study.edit_space import DIRECTION_SEED, EditSpace
+from latentlab.study.scoreboard import Sweep, score_sweep
 
 DIRECTIONS = ("hue@0", "hue@120", "hue@240", "size", "light", "direction@0", "direction@90")
+JUDGED = tuple(name for name in NAMES if name != "blur")  # which can be told of few decoded clips
 
 
 @dataclass(frozen=True)
@@ -42,20 +49,28 @@ def run(config: Config) -> dict:
     generator = load(config.model)
     video, _ = moving_shapes(config.clips, HELD_OUT_SEED)
     strengths = np.linspace(-config.reach, config.reach, config.strengths)
+    ruler = Ruler.of(MovingShapes(1000, DIRECTION_SEED).factors().select(JUDGED))
     figures: dict[str, dict] = {}
+    floors: dict[str, float] = {}
     for kind in config.spaces:
         space = EditSpace(generator, kind, video)
+        floors[kind] = round(float(psnr(space.decode(space.codes).cpu(), video).mean()), 2)
         found = space.find(progress=True)
         for name in tqdm(DIRECTIONS, desc=kind):
             read = [measure(space.edit(found[name], float(s)).cpu()) for s in strengths]
             target = np.array([towards(name, table) for table in read])
             scores = [_spearman(strengths, target[:, i]) for i in range(config.clips)]
+            tables = tuple(table.select(JUDGED) for table in read)
+            score = score_sweep(ruler, Sweep(name, tuple(strengths.tolist()), tables))
             figures.setdefault(name, {})[kind] = {
                 "median_spearman": round(float(np.median(scores)), 3),
                 "share_above_0.9": round(float(np.mean(np.array(scores) >= 0.9)), 2),
                 "median_range": [round(float(np.nanmedian(row)), 3) for row in target],
+                "precision": round(score.precision, 3),
+                "leakage": round(score.leakage, 3),
+                "usable": [score.low, score.high],
             }
-    return {"config": asdict(config), "strengths": strengths.tolist(), "edits": figures}
+    return {"config": asdict(config), "strengths": strengths.tolist(), "floor_psnr": floors, "edits": figures}
 
 
 def towards(name: str, read: FactorTable) -> np.ndarray:
