@@ -485,7 +485,28 @@ def verdict(results: Sequence[dict]) -> str:
             if row["name"] in CONTINUOUS and mean < 0.8:
                 others = sorted((name for name in names if name != row["name"]), key=lambda n: -effect[names.index(n)])
                 said.append(f"{row['name']} does not separate ({mean:.2f}): {' and '.join(others[:2])} move with it.")
+    for space in sorted({g[0]["space"] for g in groups}):
+        said += network_verdict(space, [g for g in groups if _is(g[0], space=space) and g[0]["labels"] == 1000])
     return " ".join(said)
+
+
+def network_verdict(space: str, groups: Sequence[list[dict]]) -> list[str]:
+    """Whether the network leaks less than the best linear finder, target by target, for one unit of target."""
+    leaks: dict[str, dict[str, float]] = {}
+    for group in groups:
+        for row in group[0]["scores"]:
+            own = [s["leakage"] for r in group for s in r["scores"] if s["name"] == row["name"]]
+            known = [v for v in own if v is not None]
+            leaks.setdefault(row["name"], {})[group[0]["finder"]] = float(np.mean(known)) if known else np.inf
+    compared = {name: by for name, by in leaks.items() if NETWORK in by and len(by) > 1}
+    if not compared:
+        return []
+    worse = [name for name, by in compared.items() if by[NETWORK] > min(v for f, v in by.items() if f != NETWORK)]
+    less = f"{len(compared) - len(worse)} of {len(compared)} targets"
+    return [
+        f"{space.capitalize()}: the manipulation network leaks less than the best linear finder on {less}"
+        + (f", not on {', '.join(worse)}." if worse else ".")
+    ]
 
 
 def matrix_figure(group: Sequence[dict]) -> Figure:
