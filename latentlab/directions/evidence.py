@@ -12,7 +12,8 @@ from latentlab.directions.design import Design
 from latentlab.directions.direction import unit
 
 Find = Callable[[np.ndarray, Design], np.ndarray]
-SKETCH = 64  # dims in which wide codes are compared; the test is exact in any number, only its power depends on it
+SKETCH = 64  # dims in which many wide codes are compared; the test holds in any number, only its power depends on it
+WHOLE = 1024  # samples up to which wide codes are compared in all their dims
 
 
 def split(count: int, folds: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -72,11 +73,15 @@ def permutation_p(
 
     The trace is the sum of squares over all dims, each in its own standard deviation, that the factor explains after
     the others (distance-based redundancy analysis, McArdle & Anderson 2001); factor and codes are freed of the other
-    factors before shuffling (Kennedy 1995). Codes wider than `SKETCH` are compared in a random projection.
+    factors before shuffling (Kennedy 1995). Many codes wider than `SKETCH` are compared in a random projection.
     """
     spread = codes.std(0)
     weight = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-    if codes.shape[1] > SKETCH:
+    if SKETCH < codes.shape[1] and len(codes) <= WHOLE:
+        scaled = (codes - codes.mean(0)) * weight
+        values, axes = linalg.eigh((scaled @ scaled.T).astype(np.float64))  # as many coordinates as samples
+        sketch = axes * np.sqrt(np.maximum(values, 0))
+    elif codes.shape[1] > SKETCH:
         mix = rng.standard_normal((codes.shape[1], SKETCH)) * weight[:, None]
         sketch = (codes @ mix.astype(codes.dtype)).astype(np.float64)
     else:

@@ -171,7 +171,7 @@ def load_vector_vae(folder: str | Path | None = None) -> VectorVAE:
     """A trained VAE.
 
     Args:
-        folder: of its training run; None is the one that ships with latentlab.
+        folder: of its training run; None is the one that ships with latentlab, if one does.
 
     Raises:
         FileNotFoundError: there is none.
@@ -179,7 +179,10 @@ def load_vector_vae(folder: str | Path | None = None) -> VectorVAE:
     if folder is None:
         with shipped() as own:
             return load_vector_vae(own)
-    tensors, config = read_weights(Path(folder) / "vector_vae.safetensors")
+    path = Path(folder) / "vector_vae.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(f"no vector VAE at {path}; `latentlab train vector-vae --out FOLDER` makes one")
+    tensors, config = read_weights(path)
     config["size"] = tuple(config["size"])
     vae = VectorVAE(VectorVAEConfig(**config))
     vae.load_state_dict(tensors)

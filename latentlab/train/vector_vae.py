@@ -39,8 +39,8 @@ class VectorVAETraining:
     objective: str = "beta-tcvae"
     strength: float | None = None
     warmup: float = 0.3
-    frames: int = 8192
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=3400, batch_size=32, learning_rate=2e-3))
+    frames: int = 16_384
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=20_000, batch_size=64, learning_rate=1e-3))
     network: VectorVAEConfig = field(default_factory=VectorVAEConfig)
 
     def __post_init__(self) -> None:

@@ -96,5 +96,5 @@ def test_wrong_clips_and_codes_are_told():
 
 
 def test_a_run_that_is_not_there(tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match="no weights"):
+    with pytest.raises(FileNotFoundError, match="train vector-vae"):
         load_vector_vae(tmp_path)
