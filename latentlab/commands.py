@@ -202,7 +202,8 @@ def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, d
     from latentlab.view.markdown import markdown
 
     if compare:
-        report = benches.compare_benches(*compare, out)
+        old, new = compare
+        report = benches.compare_benches(old, new, out)
         _tell({"compare": report.lead}, json, [markdown(report), f"open {Path(out) / 'compare.html'} in a browser"])
         return
     settings = benches.parse_settings(given["set"])

@@ -77,7 +77,7 @@ def permutation_p(
     """
     spread = codes.std(0)
     weight = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-    if SKETCH < codes.shape[1] and len(codes) <= WHOLE:
+    if codes.shape[1] > SKETCH and len(codes) <= WHOLE:
         scaled = (codes - codes.mean(0)) * weight
         values, axes = linalg.eigh((scaled @ scaled.T).astype(np.float64))  # as many coordinates as samples
         sketch = axes * np.sqrt(np.maximum(values, 0))

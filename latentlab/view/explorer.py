@@ -127,7 +127,7 @@ class Explorer:
         self._screen, self._said = w.HTML(), w.HTML("<i>drawing ...</i>")
         self.sliders = {
             name: w.FloatSlider(
-                value=0.0, min=low, max=high, step=(high - low) / 60, description=name, layout=wide, continuous_update=True,
+                value=0.0, min=low, max=high, step=(high - low) / 60, description=name, layout=wide,
                 style={"description_width": "9em"}, readout_format=".1f",
             )
             for name, (low, high) in self.limits.items()
@@ -182,8 +182,8 @@ class Explorer:
         return Setting(
             strengths=tuple((name, round(s.value, 3)) for name, s in self.sliders.items() if abs(s.value) > 1e-6),
             position=round(self._position.value, 3),
-            path=self._path.value,
-            profile=self._profile.value,
+            path=str(self._path.value),
+            profile=str(self._profile.value),
             box=None if everywhere else (left, top, right, bottom),
             frames=None if (first, last) == (0, self.clip.shape[2] - 1) else (first, last),
         )

@@ -194,7 +194,7 @@ def test_few_labels_still_tell_a_strong_effect():
         (MeanDifference(), 0.8),
         (RidgeNormal(), 0.3),
         (LDA(), 0.3),
-        (SVMNormal(), 0.7),
+        (SVMNormal(), 0.4),  # two samples near the border decide it: its best here is what they have in common
     ):
         found = finder.fit(codes, light)["factor0"]
         assert found.p <= 0.05
