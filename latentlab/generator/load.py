@@ -53,15 +53,19 @@ def load(
             f"{folder} holds no generator.json; give a folder written by NativeGenerator.save, or one of diffusers, "
             "with model_index.json (a pipeline) or config.json (an autoencoder)"
         )
-    denoiser = _network(folder / "denoiser.safetensors", Denoiser, DenoiserConfig)
     config = GeneratorConfig(**json.loads(config_file.read_text()))
-    generator = NativeGenerator(load_autoencoder(folder), denoiser, load_clip(folder), config)
+    generator = NativeGenerator(load_autoencoder(folder), load_denoiser(folder), load_clip(folder), config)
     return generator.to(find_device(device), dtype)
 
 
 def load_autoencoder(folder: Path) -> Autoencoder:
     """The autoencoder of a generator, or of its training run."""
     return _network(folder / "autoencoder.safetensors", Autoencoder, AutoencoderConfig)
+
+
+def load_denoiser(folder: Path) -> Denoiser:
+    """The denoiser of a generator, or of its training run."""
+    return _network(folder / "denoiser.safetensors", Denoiser, DenoiserConfig)
 
 
 def load_clip(folder: Path) -> ClipModel:

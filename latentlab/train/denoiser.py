@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -16,6 +17,8 @@ from tqdm.auto import tqdm
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip import ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
+from latentlab.metrics.flow import dis
+from latentlab.metrics.temporal import fields, flicker_loss
 from latentlab.shapes import Latents
 from latentlab.train.clip import CaptionedClips
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, rank_and_world, train
@@ -34,6 +37,8 @@ class DenoiserTraining:
         clips: how many clips of the data are encoded, once, before training.
         caption_dropout: share of clips trained without their caption, for classifier-free guidance.
         level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
+        flicker: weight of `flicker_loss` on the clips that the network has in mind, decoded; 0 leaves it out.
+        flicker_clips: how many clips of each batch are decoded for it.
     """
 
     loop: LoopConfig = field(
@@ -44,6 +49,8 @@ class DenoiserTraining:
     caption_dropout: float = 0.1
     level_mean: float = 0.6
     level_spread: float = 1.2
+    flicker: float = 0.0
+    flicker_clips: int = 2
 
 
 def train_denoiser(
@@ -56,6 +63,7 @@ def train_denoiser(
     device: str = "auto",
     tracker: Tracker | None = None,
     sample: Callable[[nn.Module, int], None] | None = None,
+    start: Denoiser | None = None,
 ) -> Denoiser:
     """Trains on the latents of `data` and writes `denoiser.safetensors` to `out`.
 
@@ -68,6 +76,7 @@ def train_denoiser(
         device: "auto", "cpu", "cuda", ...
         tracker: called with `(figures, step)`.
         sample: called with `(denoiser, step)` now and then, to draw sample grids.
+        start: a trained network to go on from, with all of its weights that have a place in the new one.
 
     Returns:
         The trained network.
@@ -83,6 +92,8 @@ def train_denoiser(
     with torch.no_grad():
         said = [data.caption(i) for i in range(min(count, 4096))]
         model.measure_captions(*(x.cpu() for x in clip.tokens(said)))
+    if start is not None:
+        begin_from(model, start)
 
     def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])
@@ -99,13 +110,41 @@ def train_denoiser(
         at = s[:, None, None, None, None]
         with torch.no_grad():
             tokens, mask = clip.token_states(batch["numbers"])
-        v = net((1 - at) * clean + at * noise, s, tokens, mask)
-        return model.error(v.float(), noise - clean, s), {}
+        y = (1 - at) * clean + at * noise
+        v = net(y, s, tokens, mask)
+        error = model.error(v.float(), noise - clean, s)
+        if not config.flicker:
+            return error, {}
+        few = slice(config.flicker_clips)
+        flickers = flicker_of(autoencoder, clean[few], (y - at * v.float())[few])
+        return error + config.flicker * flickers, {"flicker": flickers.detach()}
 
     trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
     if is_main_process():
         save_weights(out / "denoiser.safetensors", trained, asdict(config.network))
     return trained
+
+
+def begin_from(model: nn.Module, start: nn.Module) -> None:
+    """Takes over every weight of `start` that `model` has too, as when a layer is left out of it.
+
+    Raises:
+        ValueError: the two have nothing, or nothing of the same shape, under one name.
+    """
+    own, given = model.state_dict(), start.state_dict()
+    shared = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    misfits = [name for name in own if name in given and name not in shared]
+    if misfits or not shared:
+        raise ValueError(f"this network cannot go on from that one: {', '.join(misfits[:3]) or 'no weight in common'}")
+    model.load_state_dict({**own, **shared})
+
+
+def flicker_of(autoencoder: Autoencoder, clean: Latents, estimate: Latents) -> Float[Tensor, ""]:
+    """`flicker_loss` of the decoded estimate along the motion of the decoded clean clip."""
+    with torch.no_grad():
+        videos = autoencoder.decode(clean).clamp(-1, 1).transpose(1, 2)
+        forth, back = zip(*(fields(frames, dis) for frames in videos), strict=True)
+    return flicker_loss(autoencoder.decode(estimate), (torch.stack(forth), torch.stack(back)))
 
 
 @torch.inference_mode()

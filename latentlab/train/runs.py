@@ -14,7 +14,7 @@ from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.generator.denoiser import DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
-from latentlab.generator.load import load_autoencoder, load_clip
+from latentlab.generator.load import load_autoencoder, load_clip, load_denoiser
 from latentlab.generator.native import NativeGenerator
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
@@ -66,11 +66,13 @@ def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     with shipped() as own:
         encoder = load_autoencoder(Path(options["autoencoder"] or own))
         text = load_clip(Path(options["clip"] or own))
+        begin = options["start"] and load_denoiser(own if options["start"] == "shipped" else Path(options["start"]))
     config = DenoiserTraining()
     config = replace(
         config,
         loop=_loop(config.loop, options),
         clips=options["clips"] or config.clips,
+        flicker=options["flicker_loss"] or 0.0,
         network=DenoiserConfig(
             latent_channels=encoder.config.latent_channels,
             context_width=text.config.width,
@@ -85,7 +87,7 @@ def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
         video = NativeGenerator(encoder, network, text, shape).generate(captions, num_steps=16)
         save_grid(out / "samples" / f"{step:07d}.png", video[:, :, ::3], columns=1)
 
-    trained = train_denoiser(data, encoder, text, out, config, device=device, sample=sample)
+    trained = train_denoiser(data, encoder, text, out, config, device=device, sample=sample, start=begin or None)
     if is_main_process():
         NativeGenerator(encoder, trained, text, shape).save(out / "generator", dtype=torch.float16)
     return [out / "denoiser.safetensors", out / "generator"]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,14 @@ from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.load import load_autoencoder, load_clip
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
-from latentlab.train.denoiser import DenoiserTraining, _epoch_order, encode_all, train_denoiser
+from latentlab.train.denoiser import (
+    DenoiserTraining,
+    _epoch_order,
+    begin_from,
+    encode_all,
+    flicker_of,
+    train_denoiser,
+)
 from latentlab.train.loop import LoopConfig
 from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.weights import read_weights
@@ -110,6 +118,30 @@ def test_the_denoiser_trains_and_resumes_on_latents_encoded_once(data, tmp_path)
     assert losses(tmp_path)[0] == pytest.approx(1 + 0.5, abs=1)  # a new network says 0: E|noise - clean|^2
     assert isinstance(trained, Denoiser)
     assert_same_weights(trained, tmp_path / "denoiser.safetensors")
+
+
+def test_a_denoiser_goes_on_from_another_that_has_more_layers():
+    whole = DenoiserConfig(2, 32, (16, 16), 1, head_width=8, frame_patch=1)
+    start, model = Denoiser(whole), Denoiser(replace(whole, temporal_attention=False))
+    begin_from(model, start)
+    given = start.state_dict()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, given[name])
+    with pytest.raises(ValueError, match="cannot go on"):
+        begin_from(Denoiser(replace(whole, widths=(8, 8))), start)
+
+
+def test_a_penalty_on_flicker_is_the_flicker_of_what_the_network_has_in_mind(data):
+    """Nothing for the clip itself, a gradient away from jitter for another."""
+    torch.manual_seed(0)
+    autoencoder = Autoencoder(NETWORK).requires_grad_(False)
+    clean = autoencoder.encode(data.videos[0][:, :, :5])
+    jitter = 0.3 * torch.randn(1, 2, 5, 1, 1)
+    estimate = (clean + jitter).requires_grad_()
+    alone, jittered = flicker_of(autoencoder, clean, clean), flicker_of(autoencoder, clean, estimate)
+    assert jittered > alone
+    (slope,) = torch.autograd.grad(jittered, estimate)
+    assert flicker_of(autoencoder, clean, estimate - 0.1 * slope / slope.norm()) < jittered
 
 
 def test_encoded_latents_are_those_of_the_autoencoder_and_belong_to_it(data, tmp_path):
