@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -49,18 +50,17 @@ def explore(
     >>> explorer = explore(limits={"component 1": (-1, 1)})  # doctest: +SKIP
     """
     space = LatentSpace(load()) if space is None else space
-    generator = getattr(space, "generator", None)
-    if clip is None:
-        if generator is None:
-            raise ValueError("this space has no generator to draw a clip with; pass clip=")
-        clip = generator.generate(caption, seed=seed).cpu()
+    generator: Any = getattr(space, "generator", None)
+    if clip is None and generator is None:
+        raise ValueError("this space has no generator to draw a clip with; pass clip=")
+    source: Video = generator.generate(caption, seed=seed).cpu() if clip is None else clip
     if directions is None:
-        directions = default_directions(space, clip)
+        directions = default_directions(space, source)
     preview = None
     if isinstance(space, NoiseSpace):
         coarse = NoiseSpace(space.generator, num_steps=min(PREVIEW_STEPS, space.num_steps), method="ddim")
         preview = coarse.decode
-    return Explorer(space, directions, clip, other, preview=preview, limits=limits, fps=fps, width=width)
+    return Explorer(space, directions, source, other, preview=preview, limits=limits, fps=fps, width=width)
 
 
 def default_directions(space: Space, clip: Video) -> dict[str, Direction]:
