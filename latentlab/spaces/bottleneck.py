@@ -17,8 +17,9 @@ from latentlab.generator.inverted import Inverted
 from latentlab.shapes import Codes, Latents, Video
 from latentlab.spaces.hooks import find_layer, hooked
 from latentlab.spaces.space import Described
+from latentlab.spaces.told import Caption, condition_of, plain
 
-Meet = Callable[[Tensor, float], Tensor | None]  # activations and level; what goes on in their place
+Meet = Callable[[Tensor, float, int], Tensor | None]  # activations, level, clips; what goes on in their place
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,8 @@ class BottleneckSpace(Described):
         method: of the solver; "leapfrog" gives clips back exactly.
         levels: flow times (low, high) within which activations are read and moved; near 1 the coarse things are drawn.
         per_level: a vector for each level, after one another; otherwise one for all, their mean.
-        caption: that the runs are under; "" says nothing.
+        caption: that the runs are under, see `NoiseSpace`; "" says nothing.
+        guidance: weight of the caption, each way; activations are read under the caption, and moved with and without.
         batch_size: clips at a time.
         progress: show a bar.
 
@@ -64,6 +66,8 @@ class BottleneckSpace(Described):
     (1, 192, 4, 4)
     """
 
+    by_place = True
+
     def __init__(
         self,
         generator: Generator,
@@ -73,14 +77,17 @@ class BottleneckSpace(Described):
         method: str = "leapfrog",
         levels: tuple[float, float] = (0.0, 1.0),
         per_level: bool = False,
-        caption: str = "",
+        caption: Caption = "",
+        guidance: float = 1.0,
         batch_size: int = 16,
         progress: bool = False,
     ) -> None:
         self.generator, self.layer_name = generator, layer
         self.layer = find_layer(generator.networks, layer)
         self.num_steps, self.method, self.levels, self.per_level = num_steps, method, levels, per_level
-        self.caption, self.batch_size, self.progress = caption, batch_size, progress
+        self.caption, self.guidance = caption, guidance
+        self.batch_size, self.progress = batch_size, progress
+        self.condition = condition_of(generator, caption)
         self.anchor: Anchor | None = None
         self.called = self._levels_called()
         inside = self._shape_of_layer()
@@ -89,9 +96,9 @@ class BottleneckSpace(Described):
         self.axes = ("level", *own) if per_level else own
 
     def settings(self) -> dict[str, Any]:
-        names = ("num_steps", "method", "per_level", "caption")
-        own = {"layer": self.layer_name, "levels": list(self.levels), **{name: getattr(self, name) for name in names}}
-        return {"weights": self.generator.fingerprint(), **own}
+        own = {name: getattr(self, name) for name in ("num_steps", "method", "per_level", "guidance")}
+        where = {"layer": self.layer_name, "levels": list(self.levels), "caption": plain(self.caption)}
+        return {"weights": self.generator.fingerprint(), **where, **own}
 
     def encode(self, video: Video) -> Codes:
         """Codes of clips; `decode` starts from these clips until others are encoded."""
@@ -117,7 +124,9 @@ class BottleneckSpace(Described):
     def anchored(self, video: Video) -> Anchor:
         """Clips inverted, with what the layer said on the way."""
         latents = self.generator.encode(video)
-        inverted = [self._invert(part) for part in latents.split(self.batch_size)]
+        told, size = self.condition.expand(len(latents)), self.batch_size
+        batches = [slice(first, first + size) for first in range(0, len(latents), size)]
+        inverted = [self._invert(latents[rows], told[rows]) for rows in batches]
         return Anchor(tuple(run for run, _ in inverted), torch.cat([codes for _, codes in inverted]))
 
     def replay(self, anchor: Anchor, codes: Codes) -> Video:
@@ -137,17 +146,19 @@ class BottleneckSpace(Described):
             first += len(run)
         return self.generator.decode(torch.cat(latents))
 
-    def _invert(self, latents: Latents) -> tuple[Inverted, Codes]:
+    def _invert(self, latents: Latents, condition: Condition) -> tuple[Inverted, Codes]:
         seen: dict[float, Tensor] = {}
 
-        def read(h: Tensor, s: float) -> None:
-            if s in self.called:
-                seen[s] = h.detach().float().reshape(len(latents), -1, *h.shape[1:])
+        def read(h: Tensor, s: float, clips: int) -> None:
+            if s in self.called:  # under guidance the caption's own rows come last
+                told = h.detach().float().chunk(clips // len(latents))[-1]
+                seen[s] = told.reshape(len(latents), -1, *h.shape[1:])
 
         with hooked(self.layer, told := Told(read)):
             inverted = told.of(self.generator).invert(
                 latents,
-                self.caption,
+                condition,
+                guidance=self.guidance,
                 num_steps=self.num_steps,
                 method=self.method,
                 batch_size=self.batch_size,
@@ -157,11 +168,11 @@ class BottleneckSpace(Described):
         return inverted, (activations if self.per_level else activations.mean(1)).flatten(1)
 
     def _sample(self, run: Inverted, moves: Float[Tensor, "sample ..."]) -> Latents:
-        def move(h: Tensor, s: float) -> Tensor | None:
+        def move(h: Tensor, s: float, clips: int) -> Tensor | None:
             if s not in self.called:
                 return None
             by = moves[:, self.called.index(s)] if self.per_level else moves
-            return h + by.reshape(h.shape).to(h)
+            return h + torch.cat([by] * (clips // len(run))).reshape(h.shape).to(h)
 
         with hooked(self.layer, told := Told(move)):
             return told.of(self.generator).sample(run, progress="sampling" if self.progress else False)
@@ -173,8 +184,8 @@ class BottleneckSpace(Described):
         still = copy.copy(self.generator)
         still.predict = lambda y, s, condition: called.add(_level(s)) or torch.zeros_like(y)
         called: set[float] = set()
-        zeros = torch.zeros(1, *self.generator.latent_shape)
-        inverted = still.invert(zeros, num_steps=self.num_steps, method=self.method, batch_size=self.batch_size)
+        zeros, options = torch.zeros(1, *self.generator.latent_shape), {"num_steps": self.num_steps}
+        inverted = still.invert(zeros, self.condition[:1], method=self.method, **options)
         both.append(called)
         called = set()
         still.sample(inverted)
@@ -191,31 +202,31 @@ class BottleneckSpace(Described):
         shapes: list[tuple[int, ...]] = []
         with torch.no_grad(), hooked(self.layer, lambda h: shapes.append((len(h), *h.shape[1:]))):
             zeros = torch.zeros(1, *self.generator.latent_shape, device=self.generator.device)
-            self.generator.velocity(self.generator.condition(self.caption))(zeros, self.called[-1])
+            self.generator.velocity(self.condition[:1])(zeros, self.called[-1])
         if not shapes:
             raise ValueError(f"layer {self.layer_name or 'innermost'!r} takes no part in a call of the denoiser")
         return shapes[0]
 
 
 class Told:
-    """Tells a hook the level of each call.
+    """Tells a hook the level of each call, and how many clips are in it: guidance puts each in twice.
 
     Args:
         meet: what to do with activations at a level.
     """
 
     def __init__(self, meet: Meet) -> None:
-        self.meet, self.level = meet, 0.0
+        self.meet, self.level, self.clips = meet, 0.0, 1
 
     def __call__(self, h: Tensor) -> Tensor | None:
-        return self.meet(h, self.level)
+        return self.meet(h, self.level, self.clips)
 
     def of(self, generator: Generator) -> Generator:
         """A generator of the same networks whose calls are watched; the user's own is left alone."""
         watched = copy.copy(generator)
 
         def predict(y: Tensor, s: float, condition: Condition) -> Tensor:
-            self.level = _level(s)
+            self.level, self.clips = _level(s), len(y)
             return generator.predict(y, s, condition)
 
         watched.predict = predict  # type: ignore[method-assign]

@@ -34,13 +34,14 @@ class Cached(Described):
         hits, misses: clips that were known, and that were not.
 
     Raises:
-        ValueError: a space whose `decode` needs what `encode` saw.
+        ValueError: a space of codes that stand for nothing clip by clip, see `by_place`.
     """
 
     def __init__(self, space: Described, *, megabytes: float = 512, folder: str | Path | None = None) -> None:
-        if hasattr(space, "anchor"):
+        if space.by_place:
             raise ValueError(
-                f"{type(space).__name__} must see the clips it draws again; keep its codes, or use around(clips)"
+                f"codes of this {type(space).__name__} belong to the clips that they were encoded with, all in their "
+                "order, and cannot be kept clip by clip; keep them yourself"
             )
         if megabytes <= 0:
             raise ValueError(f"megabytes must be positive, got {megabytes}")

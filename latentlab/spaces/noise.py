@@ -7,6 +7,7 @@ from typing import Any
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.latent import LatentSpace
+from latentlab.spaces.told import Caption, condition_of, plain
 
 
 class NoiseSpace(LatentSpace):
@@ -16,8 +17,17 @@ class NoiseSpace(LatentSpace):
         generator: whose denoiser.
         num_steps: of the solver, each way.
         method: of the solver, see `Generator.sample`.
+        caption: that clips are inverted and drawn under: one for all, one for each in their order, or a condition made
+            before, as for models that are told an image: `caption=generator.condition(video[:, :, 0])`. "" says nothing.
+        guidance: weight of the caption, each way; above 1 a clip comes back less exactly.
         num_frames: frames of the latents; None is the generator's own.
+        batch_size: clips at a time.
         progress: show a bar.
+
+    >>> import latentlab
+    >>> space = NoiseSpace(latentlab.load(), caption="a red star", num_steps=2)
+    >>> space.decode(latentlab.load().noise(1).flatten(1)).shape
+    torch.Size([1, 3, 16, 64, 64])
     """
 
     prior = "normal"
@@ -28,24 +38,37 @@ class NoiseSpace(LatentSpace):
         *,
         num_steps: int = 25,
         method: str = "midpoint",
+        caption: Caption = "",
+        guidance: float = 1.0,
         num_frames: int | None = None,
+        batch_size: int = 16,
         progress: bool = False,
     ) -> None:
         super().__init__(generator, num_frames=num_frames)
-        self.num_steps, self.method, self.progress = num_steps, method, progress
+        self.num_steps, self.method, self.caption, self.guidance = num_steps, method, caption, guidance
+        self.batch_size, self.progress = batch_size, progress
+        self.condition = condition_of(generator, caption)
+        self.by_place = len(self.condition) > 1
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "num_steps": self.num_steps, "method": self.method}
+        own = {"num_steps": self.num_steps, "method": self.method, "guidance": self.guidance}
+        return {**super().settings(), **own, "caption": plain(self.caption)}
 
     def encode(self, video: Video) -> Codes:
+        """Codes `(sample, dim)` of clips.
+
+        Raises:
+            ValueError: several captions, but not one for each clip.
+        """
         latents = self.unflatten(super().encode(video))
-        progress = "inverting" if self.progress else False
-        noise = self.generator.invert(latents, num_steps=self.num_steps, method=self.method, progress=progress)
-        return noise.noise.flatten(1)
+        bar = "inverting" if self.progress else False
+        return self.generator.invert(latents, self.condition, progress=bar, **self._solver()).noise.flatten(1)
 
     def decode(self, codes: Codes) -> Video:
-        progress = "sampling" if self.progress else False
-        latents = self.generator.sample(
-            self.unflatten(codes), num_steps=self.num_steps, method=self.method, progress=progress
-        )
-        return self.generator.decode(latents)
+        """Clips of codes; errors as in `encode`."""
+        bar = "sampling" if self.progress else False
+        latents = self.generator.sample(self.unflatten(codes), self.condition, progress=bar, **self._solver())
+        return self.generator.decode(latents, batch_size=self.batch_size)
+
+    def _solver(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("num_steps", "method", "guidance", "batch_size")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,7 +30,7 @@ class Reduced(Described):
     """
 
     def __init__(self, space: Described, *, rest: Codes | None = None) -> None:
-        self.space = space
+        self.space, self.by_place = space, space.by_place
         self.rest = torch.zeros(1, space.dim) if rest is None else rest
         space.unflatten(self.rest)
 
@@ -190,6 +191,12 @@ class Components(Reduced):
         self.mean = codes.mean(0)
         self.vectors, self.scale = torch.from_numpy(found.directions_[kept]), torch.from_numpy(found.scale_[kept])
         self.shape = (int(kept.sum()),)
+
+    def settings(self) -> dict[str, Any]:
+        axes = hashlib.sha256()
+        for part in (self.mean, self.vectors, self.scale):
+            axes.update(part.detach().cpu().double().numpy().tobytes())
+        return {**super().settings(), "axes_learned": axes.hexdigest()}
 
     def down(self, wide: Codes) -> Codes:
         return (wide - self.mean.to(wide)) @ self.vectors.T.to(wide) / self.scale.to(wide)

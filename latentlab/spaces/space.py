@@ -46,11 +46,14 @@ class Described(ABC):
         shape: of one code with its axes; its product is the number of dims.
         axes: names of those axes; empty where a code has none.
         prior: what its codes are drawn from: "normal" (independent, unit variance), or None where nobody knows.
+        by_place: whether a clip's code, or the clip of a code, depends on the clips it came with: on its place among
+            several captions, or on those encoded last. Such codes cannot be cached clip by clip.
     """
 
     shape: tuple[int, ...]
     axes: tuple[str, ...] = ()
     prior: str | None = None
+    by_place: bool = False
 
     @abstractmethod
     def encode(self, video: Video) -> Codes:

@@ -30,7 +30,8 @@ class VectorSpace(Described):
         self.vae, self.num_frames = vae, num_frames or own
         self.pieces = self.num_frames // own
         self.shape = (self.pieces * vae.config.code_dims,)
-        self.prior = None if vae.config.motion_dims else "normal"  # motion codes of neighbouring frames go together
+        # Motion codes of neighbouring frames go together, and rings are uniform.
+        self.prior = None if vae.config.motion_dims or vae.config.rings else "normal"
 
     def settings(self) -> dict[str, Any]:
         return {"weights": fingerprint(self.vae), "num_frames": self.num_frames}

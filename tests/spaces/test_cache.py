@@ -84,7 +84,7 @@ def test_a_broken_file_is_as_if_it_were_not_there(counted, clips, tmp_path):
 
 
 def test_spaces_that_must_see_their_clips_and_no_room_are_told(tiny_generator, counted):
-    with pytest.raises(ValueError, match="BottleneckSpace must see the clips it draws again"):
+    with pytest.raises(ValueError, match="codes of this BottleneckSpace belong to the clips"):
         Cached(BottleneckSpace(tiny_generator, num_steps=3))
     with pytest.raises(ValueError, match="megabytes must be positive, got 0"):
         Cached(counted, megabytes=0)

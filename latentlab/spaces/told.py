@@ -1,0 +1,30 @@
+"""What a space tells the denoiser: captions, or a condition that was made before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import Generator
+
+Caption = str | Sequence[str] | Condition
+
+
+def condition_of(generator: Generator, caption: Caption) -> Condition:
+    """The condition, once, whichever way it was given."""
+    return caption if isinstance(caption, Condition) else generator.condition(caption)
+
+
+def plain(caption: Caption) -> Any:
+    """A caption for a file; a condition is known by its values."""
+    if isinstance(caption, str):
+        return caption
+    if not isinstance(caption, Condition):
+        return list(caption)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(caption.tensors().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().double().numpy().tobytes())
+    return f"condition {digest.hexdigest()}"
