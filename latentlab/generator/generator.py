@@ -114,13 +114,17 @@ class Generator(ABC):
         that says what it is `against` has that in the place of the empty caption.
         """
         condition = condition.to(self.device, self.dtype)
+
+        def predict(y: Tensor, s: float, under: Condition) -> Tensor:
+            return self.predict(y.float(), s, under).to(y.dtype)  # a state may be float64, see `_state`
+
         if guidance == 1.0:
-            return lambda y, s: self.predict(y, s, condition)
+            return lambda y, s: predict(y, s, condition)
         empty = self.unconditional(condition).to(self.device, self.dtype).expand(len(condition))
         both = Condition.cat([empty, condition])
 
         def guided(y: Tensor, s: float) -> Tensor:
-            without, under = self.predict(torch.cat([y, y]), s, both).chunk(2)
+            without, under = predict(torch.cat([y, y]), s, both).chunk(2)
             return torch.lerp(without, under, self.weight(guidance, y))
 
         return guided
