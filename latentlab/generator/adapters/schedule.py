@@ -1,7 +1,7 @@
 """What a diffusers scheduler knows, in flow time: which levels it visits, and what the network calls each.
 
 Only levels are taken from it. The steps are latentlab's, so that a multistep scheduler and a first-order one sample
-the same ODE, each step of which can be inverted.
+the same ODE, each step of which can be inverted. A scheduler that tells neither sigmas nor alphas is read by its steps.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def _step(scheduler, value: float) -> float:
 def flow_levels(scheduler, num_steps: int, **options) -> Float[Tensor, " level"]:
     """Levels of a flow-matching scheduler, whose sigma is flow time; `options` go to its `set_timesteps`."""
     own = _set(scheduler, num_steps, **options)
+    if not hasattr(own, "sigmas"):
+        return probed(own, "flow")[0]
     sigmas = own.sigmas.double()
     return _falling(1 - sigmas if own.config.get("invert_sigmas") else sigmas)
 
@@ -80,22 +82,66 @@ def diffusion_levels(scheduler, num_steps: int) -> Float[Tensor, " level"]:
     if hasattr(own, "sigmas"):
         sigmas = own.sigmas.double()
         return _falling(sigmas / (1 + sigmas))
+    if not hasattr(own, "alphas_cumprod"):
+        return probed(own, own.config.prediction_type)[0]
     final = float(getattr(own, "final_alpha_cumprod", 1.0))
     return _falling(_of_alphas(torch.cat([own.alphas_cumprod[own.timesteps.cpu().long()], torch.tensor([final])])))
 
 
 @lru_cache(maxsize=8)
 def diffusion_time(scheduler) -> Callable[[float], float]:
-    """Timestep by level: the table of training levels, linear between them.
+    """Timestep by level: the table of training levels, linear between them."""
+    if hasattr(scheduler, "alphas_cumprod"):
+        table = _of_alphas(scheduler.alphas_cumprod).numpy()
+        times = np.arange(len(table))
+    else:
+        own = _set(scheduler, scheduler.config.get("num_train_timesteps", 1000))
+        levels, called = probed(own, own.config.prediction_type)
+        table, times = levels[:-1].flip(0).numpy(), called.flip(0).numpy()
+    return lambda s: float(np.interp(s, table, times))
+
+
+def probed(scheduler, prediction: str) -> tuple[Float[Tensor, " level"], Float[Tensor, " step"]]:
+    """Levels and timesteps of a scheduler that tells no levels, read from its own steps.
+
+    A first-order deterministic step is x' = a x + b m, linear in the state and in what the network predicts; steps from
+    (1, 0) and (0, 1) show a and b. They are followed back from clean data, where (alpha, sigma) is (1, 0).
+
+    Args:
+        scheduler: with its timesteps set; it is left as it was.
+        prediction: "flow", "epsilon" or "v_prediction".
 
     Raises:
-        ValueError: the scheduler has no such table.
+        ValueError: steps that are not linear, or another prediction.
     """
-    if not hasattr(scheduler, "alphas_cumprod"):
-        raise ValueError(f"{type(scheduler).__name__} has no alphas_cumprod, the levels its network was trained on")
-    table = _of_alphas(scheduler.alphas_cumprod).numpy()
-    times = np.arange(len(table))
-    return lambda s: float(np.interp(s, table, times))
+    a, b, both = (_walk(scheduler, *unit) for unit in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0)))
+    if not torch.allclose(a + b, both, rtol=1e-4, atol=1e-5):
+        raise ValueError(f"the steps of {type(scheduler).__name__} are not linear, so its levels cannot be read")
+    levels, (alpha, sigma) = [0.0], (1.0, 0.0)
+    for along, across in zip(reversed(a.tolist()), reversed(b.tolist()), strict=True):
+        if prediction == "flow":  # x' = x + (s' - s) (noise - clean)
+            sigma -= across
+            alpha = 1 - sigma
+        elif prediction == "epsilon":  # x' = (alpha' / alpha) (x - sigma noise) + sigma' noise
+            alpha, sigma = alpha / along, (sigma - across) / along
+        elif prediction == "v_prediction":  # x' turns by the difference of two angles, and grows by r' / r
+            r, angle = math.hypot(alpha, sigma), math.atan2(sigma, alpha)
+            turn = math.asin(min(1.0, max(-1.0, -across / r)))
+            r *= math.cos(turn) / along
+            alpha, sigma = r * math.cos(angle + turn), r * math.sin(angle + turn)
+        else:
+            raise ValueError(f"levels under prediction_type {prediction!r} cannot be read from a scheduler's steps")
+        levels.append(sigma / (alpha + sigma))
+    return torch.tensor(levels[::-1], dtype=torch.float64), scheduler.timesteps.double().cpu()
+
+
+def _walk(scheduler, x: float, predicted: float) -> Float[Tensor, " step"]:
+    """Where each step carries the same state and prediction."""
+    own = deepcopy(scheduler)
+    own.is_scale_input_called = True  # there is no input to scale, and some warn of it
+    state, prediction = (torch.full((1, 1, 1, 1), v, dtype=torch.float64) for v in (x, predicted))
+    ends = [own.step(prediction, t, state, return_dict=False)[0] for t in own.timesteps]
+    return torch.stack(ends).flatten().double().cpu()
 
 
 def diffusion_velocity(raw: Tensor, y: Tensor, s: float, prediction: str) -> Tensor:

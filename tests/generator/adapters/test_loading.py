@@ -111,6 +111,34 @@ def test_a_scheduler_that_clips_is_refused_when_sampling_and_can_be_changed():
     assert generator.sample(generator.noise(1), told, num_steps=2).isfinite().all()
 
 
+class Unknown:
+    """A scheduler of someone's own, which tells no levels: DDIM's steps behind another face."""
+
+    def __init__(self, ddim) -> None:
+        self._ddim, self.config = ddim, ddim.config
+
+    @property
+    def timesteps(self):
+        return self._ddim.timesteps
+
+    def set_timesteps(self, num_steps: int) -> None:
+        self._ddim.set_timesteps(num_steps)
+
+    def step(self, prediction, t, x, return_dict):
+        return self._ddim.step(prediction, t, x, return_dict=return_dict)
+
+
+def test_a_scheduler_that_is_not_known_is_read_by_its_steps():
+    generator = made(AnimateDiff, pipelines.animatediff("trailing"))
+    told = Condition(pipelines.random(1, 8, 16), torch.ones(1, 8, dtype=torch.bool))
+    known = generator.sample(generator.noise(1), told, num_steps=5)
+    generator.pipe.scheduler = Unknown(generator.pipe.scheduler)
+    torch.testing.assert_close(generator.sample(generator.noise(1), told, num_steps=5), known, atol=1e-4, rtol=1e-4)
+    latents = generator.noise(1, seed=1)
+    back = generator.sample(generator.invert(latents, told, num_steps=5, method="leapfrog"))
+    assert (back - latents).norm() / latents.norm() <= 1e-5
+
+
 def test_an_inverted_latent_refuses_a_scheduler_that_means_something_else():
     generator = made(AnimateDiff, pipelines.animatediff())
     told = Condition(pipelines.random(1, 8, 16), torch.ones(1, 8, dtype=torch.bool))

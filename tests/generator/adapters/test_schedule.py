@@ -15,6 +15,7 @@ from latentlab.generator.adapters.schedule import (
     diffusion_velocity,
     flow_levels,
     preserving,
+    probed,
 )
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -129,6 +130,40 @@ def test_the_cure_of_a_stochastic_one_is_accepted():
 )
 def test_the_rest_is_accepted(scheduler):
     check_invertible(scheduler)
+
+
+ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+
+
+@pytest.mark.parametrize("num_steps", [5, 25])
+@pytest.mark.parametrize(
+    ("scheduler", "prediction"),
+    [
+        (diffusers.DDIMScheduler(**SD, clip_sample=False, timestep_spacing="trailing"), "epsilon"),
+        (diffusers.DDIMScheduler(**SD, clip_sample=False, prediction_type="v_prediction", **ZERO_SNR), "v_prediction"),
+        (diffusers.EulerDiscreteScheduler(**SD), "epsilon"),
+        (diffusers.EulerDiscreteScheduler(**SD, prediction_type="v_prediction"), "v_prediction"),
+        (diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0), "flow"),
+    ],
+    ids=["ddim", "ddim to zero signal", "euler", "euler, v", "flow"],
+)
+def test_levels_are_read_from_the_steps_alone(scheduler, prediction, num_steps):
+    known = flow_levels if prediction == "flow" else diffusion_levels
+    scheduler.set_timesteps(num_steps)
+    levels, times = probed(scheduler, prediction)
+    torch.testing.assert_close(levels, known(scheduler, num_steps), atol=2e-6, rtol=0)
+    torch.testing.assert_close(times, scheduler.timesteps.double())
+
+
+def test_steps_that_are_not_linear_cannot_be_read():
+    scheduler = diffusers.DDIMScheduler(**SD, clip_sample=True)
+    scheduler.set_timesteps(5)
+    with pytest.raises(ValueError, match="steps of DDIMScheduler are not linear"):
+        probed(scheduler, "epsilon")
+    scheduler = diffusers.DDIMScheduler(**SD, clip_sample=False)
+    scheduler.set_timesteps(5)
+    with pytest.raises(ValueError, match="prediction_type 'sample' cannot be read"):
+        probed(scheduler, "sample")
 
 
 @pytest.mark.parametrize("levels", [flow_levels, diffusion_levels])
