@@ -51,11 +51,17 @@ class Browser:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
 
-    def open(self, page: Path, ready: str = "document.readyState === 'complete'", fragment: str = "") -> None:
-        """Opens a file and waits until an expression holds."""
+    def open(
+        self,
+        page: Path | str,
+        ready: str = "document.readyState === 'complete'",
+        fragment: str = "",
+        tries: int = 200,
+    ) -> None:
+        """Opens a file or an address and waits until an expression holds."""
         self("Page.navigate", url="about:blank")  # else a fragment alone would not load anything
-        self("Page.navigate", url=page.as_uri() + fragment)
-        self.wait(ready)
+        self("Page.navigate", url=(page.as_uri() if isinstance(page, Path) else page) + fragment)
+        self.wait(ready, tries)
 
     def run(self, expression: str) -> Any:
         """What a JavaScript expression is worth."""
@@ -102,6 +108,8 @@ class Browser:
         found = message.get("params", {})
         if message.get("method") == "Runtime.exceptionThrown":
             self.errors.append(str(found["exceptionDetails"]))
+        if message.get("method") == "Runtime.consoleAPICalled" and found["type"] == "error":
+            self.errors.append(" ".join(str(a.get("value", a.get("description"))) for a in found["args"]))
         if message.get("method") == "Log.entryAdded" and found["entry"]["level"] == "error":
             self.errors.append(found["entry"]["text"])
         return message
