@@ -8,6 +8,7 @@ from latentlab.directions.edit import edit
 from latentlab.directions.files import load_directions, save_directions
 from latentlab.directions.jacobian import JacobianSVD
 from latentlab.directions.manipulate import Manipulator
+from latentlab.directions.mask import above, changed
 from latentlab.directions.match import Match, match, stability
 from latentlab.directions.normals import LDA, LogisticNormal, RidgeNormal, SVMNormal
 from latentlab.directions.supervised import Dual, Effect
@@ -39,9 +40,11 @@ __all__ = [
     "Text",
     "Varimax",
     "WeightSVD",
+    "above",
     "add",
     "auto_range",
     "caption_direction",
+    "changed",
     "edit",
     "load_directions",
     "match",

@@ -26,7 +26,8 @@ class Text(Effect):
 
     Args:
         pairs: (from, to) by the name of the direction.
-        embed: captions to vectors `(caption, embedding)` in the joint space.
+        embed: captions to vectors `(caption, embedding)` in the joint space; None takes the differences of cosines
+            themselves, one column for each pair, where embeddings cannot be had.
         ridge, folds, permutations, random_state: see `Effect`.
 
     >>> words = {"a dark star": [1.0, 0.0], "a bright star": [0.0, 1.0]}
@@ -46,15 +47,18 @@ class Text(Effect):
 
         Args:
             codes: `(sample, dim)`.
-            y: embeddings of the clips `(sample, embedding)`, from the same model as `embed`.
+            y: embeddings of the clips `(sample, embedding)`, from the same model as `embed`; see there.
 
         Raises:
-            ValueError: no pairs, a pair that the model cannot tell apart, or embeddings of another width.
+            ValueError: no pairs to embed, a pair that the model cannot tell apart, or embeddings of another width.
         """
-        if not self.pairs or self.embed is None:
-            raise ValueError("Text needs pairs={name: (from, to)} and embed=, captions to vectors")
+        if not self.pairs:
+            if self.embed is not None:
+                raise ValueError("Text needs pairs={name: (from, to)} for embed= to make directions of")
+            return super().fit(codes, y)
+        told = as_numpy(y) if self.embed is None else contrasts(as_numpy(y), self.pairs, self.embed)
         specs = tuple(Factor(name, "continuous", -2, 2, "difference of cosines") for name in self.pairs)
-        return super().fit(codes, FactorTable(contrasts(as_numpy(y), self.pairs, self.embed), specs))
+        return super().fit(codes, FactorTable(np.asarray(told), specs))
 
 
 def contrasts(seen: np.ndarray, pairs: Mapping[str, Pair], embed: Embed) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Latent spaces behind one interface: `encode` turns clips into codes, `decode` turns codes into clips."""
 
+from latentlab.spaces.attention import attention, watched, words
 from latentlab.spaces.bottleneck import BottleneckSpace
 from latentlab.spaces.cache import Cached
 from latentlab.spaces.hooks import hooked
@@ -23,7 +24,10 @@ __all__ = [
     "TextSpace",
     "TimeResidual",
     "VectorSpace",
+    "attention",
     "hooked",
     "pulled",
     "statistics",
+    "watched",
+    "words",
 ]

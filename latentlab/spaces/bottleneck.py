@@ -184,8 +184,8 @@ class BottleneckSpace(Described):
         still = copy.copy(self.generator)
         still.predict = lambda y, s, condition: called.add(_level(s)) or torch.zeros_like(y)
         called: set[float] = set()
-        zeros, options = torch.zeros(1, *self.generator.latent_shape), {"num_steps": self.num_steps}
-        inverted = still.invert(zeros, self.condition[:1], method=self.method, **options)
+        zeros = torch.zeros(1, *self.generator.latent_shape)
+        inverted = still.invert(zeros, self.condition[:1], num_steps=self.num_steps, method=self.method)
         both.append(called)
         called = set()
         still.sample(inverted)

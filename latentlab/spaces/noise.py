@@ -18,7 +18,7 @@ class NoiseSpace(LatentSpace):
         num_steps: of the solver, each way.
         method: of the solver, see `Generator.sample`.
         caption: that clips are inverted and drawn under: one for all, one for each in their order, or a condition made
-            before, as for models that are told an image: `caption=generator.condition(video[:, :, 0])`. "" says nothing.
+            before, as models need that are told an image: `caption=generator.condition(video[:, :, 0])`.
         guidance: weight of the caption, each way; above 1 a clip comes back less exactly.
         num_frames: frames of the latents; None is the generator's own.
         batch_size: clips at a time.

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
 from latentlab.directions import Text, caption_direction
+from latentlab.directions.text import contrasts
 
 WORDS = {"dark": [1.0, 0.0, 0.2, 0], "bright": [-1.0, 0.0, 0.2, 0], "small": [0, 1, 0.2, 0], "large": [0, -1, 0.2, 0]}
 PAIRS = {"light": ("dark", "bright"), "size": ("small", "large")}
@@ -32,6 +35,19 @@ def test_pairs_become_directions_that_are_held_apart(seen):
     np.testing.assert_allclose(torch_found.directions_, found.directions_)
 
 
+@parametrize_with_checks([Text()])
+def test_it_is_an_estimator(estimator, check):
+    check(estimator)
+
+
+def test_differences_stand_for_embeddings(seen):
+    codes, clips = seen
+    told = contrasts(clips, PAIRS, embed)
+    found = Text(pairs=PAIRS).fit(codes, told)
+    assert found.names_ == ["light", "size"]
+    np.testing.assert_array_equal(found.directions_, Text(pairs=PAIRS, embed=embed).fit(*seen).directions_)
+
+
 def test_captions_in_the_conditioning_are_differences_averaged_over_pairs():
     codes = {"a red star": [0, 1, 5], "a blue star": [0, 3, 5], "a red disc": [1, 1, 5], "a blue disc": [1, 1, 7.0]}
     found = caption_direction(
@@ -47,7 +63,7 @@ def test_captions_in_the_conditioning_are_differences_averaged_over_pairs():
 def test_what_says_nothing_is_told(seen):
     codes, clips = seen
     with pytest.raises(ValueError, match="Text needs pairs"):
-        Text().fit(codes, clips)
+        Text(embed=embed).fit(codes, clips)
     with pytest.raises(ValueError, match="the model cannot tell the two captions of 'none' apart"):
         Text(pairs={"none": ("dark", "dark")}, embed=embed).fit(codes, clips)
     with pytest.raises(ValueError, match=r"embeddings of clips must be \(sample, 4\)"):
