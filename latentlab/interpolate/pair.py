@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 Axis = Literal["clip", "frame"]
+LARGE = 1 << 22  # bytes from which numpy asks for large pages
 
 
 def lerp(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Tensor, "point batch ..."]:
@@ -50,13 +54,11 @@ def slerp(
     tensor([[0.7071, 0.7071]])
     """
     t = positions(a, b, t)
-    (flat_a, flat_b), restore = as_rows(torch.stack([a, b]), axis)
+    ((flat_a,), restore), ((flat_b,), _) = as_rows(a[None], axis), as_rows(b[None], axis)
     norm_a, norm_b = flat_a.norm(dim=1, keepdim=True), flat_b.norm(dim=1, keepdim=True)
     tiny = torch.finfo(flat_a.dtype).tiny
     unit_a, unit_b = flat_a / norm_a.clamp(min=tiny), flat_b / norm_b.clamp(min=tiny)
-    # atan2 of half-chords keeps full precision at both ends, where acos of the cosine loses half the digits.
-    angle = 2 * torch.atan2((unit_b - unit_a).norm(dim=1, keepdim=True), (unit_b + unit_a).norm(dim=1, keepdim=True))
-    across = _at_right_angles(unit_a, unit_b, angle)
+    angle, across = _towards(unit_a, unit_b)
     turn, norm = angle * t, torch.lerp(norm_a, norm_b, t)  # row point
     weights = torch.stack([norm * torch.cos(turn), norm * torch.sin(turn)], 2)
     plane = torch.stack([unit_a, across], 1)  # row 2 dim
@@ -64,25 +66,42 @@ def slerp(
     if line.any():  # a zero vector has no direction: take the straight line there
         weights = torch.where(line, torch.stack([1 - t, t], 1), weights)
         plane = torch.where(line, torch.stack([flat_a, flat_b], 1), plane)
-    return restore((weights @ plane).transpose(0, 1))
+    return restore(_combined(weights, plane))
 
 
-def _at_right_angles(unit_a: Tensor, unit_b: Tensor, angle: Tensor) -> Tensor:
-    """Unit vectors in the plane of a and b, at right angles to a, towards b."""
+def _combined(weights: Tensor, plane: Tensor) -> Float[Tensor, "point row dim"]:
+    """`weights @ plane`, points first. A long path is mostly the cost of its memory, so that comes in large pages."""
+    shape = weights.shape[1], weights.shape[0], plane.shape[2]
+    size = math.prod(shape) * plane.element_size()
+    followed = any(x.requires_grad or unpack_dual(x).tangent is not None for x in (weights, plane))  # by a derivative
+    if followed or size < LARGE or plane.device.type != "cpu":
+        return (weights @ plane).transpose(0, 1)
+    path = torch.from_numpy(np.empty(size, np.uint8)).view(plane.dtype).view(shape)  # numpy asks the system for them
+    torch.bmm(weights, plane, out=path.transpose(0, 1))
+    return path
+
+
+def _towards(unit_a: Tensor, unit_b: Tensor) -> tuple[Float[Tensor, "row 1"], Float[Tensor, "row dim"]]:
+    """The angle from a to b, and unit vectors in their plane at right angles to a, towards b."""
     finfo = torch.finfo(unit_a.dtype)
-    rest = unit_b - (unit_a * unit_b).sum(1, keepdim=True) * unit_a
-    length = rest.norm(dim=1, keepdim=True)
-    across = rest / length.clamp(min=finfo.tiny)
-    across = across - (unit_a * across).sum(1, keepdim=True) * unit_a  # once more: near pi the first left some of a
-    across = across / across.norm(dim=1, keepdim=True).clamp(min=finfo.tiny)
-    antipodal = (length < 8 * finfo.eps) & (angle > 1)
+
+    def along(x: Tensor) -> Tensor:
+        return (unit_a * x).sum(1, keepdim=True)
+
+    cosine = along(unit_b)
+    rest = unit_b - cosine * unit_a
+    rest = rest - along(rest) * unit_a  # once more: near 0 and pi the first left some of a
+    sine = rest.norm(dim=1, keepdim=True)
+    # atan2 of both keeps full precision at both ends, where acos of the cosine loses half the digits.
+    angle, across = torch.atan2(sine, cosine), rest / sine.clamp(min=finfo.tiny)
+    antipodal = (sine < 8 * finfo.eps) & (cosine < 0)
     if not antipodal.any():
-        return across
+        return angle, across
     # Antipodes: the axis that a leans on least, made orthogonal to it.
     axis = torch.zeros_like(unit_a).scatter_(1, unit_a.abs().argmin(1, keepdim=True), 1.0)
-    turned = axis - (unit_a * axis).sum(1, keepdim=True) * unit_a
+    turned = axis - along(axis) * unit_a
     turned = turned / turned.norm(dim=1, keepdim=True).clamp(min=finfo.tiny)
-    return torch.where(antipodal, turned, across)
+    return angle, torch.where(antipodal, turned, across)
 
 
 def as_rows(points: Tensor, axis: Axis) -> tuple[Tensor, Callable[[Tensor], Tensor]]:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentlab.interpolate import lerp, slerp
+from latentlab.interpolate.pair import LARGE
 
 FEW = settings(max_examples=40, deadline=None, database=None)
 PATHS = {"lerp": lerp, "slerp": slerp}
@@ -84,6 +85,19 @@ def test_a_batch_is_as_good_as_a_loop(path):
     for i in range(4):
         for j in range(3):
             torch.testing.assert_close(whole[j, i], path(a[i : i + 1], b[i : i + 1], t[j])[0, 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_long_path_is_the_short_ones_together_and_can_be_differentiated(dtype):
+    a, b = points(4, 4, 8, 64, 64, dtype=dtype), points(4, 4, 8, 64, 64, seed=1, dtype=dtype)
+    whole = slerp(a, b, [0.0, 0.3, 0.6, 1.0, 1.2])
+    assert whole.nbytes > LARGE
+    torch.testing.assert_close(whole, torch.cat([slerp(a, b, t) for t in (0.0, 0.3, 0.6, 1.0, 1.2)]))
+    at = a.clone().requires_grad_()
+    (back,) = torch.autograd.grad(slerp(at, b, [0.0] * 5).sum(), at)
+    torch.testing.assert_close(back, torch.full_like(a, 5.0), atol=0.03, rtol=0)
+    _, along = torch.func.jvp(lambda x: slerp(x, b, [0.0] * 5), (a,), (b,))
+    torch.testing.assert_close(along[0], b, atol=0.03, rtol=0.03)
 
 
 def test_equal_ends_stay_where_they_are():
