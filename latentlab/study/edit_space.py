@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from tqdm.auto import tqdm
 
@@ -10,6 +12,7 @@ from latentlab.directions import Direction, Effect, edit
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.spaces.told import Caption, condition_of
 
 DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
 SPACES: dict[str, type[LatentSpace]] = {"latent": LatentSpace, "noise": NoiseSpace}
@@ -29,6 +32,8 @@ class EditSpace:
         num_steps: of the solver, each way; latents need none.
         method: of the solver, see `Generator.invert`.
         seed: of methods that draw noise.
+        caption: that the clips are inverted and drawn under, see `NoiseSpace`.
+        guidance: weight of the caption, each way.
 
     Attributes:
         codes: of the clips.
@@ -47,21 +52,25 @@ class EditSpace:
         num_steps: int = 25,
         method: str = "leapfrog",
         seed: int = 0,
+        caption: Caption = "",
+        guidance: float = 1.0,
     ) -> None:
         if kind not in SPACES:
             raise ValueError(f"no space {kind!r} to edit in; there are {', '.join(SPACES)}")
-        self.generator, self.kind = generator, kind
+        self.generator, self.kind, self.caption, self.guidance = generator, kind, caption, guidance
         latents = generator.encode(clip)
         self.shape = tuple(latents.shape[1:])
         self.inverted = None
         if kind == "noise":
-            self.inverted = generator.invert(latents, num_steps=num_steps, method=method, seed=seed)
+            told, options = condition_of(generator, caption), {"num_steps": num_steps, "method": method, "seed": seed}
+            self.inverted = generator.invert(latents, told, guidance=guidance, **options)
             latents = self.inverted.noise
         self.codes = latents.flatten(1)
 
     def find(self, *, seed: int = 0, progress: bool = False) -> Effect:
         """Effect directions of all factors, from freshly rendered clips with known factors."""
-        space = SPACES[self.kind](self.generator)
+        told: dict[str, Any] = {"caption": self.caption, "guidance": self.guidance} if self.kind == "noise" else {}
+        space = SPACES[self.kind](self.generator, **told)
         video, factors = moving_shapes(LABELLED[self.kind], DIRECTION_SEED + seed)
         chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress)
         # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.

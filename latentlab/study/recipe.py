@@ -16,13 +16,15 @@ from torch import Tensor
 
 from latentlab.directions import Direction, edit
 from latentlab.directions.mask import Mask
+from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
 from latentlab.record import frame_hash
 from latentlab.shapes import Video
+from latentlab.spaces.told import Caption
 from latentlab.study.edit_space import EditSpace
 
-FORMAT = 1  # of the file; raised when an old one could be misread
+FORMAT = 2  # of the file; raised when an old one could be misread
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ class Recipe:
     Args:
         space: "latent" or "noise".
         steps: the edits; they add up.
-        num_steps, method, seed: of the inversion, where the space is noise.
+        num_steps, method, seed, caption, guidance: of the inversion, where the space is noise; see `EditSpace`.
         weights: fingerprint of the generator that it was made with; "" before it was.
         source, frames: hashes of the clip and of the edited clip.
         device: that made it; another one may round differently.
@@ -88,6 +90,8 @@ class Recipe:
     num_steps: int = 25
     method: str = "leapfrog"
     seed: int = 0
+    caption: Caption = ""
+    guidance: float = 1.0
     weights: str = ""
     source: str = ""
     frames: str = ""
@@ -99,7 +103,8 @@ class Recipe:
         Raises:
             ValueError: no such space, or directions of another one.
         """
-        place = EditSpace(generator, self.space, clip, num_steps=self.num_steps, method=self.method, seed=self.seed)
+        way = {name: getattr(self, name) for name in ("num_steps", "method", "seed", "caption", "guidance")}
+        place = EditSpace(generator, self.space, clip, **way)
         codes = place.codes
         for step in self.steps:
             options = {"profile": step.profile, "mask": step.mask, "preserve": step.preserve}
@@ -153,6 +158,9 @@ class Recipe:
                 }
             )
         header = {"format": FORMAT, "steps": steps, **{name: getattr(self, name) for name in _SETTINGS}}
+        if isinstance(self.caption, Condition):
+            tensors |= {_CONDITION + name: tensor.detach().cpu() for name, tensor in self.caption.tensors().items()}
+            header["caption"] = None
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
@@ -177,10 +185,11 @@ class Recipe:
             raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
         if header.get("format") != FORMAT or not {*_SETTINGS, "steps"} <= header.keys():
             raise ValueError(f"{path} was not written by Recipe.save, or by another version of latentlab")
-        return Recipe(
-            steps=tuple(_step(i, step, tensors) for i, step in enumerate(header["steps"])),
-            **{name: header[name] for name in _SETTINGS},
-        )
+        settings = {name: header[name] for name in _SETTINGS}
+        if settings["caption"] is None:
+            told = {name.removeprefix(_CONDITION): t for name, t in tensors.items() if name.startswith(_CONDITION)}
+            settings["caption"] = Condition.from_tensors(told)
+        return Recipe(steps=tuple(_step(i, step, tensors) for i, step in enumerate(header["steps"])), **settings)
 
     def lines(self) -> list[str]:
         """The steps in words, one a line."""
@@ -197,7 +206,8 @@ class Recipe:
         ]
 
 
-_SETTINGS = ("space", "num_steps", "method", "seed", "weights", "source", "frames", "device")
+_SETTINGS = ("space", "num_steps", "method", "seed", "caption", "guidance", "weights", "source", "frames", "device")
+_CONDITION = "condition."
 
 
 def _named(direction: Direction) -> dict[str, Any]:

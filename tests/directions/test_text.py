@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from latentlab.directions import Text, caption_direction

@@ -1,6 +1,7 @@
 """Recipes replay to the same frames, and say why when they cannot."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,19 @@ def test_a_saved_recipe_replays_to_the_same_frames(tiny_generator, clips, space,
     assert torch.equal(again.video, edited.video)
     assert loaded.lines() == ["light +1.5 sd, ramp, masked, keeping size, speed", "hue@90 -0.7 sd, by frame"]
     assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("kind", ["words", "condition"])
+def test_a_recipe_under_a_caption_and_guidance_replays(tiny_generator, clips, kind, tmp_path):
+    caption = "a red star" if kind == "words" else tiny_generator.condition(["a red star", "a star", "a blue star"])
+    made = replace(recipe("noise"), caption=caption, guidance=1.5)
+    edited = made.apply(tiny_generator, clips)
+    assert (edited.video - recipe("noise").apply(tiny_generator, clips).video).abs().max() > 1e-4
+    edited.recipe.save(tmp_path / "edit.safetensors")
+    again = Recipe.load(tmp_path / "edit.safetensors").replay(tiny_generator, clips)
+    assert torch.equal(again.video, edited.video)
+    place = EditSpace(tiny_generator, "noise", clips, num_steps=3, caption=caption, guidance=1.5)
+    torch.testing.assert_close(place.decode(place.codes), tiny_generator.decode(tiny_generator.encode(clips)))
 
 
 @pytest.mark.parametrize("space", ["latent", "noise"])
