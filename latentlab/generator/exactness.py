@@ -21,7 +21,7 @@ from latentlab.generator.solver import Callback, Velocity, bar, checked, full_pr
 
 MIXING = 0.93  # p of EDICT; nearer 1 the pair drifts apart, further away rounding grows by (1 / p)^2 a step
 Draw = Callable[[int], Tensor]
-_IMPLICIT = {"ddim+anderson": solver.ddim_anderson, "implicit-midpoint": solver.implicit_midpoint}
+IMPLICIT = {"ddim+anderson": solver.ddim_anderson, "implicit-midpoint": solver.implicit_midpoint}
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def invert(
     if method == "ddpm":
         return _ddpm_invert(velocity, clean, times, draw, callback, progress)
     residuals: list[float] = []
-    step = partial(_IMPLICIT[method], residuals=residuals) if method in _IMPLICIT else method
+    step = partial(IMPLICIT[method], residuals=residuals) if method in IMPLICIT else method
     noise = solve(velocity, clean, levels, method=step, callback=callback, progress=progress)
-    return Trace(noise, residuals=tuple(residuals) if method in _IMPLICIT else None)
+    return Trace(noise, residuals=tuple(residuals) if method in IMPLICIT else None)
 
 
 @torch.no_grad()

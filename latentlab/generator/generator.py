@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -15,11 +16,14 @@ from torch import Tensor, nn
 from latentlab.generator import exactness
 from latentlab.generator.condition import Condition
 from latentlab.generator.exactness import Trace
+from latentlab.generator.graph import Graphs, Tensors
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import sampling_levels
 from latentlab.generator.solver import Callback, Velocity
 from latentlab.shapes import Latents, Noise, Video
 from latentlab.weights import fingerprint
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Generator(ABC):
     """
 
     config: GeneratorConfig
+    graphs: Graphs | None = None  # of the solver's loops, see `graphed`
 
     @property
     @abstractmethod
@@ -106,6 +111,29 @@ class Generator(ABC):
     def fingerprint(self) -> str:
         """SHA-256 of all weights."""
         return fingerprint(*self.networks)
+
+    def compile(self, **options) -> Self:
+        """The same generator, its networks compiled on their first call; `options` are those of `torch.compile`.
+
+        Compiled kernels round in their own way: a latent inverted before should be sampled without.
+        """
+        for network in self.networks:
+            network.compile(**options)
+        return self
+
+    def graphed(self) -> Self:
+        """The same generator, which records each new loop of the solver as a CUDA graph and replays it after that.
+
+        A loop is known by its method, levels, guidance and shapes; new captions and noise are no new loop. The implicit
+        methods, inversion by "ddpm" and runs with a callback read from the device and go on without.
+
+        Raises:
+            ValueError: the weights are not on a CUDA device.
+        """
+        if self.device.type != "cuda":
+            raise ValueError(f"CUDA graphs need weights on a CUDA device, these are on {self.device}; see compile()")
+        self.graphs = Graphs()
+        return self
 
     def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
         """The velocity field v(y, s) under a condition, with classifier-free guidance (Ho & Salimans 2022, eq. 6).
@@ -197,13 +225,20 @@ class Generator(ABC):
         guidance = 1.0 if guidance is None else guidance
         condition = self._conditions("" if caption is None else caption, noise, guidance)
         first, last = _spread(levels[0]), _spread(levels[-1])
+        options = {"method": method, "callback": callback, "progress": progress}
+
+        def run(given: Tensors) -> Tensor:
+            velocity = self.velocity(Condition.from_tensors(given), guidance)
+            return exactness.sample(velocity, given["start"], levels, memory=given.get("memory"), **options) / last
+
+        capturable = callback is None and method not in exactness.IMPLICIT
         ends = []
         for rows in _batches(len(noise), batch_size):
-            velocity = self.velocity(condition[rows], guidance)
-            past = None if memory is None else first * self._state(memory[rows], method)
-            start = first * self._state(noise[rows], method)
-            options = {"method": method, "callback": callback, "progress": progress}
-            ends.append(exactness.sample(velocity, start, levels, memory=past, **options) / last)
+            given = {"start": first * self._state(noise[rows], method)}
+            if memory is not None:
+                given["memory"] = first * self._state(memory[rows], method)
+            given |= self._told(condition[rows], guidance).tensors()
+            ends.append(self._run(run, given, ("sample", method, guidance, *levels.tolist()), capturable))
         ends = torch.cat(ends)
         return ends.float() if method in exactness.RETRACING else ends
 
@@ -236,6 +271,7 @@ class Generator(ABC):
         condition = self._conditions(caption, latents, guidance)
         levels = self.levels(num_steps, latents.shape[1:]).flip(0)
         first, last = _spread(levels[0]), _spread(levels[-1])
+        capturable = callback is None and method not in (*exactness.IMPLICIT, "ddpm")
         traces = []
         for rows in _batches(len(latents), batch_size):
             clean = first * self._state(latents[rows], method)
@@ -246,9 +282,13 @@ class Generator(ABC):
                 drawn = np.stack([rng.standard_normal(shape, np.float32) for rng in rngs])
                 return torch.from_numpy(drawn).to(self.device)
 
-            velocity = self.velocity(condition[rows], guidance)
-            options = {"method": method, "draw": draw, "callback": callback, "progress": progress}
-            traces.append(_scaled(exactness.invert(velocity, clean, levels, **options), 1 / last))
+            def run(given: Tensors, draw=draw) -> Trace:
+                velocity = self.velocity(Condition.from_tensors(given), guidance)
+                options = {"method": method, "draw": draw, "callback": callback, "progress": progress}
+                return _scaled(exactness.invert(velocity, given["start"], levels, **options), 1 / last)
+
+            given = {"start": clean, **self._told(condition[rows], guidance).tensors()}
+            traces.append(self._run(run, given, ("invert", method, guidance, *levels.tolist()), capturable))
         return Inverted(
             trace=exactness.concatenate(traces),
             method=method,
@@ -293,6 +333,19 @@ class Generator(ABC):
             raise ValueError(f"guidance must be finite, got {guidance}")
         condition = caption if isinstance(caption, Condition) else self.condition(caption)
         return condition.expand(len(y))
+
+    def _told(self, condition: Condition, guidance: float) -> Condition:
+        """The condition with all that the loop will ask for, where it will ask for it."""
+        if guidance != 1.0:
+            condition = replace(condition, against=self.unconditional(condition).expand(len(condition)))
+        return condition.to(self.device, self.dtype)
+
+    def _run(self, f: Callable[[Tensors], T], given: Tensors, settings: tuple, capturable: bool) -> T:
+        """`f(given)`; through a graph, if there are to be any and the loop can be one."""
+        if self.graphs is None or not capturable:
+            return f(given)
+        weights = tuple((p.data_ptr(), p.dtype) for network in self.networks for p in network.parameters())
+        return self.graphs((settings, weights), f, given)
 
     def _state(self, y: Tensor, method: str) -> Tensor:
         """A state as the solver takes it: in float64 where the method retraces its steps.

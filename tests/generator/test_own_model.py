@@ -82,6 +82,22 @@ def test_guidance_and_the_spaces_come_with_it(mine):
     assert space.encode(torch.zeros(1, 3, 4, 16, 16)).shape == (1, 12 * 4 * 8 * 8)
 
 
+def test_it_may_be_compiled(mine):
+    noise, mark, compiled = mine.noise(1), mine.fingerprint(), []
+    plain = mine.sample(noise, "a star", num_steps=2, guidance=2.0)
+
+    def backend(graph, example):
+        compiled.append(graph)
+        return graph.forward
+
+    mine.compile(backend=backend)
+    torch.testing.assert_close(mine.sample(noise, "a star", num_steps=2, guidance=2.0), plain)
+    assert len(compiled) == 1
+    mine.sample(noise, "a red star", num_steps=3, guidance=3.0)
+    assert len(compiled) == 1  # other captions, levels and guidance are no other network
+    assert mine.fingerprint() == mark
+
+
 def test_what_is_missing_is_named():
     class Half(latentlab.Generator):
         latent_shape = (1, 1, 1, 1)

@@ -35,7 +35,7 @@ class Coded(Generator):
 
     @property
     def device(self) -> torch.device:
-        return self.coder.vae.device
+        return self.coder.device
 
     @property
     def patch(self) -> int:

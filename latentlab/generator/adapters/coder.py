@@ -32,13 +32,18 @@ class Coder:
         self.frames_at_once = 8
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes; an autoencoder that waits elsewhere is brought there by its own hook."""
+        return getattr(getattr(self.vae, "_hf_hook", None), "execution_device", None) or self.vae.device
+
+    @property
     def channels(self) -> int:
         """Of the latents."""
         return self.vae.config.get("latent_channels") or self.vae.config["z_dim"]
 
     def encode(self, video: Video) -> Latents:
         """Latents of clips, by the mode of the posterior."""
-        video = video.to(self.vae.device, self.vae.dtype)
+        video = video.to(self.device, self.vae.dtype)
         z = self._per_image(self._mode, video) if self.images else self._mode(video)
         shift, scale = self._statistics()
         return (z.float() - shift) * scale
@@ -46,7 +51,7 @@ class Coder:
     def decode(self, latents: Latents) -> Video:
         """Clips of latents."""
         shift, scale = self._statistics()
-        z = (latents.to(self.vae.device).float() / scale + shift).to(self.vae.dtype)
+        z = (latents.to(self.device).float() / scale + shift).to(self.vae.dtype)
         if self.temporal_decoder:
             video = torch.cat([self._with_neighbours(z[i : i + 1]) for i in range(len(z))])
         else:
@@ -79,8 +84,10 @@ class Coder:
         config, buffers = self.vae.config, dict(self.vae.named_buffers(recurse=False))
         mean, std = (config.get(name, buffers.get(name)) for name in ("latents_mean", "latents_std"))
         shift = config.get("shift_factor") or 0.0 if mean is None else mean
-        scale = (config.get("scaling_factor") or 1.0) / (1.0 if std is None else torch.as_tensor(std).float())
-        shift, scale = (torch.as_tensor(t, device=self.vae.device).float().view(-1, 1, 1, 1) for t in (shift, scale))
+        scale = (config.get("scaling_factor") or 1.0) / (
+            1.0 if std is None else torch.as_tensor(std, device=self.device).float()
+        )
+        shift, scale = (torch.as_tensor(t, device=self.device).float().view(-1, 1, 1, 1) for t in (shift, scale))
         return shift, scale
 
 

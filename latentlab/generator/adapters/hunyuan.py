@@ -39,8 +39,12 @@ class Hunyuan(Flow):
         if not self.denoiser.config.guidance_embeds:
             return super().velocity(condition, guidance)
         scale = torch.full((len(condition),), guidance, device=self.device, dtype=self.dtype) * 1000.0
-        told = replace(condition, more={**condition.more, "guidance": scale}, against=None).to(self.device, self.dtype)
-        return lambda y, s: self.predict(y, s, told)
+        return super().velocity(replace(condition, more={**condition.more, "guidance": scale}, against=None))
+
+    def unconditional(self, condition: Condition) -> Condition:
+        if not self.denoiser.config.guidance_embeds:
+            return super().unconditional(condition)
+        return replace(condition, against=None)  # never asked: the network has learned where guidance leads
 
     def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         return self.denoiser(

@@ -22,6 +22,7 @@ from latentlab.generator.adapters.schedule import (
 )
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.solver import Velocity
 
 
 class Pipeline(Coded):
@@ -51,8 +52,25 @@ class Pipeline(Coded):
         return self.coder.vae, self.denoiser
 
     @property
+    def device(self) -> torch.device:
+        """Where the networks compute, which is not where they wait if there is `offload`."""
+        return self.pipe._execution_device
+
+    @property
     def dtype(self) -> torch.dtype:
         return self.denoiser.dtype
+
+    def offload(self, device: str | torch.device | None = None) -> Self:
+        """The same generator, whose networks wait in the memory of the CPU; each goes to `device` while it works.
+
+        That is diffusers' model offload: at any time only the largest network has to fit on the device. Load with
+        `device="cpu"` first. None is the accelerator that is there.
+
+        Raises:
+            RuntimeError: there is none.
+        """
+        self.pipe.enable_model_cpu_offload(device=device)
+        return self
 
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Self:
         self.pipe.to(device)
@@ -85,6 +103,20 @@ class Pipeline(Coded):
         against = None if negative is None else self.condition(negative)
         told = self.embed([captions] if isinstance(captions, str) else list(captions))
         return Condition(told.tokens, told.mask, told.more, against)
+
+    def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
+        """The velocity field under a condition and guidance, see `Generator.velocity`.
+
+        Raises:
+            ValueError: a cache of diffusers is on; its velocity depends on the calls before, so no step can be retraced.
+        """
+        for network in self.networks:
+            if getattr(network, "is_cache_enabled", False):
+                raise ValueError(
+                    f"a {type(network._cache_config).__name__} is on, with which the velocity depends on earlier calls "
+                    "and no inversion is exact; switch it off with generator.denoiser.disable_cache()"
+                )
+        return super().velocity(condition, guidance)
 
     @abstractmethod
     def embed(self, captions: list[str]) -> Condition:

@@ -15,6 +15,7 @@ from generator.adapters import pipelines
 
 import latentlab
 from latentlab.generator.adapters.cogvideox import CogVideoX
+from latentlab.generator.adapters.families import FAMILIES
 from latentlab.generator.adapters.svd import StableVideo
 from latentlab.generator.adapters.unet import AnimateDiff
 from latentlab.generator.adapters.wan import Wan
@@ -97,6 +98,38 @@ def test_an_id_that_cannot_be_read_is_told_apart_from_a_folder(monkeypatch):
     monkeypatch.setattr(diffusers.DiffusionPipeline, "load_config", offline)
     with pytest.raises(FileNotFoundError, match="someone/clips is no folder here and could not be read from the hub"):
         latentlab.load("someone/clips")
+
+
+# --------------------------------------------------------------------------------------------------- speed and memory
+@pytest.mark.parametrize("name", ["wan", "svd", "hunyuan"])
+def test_networks_that_wait_elsewhere_give_the_same_clip(name):
+    tiny = pipelines.FAMILIES[name]()
+    generator = made(FAMILIES[type(tiny.pipe).__name__], tiny)
+    video = torch.rand(1, 3, *tiny.video, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+    def there_and_back() -> torch.Tensor:
+        told = pipelines.condition(tiny, generator)
+        return generator.decode(generator.sample(generator.invert(generator.encode(video), told, num_steps=2)))
+
+    plain, called = there_and_back(), []
+    generator.offload("cpu")
+    for network in generator.networks:
+        hook = network._hf_hook
+        hook.pre_forward = lambda module, *a, hook=hook, **k: (
+            called.append(module) or type(hook).pre_forward(hook, module, *a, **k)
+        )
+    assert torch.equal(there_and_back(), plain)
+    assert {id(network) for network in called} == {id(network) for network in generator.networks}
+
+
+def test_a_cache_is_refused():
+    generator = made(Wan, pipelines.wan())
+    generator.denoiser.enable_cache(diffusers.FirstBlockCacheConfig(threshold=0.1))
+    told = Condition(pipelines.random(1, 16, 32), torch.ones(1, 16, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"a FirstBlockCacheConfig is on, .*denoiser\.disable_cache\(\)"):
+        generator.invert(generator.noise(1), told)
+    generator.denoiser.disable_cache()
+    assert generator.invert(generator.noise(1), told, num_steps=2).noise.isfinite().all()
 
 
 # ------------------------------------------------------------------------------------------------- limits of a family
