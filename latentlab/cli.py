@@ -227,6 +227,8 @@ def _train(commands) -> None:
     vae.add_argument("--objective", choices=OBJECTIVES, help="what its code is trained for (default: beta-tcvae)")
     vae.add_argument("--strength", type=_positive(float), help="beta, gamma or lambda of the objective")
     vae.add_argument("--dims", type=_positive(int), help="length of its code (default: 10)")
+    vae.add_argument("--rings", type=_positive(int), help="dims that are angles, for hues and turns (default: none)")
+    vae.add_argument("--moves", action="store_true", help="the last two dims move the picture")
     vae.add_argument("--num-frames", type=_positive(int), help="of a clip (default: 1, single frames)")
     vae.add_argument("--motion-dims", type=_positive(int), help="of a motion code for each frame (default: none)")
 

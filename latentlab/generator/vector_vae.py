@@ -6,6 +6,7 @@ the code and its place (spatial broadcast, Watters et al. 2019), so that positio
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from latentlab.shapes import Codes, Video
 from latentlab.weights import read_weights, shipped
 
 PATCH = 4  # pixels on a side that enter and leave the convolutions as one
+STEP = 0.25  # halves of a picture that it moves for one standard deviation of a dim that moves it
+PERIOD = 2 * 3**0.5  # of a ring dim: uniform over one period, its variance is 1 as that of the other dims
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class VectorVAEConfig:
 
     Args:
         dims: of the code; of its static part where there is a motion code.
+        rings: how many of these, the first ones, are angles: what comes back to where it began, a hue or a turn, has
+            no place on a line without a cut, and on lines would take two dims that mean nothing alone.
+        moves: whether the last two dims of what draws a frame move the whole picture, right and down.
         motion_dims: of the motion code of each frame; 0 is one code for everything.
         num_frames: of a clip; 1 codes single frames.
         size: height and width, multiples of 16.
@@ -36,6 +42,8 @@ class VectorVAEConfig:
     """
 
     dims: int = 10
+    rings: int = 0
+    moves: bool = False
     motion_dims: int = 0
     num_frames: int = 1
     size: tuple[int, int] = (64, 64)
@@ -46,6 +54,10 @@ class VectorVAEConfig:
     def __post_init__(self) -> None:
         if min(self.dims, self.num_frames, self.width, self.hidden) < 1 or self.motion_dims < 0:
             raise ValueError(f"dims, num_frames, width and hidden must be at least 1, motion_dims 0; got {self}")
+        if not 0 <= self.rings <= self.dims:
+            raise ValueError(f"rings must be 0 to dims, which is {self.dims}; got {self.rings}")
+        if self.moves and self.dims + self.motion_dims - self.rings < 2:
+            raise ValueError(f"two dims that move the picture and are no rings must be there; got {self}")
         if any(side < 16 or side % 16 for side in self.size):
             raise ValueError(f"height and width must be multiples of 16, got {self.size}")
         if not 0 <= self.smoothness < 1:
@@ -61,7 +73,8 @@ class VectorVAE(nn.Module):
     """VAE of frames or clips with a short code, pixels Bernoulli (Kingma & Welling 2014; Higgins et al. 2017).
 
     With `motion_dims`, the static code comes from the mean of all frames, which knows no order, and each frame has a
-    motion code beside it (as Li & Mandt 2018 split a sequence), whose prior changes slowly from frame to frame.
+    motion code beside it (as Li & Mandt 2018 split a sequence), whose prior changes slowly from frame to frame. Rings
+    (Falorsi et al. 2018, for circles) are uniform under the prior, their posterior a normal wrapped around the circle.
 
     It is a space: `encode` gives codes `(sample, dim)`, `decode` clips.
 
@@ -78,7 +91,7 @@ class VectorVAE(nn.Module):
         rows, columns = c.size[0] // PATCH, c.size[1] // PATCH
         self.see = nn.Sequential(
             nn.PixelUnshuffle(PATCH),
-            nn.Conv2d(3 * PATCH**2, c.width, 4, stride=2, padding=1),
+            nn.Conv2d(4 * PATCH**2, c.width, 2, stride=2),
             nn.SiLU(),
             nn.Conv2d(c.width, 2 * c.width, 4, stride=2, padding=1),
             nn.SiLU(),
@@ -87,16 +100,16 @@ class VectorVAE(nn.Module):
             nn.SiLU(),
         )
         frames_at_once = 1 if c.motion_dims else c.num_frames
-        self.static_head = _head(frames_at_once * c.hidden, c.hidden, 2 * c.dims)
+        self.static_head = _head(frames_at_once * c.hidden, c.hidden, 2 * c.dims + c.rings)
         self.motion_head = _head(2 * c.hidden, c.hidden, 2 * c.motion_dims) if c.motion_dims else None
-        code = c.dims + c.motion_dims
         with_time = c.num_frames > 1 and not c.motion_dims  # a motion code must carry all that time changes
         self.register_buffer("place", _places(c.num_frames, rows, columns, with_time), False)
-        self.modulate = _head(code, c.hidden, 4 * c.width)
-        self.draw_place = nn.Conv2d(self.place.shape[1], c.width, 1)
+        features = 7 * self.place.shape[1]
+        self.modulate = _head(c.dims + c.rings + c.motion_dims, c.hidden, 4 * c.width)
+        self.draw_place = nn.Conv2d(features, c.width, 1)
         self.draw = nn.Conv2d(c.width, c.width, 1)
         self.finish = nn.Sequential(
-            nn.Conv2d(c.width, c.width, 3, padding=1),
+            nn.Conv2d(c.width, c.width, 1),
             nn.SiLU(),
             nn.Conv2d(c.width, 3 * PATCH**2, 1),
             nn.PixelShuffle(PATCH),
@@ -121,9 +134,15 @@ class VectorVAE(nn.Module):
             raise ValueError(
                 f"this VAE codes clips (batch, 3, {c.num_frames}, {c.size[0]}, {c.size[1]}), got {tuple(video.shape)}"
             )
-        seen = rearrange(self.see(rearrange(video, "b c f h w -> (b f) c h w")), "(b f) d -> b f d", b=len(video))
+        frames = rearrange(video, "b c f h w -> (b f) c h w")
+        # Beside the colours, how far each is from the frame's mean: where something is, whatever its colour.
+        apart = (frames - frames.mean((2, 3), keepdim=True)).square().sum(1, keepdim=True)
+        seen = rearrange(self.see(torch.cat([frames, apart], 1)), "(b f) d -> b f d", b=len(video))
         whole = seen.mean(1)
-        mean, logvar = self.static_head(whole if c.motion_dims else seen.flatten(1)).chunk(2, dim=1)
+        static = self.static_head(whole if c.motion_dims else seen.flatten(1))
+        mean, logvar, sines = static.split((c.dims, c.dims, c.rings), dim=1)
+        turned = torch.atan2(sines, mean[:, : c.rings]) * (PERIOD / (2 * torch.pi))
+        mean = torch.cat([turned, mean[:, c.rings :]], dim=1)
         if self.motion_head is not None:
             beside = torch.cat([seen, repeat(whole, "b d -> b f d", f=c.num_frames)], dim=2)
             motion_mean, motion_logvar = self.motion_head(beside).chunk(2, dim=2)
@@ -135,8 +154,15 @@ class VectorVAE(nn.Module):
         """Log-odds of each pixel being bright."""
         if codes.ndim != 2 or codes.shape[1] != self.config.code_dims:
             raise ValueError(f"codes must be (sample, {self.config.code_dims}), got {tuple(codes.shape)}")
-        knobs = rearrange(self.modulate(self.by_frame(codes)), "b f (n d) -> n b f d 1 1", n=4)
-        place = self.draw_place(self.place)
+        code = self.by_frame(codes)
+        angle = code[..., : self.config.rings] * (2 * torch.pi / PERIOD)
+        seen = torch.cat([2**0.5 * angle.cos(), 2**0.5 * angle.sin(), code[..., self.config.rings :]], dim=2)
+        knobs = rearrange(self.modulate(seen), "b f (n d) -> n b f d 1 1", n=4)
+        where = repeat(self.place, "f d h w -> b f d h w", b=len(codes))
+        if self.config.moves:
+            where = torch.cat([where[:, :, :2] - STEP * code[..., -2:, None, None], where[:, :, 2:]], dim=2)
+        place = self.draw_place(rearrange(_waves(where), "b f d h w -> (b f) d h w"))
+        place = rearrange(place, "(b f) d h w -> b f d h w", b=len(codes))
         # Scales beside shifts (Perez et al. 2018): an object is a product, its colour where it is and none elsewhere.
         x = rearrange(F.silu(place * (1 + knobs[0]) + knobs[1]), "b f d h w -> (b f) d h w")
         scale, shift = (rearrange(knob, "b f d h w -> (b f) d h w") for knob in knobs[2:])
@@ -153,10 +179,12 @@ class VectorVAE(nn.Module):
     def kl(self, mean: Codes, logvar: Codes) -> Float[Tensor, " sample"]:
         """KL divergence of the posterior from the prior, nats.
 
-        The static code is N(0, 1); motion a stationary walk m' = r m + sqrt(1 - r^2) e, N(0, 1) at every frame.
+        The static code is N(0, 1), its rings uniform; motion a stationary walk m' = r m + sqrt(1 - r^2) e, N(0, 1) at
+        every frame.
         """
         c = self.config
-        found = _kl(mean[:, : c.dims], logvar[:, : c.dims], 0, 1).sum(1)
+        lines = slice(c.rings, c.dims)
+        found = _kl_of_ring(logvar[:, : c.rings]).sum(1) + _kl(mean[:, lines], logvar[:, lines], 0, 1).sum(1)
         if not c.motion_dims:
             return found
         m, v = (rearrange(part[:, c.dims :], "b (f d) -> b f d", f=c.num_frames) for part in (mean, logvar))
@@ -193,15 +221,25 @@ def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
 
 
-def _places(frames: int, rows: int, columns: int, with_time: bool) -> Float[Tensor, "frame feature row column"]:
-    """x, y and, if asked for, time of each patch, -1 to 1, with waves of three lengths: edges are learned sooner."""
+def _places(frames: int, rows: int, columns: int, with_time: bool) -> Float[Tensor, "frame axis row column"]:
+    """x, y and, if asked for, time of each patch, -1 to 1."""
     t, y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in (frames, rows, columns)), indexing="ij")
-    plain = torch.stack([x, y, t] if with_time else [x, y], dim=1)
-    waves = [wave(k * torch.pi * plain) for k in (0.5, 1.0, 2.0) for wave in (torch.sin, torch.cos)]
-    return torch.cat([plain, *waves], dim=1)
+    return torch.stack([x, y, t] if with_time else [x, y], dim=1)
+
+
+def _waves(place: Float[Tensor, "sample frame axis row column"]) -> Float[Tensor, "sample frame feature row column"]:
+    """Places with waves of three lengths: edges are learned sooner."""
+    waves = [wave(k * torch.pi * place) for k in (0.5, 1.0, 2.0) for wave in (torch.sin, torch.cos)]
+    return torch.cat([place, *waves], dim=2)
 
 
 def _kl(mean: Tensor, logvar: Tensor, prior_mean: Tensor | float, prior_variance: float) -> Tensor:
     """KL of N(mean, exp logvar) from N(prior_mean, prior_variance), entry by entry."""
     ratio = (logvar.exp() + (mean - prior_mean) ** 2) / prior_variance
     return 0.5 * (ratio - 1 - logvar + torch.tensor(prior_variance).log().item())
+
+
+def _kl_of_ring(logvar: Tensor) -> Tensor:
+    """KL of a wrapped normal from the uniform: the larger of its limits for narrow and wide ones, 0.03 nats off."""
+    deviation = 2 * torch.pi / PERIOD * (0.5 * logvar).exp()  # radians
+    return torch.maximum(0.5 * math.log(2 * math.pi / math.e) - deviation.log(), (-deviation.square()).exp())

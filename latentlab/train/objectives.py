@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from latentlab.generator.vector_vae import PERIOD
 from latentlab.shapes import Codes
 
 Figures = dict[str, Tensor]
@@ -31,6 +32,7 @@ class Draw:
         progress: share of the training that is over, 0 to 1.
         critic: tells codes from shuffled ones (`factor_vae` only).
         generator: of randomness.
+        rings: how many dims, the first ones, are angles of period `PERIOD`.
     """
 
     error: Tensor
@@ -41,6 +43,7 @@ class Draw:
     progress: float = 1.0
     critic: nn.Module | None = None
     generator: torch.Generator | None = None
+    rings: int = 0
 
 
 def autoencoder(draw: Draw) -> tuple[Tensor, Figures]:
@@ -64,7 +67,7 @@ def beta_tcvae(draw: Draw, beta: float = 6.0) -> tuple[Tensor, Figures]:
 
     KL is index-code information + total correlation + dimension-wise KL; only the middle one weighs more.
     """
-    tc = total_correlation(draw.z, draw.mean, draw.logvar)
+    tc = total_correlation(draw.z, draw.mean, draw.logvar, draw.rings)
     return draw.error + draw.kl.mean() + (beta - 1) * tc, {"tc": tc.detach()}
 
 
@@ -121,15 +124,16 @@ class Critic(nn.Sequential):
         super().__init__(*layers, nn.Linear(width, 2))
 
 
-def total_correlation(z: Codes, mean: Codes, logvar: Codes) -> Tensor:
+def total_correlation(z: Codes, mean: Codes, logvar: Codes, rings: int = 0) -> Tensor:
     """KL of q(z) from the product of q(z_j), q the mixture of the batch's posteriors (Chen et al. 2018, app. C.1).
 
     In nats. The weights of minibatch weighted sampling differ from these by a constant, which moves no gradient. The
     mixture is small, so the value is too high for codes of many sharp dims.
     """
     # log q(z_i,j | x_k) for every sample i, dim j and posterior k of the batch.
-    apart = (z[:, None] - mean[None]) ** 2 * (-logvar).exp()[None]
-    each = -0.5 * (apart + logvar[None] + math.log(2 * math.pi))
+    apart = z[:, None] - mean[None]
+    apart = torch.cat([torch.remainder(apart[..., :rings] + PERIOD / 2, PERIOD) - PERIOD / 2, apart[..., rings:]], 2)
+    each = -0.5 * (apart**2 * (-logvar).exp()[None] + logvar[None] + math.log(2 * math.pi))
     joint = each.sum(2).logsumexp(1) - math.log(len(z))
     alone = (each.logsumexp(1) - math.log(len(z))).sum(1)
     return (joint - alone).mean()

@@ -96,8 +96,9 @@ def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
 def vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the vector VAE for `--objective`."""
     config = VectorVAETraining()
-    names = ("dims", "motion_dims", "num_frames")
+    names = ("dims", "rings", "motion_dims", "num_frames")
     network = replace(config.network, **{name: options[name] for name in names if options.get(name) is not None})
+    network = replace(network, moves=bool(options.get("moves")))
     given = {name: options[name] for name in ("objective", "strength") if options.get(name) is not None}
     frames = options["clips"] * network.num_frames if options["clips"] else config.frames
     config = replace(config, **given, frames=frames, network=network, loop=_loop(config.loop, options))

@@ -77,7 +77,8 @@ class Learner(nn.Module):
         def at_frame(codes: Codes) -> Codes:
             return self.vae.by_frame(codes)[:, frame]
 
-        draw = Draw(error, kl, at_frame(mean), at_frame(logvar), at_frame(z), progress, self.critic, generator)
+        drawn = at_frame(mean), at_frame(logvar), at_frame(z)
+        draw = Draw(error, kl, *drawn, progress, self.critic, generator, self.config.network.rings)
         given = () if self.config.strength is None else (self.config.strength,)
         loss, figures = OBJECTIVES[self.config.objective](draw, *given)
         loss = error + min(1.0, progress / max(self.config.warmup, 1e-9)) * (loss - error)

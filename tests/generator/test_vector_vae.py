@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig, load_vector_vae
+from latentlab.generator.vector_vae import PATCH, PERIOD, STEP, VectorVAE, VectorVAEConfig, load_vector_vae
 
 SMALL = {"size": (16, 32), "width": 8, "hidden": 16}
 
@@ -76,9 +76,60 @@ def test_the_kl_of_the_prior_is_zero():
     assert vae.kl(torch.ones(1, 3), torch.full((1, 3), math.log(2.0))).item() == pytest.approx(1.5 * (2 - math.log(2)))
 
 
+def test_rings_are_angles():
+    vae = vae_of(dims=4, rings=2)
+    codes = vae.encode(clips(1, 50))
+    assert codes[:, :2].abs().max() <= PERIOD / 2 + 1e-6
+    turned = codes + torch.tensor([PERIOD, -PERIOD, 0.0, 0.0])
+    assert torch.allclose(vae.decode(turned), vae.decode(codes), atol=1e-5)
+    assert not torch.allclose(vae.decode(codes + 0.5 * PERIOD), vae.decode(codes), atol=1e-4)
+
+
+@pytest.mark.parametrize("deviation", [0.1, 0.6, 1.0, 1.2, 1.5, 3.0])
+def test_the_kl_of_a_ring_is_that_of_a_wrapped_normal(deviation):
+    angle = torch.arange(-math.pi, math.pi, 1e-3, dtype=torch.float64)
+    turns = angle[:, None] + 2 * math.pi * torch.arange(-8, 9)
+    density = torch.distributions.Normal(0.0, deviation).log_prob(turns).logsumexp(1)
+    exact = (density.exp() * (density + math.log(2 * math.pi))).sum() * 1e-3
+    logvar = torch.full((1, 1), 2 * math.log(deviation * PERIOD / (2 * math.pi)))
+    found = vae_of(dims=1, rings=1).kl(torch.rand(1, 1), logvar)
+    assert found.item() == pytest.approx(exact.item(), abs=0.03)
+
+
+def test_the_last_two_dims_move_the_picture_right_and_down():
+    vae = vae_of(dims=4, moves=True)
+    a_patch = 2 / (SMALL["size"][1] // PATCH - 1) / STEP  # columns of patches lie that far apart
+    # What the dims say beside it, through the scales and shifts, is left out.
+    with torch.no_grad():
+        vae.modulate[0].weight[:, -2:] = 0
+    still, right = vae.decode(torch.zeros(1, 4)), vae.decode(torch.tensor([[0.0, 0.0, a_patch, 0.0]]))
+    assert torch.allclose(right[..., PATCH:], still[..., :-PATCH], atol=1e-5)
+    a_patch = 2 / (SMALL["size"][0] // PATCH - 1) / STEP
+    down = vae.decode(torch.tensor([[0.0, 0.0, 0.0, a_patch]]))
+    assert torch.allclose(down[..., PATCH:, :], still[..., :-PATCH, :], atol=1e-5)
+
+
+def test_a_motion_code_moves_each_frame_on_its_own():
+    vae = vae_of(dims=3, rings=1, num_frames=4, motion_dims=2, moves=True)
+    code = torch.cat([torch.randn(1, 3), torch.zeros(1, 6), torch.ones(1, 2)], 1)
+    video = vae.decode(code)
+    assert torch.allclose(video[:, :, 0], video[:, :, 2], atol=1e-6)
+    assert not torch.allclose(video[:, :, 0], video[:, :, 3], atol=1e-3)
+
+
 @pytest.mark.parametrize(
     "shape",
-    [{"dims": 0}, {"motion_dims": -1}, {"num_frames": 0}, {"size": (20, 32)}, {"size": (0, 32)}, {"smoothness": 1.0}],
+    [
+        {"dims": 0},
+        {"dims": 2, "rings": 3},
+        {"rings": -1},
+        {"dims": 3, "rings": 2, "moves": True},
+        {"motion_dims": -1},
+        {"num_frames": 0},
+        {"size": (20, 32)},
+        {"size": (0, 32)},
+        {"smoothness": 1.0},
+    ],
 )
 def test_shapes_that_make_no_network(shape):
     with pytest.raises(ValueError, match="must be"):

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from latentlab.generator.vector_vae import PERIOD
 from latentlab.train.objectives import (
     OBJECTIVES,
     Critic,
@@ -56,6 +57,18 @@ def test_total_correlation_of_gaussian_codes(rho):
     r = rho / 1.25  # codes of variance 1 + 0.25
     found = total_correlation(draw_of(mean, logvar).z, mean, logvar)
     assert found == pytest.approx(-0.5 * math.log(1 - r**2), abs=0.05)  # a mixture of 2,000 is a little too high
+
+
+def test_total_correlation_of_rings_does_not_see_the_cut():
+    generator = torch.Generator().manual_seed(0)
+    angle = (torch.rand(1000, 1, generator=generator) - 0.5) * PERIOD
+    mean, logvar = torch.cat([angle, angle], 1), torch.full((1000, 2), -4.0)
+    z = mean + 0.13 * torch.randn(mean.shape, generator=generator)
+    around = torch.remainder(mean + 1.0 + PERIOD / 2, PERIOD) - PERIOD / 2
+    found = total_correlation(z, mean, logvar, rings=2)
+    assert total_correlation(z + 1.0, around, logvar, rings=2) == pytest.approx(found.item(), rel=1e-4)
+    spread = 0.5 * math.log(2 * math.pi * math.e) - 2  # entropy of one dim given the angle
+    assert found == pytest.approx(math.log(PERIOD) - spread - 0.5 * math.log(2), abs=0.1)
 
 
 def test_beta_tcvae_of_one_is_a_vae(draw):
