@@ -13,7 +13,8 @@ from latentlab.directions.edit import Moves
 from latentlab.generator.load import load
 from latentlab.shapes import Video
 from latentlab.spaces import LatentSpace, NoiseSpace
-from latentlab.view.explorer import Explorer, Space
+from latentlab.view.drawing import Space
+from latentlab.view.explorer import Explorer
 
 EXAMPLES, COMPONENTS, FEW = 48, 6, 32
 PREVIEW_STEPS = 6
@@ -39,7 +40,7 @@ def explore(
             directions of 48 clips of moving shapes in a wide one.
         clip: what to edit, `(1, 3, frame, height, width)`; default one that the space's generator draws.
         other: a second clip, to walk to.
-        caption, seed: of the clip that is drawn.
+        caption, seed: of the clip that is drawn; both can be changed in the explorer.
         limits: usable strengths of directions, e.g. from `auto_range`; default 3 standard deviations each way.
         fps: frames a second.
         width: of a picture, pixels.
@@ -60,7 +61,18 @@ def explore(
     if isinstance(space, NoiseSpace):
         coarse = NoiseSpace(space.generator, num_steps=min(PREVIEW_STEPS, space.num_steps), method="ddim")
         preview = coarse.decode
-    return Explorer(space, directions, source, other, preview=preview, limits=limits, fps=fps, width=width)
+    return Explorer(
+        space,
+        directions,
+        source,
+        other,
+        preview=preview,
+        limits=limits,
+        caption=caption,
+        seed=seed,
+        fps=fps,
+        width=width,
+    )
 
 
 def default_directions(space: Space, clip: Video) -> dict[str, Direction]:

@@ -7,44 +7,25 @@ where the space has one, and keeps what it has drawn.
 from __future__ import annotations
 
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from latentlab.directions.edit import Moves, edit
-from latentlab.directions.mask import PROFILES
-from latentlab.interpolate import lerp, nlerp, slerp
-from latentlab.metrics.perceptual import psnr
-from latentlab.metrics.temporal import flicker
+from latentlab.directions.edit import Moves
 from latentlab.record import frame_hash, write_text
 from latentlab.shapes import Codes, Video
-from latentlab.view.film import film
-from latentlab.view.setting import PATHS, Setting
+from latentlab.view.drawing import Drawing, Space, View
+from latentlab.view.film import film, still
+from latentlab.view.setting import Setting
 from latentlab.view.worker import LatestWins
 
-WALKS = {"slerp": slerp, "lerp": lerp, "nlerp": nlerp}
 REACH = 3.0  # standard deviations, where no usable range is known
-
-
-class Space(Protocol):
-    """What the explorer needs of a space."""
-
-    def encode(self, video: Video) -> Codes: ...
-    def decode(self, codes: Codes) -> Video: ...
-
-
-@dataclass(frozen=True)
-class View:
-    """A drawn setting: its clip and what is said under it."""
-
-    video: Video
-    figures: dict[str, float]
+ONE_MOVE = 0.7  # seconds; what follows sooner on a change of the same kind is undone with it
+RECIPE = ".safetensors"
 
 
 class Explorer:
@@ -59,6 +40,8 @@ class Explorer:
         *,
         preview: Callable[[Codes], Video] | None = None,
         limits: Mapping[str, tuple[float, float]] | None = None,
+        caption: str = "",
+        seed: int = 0,
         fps: float = 8.0,
         width: int = 224,
     ) -> None:
@@ -68,162 +51,143 @@ class Explorer:
         unknown = set(limits or {}) - set(directions)
         if unknown:
             raise ValueError(f"limits of unknown directions {', '.join(sorted(unknown))}")
-        self.space, self.directions, self.fps, self.width = space, dict(directions), fps, width
-        self.limits = {name: (limits or {}).get(name, (-REACH, REACH)) for name in self.directions}
-        self.clip, self.other = clip, other
-        self._ends: Tensor | None = None
-        self._view: View | None = None
-        self._key = f"film{id(self)}"
+        try:
+            import ipywidgets
+
+            from latentlab.view.controls import Controls
+        except ImportError as error:
+            raise ImportError("the explorer needs ipywidgets; pip install 'latentlab[notebook]'") from error
+        self.drawing = Drawing(space, directions, clip, other)
+        self.fps, self.width = fps, width
+        self.setting = Setting()
         self.presets: OrderedDict[str, Setting] = OrderedDict()
         self._past: list[Setting] = []
+        self._changed: tuple[Any, float] = (None, 0.0)  # what moved last, and when
+        self._view: View | None = None
+        self._began = time.monotonic()
         self._following = False  # while widgets are moved by us and not by a person
-        self.setting = Setting()
-        decoders = [*([preview] if preview else []), space.decode]
-        self._worker = LatestWins([lambda s, d=d: self._draw(s, d) for d in decoders], self._show, self._fail)
-        self._build()
+        reach = {name: (limits or {}).get(name, (-REACH, REACH)) for name in directions}
+        self.controls = Controls(
+            reach, clip.shape[2], local=self.drawing.shape is not None, between=other is not None,
+            caption=caption if self.drawing.generator is not None else None, seed=seed,
+        )  # fmt: skip
+        self._screen, self._said = ipywidgets.HTML(), ipywidgets.HTML("<i>drawing ...</i>")
+        self.widget = ipywidgets.VBox([self._screen, self._said, self.controls.widget])
+        self._connect()
+        decoders = [*([preview] if preview else []), None]
+        stages = [lambda setting, d=d: self.drawing.draw(setting, d) for d in decoders]
+        self._worker = LatestWins(stages, self._show, self._fail)
+        with self._by_us():
+            self.controls.follow(self.setting)
         self._worker.ask(self.setting)
 
-    # What is drawn
+    @property
+    def sliders(self) -> dict[str, Any]:
+        """Of strengths, by direction."""
+        return self.controls.strengths
 
-    def _draw(self, setting: Setting, decode: Callable[[Codes], Video]) -> View:
-        if self._ends is None:
-            ends = [self.clip] if self.other is None else [self.clip, self.other]
-            self._ends = torch.cat([self.space.encode(end) for end in ends])
-        codes = self._ends[:1]
-        if self.other is not None:
-            codes = WALKS[setting.path](self._ends[:1], self._ends[1:], setting.position)[0]
-        mask = setting.mask(self.clip)
-        local = mask is not None or setting.profile != "constant"
-        for name, strength in setting.strengths:
-            where = {"profile": setting.profile, "mask": mask, "shape": self._shape()} if local else {}
-            codes = edit(codes, self.directions[name], strength, **where)
-        video = decode(codes).float().cpu().clamp(-1, 1)
-        return View(video, self._figures(video, mask))
+    # What a person does
 
-    def _shape(self) -> tuple[int, ...]:
-        shape = tuple(getattr(self.space, "shape", ()))
-        if len(shape) != 4:
-            raise ValueError(
-                "boxes, frames and profiles need a space whose codes have frames and places; this has none"
-            )
-        return shape
+    def _connect(self) -> None:
+        controls = self.controls
+        controls.listen(self._moved, self._looked)
+        acts: dict[str, Callable[[], Any]] = {
+            "undo": self.undo,
+            "reset": lambda: self.set(Setting()),
+            "key this frame": self.key,
+            "remove key": lambda: self.set(self.setting.unkeyed(controls.frame.value)),
+            "wipe paint": lambda: self.set(self.setting.moved(painted=())),
+            "draw clip": lambda: self.set(self.setting.moved(caption=controls.caption.value, seed=controls.seed.value)),
+            "own clip": lambda: self.set(self.setting.moved(caption=None, seed=0)),
+            "keep": lambda: self.keep(self._name()),
+            "recall": lambda: self.recall(self._name()),
+            "export recipe": lambda: self.export(self._name() + (RECIPE if self.drawing.kind else ".json")),
+        }
+        for name, act in acts.items():
+            controls.buttons[name].on_click(lambda _, act=act: self._press(act))
 
-    def _figures(self, video: Video, mask: Tensor | None) -> dict[str, float]:
-        source = self.clip.float().cpu()
-        measured = flicker(video)
-        figures = {"flicker, levels": float(measured.overall), "whole-frame flicker": float(measured.whole)}
-        figures["like the source, dB"] = float(psnr(video, source))
-        if mask is not None and not mask.all():
-            kept = torch.where(mask > 0, source, video)
-            figures["outside the box, dB"] = float(psnr(kept, source))
-        return figures
+    def _press(self, act: Callable[[], Any]) -> None:
+        try:
+            act()
+        except Exception as error:  # a button has nobody to raise to
+            self._fail(self.setting, error)
 
-    # What a person sees
-
-    def _build(self) -> None:
-        import ipywidgets as w
-
-        wide, line = w.Layout(width="26em"), w.Layout(width="100%")
-        self._screen, self._said = w.HTML(), w.HTML("<i>drawing ...</i>")
-        self.sliders = {
-            name: w.FloatSlider(
-                value=0.0, min=low, max=high, step=(high - low) / 60, description=name, layout=wide,
-                style={"description_width": "9em"}, readout_format=".1f",
-            )
-            for name, (low, high) in self.limits.items()
-        }  # fmt: skip
-        self._position = w.FloatSlider(value=0.0, min=0, max=1, step=0.02, description="to the other", layout=wide)
-        self._path = w.Dropdown(options=PATHS, description="path")
-        self._profile = w.Dropdown(options=PROFILES, description="over time")
-        frames = self.clip.shape[2]
-        self._frames = w.IntRangeSlider(value=(0, frames - 1), min=0, max=frames - 1, description="frames", layout=wide)
-        self._across = w.FloatRangeSlider(
-            value=(0.0, 1.0), min=0, max=1, step=0.05, description="box, across", layout=wide
-        )
-        self._down = w.FloatRangeSlider(value=(0.0, 1.0), min=0, max=1, step=0.05, description="box, down", layout=wide)
-        self._playing = w.ToggleButton(value=True, description="playing", icon="play")
-        self._frame = w.IntSlider(value=0, min=0, max=frames - 1, description="frame", disabled=True)
-        self._compare = w.Dropdown(options=["side by side", "edit alone", "with the difference"], description="show")
-        undo, reset = w.Button(description="undo", icon="undo"), w.Button(description="reset", icon="refresh")
-        self._name = w.Combobox(placeholder="name of a preset or a recipe", ensure_option=False)
-        keep, recall = w.Button(description="keep"), w.Button(description="recall")
-        export = w.Button(description="export recipe", icon="save")
-        for control in (*self.sliders.values(), self._position, self._path, self._profile, self._frames, self._across,
-                        self._down):  # fmt: skip
-            control.observe(self._moved, "value")
-        for control in (self._playing, self._frame, self._compare):
-            control.observe(lambda _: self._render(), "value")
-        undo.on_click(lambda _: self.undo())
-        reset.on_click(lambda _: self.set(Setting()))
-        keep.on_click(lambda _: self._named(self.keep))
-        recall.on_click(lambda _: self._named(self.recall))
-        export.on_click(lambda _: self._named(lambda name: self.export(f"{name}.json")))
-        between = [w.HBox([self._position, self._path])] if self.other is not None else []
-        shape = len(getattr(self.space, "shape", ())) == 4
-        local = [self._profile, self._frames, self._across, self._down] if shape else []
-        self.widget = w.VBox(
-            [
-                self._screen,
-                self._said,
-                w.HBox([self._playing, self._frame, self._compare], layout=line),
-                w.HBox([w.VBox([*between, *self.sliders.values()]), w.VBox(local)], layout=line),
-                w.HBox([undo, reset, self._name, keep, recall, export], layout=line),
-            ]
-        )
+    def _name(self) -> str:
+        if not (name := self.controls.name.value.strip()):
+            raise ValueError("give a name first")
+        return name
 
     def _moved(self, _: Any) -> None:
         if not self._following:
-            self._accept(self._read())
+            self._accept(self.controls.read(self.setting))
 
-    def _read(self) -> Setting:
-        (left, right), (top, bottom) = self._across.value, self._down.value
-        first, last = self._frames.value
-        everywhere = (left, top, right, bottom) == (0, 0, 1, 1) or left >= right or top >= bottom
-        return Setting(
-            strengths=tuple((name, round(s.value, 3)) for name, s in self.sliders.items() if abs(s.value) > 1e-6),
-            position=round(self._position.value, 3),
-            path=str(self._path.value),
-            profile=str(self._profile.value),
-            box=None if everywhere else (left, top, right, bottom),
-            frames=None if (first, last) == (0, self.clip.shape[2] - 1) else (first, last),
-        )
+    def _looked(self, change: Any) -> None:
+        if change["owner"] is self.controls.frame and not self._following:
+            with self._by_us():  # whoever scrubs wants to see that frame, and the strengths there
+                self.controls.playing.value = False
+                self.controls.follow(self.setting)
+        self._render()
+
+    @contextmanager
+    def _by_us(self):
+        self._following = True
+        try:
+            yield
+        finally:
+            self._following = False
 
     def _accept(self, setting: Setting) -> None:
-        if setting != self.setting:
+        if setting == self.setting:
+            return
+        what = tuple(k for k, v in vars(setting).items() if v != getattr(self.setting, k))
+        what += tuple(sorted({name for name, _ in set(setting.strengths) ^ set(self.setting.strengths)}))
+        now = time.monotonic()
+        if what != self._changed[0] or now - self._changed[1] > ONE_MOVE:
             self._past.append(self.setting)
-            self.setting = setting
-            self._worker.ask(setting)
+        self._changed = what, now
+        self.setting = setting
+        self._worker.ask(setting)
+
+    # What a person sees
 
     def _show(self, setting: Setting, view: View, last: bool) -> None:
         self._view = view
         self._render()
-        state = "" if last else " <i>(preview)</i>"
         figures = " &nbsp; ".join(f"{escape(name)} <b>{value:.2f}</b>" for name, value in view.figures.items())
-        self._said.value = figures + state
+        self._said.value = figures + ("" if last else " <i>(preview)</i>")
 
     def _fail(self, setting: Setting, error: Exception) -> None:
-        self._said.value = f'<span style="color:#b00020">{escape(f"{type(error).__name__}: {error}")}</span>'
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        self._said.value = f'<span style="color:#d32f2f">{escape(f"{type(error).__name__}: {text}")}</span>'
 
     def _render(self) -> None:
-        self._frame.disabled = self._playing.value
-        self._screen.value = self._films()
+        if self._view is None:
+            return
+        frame = None if self.controls.playing.value else self.controls.frame.value
+        options = {"width": self.width, "fps": self.fps, "frame": frame, "age": time.monotonic() - self._began}
+        shown = self._clips(self._view).items()
+        self._screen.value = "".join(
+            film(clip, title=title, key=f"film{id(self)}-{i}", **options) for i, (title, clip) in enumerate(shown)
+        )
+        self.controls.paint_over(self._view.source)
 
-    def _films(self) -> str:
+    def _clips(self, view: View) -> dict[str, Video]:
+        source, how = view.source.float().cpu(), self.controls.show.value
+        clips = {} if how == "edit alone" else {"source": source}
+        clips["edited"] = view.video
+        if how == "with the difference" and view.video.shape == source.shape:
+            clips["difference x 4, grey is none"] = (2 * (view.video - source)).clamp(-1, 1)
+        return clips
+
+    def snapshot(self) -> str:
+        """HTML of what is on the screen, for pages without a kernel; waits for it."""
+        self.wait(60)
         if self._view is None:
             return ""
-        edited, source = self._view.video, self.clip.float().cpu()
-        films = [] if self._compare.value == "edit alone" else [("source", source)]
-        films.append(("edited", edited))
-        if self._compare.value == "with the difference" and edited.shape == source.shape:
-            films.append(("difference x 4, grey is none", (2 * (edited - source)).clamp(-1, 1)))
-        frame = None if self._playing.value else self._frame.value
-        options = {"width": self.width, "fps": self.fps, "frame": frame}
-        return "".join(film(v, title=t, key=f"{self._key}{i}", **options) for i, (t, v) in enumerate(films))
+        return still(self._clips(self._view), width=self.width, fps=self.fps) + f"<p>{self._said.value}</p>"
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle = dict(self.widget._repr_mimebundle_(**options) or {})
-        self.wait(30)
-        return {**bundle, "text/html": self._films()}  # what a page without a kernel shows
+        return {**(self.widget._repr_mimebundle_(**options) or {}), "text/html": self.snapshot()}
 
     # What a script may ask
 
@@ -232,45 +196,46 @@ class Explorer:
         return self._worker.wait(timeout)
 
     @property
-    def video(self) -> Video:
-        """The clip on the screen."""
+    def view(self) -> View:
+        """What is on the screen, with its figures."""
         if self._view is None:
             raise RuntimeError("nothing is drawn yet; call wait() first")
-        return self._view.video
+        return self._view
+
+    @property
+    def video(self) -> Video:
+        """The clip on the screen."""
+        return self.view.video
+
+    @property
+    def clip(self) -> Video:
+        """What it was made of."""
+        return self.drawing.source(self.setting).clip
 
     def set(self, setting: Setting) -> None:
         """Moves everything to a setting."""
-        unknown = {name for name, _ in setting.strengths} - set(self.directions)
-        if unknown:
-            raise KeyError(f"no direction {', '.join(sorted(unknown))}; there are {', '.join(self.directions)}")
+        self.drawing.check(setting)
+        self._changed = None, 0.0
         self._accept(setting)
-        self._follow(setting)
+        with self._by_us():
+            self.controls.follow(setting)
 
-    def _follow(self, setting: Setting) -> None:
-        strengths = dict(setting.strengths)
-        left, top, right, bottom = setting.box or (0.0, 0.0, 1.0, 1.0)
-        self._following = True
-        try:
-            for name, slider in self.sliders.items():
-                slider.value = strengths.get(name, 0.0)
-            self._position.value, self._path.value = setting.position, setting.path
-            self._profile.value = setting.profile
-            self._frames.value = setting.frames or (0, self.clip.shape[2] - 1)
-            self._across.value, self._down.value = (left, right), (top, bottom)
-        finally:
-            self._following = False
+    def key(self) -> None:
+        """Makes the strengths of the sliders those of the frame at hand."""
+        self.set(self.setting.keyed(self.controls.frame.value, self.controls.read_strengths()))
 
     def undo(self) -> None:
-        """Back to the setting before this one."""
+        """Back to the setting before this one; a slider drawn along is one move."""
         if self._past:
-            self.setting = self._past.pop()
-            self._follow(self.setting)
+            self.setting, self._changed = self._past.pop(), (None, 0.0)
+            with self._by_us():
+                self.controls.follow(self.setting)
             self._worker.ask(self.setting)
 
     def keep(self, name: str) -> None:
         """Names the setting at hand."""
         self.presets[name] = self.setting
-        self._name.options = tuple(self.presets)
+        self.controls.name.options = tuple(self.presets)
 
     def recall(self, name: str) -> None:
         """Goes to a named setting."""
@@ -280,35 +245,47 @@ class Explorer:
 
     def recipe(self) -> dict[str, Any]:
         """The setting, with what is needed to draw it again: the clip's hash, the space, the weights."""
-        generator = getattr(self.space, "generator", None)
+        generator = self.drawing.generator
         return {
             "setting": self.setting.to_dict(),
-            "directions": list(self.directions),
-            "space": type(self.space).__name__,
+            "directions": list(self.drawing.directions),
+            "space": type(self.drawing.space).__name__,
             "weights": generator.fingerprint() if generator is not None else None,
             "clip": frame_hash(self.clip),
+            "presets": {name: setting.to_dict() for name, setting in self.presets.items()},
         }
 
     def export(self, path: str | Path) -> None:
-        """Writes the recipe as JSON."""
-        write_text(Path(path), json.dumps(self.recipe(), indent=2))
+        """Writes what makes these frames again.
+
+        Args:
+            path: .safetensors, what `latentlab.study.recipe.Recipe.load` reads and replays on the clip, without an
+                explorer; or .json, what `load` reads, with the presets.
+
+        Raises:
+            ValueError: another ending, or no recipe knows this space.
+        """
+        path = Path(path)
+        if path.suffix not in (RECIPE, ".json"):
+            raise ValueError(f"a recipe ends in {RECIPE} or .json, got {path.name!r}")
+        if path.suffix == RECIPE:
+            self.drawing.recipe(self.setting).save(path)
+        else:
+            write_text(path, json.dumps(self.recipe(), indent=2))
+        self._said.value = f"written to {escape(str(path))}"
 
     def load(self, path: str | Path) -> None:
-        """Goes to the setting of a recipe; one of another clip or other weights is refused."""
-        written, mine = json.loads(Path(path).read_text(encoding="utf-8")), self.recipe()
+        """Goes to the setting of a .json file; one of another clip, space or model is refused."""
+        written = json.loads(Path(path).read_text(encoding="utf-8"))
+        setting = Setting.from_dict(written["setting"])
+        mine = self.recipe() | {"clip": frame_hash(self.drawing.source(setting).clip)}
         for name in ("clip", "weights", "space"):
             if written.get(name) != mine[name]:
                 raise ValueError(f"this recipe is of another {name}: {written.get(name)} instead of {mine[name]}")
-        self.set(Setting.from_dict(written["setting"]))
+        for name, kept in written.get("presets", {}).items():
+            self.presets[name] = Setting.from_dict(kept)
+        self.set(setting)
 
     def close(self) -> None:
         """Ends the worker."""
         self._worker.close()
-
-    def _named(self, act: Callable[[str], None]) -> None:
-        try:
-            if not self._name.value.strip():
-                raise ValueError("give a name first")
-            act(self._name.value.strip())
-        except Exception as error:  # a button has nobody to raise to
-            self._fail(self.setting, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,17 +15,27 @@ from latentlab.shapes import Video
 
 def strip(video: Video) -> str:
     """`data:` address of a PNG with the frames of one clip `(1, 3, frame, height, width)` side by side."""
-    if video.ndim != 5 or len(video) != 1 or video.shape[1] != 3:
-        raise ValueError(f"a film strip shows one clip (1, 3, frame, height, width), got {tuple(video.shape)}")
-    frames = (127.5 * (video[0].float() + 1)).round().clamp(0, 255).byte().permute(2, 1, 3, 0).cpu().numpy()
-    height, count, width, _ = frames.shape
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(frames.reshape(height, count * width, 3))).save(file, "png", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    frames = _pictures(video)
+    count, height, width, _ = frames.shape
+    return _address(frames.transpose(1, 0, 2, 3).reshape(height, count * width, 3), compress_level=1)
+
+
+def loop(video: Video, *, fps: float = 8.0) -> str:
+    """`data:` address of an animated PNG of one clip, which plays wherever pictures are shown."""
+    first, *others = _pictures(video)
+    rest = [Image.fromarray(frame) for frame in others]
+    return _address(first, save_all=True, append_images=rest, duration=1000 / fps, loop=0)
 
 
 def film(
-    video: Video, *, title: str = "", width: int = 256, fps: float = 8.0, frame: int | None = None, key: str = "film"
+    video: Video,
+    *,
+    title: str = "",
+    width: int = 256,
+    fps: float = 8.0,
+    frame: int | None = None,
+    key: str = "film",
+    age: float = 0.0,
 ) -> str:
     """HTML of one clip, looping, or standing at `frame`.
 
@@ -35,6 +46,7 @@ def film(
         fps: frames a second.
         frame: None plays.
         key: a name unique in the page, since CSS animations have names.
+        age: seconds that it has played, so that a new picture goes on where the old one was.
 
     >>> import torch
     >>> "steps(4)" in film(torch.zeros(1, 3, 4, 8, 8))
@@ -43,7 +55,11 @@ def film(
     count, rows, columns = video.shape[2:]
     height = round(width * rows / columns)
     place = "" if frame is None else f"background-position:-{min(max(frame, 0), count - 1) * width}px 0;"
-    move = f"animation:{key} {count / fps:.3f}s steps({count}) infinite;" if frame is None and count > 1 else ""
+    move = (
+        f"animation:{key} {count / fps:.3f}s steps({count}) -{age % (count / fps):.3f}s infinite;"
+        if frame is None and count > 1
+        else ""
+    )
     away = f"background-position:-{count * width}px 0"
     return (
         f"<style>@keyframes {key}{{from{{background-position:0 0}}to{{{away}}}}}</style>"
@@ -53,3 +69,24 @@ def film(
         f'image-rendering:pixelated;border-radius:4px;{place}{move}"></div>'
         f'<figcaption style="font:12px/1.6 sans-serif">{escape(title)}</figcaption></figure>'
     )
+
+
+def still(clips: dict[str, Video], *, width: int = 224, fps: float = 8.0) -> str:
+    """HTML of clips by title that needs no script and no style: what a page without a kernel shows."""
+    cells = (
+        f'<td><img src="{loop(video, fps=fps)}" width="{width}" alt="{title}"><br>{title}</td>'
+        for title, video in ((escape(title, quote=True), video) for title, video in clips.items())
+    )
+    return f"<table><tr>{''.join(cells)}</tr></table>"
+
+
+def _pictures(video: Video) -> np.ndarray:
+    if video.ndim != 5 or len(video) != 1 or video.shape[1] != 3:
+        raise ValueError(f"a film shows one clip (1, 3, frame, height, width), got {tuple(video.shape)}")
+    return (127.5 * (video[0].float() + 1)).round().clamp(0, 255).byte().permute(1, 2, 3, 0).cpu().numpy()
+
+
+def _address(picture: np.ndarray, **options: Any) -> str:
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "png", **options)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

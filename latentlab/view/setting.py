@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
 from latentlab.directions.mask import PROFILES
 from latentlab.shapes import Video
 
 PATHS = ("slerp", "lerp", "nlerp")
+Strengths = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -19,19 +24,27 @@ class Setting:
 
     Attributes:
         strengths: (direction, standard deviations) of each slider that is not at 0.
+        keys: (frame, strengths) at some frames, in order; between them strengths change evenly, before the first and
+            after the last they stay. Where there are any, they take the place of `strengths`.
         position: from the clip (0) to the other clip (1).
         path: of the interpolation.
         profile: of the edit over time.
         box: (left, top, right, bottom) in shares of the frame, where the edit acts; None is everywhere.
         frames: (first, last) frame in which it acts; None is all.
+        painted: rows of "0" and "1" over the frame, where the edit acts; empty is everywhere.
+        caption, seed: of a clip that the generator draws, to be edited in place of the given one; None is that one.
     """
 
-    strengths: tuple[tuple[str, float], ...] = ()
+    strengths: Strengths = ()
+    keys: tuple[tuple[int, Strengths], ...] = ()
     position: float = 0.0
     path: str = "slerp"
     profile: str = "constant"
     box: tuple[float, float, float, float] | None = None
     frames: tuple[int, int] | None = None
+    painted: tuple[str, ...] = ()
+    caption: str | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.path not in PATHS or self.profile not in PROFILES:
@@ -47,14 +60,49 @@ class Setting:
                 raise ValueError(f"a box is (left, top, right, bottom) in shares of the frame, 0 to 1; got {self.box}")
         if self.frames is not None and not 0 <= self.frames[0] <= self.frames[1]:
             raise ValueError(f"frames are (first, last), got {self.frames}")
+        at = [frame for frame, _ in self.keys]
+        if any(frame < 0 for frame in at) or any(a >= b for a, b in pairwise(at)):
+            raise ValueError(f"keys are at rising frames from 0, got {at}")
+        if len({len(row) for row in self.painted}) > 1 or set("".join(self.painted)) - {"0", "1"}:
+            raise ValueError("`painted` is rows of one length made of 0 and 1")
 
     def moved(self, **changes: Any) -> Setting:
         """The same with something changed."""
         return replace(self, **changes)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Directions that are moved along, at any frame."""
+        listed = [there for _, there in self.keys] if self.keys else [self.strengths]
+        return tuple(dict.fromkeys(name for there in listed for name, _ in there))
+
+    def at(self, frame: int) -> dict[str, float]:
+        """Strengths at a frame.
+
+        >>> Setting(keys=((0, ()), (10, (("light", 2.0),)))).at(5)
+        {'light': 1.0}
+        """
+        if not self.keys:
+            return dict(self.strengths)
+        known = [key for key, _ in self.keys]
+        return {
+            name: float(np.interp(frame, known, [dict(there).get(name, 0.0) for _, there in self.keys]))
+            for name in self.names
+        }
+
+    def keyed(self, frame: int, strengths: Mapping[str, float]) -> Setting:
+        """The same with these strengths at a frame."""
+        keys = dict(self.keys) | {frame: tuple((name, value) for name, value in strengths.items() if value)}
+        return replace(self, strengths=(), keys=tuple(sorted(keys.items())))
+
+    def unkeyed(self, frame: int) -> Setting:
+        """The same without the key at a frame; the last one leaves its strengths for all frames."""
+        keys = tuple(key for key in self.keys if key[0] != frame)
+        return self if keys == self.keys else replace(self, keys=keys, strengths=() if keys else self.keys[0][1])
+
     def mask(self, video: Video) -> torch.Tensor | None:
-        """Box and frames as a mask `(1, 1, frame, height, width)` of clips like `video`."""
-        if self.box is None and self.frames is None:
+        """Box, frames and paint as a mask `(1, 1, frame, height, width)` of clips like `video`; None is everywhere."""
+        if self.box is None and self.frames is None and not self.painted:
             return None
         count, height, width = video.shape[2:]
         left, top, right, bottom = self.box or (0.0, 0.0, 1.0, 1.0)
@@ -63,6 +111,9 @@ class Setting:
         rows = slice(int(top * height), max(int(top * height) + 1, round(bottom * height)))
         columns = slice(int(left * width), max(int(left * width) + 1, round(right * width)))
         mask[:, :, first : last + 1, rows, columns] = 1
+        if self.painted:
+            paint = torch.tensor([[float(cell) for cell in row] for row in self.painted])
+            mask = mask * F.interpolate(paint[None, None], (height, width))[:, :, None]
         return mask
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,7 +131,13 @@ class Setting:
         if unknown:
             raise ValueError(f"a setting has no {', '.join(sorted(unknown))}")
         known = dict(written)
-        known["strengths"] = tuple((str(name), float(value)) for name, value in written.get("strengths", ()))
+        known["strengths"] = _strengths(written.get("strengths", ()))
+        known["keys"] = tuple((int(frame), _strengths(there)) for frame, there in written.get("keys", ()))
+        known["painted"] = tuple(written.get("painted", ()))
         for name in ("box", "frames"):
             known[name] = None if written.get(name) is None else tuple(written[name])
         return Setting(**known)
+
+
+def _strengths(written: Any) -> Strengths:
+    return tuple((str(name), float(value)) for name, value in written)

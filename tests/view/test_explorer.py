@@ -1,12 +1,19 @@
 """The explorer on a small space whose edits are known."""
 
+import base64
+import io
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from latentlab.directions import Direction
+from latentlab.record import frame_hash
+from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.study.recipe import Recipe
 from latentlab.view.explore import default_directions, explore
 from latentlab.view.explorer import Explorer
 from latentlab.view.film import film, strip
@@ -45,6 +52,10 @@ def said(explorer) -> str:
     return explorer._said.value
 
 
+def press(explorer, button: str) -> None:
+    explorer.controls.buttons[button].click()
+
+
 def test_a_slider_changes_the_picture(explorer):
     assert explorer.video.abs().max() == 0
     explorer.sliders["light"].value = 2.0
@@ -65,10 +76,11 @@ def test_a_box_keeps_the_rest(explorer):
     assert explorer.video[:, :, 2:4, :, :8].min() > 0.05
     assert explorer.video[..., 8:].abs().max() < 1e-6
     assert explorer.video[:, :, :2].abs().max() < 1e-6
-    assert "outside the box" in said(explorer)
+    assert "outside the mask" in said(explorer)
 
 
-def test_undo_goes_back(explorer):
+def test_undo_goes_back(explorer, monkeypatch):
+    monkeypatch.setattr("latentlab.view.explorer.ONE_MOVE", -1.0)
     explorer.sliders["light"].value = 2.0
     explorer.sliders["light"].value = 1.0
     explorer.undo()
@@ -76,6 +88,52 @@ def test_undo_goes_back(explorer):
     assert explorer.sliders["light"].value == 2.0
     assert explorer.wait(20)
     assert explorer.video.max().item() == pytest.approx(0.2, abs=1e-5)
+
+
+def test_a_slider_drawn_along_is_undone_as_one_move(explorer, monkeypatch):
+    monkeypatch.setattr("latentlab.view.explorer.ONE_MOVE", 3600.0)
+    for value in (0.5, 1.0, 1.5):
+        explorer.sliders["light"].value = value
+    explorer.set(explorer.setting.moved(profile="ramp"))
+    explorer.undo()
+    assert explorer.setting.strengths == (("light", 1.5),)
+    explorer.undo()
+    assert explorer.setting == Setting()
+
+
+def test_keys_change_a_strength_over_frames(explorer):
+    explorer.sliders["light"].value = 0.0
+    press(explorer, "key this frame")
+    explorer.controls.frame.value = 7
+    explorer.sliders["light"].value = 2.0
+    assert explorer.setting.keys == ((0, ()), (7, (("light", 2.0),)))
+    assert explorer.wait(20)
+    ramp = torch.linspace(0, 0.2, 8).view(1, 1, 8, 1, 1).expand(1, *SHAPE)
+    assert torch.allclose(explorer.video, ramp, atol=1e-5)
+    explorer.controls.frame.value = 0  # the slider shows the strength of the frame at hand
+    assert explorer.sliders["light"].value == 0.0
+    press(explorer, "remove key")
+    assert explorer.setting.keys == ((7, (("light", 2.0),)),)
+    assert explorer.wait(20)
+    assert torch.allclose(explorer.video, torch.full((1, *SHAPE), 0.2), atol=1e-5)
+
+
+def test_keys_hold_before_the_first_and_after_the_last():
+    keyed = Setting(keys=((2, (("light", 1.0),)), (4, (("light", 3.0),))))
+    assert [keyed.at(frame)["light"] for frame in (0, 2, 3, 4, 9)] == [1, 1, 2, 3, 3]
+
+
+def test_paint_keeps_the_rest(explorer):
+    pytest.importorskip("anywidget", reason="the brush needs the extra [notebook]")
+    explorer.sliders["light"].value = 1.0
+    explorer.controls.brush.rows = ["1" * 16 + "0" * 16] * 32  # as the browser sends it
+    assert explorer.wait(20)
+    assert explorer.video[..., :8].min() > 0.05
+    assert explorer.video[..., 8:].abs().max() < 1e-6
+    assert "outside the mask" in said(explorer)
+    press(explorer, "wipe paint")
+    assert explorer.wait(20)
+    assert explorer.video.min() > 0.05
 
 
 def test_presets_are_kept_and_recalled(explorer):
@@ -97,6 +155,74 @@ def test_a_recipe_draws_the_same_frames(explorer, tmp_path):
     explorer.load(tmp_path / "bright.json")
     assert explorer.wait(20)
     assert torch.equal(explorer.video, drawn)
+
+
+@pytest.mark.parametrize("kind", [LatentSpace, NoiseSpace])
+def test_a_recipe_is_replayed_without_an_explorer(tiny_generator, clips, tmp_path, kind):
+    space = kind(tiny_generator, **({"num_steps": 3} if kind is NoiseSpace else {}))
+    rng = np.random.default_rng(0)
+    vector = rng.normal(size=space.dim)
+    push = Direction("push", vector / np.linalg.norm(vector), 3.0)
+    explorer = explore(space, {"push": push}, clip=clips[:1], other=clips[1:2])
+    settings = (
+        Setting(strengths=(("push", 2.0),), position=0.4),
+        Setting(keys=((0, ()), (3, (("push", 2.0),))), box=(0, 0, 0.5, 1), profile="pulse"),
+    )
+    for i, setting in enumerate(settings):
+        explorer.set(setting)
+        assert explorer.wait(60)
+        explorer.export(tmp_path / f"{i}.safetensors")
+        assert "written" in said(explorer)
+        again = Recipe.load(tmp_path / f"{i}.safetensors").replay(tiny_generator, clips[:1])
+        assert frame_hash(again.video) == frame_hash(explorer.video)
+        assert frame_hash(again.video) != frame_hash(explorer.clip)
+    explorer.close()
+
+
+def test_a_clip_of_another_caption_and_seed(tiny_generator, clips, tmp_path):
+    space = LatentSpace(tiny_generator)
+    push = Direction("push", np.eye(1, space.dim)[0], 1.0)
+    explorer = explore(space, {"push": push}, clip=clips[:1], caption="a red star")
+    assert explorer.controls.caption.value == "a red star"
+    explorer.controls.seed.value = 3
+    press(explorer, "draw clip")
+    assert explorer.wait(60)
+    drawn = tiny_generator.generate("a red star", seed=3)
+    assert torch.equal(explorer.view.source, drawn)
+    assert torch.equal(explorer.clip, drawn)
+    press(explorer, "own clip")
+    assert explorer.wait(60)
+    assert torch.equal(explorer.view.source, clips[:1])
+    explorer.close()
+
+
+def test_an_export_that_cannot_be_is_told(explorer, tmp_path):
+    with pytest.raises(ValueError, match="json"):
+        explorer.export(tmp_path / "bright.safetensors")
+    with pytest.raises(ValueError, match="ends in"):
+        explorer.export(tmp_path / "bright.txt")
+    press(explorer, "export recipe")
+    assert "give a name first" in said(explorer)
+
+
+def test_presets_travel_with_the_file(explorer, tmp_path):
+    explorer.set(Setting(strengths=(("light", 2.0),)))
+    explorer.keep("bright")
+    explorer.export(tmp_path / "mine.json")
+    explorer.presets.clear()
+    explorer.load(tmp_path / "mine.json")
+    assert explorer.presets == {"bright": Setting(strengths=(("light", 2.0),))}
+
+
+def test_scrubbing_stands_still_and_the_views_differ(explorer):
+    assert explorer._screen.value.count("animation:") == 2
+    explorer.controls.frame.value = 3
+    assert not explorer.controls.playing.value
+    assert "animation:" not in explorer._screen.value
+    explorer.controls.show.value = "edit alone"
+    assert explorer._screen.value.count("role=") == 1
+    explorer.controls.show.value = "with the difference"
+    assert "difference" in explorer._screen.value
 
 
 def test_a_recipe_of_another_clip_is_refused(explorer, tmp_path):
@@ -128,7 +254,25 @@ def test_an_error_keeps_the_last_picture():
 
 
 def test_a_page_without_a_kernel_gets_the_picture(explorer):
-    assert "data:image/png;base64," in explorer._repr_mimebundle_()["text/html"]
+    explorer.set(Setting(strengths=(("light", 2.0),), profile="ramp"))
+    shown = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in shown
+    picture = re.search(r'src="data:image/png;base64,([^"]+)" width="224" alt="edited"', shown["text/html"])
+    with Image.open(io.BytesIO(base64.b64decode(picture[1]))) as played:
+        assert played.n_frames == 8
+    assert "style" not in shown["text/html"]  # a sanitizer would take it away
+
+
+def test_places_need_codes_that_have_them():
+    class Flat(Pixels):
+        shape = (int(np.prod(SHAPE)),)
+
+    explorer = Explorer(Flat(), light(), torch.zeros(1, *SHAPE))
+    assert explorer.controls.brush is None
+    explorer.set(Setting(strengths=(("light", 1.0),), box=(0, 0, 0.5, 1)))
+    assert explorer.wait(20)
+    assert "Flat has none" in said(explorer)
+    explorer.close()
 
 
 def test_bad_input_is_told():
@@ -138,11 +282,28 @@ def test_bad_input_is_told():
         Explorer(Pixels(), light(), torch.zeros(1, *SHAPE), limits={"charm": (0, 1)})
     with pytest.raises(ValueError, match="pass clip="):
         explore(Pixels())
+    explorer = Explorer(Pixels(), light(), torch.zeros(1, *SHAPE))
+    with pytest.raises(ValueError, match="no generator"):
+        explorer.set(Setting(caption="a red star"))
+    with pytest.raises(KeyError, match="charm"):
+        explorer.set(Setting(keys=((0, (("charm", 1.0),)),)))
+    explorer.close()
     with pytest.raises(ValueError, match="pass directions="):
         default_directions(Pixels(), torch.zeros(1, *SHAPE))
 
 
-@pytest.mark.parametrize("bad", [{"path": "walk"}, {"position": 2.0}, {"box": (0.5, 0, 0.2, 1)}, {"frames": (3, 1)}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"path": "walk"},
+        {"position": 2.0},
+        {"box": (0.5, 0, 0.2, 1)},
+        {"frames": (3, 1)},
+        {"keys": ((3, ()), (3, ()))},
+        {"painted": ("01", "0")},
+        {"painted": ("02",)},
+    ],
+)
 def test_a_setting_out_of_range_is_told(bad):
     with pytest.raises(ValueError):
         Setting(**bad)

@@ -1,0 +1,190 @@
+"""From a setting to a clip: what the explorer draws, and the recipe that draws it again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from latentlab.directions import Direction, edit
+from latentlab.directions.edit import Moves
+from latentlab.directions.mask import profile_weights
+from latentlab.interpolate import lerp, nlerp, slerp
+from latentlab.metrics.perceptual import background_preservation, psnr
+from latentlab.metrics.temporal import flicker
+from latentlab.shapes import Codes, Video
+from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.study.edit_space import EditSpace
+from latentlab.study.recipe import Recipe, Step
+from latentlab.view.setting import Setting
+
+WALKS = {"slerp": slerp, "lerp": lerp, "nlerp": nlerp}
+CLIPS = 8  # drawn clips and their codes that are kept
+
+Decode = Callable[[Codes], Video]
+
+
+class Space(Protocol):
+    """What the explorer needs of a space."""
+
+    def encode(self, video: Video) -> Codes: ...
+    def decode(self, codes: Codes) -> Video: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A clip to edit: its codes, and how codes near them become a clip."""
+
+    clip: Video
+    codes: Codes
+    decode: Decode
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A drawn setting: its clip, the one it was made of, and what is said under them."""
+
+    video: Video
+    source: Video
+    figures: dict[str, float]
+
+
+class Drawing:
+    """Draws settings of one space.
+
+    Args:
+        space: any.
+        directions: by name.
+        clip: what is edited where a setting has no caption.
+        other: a second clip, to walk to.
+    """
+
+    def __init__(self, space: Space, directions: Mapping[str, Moves], clip: Video, other: Video | None = None) -> None:
+        self.space, self.clip, self.other = space, clip, other
+        self.generator: Any = getattr(space, "generator", None)
+        self.directions = {
+            name: Direction(name, np.asarray(move.vector), float(move.scale)) for name, move in directions.items()
+        }
+        self._sources: OrderedDict[Any, Source] = OrderedDict()
+        self._other: Tensor | None = None
+
+    @property
+    def kind(self) -> str | None:
+        """ "latent" or "noise" where a `Recipe` can say what this space is."""
+        return {LatentSpace: "latent", NoiseSpace: "noise"}.get(type(self.space))  # a subclass may decode differently
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Channel, frame, height and width of a code; None where codes have no such axes."""
+        shape = tuple(getattr(self.space, "shape", ()))
+        return shape if len(shape) == 4 else None
+
+    def source(self, setting: Setting) -> Source:
+        """The clip that a setting edits."""
+        key = None if setting.caption is None else (setting.caption, setting.seed)
+        if key not in self._sources:
+            clip = self.clip if key is None else self.generator.generate(setting.caption, seed=setting.seed).cpu()
+            if self.kind:  # in noise, edits go along the very way that the clip came
+                place = EditSpace(self.generator, self.kind, clip, **self._solver())
+                self._sources[key] = Source(clip, place.codes, place.decode)
+            else:
+                self._sources[key] = Source(clip, self.space.encode(clip), self.space.decode)
+        self._sources.move_to_end(key)
+        while len(self._sources) > CLIPS:
+            self._sources.popitem(last=False)
+        return self._sources[key]
+
+    def check(self, setting: Setting) -> None:
+        """Raises unless a setting can be drawn here.
+
+        Raises:
+            KeyError: of directions that are not known.
+            ValueError: it has a caption, and there is no generator to draw it.
+        """
+        if unknown := set(setting.names) - set(self.directions):
+            raise KeyError(f"no direction {', '.join(sorted(unknown))}; there are {', '.join(self.directions)}")
+        if setting.caption is not None and self.generator is None:
+            raise ValueError("this space has no generator to draw a clip with")
+
+    def steps(self, setting: Setting) -> tuple[Step, ...]:
+        """A setting as edits, one after another."""
+        self.check(setting)
+        steps = []
+        if self.other is not None and setting.position:
+            steps.append(Step(self._towards(setting), 1.0))
+        mask = setting.mask(self.clip)
+        if mask is None and setting.profile == "constant" and not setting.keys:
+            return (*steps, *(Step(self.directions[name], value) for name, value in setting.strengths))
+        if self.shape is None:
+            raise ValueError(
+                "boxes, paint, frames, keys and profiles need a space whose codes have frames and places; "
+                f"{type(self.space).__name__} has none"
+            )
+        for name in setting.names:
+            if setting.keys:
+                steps.append(Step(self.directions[name], 1.0, self._over_time(setting, name), mask))
+            else:
+                steps.append(Step(self.directions[name], setting.at(0)[name], setting.profile, mask))
+        return tuple(steps)
+
+    def draw(self, setting: Setting, decode: Decode | None = None) -> View:
+        """A setting as a clip; `decode` takes the place of the space's own."""
+        source = self.source(setting)
+        codes = source.codes
+        for step in self.steps(setting):
+            where = {"profile": step.profile, "mask": step.mask, "shape": self.shape}
+            codes = edit(codes, step.direction, step.strength, **where)
+        video = (decode or source.decode)(codes).float().cpu().clamp(-1, 1)
+        return View(video, source.clip, figures(video, source.clip.float().cpu(), setting.mask(video)))
+
+    def recipe(self, setting: Setting) -> Recipe:
+        """What `Recipe.replay` needs to give the same frames again.
+
+        Raises:
+            ValueError: a recipe knows only the latents and the noise of a generator.
+        """
+        if self.kind is None:
+            raise ValueError(
+                f"a recipe replays edits in LatentSpace or NoiseSpace, not in {type(self.space).__name__}; "
+                "export to a .json file, which an explorer of the same space loads"
+            )
+        clip = self.source(setting).clip
+        return Recipe(self.kind, self.steps(setting), **self._solver()).apply(self.generator, clip).recipe
+
+    def _solver(self) -> dict[str, Any]:
+        known = {name: getattr(self.space, name, None) for name in ("num_steps", "method")}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def _towards(self, setting: Setting) -> Direction:
+        """From the clip to a point on the path to the other, as one move."""
+        assert self.other is not None
+        if self._other is None:
+            self._other = self.space.encode(self.other)
+        start = self.source(setting).codes
+        move = (WALKS[setting.path](start, self._other, setting.position)[0] - start)[0]
+        length = float(move.norm())
+        vector = move / length if length else move
+        return Direction(f"{setting.path} {setting.position:g} to the other", vector.cpu().numpy(), length)
+
+    def _over_time(self, setting: Setting, name: str) -> tuple[float, ...]:
+        """Strength in each frame of the codes, which may be fewer than those of the clip."""
+        assert self.shape is not None
+        frames = torch.tensor([setting.at(frame)[name] for frame in range(self.clip.shape[2])])
+        frames = F.adaptive_avg_pool1d(frames[None, None], self.shape[1])[0, 0]
+        return tuple((frames * profile_weights(setting.profile, self.shape[1])).tolist())
+
+
+def figures(video: Video, source: Video, mask: Tensor | None) -> dict[str, float]:
+    """What is said under a picture: flicker in 8-bit levels, likeness to the source in decibels."""
+    measured = flicker(video)
+    said = {"flicker, levels": float(measured.overall), "whole-frame flicker": float(measured.whole)}
+    said["like the source, dB"] = float(psnr(video, source))
+    if mask is not None and not mask.all():
+        said["outside the mask, dB"] = float(background_preservation(video, source, mask[:, 0].bool()))
+    return said
