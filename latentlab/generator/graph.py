@@ -17,8 +17,8 @@ T = TypeVar("T")
 class Graphs:
     """Functions of tensors, recorded the first time they are called and replayed after that.
 
-    What a recorded function takes from elsewhere (levels, guidance, weights) is as it was when it was recorded, so all of
-    that belongs into the key. It may not read from the device.
+    What a recorded function takes from elsewhere (levels, guidance, weights) is as it was when it was recorded, so all
+    of that belongs into the key. It may not read from the device.
     """
 
     def __init__(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentlab.generator.condition import Condition
@@ -15,10 +17,8 @@ from latentlab.generator.exactness import METHODS
 from latentlab.generator.generator import Generator
 from latentlab.generator.implicit import TOLERANCE
 from latentlab.generator.inverted import Inverted
-from latentlab.metrics.perceptual import psnr
+from latentlab.metrics.perceptual import BACKBONES, Distance, lpips, psnr
 from latentlab.shapes import Noise, Video
-
-Distance = Callable[[Video, Video], Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Loss:
     Attributes:
         psnr: decibels; infinite for equal clips.
         relative: |x' - x| / |x| of the pixels.
-        perceptual: by the distance that was passed in, None without one.
+        perceptual: LPIPS, or the distance that was passed in; None without either.
     """
 
     psnr: float
@@ -96,6 +96,19 @@ class RoundTrip:
                 found[f"{part}_perceptual"] = float(f"{loss.perceptual:.3g}")
         return {**found, "latent_error": float(f"{self.latent_error:.3g}")}
 
+    def __str__(self) -> str:
+        return table({self.inverted.method: self})
+
+
+class RoundTrips(dict[str, RoundTrip]):
+    """Round trips of the same clips by method; printed, they are a table, a method a line."""
+
+    def __str__(self) -> str:
+        return table(self)
+
+    def _repr_markdown_(self) -> str:
+        return table(self)
+
 
 def roundtrip(
     generator: Generator,
@@ -110,14 +123,18 @@ def roundtrip(
     exact: bool = False,
     progress: bool = False,
 ) -> RoundTrip:
-    """Encodes, inverts, samples and decodes clips, and splits the error.
+    """Encodes, inverts, samples and decodes clips, and splits the error; `print` shows it as a table.
+
+    The state is in full precision and the batches are the same both ways in any case, and a network with a cache of
+    diffusers is refused; `exact` sees to the rest. `compare` goes through all methods.
 
     Args:
         generator: the model.
         video: the clips.
         caption, num_steps, method, guidance, batch_size: as in `Generator.sample`, the same both ways.
-        distance: a perceptual one, `(video, video) -> (batch,)`, e.g. LPIPS.
-        exact: use deterministic kernels, see `exact_kernels`; the state is float32 and the batches equal in any case.
+        distance: a perceptual one, `(video, video) -> (batch,)`; None is LPIPS where its weights are
+            (`metrics.perceptual.lpips`) and frames are large enough, and otherwise nothing.
+        exact: deterministic kernels without TF32, see `exact_kernels`.
         progress: show bars.
 
     Returns:
@@ -130,6 +147,7 @@ def roundtrip(
         back = generator.sample(inverted, progress="sampling" if progress else False)
         decoded, again = generator.decode(latents), generator.decode(back)
     video = video.to(decoded)
+    distance = distance or lpips_at_hand(video)
     return RoundTrip(
         inverted=inverted,
         decoded=decoded,
@@ -149,10 +167,16 @@ def compare(
     methods: Sequence[str] = METHODS,
     progress: bool = False,
     **options,
-) -> dict[str, RoundTrip]:
+) -> RoundTrips:
     """The round trip of the same clips by each method; `options` are those of `roundtrip`."""
     bar = tqdm(methods, desc="methods", disable=not progress)
-    return {method: roundtrip(generator, video, caption, method=method, **options) for method in bar}
+    return RoundTrips((method, roundtrip(generator, video, caption, method=method, **options)) for method in bar)
+
+
+def lpips_at_hand(video: Video) -> Distance | None:
+    """LPIPS, if its package and weights are there and it can see frames of this size."""
+    weights = Path(torch.hub.get_dir()) / "checkpoints" / BACKBONES["alex"]
+    return lpips if weights.is_file() and find_spec("lpips") and min(video.shape[-2:]) >= 32 else None
 
 
 def table(trips: Mapping[str, RoundTrip]) -> str:
@@ -172,11 +196,12 @@ def table(trips: Mapping[str, RoundTrip]) -> str:
 def exact_kernels(on: bool = True) -> Iterator[None]:
     """Deterministic kernels without TF32 while the block lasts: the same input gives the same bits on one device.
 
-    On CUDA, set `CUBLAS_WORKSPACE_CONFIG=:4096:8` before starting Python, as PyTorch asks.
+    On CUDA, PyTorch asks for `CUBLAS_WORKSPACE_CONFIG`, which is set here unless it is.
     """
     if not on:
         yield
         return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
     cudnn = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
     matmul = torch.backends.cuda.matmul.allow_tf32
@@ -192,14 +217,20 @@ def exact_kernels(on: bool = True) -> Iterator[None]:
 
 
 @torch.no_grad()
-def self_test(generator: Generator, *, seed: int = 0) -> dict[str, float]:
+def self_test(generator: Generator, caption: str | Condition = "", *, seed: int = 0) -> dict[str, float]:
     """Whether the network gives the same answer twice, and in another batch: relative differences.
 
     Exact inversion rests on the first being 0. The second is what sampling in other batches than those of the
     inversion costs: about 1e-7 in float32, 1e-2 in bfloat16.
+
+    Args:
+        generator: the model.
+        caption: or a condition, for a model without a text encoder.
+        seed: of the two states that it is asked about.
     """
     noise = generator.noise(2, seed=seed)
-    velocity, alone = (generator.velocity(generator.condition("").expand(n)) for n in (2, 1))
+    told = caption if isinstance(caption, Condition) else generator.condition(caption)
+    velocity, alone = (generator.velocity(told.expand(n)) for n in (2, 1))
     first, second = velocity(noise, 0.5), velocity(noise, 0.5)
     single = torch.cat([alone(noise[:1], 0.5), alone(noise[1:], 0.5)])
     scale = first.norm()

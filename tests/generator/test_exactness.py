@@ -13,7 +13,8 @@ from latentlab.generator.implicit import fixed_point
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import sampling_levels
 from latentlab.generator.solver import solve
-from latentlab.study.roundtrip import exact_kernels, roundtrip, self_test
+from latentlab.metrics.perceptual import BACKBONES
+from latentlab.study.roundtrip import compare, exact_kernels, roundtrip, self_test
 
 ALGEBRAIC = ("leapfrog", "edict", "ddpm")
 MIXTURE = GaussianMixture.random(16, 64)
@@ -220,10 +221,37 @@ class TestGenerator:
         assert trips["ddim"].verdict == "not exact"
         assert trips["leapfrog"].latent_error < 1e-5 < trips["ddim"].latent_error
 
+    def test_it_prints_as_a_table(self, tiny_generator, clips):
+        trips = compare(tiny_generator, clips, methods=("ddim", "leapfrog"), num_steps=2)
+        head, _, *rows = str(trips).splitlines()
+        assert head == "| method | autoencoder dB | inversion dB | total dB | latent error | verdict |"
+        assert [row.split(" | ")[0] for row in rows] == ["| ddim", "| leapfrog"]
+        assert rows[1].endswith("| exact |")
+        assert str(trips["leapfrog"]).splitlines() == [head, _, rows[1]]
+
+    def test_lpips_is_measured_where_its_weights_are(self, tiny_generator, monkeypatch, tmp_path):
+        large = torch.rand(2, 3, 4, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
+        monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+        monkeypatch.setattr("latentlab.study.roundtrip.lpips", lambda a, b: torch.full((len(a),), 0.25))
+        monkeypatch.setattr("latentlab.study.roundtrip.find_spec", lambda name: name)
+        assert roundtrip(tiny_generator, large, num_steps=1).total.perceptual is None
+        (tmp_path / "checkpoints").mkdir()
+        (tmp_path / "checkpoints" / BACKBONES["alex"]).touch()
+        trip = roundtrip(tiny_generator, large, num_steps=1)
+        assert trip.numbers()["total_perceptual"] == 0.25
+        assert str(trip).splitlines()[0].endswith("| perceptual |")
+        assert roundtrip(tiny_generator, large[..., :16, :16], num_steps=1).total.perceptual is None  # too small for it
+
     def test_the_network_answers_twice_alike(self, tiny_generator):
-        report = self_test(tiny_generator)
-        assert report["twice"] == 0.0
-        assert report["other_batch"] < 1e-5
+        for told in ("", tiny_generator.condition("a red star")):
+            report = self_test(tiny_generator, told)
+            assert report["twice"] == 0.0
+            assert report["other_batch"] < 1e-5
+
+    def test_a_network_that_does_not_is_told_apart(self, tiny_generator):
+        predict, calls = tiny_generator.predict, []
+        tiny_generator.predict = lambda y, s, c: calls.append(s) or predict(y, s, c) * (1 + 1e-3 * len(calls))
+        assert self_test(tiny_generator)["twice"] > 1e-4
 
     def test_exact_kernels_are_put_back(self):
         with exact_kernels():

@@ -109,3 +109,34 @@ def test_what_is_missing_is_named():
 def test_the_page_shows_this_very_class():
     page = Path(__file__).parents[2] / "docs" / "models.md"
     assert inspect.getsource(Mine) in page.read_text(encoding="utf-8")
+
+
+class Words(nn.Module):
+    """A network that also reads captions, as the one in the README."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(12, 12, 3, padding=1)
+
+    def read(self, captions) -> Tensor:
+        return torch.tensor([[[float(len(c))]] for c in captions])
+
+    def forward(self, y: Tensor, s: float, tokens: Tensor) -> Tensor:
+        return self.conv(y) * s + 0.01 * tokens[..., None, None]
+
+
+@torch.no_grad()
+def test_the_class_of_the_readme_works_and_has_twenty_lines():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = (part.split("```")[0] for part in readme.split("```python")[1:] if "class Mine" in part)
+    assert len([line for line in block.splitlines() if line.strip()]) <= 20
+    names = {}
+    exec(block, names)
+    vae = Pixels()
+    vae.encode, vae.decode = vae.forward, vae.inverse
+    torch.manual_seed(0)
+    model = names["Mine"](vae, Words())
+    trip = roundtrip(model, torch.rand(1, 3, 4, 16, 16) * 2 - 1, "a star", method="leapfrog", num_steps=5, guidance=2.0)
+    assert trip.verdict == "exact"
+    assert trip.total.psnr > 80
+    assert model.generate("a star", num_steps=2).shape == (1, 3, 4, 16, 16)

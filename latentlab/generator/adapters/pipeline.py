@@ -108,7 +108,7 @@ class Pipeline(Coded):
         """The velocity field under a condition and guidance, see `Generator.velocity`.
 
         Raises:
-            ValueError: a cache of diffusers is on; its velocity depends on the calls before, so no step can be retraced.
+            ValueError: a cache of diffusers is on; velocities then depend on earlier calls and cannot be retraced.
         """
         for network in self.networks:
             if getattr(network, "is_cache_enabled", False):
