@@ -42,6 +42,7 @@ class Config:
     points: int = 9
     num_steps: int = 15
     sequences: int = 1024
+    learning_steps: int = 1500
 
 
 def run(config: Config) -> dict:
@@ -130,7 +131,7 @@ def even(points: torch.Tensor, decode, pairs: list[tuple[int, int]], config: Con
 def learned(generator: Generator, held_out: torch.Tensor, config: Config) -> dict[str, float]:
     """Errors on frames between frames `SPAN` apart, of the straight line and of the learned path."""
     video, _ = moving_shapes(config.sequences, TRAINING_SEED)
-    between = fit_between(generator.encode(video), span=SPAN, progress=True)
+    between = fit_between(generator.encode(video), span=SPAN, steps=config.learning_steps, progress=True)
     return {k: float(f"{v:.3g}") for k, v in held_out_error(between, held_out, span=SPAN).items()}
 
 

@@ -13,7 +13,9 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,13 +29,32 @@ from latentlab.data.moving.render import render
 from latentlab.metrics.flow import dis
 from latentlab.metrics.temporal import flicker
 from latentlab.video import read
+from latentlab.view.chart import Chart, Line, Panel
+from latentlab.view.report import Figure
 
 FRAMES, SIDE = 20, 192
-AMPLITUDES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 PHOTOGRAPHS = ("flower", "friday", "wolf", "car_turn", "bigbuckbunny")
-DRAWS = 4  # of each jitter
 FROM = {"whole": 1, "regional": 1, "overall": 2, "texture": 2}  # amplitudes from which they must be recovered
 LEVEL = 1 / 127.5  # one 8-bit level in units of video
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure.
+
+    Args:
+        clips: folder of real clips, whose first frames are panned; None is noise with the spectrum of photographs.
+        taef2: folder of TAEF2, whose jitter on these clips is measured.
+        amplitudes: of jitter, in 8-bit levels.
+        draws: of each jitter.
+        scenes: pictures and moving shapes, at most.
+    """
+
+    clips: str | None = None
+    taef2: str | None = None
+    amplitudes: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+    draws: int = 4
+    scenes: int = 6
 
 
 def normal(*shape: int, seed: int) -> Tensor:
@@ -106,7 +127,7 @@ INJECTIONS: dict[str, tuple[str, Callable[[Tensor, float, int], Tensor]]] = {
 }
 
 
-def injected(clips: list[Tensor], flows: list | None = None) -> dict[str, dict]:
+def injected(clips: list[Tensor], config: Config, flows: list | None = None) -> dict[str, dict]:
     """Reading of each injection's own component at each amplitude: root mean square over draws, median over clips.
 
     A clip has some twenty frames, so one draw of jitter is itself off by a sixth.
@@ -114,17 +135,17 @@ def injected(clips: list[Tensor], flows: list | None = None) -> dict[str, dict]:
     found = {}
     for kind, (component, inject) in tqdm(INJECTIONS.items(), desc="injections"):
         readings = torch.tensor([
-            [[float(getattr(flicker(inject(clip, a, seed), flow=flow), component)) for a in AMPLITUDES]
-             for seed in range(DRAWS)]
+            [[float(getattr(flicker(inject(clip, a, seed), flow=flow), component)) for a in config.amplitudes]
+             for seed in range(config.draws)]
             for clip, flow in zip(clips, flows or [dis] * len(clips), strict=True)
         ])  # fmt: skip
         reading = readings.square().mean(1).sqrt().median(0).values.tolist()
-        recovered = [r / a for r, a in zip(reading, AMPLITUDES, strict=True) if a >= FROM[component]]
+        recovered = [r / a for r, a in zip(reading, config.amplitudes, strict=True) if a >= FROM[component]]
         found[kind] = {
             "component": component,
             "readings": [round(r, 2) for r in reading],
             "spearman_worst_clip": round(
-                min(float(np.asarray(spearmanr(AMPLITUDES, row))[0]) for row in readings.flatten(0, 1)), 3
+                min(float(np.asarray(spearmanr(config.amplitudes, row))[0]) for row in readings.flatten(0, 1)), 3
             ),
             "recovered_from_to": [round(min(recovered), 2), round(max(recovered), 2)],
         }
@@ -208,31 +229,50 @@ def autoencoder_jitter(folder: Path, clips: Path) -> dict[str, list[float]]:
     return readings
 
 
-def run(clips: Path | None, taef2: Path | None) -> dict:
+def run(config: Config) -> dict:
     """Measures and returns the figures."""
-    scenes = pictures(clips)
+    clips = Path(config.clips) if config.clips else None
+    scenes = pictures(clips)[: config.scenes]
     panned = [filmed(scene, speed=2.0) for scene in scenes]
-    shapes = [0.9 * moving_shapes(1, HELD_OUT_SEED + i)[0] for i in range(6)]
-    flows = [exact(moving_shapes(1, HELD_OUT_SEED + i)[1].values[0]) for i in range(6)]
-    return {
+    drawn = [moving_shapes(1, HELD_OUT_SEED + i) for i in range(config.scenes)]
+    shapes, flows = [0.9 * video for video, _ in drawn], [exact(factors.values[0]) for _, factors in drawn]
+    figures = {
         "pictures": "photographs" if clips else "noise",
-        "amplitudes": AMPLITUDES,
-        "panned pictures": injected(panned),
-        "moving shapes, exact flow": injected(shapes, flows),
+        "amplitudes": config.amplitudes,
+        "panned pictures": injected(panned, config),
+        "moving shapes, exact flow": injected(shapes, config, flows),
         "clean motion": clean(scenes),
         "added by a fade": faded(panned),
         "global jitter of 4 in texture": round(
             max(float(flicker(whole(c, 4, 7)).texture - flicker(c).texture) for c in panned), 3
         ),
         "frame swaps (0, 1, 2, 4, 8)": swapped(panned),
-        **({"TAEF2, latent noise 0 to 0.4": autoencoder_jitter(taef2, clips)} if taef2 and clips else {}),
         "speed": speed(scenes[0]),
     }
+    if config.taef2 and clips:
+        figures["TAEF2, latent noise 0 to 0.4"] = autoencoder_jitter(Path(config.taef2), clips)
+    return figures
+
+
+def parts(figures: dict[str, Any]) -> list[Figure]:
+    """What is read of jitter of known size: a reading without error lies on the diagonal."""
+    given = np.array(figures["amplitudes"])
+    panels = []
+    for of in ("panned pictures", "moving shapes, exact flow"):
+        lines = [
+            Line(given, np.array(row["readings"]), f"{kind}: {row['component']}", hue, dots=True)
+            for hue, (kind, row) in enumerate(figures[of].items())
+        ]
+        diagonal = Line(given, given, soft=True)
+        panels.append(
+            Panel([diagonal, *lines], of, xlabel="jitter put in (8-bit levels)", ylabel="read (8-bit levels)")
+        )
+    return [Chart(panels, "Jitter read against jitter put in, by kind.", size=(9, 3.8)).figure()]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path)
-    parser.add_argument("--taef2", type=Path)
+    parser.add_argument("--clips")
+    parser.add_argument("--taef2")
     arguments = parser.parse_args()
-    print(json.dumps(run(arguments.clips, arguments.taef2), indent=2))
+    print(json.dumps(run(Config(arguments.clips, arguments.taef2)), indent=2))

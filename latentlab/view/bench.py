@@ -13,6 +13,7 @@ from typing import Any
 from latentlab.view.report import Part, Report, Section, Table
 
 UNSAID = ("config", "weights")  # of figures, as the page has them beside; also what starts with "_", for `parts`
+WIDE = 7  # columns of a table, above which one of few rows is turned
 LEVEL = 0.05  # of the test that a change is more than noise, over the whole comparison
 
 
@@ -84,7 +85,7 @@ def page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report
         rows = [[name, why.strip().splitlines()[-1]] for name, why in result["failed"].items()]
         sections.insert(0, Section("Failed", parts=[Table(["benchmark", "why"], rows)]))
     versions = ", ".join(f"{k} {v}" for k, v in result["record"]["versions"].items())
-    lead = f"Questions answered: {len(sections) - bool(result['failed'])}, by {len(result['answers'])} runs."
+    lead = f"Questions: {len(sections) - bool(result['failed'])}. Runs: {len(result['answers'])}."
     if any(len(answers) > 1 for answers in by_name(result["answers"]).values()):
         lead += " ± is half of the 95 % interval over repeats."
     return Report("Benchmarks", lead, sections, f"code {result['code'][:16]} · {versions} · {result['record']['made']}")
@@ -213,10 +214,19 @@ def _tables(figures: Mapping[str, Any], path: tuple[str, ...], cell):
             [k, *(cell((*path, k, c), _bare(group[c])) if c in group else None for c in columns)]
             for k, group in alike.items()
         ]
-        yield Table([title, *(column.replace("_", " ") for column in columns)], rows)
+        yield _upright(Table([title, *(column.replace("_", " ") for column in columns)], rows))
     for k, group in groups.items():
         if k not in alike:
             yield from _tables(group, (*path, k), cell)
+
+
+def _upright(table: Table) -> Table:
+    """A wide table of few rows, turned: narrow screens have no room for it, and nobody reads it by scrolling."""
+    if len(table.columns) <= WIDE or len(table.columns) < 2 * len(table.rows):
+        return table
+    turned = zip(table.columns, *([row[0], *(_text(cell, 4) for cell in row[1:])] for row in table.rows), strict=True)
+    header, *rows = map(list, turned)
+    return Table(header, rows)
 
 
 def _shown(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,7 +266,10 @@ def _bare(value: Any) -> Any:
     return value["value"] if isinstance(value, dict) else value
 
 
-def _text(value: Any) -> Any:
+def _text(value: Any, digits: int | None = None) -> Any:
+    """A cell; numbers as they are, or as text of so many digits."""
+    if digits and isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
     if isinstance(value, list):
         said = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
         return said if len(said) <= 80 else said[:77] + "..."
