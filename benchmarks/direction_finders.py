@@ -1,16 +1,16 @@
-"""What do the finders cost and leak, where the truth is known? And do caption pairs move what they say?
+"""What do the finders cost and leak, where the truth is known?
 
-python benchmarks/direction_finders.py [--skip-captions]
+    python benchmarks/direction_finders.py
 
 1. Leakage on linear-Gaussian codes with planted factors: pairwise cosine 0.4, anisotropy 30, 64 dims, 1,000 labels.
 2. Seconds of `Effect.fit` on 10,000 x 4,096 codes and 12 factors: of the clock, and of the processor.
 3. Top five directions of a small network's Jacobian against those of the whole matrix, with the products it took.
-4. Caption pairs on the shipped model: clips drawn from the conditioning in between, read back by `measure`.
+
+What caption pairs do is asked by `caption_directions.py`, the model's spaces by `directions.py`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable
@@ -19,11 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import nn
 
-from latentlab.data.moving.factors import FactorSampler
-from latentlab.data.moving.measure import measure
 from latentlab.directions import (
     LDA,
     Dual,
@@ -33,22 +30,6 @@ from latentlab.directions import (
     MeanDifference,
     RidgeNormal,
     SVMNormal,
-    caption_direction,
-    edit,
-)
-from latentlab.directions.ruler import Ruler
-from latentlab.generator.load import load
-from latentlab.spaces import TextSpace
-
-PAIRS = {  # (from, to, factor, its value there and there); braces are filled in by the rest of the caption
-    "hue": ("a {size} red {shape} moving {way}", "a {size} blue {shape} moving {way}", "hue", (0, 240)),
-    "direction": ("a {size} green {shape} moving left", "a {size} green {shape} moving right", "direction", (180, 0)),
-}
-FILLINGS = (
-    {"size": "large", "shape": "star", "way": "left"},
-    {"size": "small", "shape": "square", "way": "right"},
-    {"size": "large", "shape": "circle", "way": "up"},
-    {"size": "small", "shape": "cross", "way": "down"},
 )
 
 
@@ -57,15 +38,11 @@ class Config:
     """What to measure."""
 
     seeds: int = 5
-    captions: bool = True
-    num_steps: int = 25
-    strengths: int = 7
 
 
 def run(config: Config) -> dict[str, Any]:
     """All figures."""
-    found = {"leakage": leakages(config.seeds), "effect_fit": effect_seconds(), "jacobian": jacobian()}
-    return found | ({"captions": captions(config)} if config.captions else {})
+    return {"leakage": leakages(config.seeds), "effect_fit": effect_seconds(), "jacobian": jacobian()}
 
 
 def leakages(seeds: int) -> dict[str, list[float]]:
@@ -136,42 +113,5 @@ def jacobian() -> dict[str, float]:
     return {"smallest_cosine": round(smallest, 5), "products": products}
 
 
-def captions(config: Config) -> dict[str, dict[str, float]]:
-    """Bars: Spearman at least 0.9, leakage at most 0.5."""
-    generator = load()
-    space = TextSpace(generator, num_steps=config.num_steps)
-    ruler = Ruler.of(FactorSampler(seed=1).table(range(500)))
-    shares = np.linspace(0, 1, config.strengths)
-    figures = {}
-    for name, (first, second, factor, (start, end)) in PAIRS.items():
-        rows: dict[str, list[float]] = {"spearman": [], "leakage": [], "target": []}
-        for filling in FILLINGS:
-            pair = first.format(**filling), second.format(**filling)
-            direction = caption_direction(space.encode_captions, pair, name)
-            codes = space.encode_captions(pair[0])
-            read = measure(space.decode(torch.cat([edit(codes, direction, float(share)) for share in shares])))
-            k = read.names.index(factor)
-            angle = np.deg2rad(read.values[:, k])
-            nearer = np.cos(angle - np.deg2rad(end)) - np.cos(angle - np.deg2rad(start))
-            rows["spearman"].append(rank_correlation(shares, nearer))
-            moved = np.abs(ruler.distances(read[:1], read[-1:]))[0]
-            rows["target"].append(float(moved[k]))
-            rows["leakage"].append(float(np.nanmean(np.delete(moved, k)) / moved[k]))
-        figures[name] = {part: round(float(np.nanmean(values)), 3) for part, values in rows.items()}
-        figures[name] |= {"each_spearman": [round(v, 2) for v in rows["spearman"]]}
-    return figures
-
-
-def rank_correlation(strengths: np.ndarray, values: np.ndarray) -> float:
-    """Spearman's, where there is a reading."""
-    known = np.isfinite(values)
-    found: Any = spearmanr(strengths[known], values[known])
-    return float(found.statistic)
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--skip-captions", action="store_true")
-    parser.add_argument("--num-steps", type=int, default=25)
-    arguments = parser.parse_args()
-    print(json.dumps(run(Config(captions=not arguments.skip_captions, num_steps=arguments.num_steps)), indent=2))
+    print(json.dumps(run(Config()), indent=2))

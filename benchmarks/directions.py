@@ -1,6 +1,6 @@
 """The scoreboard of direction finders: does a direction move its factor, and nothing else? One page, by one command.
 
-    python benchmarks/directions.py --out runs/directions [--spaces oracle,oracle-tanh,latent] [--labels 0,100,1000]
+    python benchmarks/directions.py --out runs/directions [--quick] [--spaces oracle,latent] [--labels 0,100,1000]
 
 A cell is one finder in one space with one budget of labels, one variant of the data and one seed; each is a JSON file
 in `--out`, so that a killed run goes on where it was, and several processes share the work. Spaces "oracle" and
@@ -140,6 +140,21 @@ class Config:
         )
         settings = json.dumps([getattr(self, name) for name in what])
         return Path(self.out) / f"cells-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+
+
+QUICK = Config(  # what a core does in minutes; the intervals are wide
+    out="",
+    spaces=("oracle", "latent"),
+    finders=("effect", "InterFaceGAN, conditional", "mean difference, conditional", "random", "PCA (GANSpace)"),
+    labels=(0, 1000),
+    targets=("size", "start_x", "start_y", "speed", "rotation", "light", "hue@0"),
+    pool=1024,
+    clips=6,
+    strengths=(-2.0, -1.0, 0.0, 1.0, 2.0),
+    count=10,
+    pairs=8,
+    processes=1,
+)
 
 
 @dataclass(frozen=True)
@@ -582,9 +597,15 @@ def words(kind: type, text: str) -> tuple:
 
 def parse() -> Config:
     """Settings from the command line; see `words` for lists."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, spec in Config.__dataclass_fields__.items():
-        default = None if name == "out" else spec.default
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--quick", action="store_true", help="minutes of one core: few finders, clips and strengths")
+    preset, rest = first.parse_known_args()
+    base = QUICK if preset.quick else Config(out="")
+    parser = argparse.ArgumentParser(
+        description=__doc__, parents=[first], formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name in Config.__dataclass_fields__:
+        default = getattr(base, name)
         flag = "--" + name.replace("_", "-")
         if isinstance(default, tuple):
             parser.add_argument(flag, type=partial(words, type(default[0])), default=default)
@@ -593,7 +614,8 @@ def parse() -> Config:
         else:
             kind = int if isinstance(default, int) else str
             parser.add_argument(flag, type=kind, default=default, required=name == "out")
-    return Config(**vars(parser.parse_args()))
+    chosen = vars(parser.parse_args(rest))
+    return Config(**{name: chosen[name] for name in Config.__dataclass_fields__})
 
 
 if __name__ == "__main__":

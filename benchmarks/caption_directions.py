@@ -1,0 +1,162 @@
+"""Do caption pairs move what they say, and nothing else? In the conditioning, in the noise prediction, in a space.
+
+    python benchmarks/caption_directions.py [--model FOLDER] [--places conditioning,prediction,latent]
+
+"conditioning": clips drawn under captions between the two of a pair. "prediction": clips of the first caption, their
+noise prediction pulled towards the second. "latent": clips that were rendered, moved in latents along the direction in
+which CLIP finds them more like the second caption. The factor is read back by `measure` at rising strengths. Spearman's
+correlation of strength and factor is that of each clip, mean over clips; leakage is how far another factor moves from
+one end to the other, mean over factors, where the target moves by one, all in standard deviations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from tqdm.auto import tqdm
+
+from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
+from latentlab.data.moving.factors import FactorSampler
+from latentlab.data.moving.measure import measure
+from latentlab.directions import Text, caption_direction, edit
+from latentlab.directions.ruler import Ruler
+from latentlab.factors import FactorTable
+from latentlab.generator.load import load
+from latentlab.generator.native import NativeGenerator
+from latentlab.spaces import LatentSpace, TextSpace, pulled
+from latentlab.study.edit_space import DIRECTION_SEED
+
+Pair = tuple[str, str]
+PAIRS = {  # (from, to), the factor's value there and there; braces are filled in by the rest of the caption
+    "hue": ("a {size} red {shape} moving {way}", "a {size} blue {shape} moving {way}", (0, 240)),
+    "direction": ("a {size} green {shape} moving left", "a {size} green {shape} moving right", (180, 0)),
+}
+PLAIN = {"hue": ("a red star", "a blue star"), "direction": ("a star moving left", "a star moving right")}
+FILLINGS = (
+    {"size": "large", "shape": "star", "way": "left"},
+    {"size": "small", "shape": "square", "way": "right"},
+    {"size": "large", "shape": "circle", "way": "up"},
+    {"size": "small", "shape": "cross", "way": "down"},
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure."""
+
+    model: str | None = None
+    places: tuple[str, ...] = ("conditioning", "prediction", "latent")
+    num_steps: int = 25
+    strengths: int = 7
+    seeds: int = 2
+    labelled: int = 512
+    clips: int = 8
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Bars for the conditioning: Spearman at least 0.9, leakage at most 0.5."""
+    generator = load(config.model)
+    if not isinstance(generator, NativeGenerator):
+        raise ValueError("captions of moving shapes are for models of latentlab's own architecture")
+    ruler = Ruler.of(FactorSampler(seed=1).table(range(500)))
+    ways: dict[str, Callable[..., Iterator[FactorTable]]] = {
+        "conditioning": conditioning,
+        "prediction": prediction,
+        "latent": latent,
+    }
+    found: dict[str, Any] = {}
+    for place in config.places:
+        for factor, (_, _, ends) in PAIRS.items():
+            rows = [score(ruler, table, factor, ends) for table in ways[place](config, generator, factor)]
+            figures = {name: [row[name] for row in rows] for name in rows[0]}
+            found[f"{place}, {factor}"] = {
+                **{name: round(float(np.nanmean(values)), 3) for name, values in figures.items()},
+                "each_spearman": [round(v, 2) for v in figures["spearman"]],
+            }
+    return found
+
+
+def conditioning(config: Config, generator: NativeGenerator, factor: str) -> Iterator[FactorTable]:
+    """For each caption and seed, the factors at rising strengths."""
+    for seed in tqdm(range(config.seeds), desc=f"conditioning, {factor}"):
+        space = TextSpace(generator, num_steps=config.num_steps, seed=seed)
+        for pair in pairs(factor):
+            codes, direction = space.encode_captions(pair[0]), caption_direction(space.encode_captions, pair, factor)
+            moved = [edit(codes, direction, float(share)) for share in np.linspace(0, 1, config.strengths)]
+            yield measure(space.decode(torch.cat(moved)).cpu())
+
+
+def prediction(config: Config, generator: NativeGenerator, factor: str) -> Iterator[FactorTable]:
+    """The same by pulling; the strongest pull is the guidance, which takes the place of the first caption by the
+    second."""
+    strengths = np.linspace(0, generator.config.guidance, config.strengths)
+    for seed in tqdm(range(config.seeds), desc=f"prediction, {factor}"):
+        for pair in pairs(factor):
+            pull = (pulled(generator, pair, float(strength)) for strength in strengths)
+            clips = [one.generate(pair[0], seed=seed, num_steps=config.num_steps).cpu() for one in pull]
+            yield measure(torch.cat(clips))
+
+
+def latent(config: Config, generator: NativeGenerator, factor: str) -> Iterator[FactorTable]:
+    """The same for rendered clips, along the direction that CLIP finds in the latents; both pairs are held apart."""
+    space = LatentSpace(generator)
+    finder = Text(pairs=PLAIN, embed=generator.clip.encode_text, folds=0, permutations=0)
+    with torch.no_grad():
+        direction = finder.fit(*seen(generator, config.labelled))[factor]
+    base = space.encode(moving_shapes(config.clips, HELD_OUT_SEED)[0])
+    strengths = np.linspace(-2, 2, config.strengths)
+    read = [measure(space.decode(edit(base, direction, float(s))).cpu()) for s in strengths]
+    for i in range(config.clips):
+        yield FactorTable(np.stack([table.values[i] for table in read]), read[0].specs)
+
+
+@lru_cache
+def seen(generator: NativeGenerator, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes of rendered clips, and what CLIP sees in them."""
+    parts = tqdm(moving_shapes(count, DIRECTION_SEED)[0].split(16), desc="encoding clips")
+    with torch.no_grad():
+        rows = [(generator.encode(p).flatten(1), generator.clip.encode_video(p.to(generator.device))) for p in parts]
+    return torch.cat([codes for codes, _ in rows]), torch.cat([vectors for _, vectors in rows])
+
+
+def pairs(factor: str) -> list[Pair]:
+    """The pairs of a factor, each filled in in several ways."""
+    first, second, _ = PAIRS[factor]
+    return [(first.format(**filling), second.format(**filling)) for filling in FILLINGS]
+
+
+def score(ruler: Ruler, read: FactorTable, factor: str, ends: Sequence[float]) -> dict[str, float]:
+    """Figures of one clip at rising strengths; where the target cannot be read at half of them it scores 0."""
+    start, end = np.deg2rad(ends)
+    angle = np.deg2rad(read[factor])
+    nearer = np.cos(angle - end) - np.cos(angle - start)
+    known = np.isfinite(nearer)
+    moves = known.sum() > len(nearer) / 2 and np.ptp(nearer[known]) > 0
+    correlation: Any = spearmanr(np.flatnonzero(known), nearer[known]) if moves else None
+    k = read.names.index(factor)
+    moved = np.abs(ruler.distances(read[:1], read[-1:]))[0]
+    others = np.delete(moved, k)
+    return {
+        "spearman": float(correlation.statistic) if moves else 0.0,
+        "target": float(moved[k]),
+        "leakage": float(np.nanmean(others) / moved[k]) if moved[k] > 0 else float("nan"),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model")
+    parser.add_argument("--places", default=",".join(Config.places))
+    parser.add_argument("--seeds", type=int, default=Config.seeds)
+    parser.add_argument("--num-steps", type=int, default=Config.num_steps)
+    a = parser.parse_args()
+    config = Config(model=a.model, places=tuple(a.places.split(",")), seeds=a.seeds, num_steps=a.num_steps)
+    print(json.dumps(run(config), indent=2))
