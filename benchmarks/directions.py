@@ -386,13 +386,14 @@ def truth(config: Config, space: str, seed: int) -> dict[str, np.ndarray]:
 FIGURES = {  # column of the table, and where it comes from
     "precision": "precision",
     "leakage": "leakage",
-    "editing precision ratio": "ratio",
-    "monotonicity": "monotonicity",
-    "linearity": "linearity",
-    "usable range (sd)": "range",
-    "locality in time": "locality",
+    "ratio": "ratio",
+    "monotone": "monotonicity",
+    "linear": "linearity",
+    "usable (sd)": "range",
+    "local": "locality",
     "alignment": "alignment",
 }
+COSTS = ("seeds", "seconds of fit", "clips decoded")
 
 
 def page(config: Config, results: Sequence[dict]) -> Report:
@@ -402,12 +403,12 @@ def page(config: Config, results: Sequence[dict]) -> Report:
         of_space = [r for r in results if r["space"] == space]
         parts = []
         for variant in config.variants:
-            rows = [table_row(group) for group in grouped([r for r in of_space if r["variant"] == variant])]
-            columns = ["finder", "labels", *FIGURES, "seeds", "fit (s)", "decoded"]
-            if rows:
-                parts.append(Table(columns, sorted(rows, key=lambda row: (int(row[1]), row[0])), note=variant))
+            groups = sorted(grouped([r for r in of_space if r["variant"] == variant]), key=rank)
+            if groups:
+                parts += tables(groups, variant)
         shown = [g for g in grouped(of_space) if _is(g[0], variant=VARIANTS[0]) and g[0]["labels"] in (0, 1000)]
-        parts += [matrix_figure(group) for group in shown]
+        shown.sort(key=rank)
+        parts += [matrices(shown[first : first + MATRICES]) for first in range(0, len(shown), MATRICES)]
         parts += side_effects(of_space)
         if not space.startswith("oracle"):
             parts += strips(config, space, [r for r in of_space if r["finder"] == "effect" and not r["shuffled"]])
@@ -426,9 +427,14 @@ ABOUT = {
     "latent": "Latents of the autoencoder, edited and decoded.",
     "noise": "Inverted noise, edited, sampled and decoded.",
 }
+NONE, ACROSS, MATRICES = "\u2013", 3, 9  # an empty cell; matrices beside each other, and in one picture
 HOW_TO_READ = (
     "Precision is the share of all that moves which is the target; 1 is perfect, one over the number of factors is "
-    "chance. Leakage is what another factor moves on average when the target moves by one."
+    "chance. Leakage is what another factor moves on average when the target moves by one. Ratio is the editing "
+    "precision ratio, how far the target moves in a clip over how far the others do, whichever way. Monotone is "
+    "Spearman's correlation of strength and target, linear the R2 of a straight line, usable how many standard "
+    "deviations of strength there are before something else moves by half of one. Local is 1 where motion leaves "
+    "appearance alone and the reverse, alignment the cosine with the true direction."
 )
 
 
@@ -455,19 +461,38 @@ def mean_over_targets(result: dict, figure: str) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
+def rank(group: Sequence[dict]) -> tuple[int, float]:
+    """Fewest labels first, then the most precise."""
+    precision = interval([mean_over_targets(r, "precision") for r in group])[0]
+    return group[0]["labels"], -np.nan_to_num(precision)
+
+
+def tables(groups: Sequence[list[dict]], variant: str) -> list[Table]:
+    """All finders of a space: their figures, less those that none of them has, and what they took."""
+    rows = [table_row(group) for group in groups]
+    kept = [i for i, figure in enumerate(("finder", "labels", *FIGURES)) if any(row[i] != NONE for row in rows)]
+    columns = ["finder", "labels", *FIGURES]
+    return [
+        Table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows], note=f"labels: {variant}"),
+        Table(["finder", "labels", *COSTS], [[*row[:2], *row[-len(COSTS) :]] for row in rows], note="for each seed"),
+    ]
+
+
 def table_row(group: Sequence[dict]) -> list:
-    """One line of the table."""
+    """Finder, labels, figures and costs."""
     first = group[0]
     cells = [_spread(*interval([mean_over_targets(r, figure) for r in group])) for figure in FIGURES.values()]
-    name = f"{first['finder']}, labels shuffled" if first["shuffled"] else first["finder"]
+    name = f"{first['finder']}, shuffled" if first["shuffled"] else first["finder"]
     seconds = round(float(np.mean([r["fit_seconds"] for r in group])), 2)
     return [name, str(first["labels"]), *cells, len(group), seconds, int(np.mean([r["decoded"] for r in group]))]
 
 
 def _spread(mean: float, low: float, high: float) -> str:
     if np.isnan(mean):
-        return "\u2013"
-    return f"{mean:.3f}" if np.isnan(low) else f"{mean:.3f} ± {(high - low) / 2:.3f}"
+        return NONE
+    half = (high - low) / 2
+    digits = 0 if (most := max(mean, np.nan_to_num(half))) >= 10 else 1 if most >= 1.05 else 3
+    return f"{mean:.{digits}f}" if np.isnan(half) else f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
 def verdict(results: Sequence[dict]) -> str:
@@ -524,28 +549,42 @@ def network_verdict(space: str, groups: Sequence[list[dict]]) -> list[str]:
     ]
 
 
-def matrix_figure(group: Sequence[dict]) -> Figure:
-    """The effect matrix, mean over seeds: what moves (columns) when a direction (row) moves its target by one."""
+def matrices(groups: Sequence[list[dict]]) -> Figure:
+    """Effect matrices, means over seeds: what moves (columns) when a direction (row) moves its target by one."""
     from matplotlib.figure import Figure as Canvas
 
-    rows = sorted({row["name"] for r in group for row in r["scores"]}, key=_order(group))
-    effects = [
-        np.mean([row["effect"] for r in group for row in r["scores"] if row["name"] == name], 0) for name in rows
-    ]
-    matrix, columns = np.array(effects), group[0]["factors"]
-    canvas = Canvas(figsize=(1.6 + 0.42 * len(columns), 1.4 + 0.3 * len(rows)), layout="constrained")
-    axes = canvas.add_subplot()
-    axes.pcolormesh(matrix[::-1], vmin=0, vmax=1, cmap="Blues", edgecolors="white", linewidth=0.5)
-    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=60, ha="right", fontsize=8)
-    axes.set_yticks(np.arange(len(rows)) + 0.5, rows[::-1], fontsize=8)
-    for (i, j), value in np.ndenumerate(matrix[::-1]):
-        axes.text(j + 0.5, i + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=6,
-                  color="white" if value > 0.6 else "black")  # fmt: skip
+    rows = {id(g): sorted({row["name"] for r in g for row in r["scores"]}, key=_order(g)) for g in groups}
+    columns, height = groups[0][0]["factors"], max(map(len, rows.values()))
+    lines = -(-len(groups) // ACROSS)
+    canvas = Canvas(figsize=(10, lines * (1.5 + 0.19 * height)), layout="constrained")
+    panels = canvas.subplots(lines, ACROSS, squeeze=False).ravel()
+    for axes, group in itertools.zip_longest(panels, groups):
+        if group is None:
+            axes.set_axis_off()
+            continue
+        names = rows[id(group)]
+        every = [[row["effect"] for r in group for row in r["scores"] if row["name"] == name] for name in names]
+        matrix = np.array([np.mean(effects, 0) for effects in every])
+        axes.pcolormesh(matrix, vmin=0, vmax=1, cmap="Blues", edgecolors="white", linewidth=0.5)
+        axes.invert_yaxis()
+        axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(np.arange(len(names)) + 0.5, names)
+        axes.tick_params(length=0, labelsize=6)
+        axes.spines[:].set_visible(False)
+        axes.set_title(title(group[0]), fontsize=8, loc="left")
+        for (i, j), value in np.ndenumerate(matrix):
+            axes.text(j + 0.5, i + 0.5, f"{value:.1f}", ha="center", va="center", fontsize=5,
+                      color="white" if value > 0.6 else "black")  # fmt: skip
     file = io.BytesIO()
-    canvas.savefig(file, format="png", dpi=130, facecolor="white")
-    first = group[0]
-    name = f"{first['finder']}{', labels shuffled' if first['shuffled'] else ''}, {first['labels']} labels"
-    return Figure(file.getvalue(), f"Effect matrix of {name}", f"{name}: standard deviations moved")
+    canvas.savefig(file, format="png", dpi=150, facecolor="white")
+    note = "Effect matrices: standard deviations that a factor (column) moves when the target (row) moves by one"
+    return Figure(file.getvalue(), f"Effect matrices of {', '.join(title(g[0]) for g in groups)}", note)
+
+
+def title(result: dict) -> str:
+    """What a cell is of, in words."""
+    shuffled = ", labels shuffled" if result["shuffled"] else ""
+    return f"{result['finder']}{shuffled}, {result['labels']:,} labels"
 
 
 def _order(group: Sequence[dict]) -> Callable[[str], int]:
