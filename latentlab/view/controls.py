@@ -37,7 +37,7 @@ class Controls:
     ) -> None:
         import ipywidgets as w
 
-        wide = {"layout": w.Layout(width="100%", max_width="26em"), "style": {"description_width": "9em"}}
+        wide = {"layout": w.Layout(width="100%"), "style": {"description_width": "10em"}}
         last = frames - 1
         self.count = frames
         self.strengths = {
@@ -85,7 +85,7 @@ class Controls:
             return w.HBox(list(parts), layout=w.Layout(flex_flow="row wrap"))
 
         def column(*parts: Any) -> Any:
-            return w.VBox(list(parts), layout=w.Layout(width="auto", max_width="100%", margin="0 1em 0 0"))
+            return w.VBox(list(parts), layout=w.Layout(width="27em", max_width="100%", margin="0 1em 0 0"))
 
         named = self.buttons
         sliders = [*([self.position, self.path] if between else []), *self.strengths.values()]
@@ -102,10 +102,12 @@ class Controls:
             )
         drawers["presets and recipes"] = row(self.name, named["keep"], named["recall"], named["export recipe"])
         more = w.Accordion(list(drawers.values()), titles=tuple(drawers), selected_index=None)
-        return column(
-            row(self.playing, self.frame, self.show, named["undo"], named["reset"]),
-            row(column(*sliders[:half]), column(*sliders[half:])),
-            more,
+        return w.VBox(
+            [
+                row(self.playing, self.frame, self.show, named["undo"], named["reset"]),
+                row(column(*sliders[:half]), column(*sliders[half:])),
+                more,
+            ]
         )
 
     def listen(self, moved: Callable[[Any], None], looked: Callable[[Any], None]) -> None:

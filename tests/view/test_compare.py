@@ -1,0 +1,59 @@
+"""Pairwise comparison: blinded, kept after every answer, taken up again."""
+
+import pytest
+import torch
+
+from latentlab.study.preference import fit
+from latentlab.study.ratings import read
+
+pytest.importorskip("ipywidgets", reason="the widget needs the extra [notebook]")
+from latentlab.view.compare import Compare
+
+LIGHT = {"dim secret": -0.5, "middle secret": 0.0, "bright secret": 0.5}
+CLIPS = {name: torch.full((1, 3, 4, 8, 8), value) for name, value in LIGHT.items()}
+
+
+def brighter(shown: Compare) -> None:
+    left, right = shown.pair
+    shown.buttons["left" if LIGHT[left] > LIGHT[right] else "right"].click()
+
+
+def test_answers_are_kept_and_rank_the_clips(tmp_path):
+    for rater in ("ann", "ben"):
+        shown = Compare(CLIPS, tmp_path / "ratings.csv", rater=rater, rounds=2)
+        while shown.pair:
+            brighter(shown)
+    assert "Thank you" in shown._screen.value
+    assert all(button.disabled for button in shown.buttons.values())
+    ratings = read(tmp_path / "ratings.csv")
+    assert len(ratings) == 12
+    assert fit(ratings).ranking == ("bright secret", "middle secret", "dim secret")
+
+
+def test_no_name_is_shown(tmp_path):
+    shown = Compare(CLIPS, tmp_path / "ratings.csv", rater="ann")
+    assert "secret" not in shown._screen.value
+    assert shown._screen.value.count("role=") == 2
+
+
+def test_who_comes_back_goes_on(tmp_path):
+    first = Compare(CLIPS, tmp_path / "ratings.csv", rater="ann")
+    brighter(first)
+    again = Compare(CLIPS, tmp_path / "ratings.csv", rater="ann")
+    assert again.pairs == first.pairs
+    assert again.pair == first.pairs[1]
+    again.back.click()
+    assert again.pair == first.pairs[0]
+    assert read(tmp_path / "ratings.csv") == []
+    assert Compare(CLIPS, tmp_path / "ratings.csv", rater="zoe").done == 0
+
+
+def test_bad_input_is_told(tmp_path):
+    with pytest.raises(ValueError, match="unknown clips charm"):
+        Compare(CLIPS, tmp_path / "r.csv", rater="ann", pairs=[("dim secret", "charm")])
+    shown = Compare(CLIPS, tmp_path / "r.csv", rater="ann", pairs=[("dim secret", "bright secret")])
+    with pytest.raises(ValueError, match="answer is one of"):
+        shown.answer("maybe")
+    shown.answer("equal")
+    with pytest.raises(ValueError, match="every pair"):
+        shown.answer("left")
