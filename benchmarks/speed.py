@@ -155,6 +155,16 @@ def projection(config: Config) -> dict[str, Row]:
     return {"HTML scatter without data": at_most(size, 1.0, "MB")}
 
 
+def explorer(config: Config) -> dict[str, Row]:
+    """From a slider to its picture, through a kernel with two threads; seconds on the clock, as a person waits them."""
+    found = script("explorer")
+    rows: dict[str, Row] = {}
+    for name, row in found.run(found.Config())["spaces"].items():
+        rows[f"slider to picture, {name}"] = at_most(row["median_seconds"], row["bar_seconds"], "s")
+        rows[f"computed after 50 moves in 2 s, {name}"] = at_most(row["computed_after_the_last"], 3, "stages")
+    return rows
+
+
 ROWS: dict[str, Callable[[Config], dict[str, Row]]] = {
     "start": start,
     "slerp": slerp,
