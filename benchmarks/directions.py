@@ -387,12 +387,13 @@ FIGURES = {  # column of the table, and where it comes from
     "precision": "precision",
     "leakage": "leakage",
     "ratio": "ratio",
+    "local": "locality",
+    "alignment": "alignment",
     "monotone": "monotonicity",
     "linear": "linearity",
     "usable (sd)": "range",
-    "local": "locality",
-    "alignment": "alignment",
 }
+FIRST = ("precision", "leakage", "ratio", "local", "alignment")  # of two tables: all of it would not fit
 COSTS = ("seeds", "seconds of fit", "clips decoded")
 
 
@@ -469,12 +470,14 @@ def rank(group: Sequence[dict]) -> tuple[int, float]:
 
 def tables(groups: Sequence[list[dict]], variant: str) -> list[Table]:
     """All finders of a space: their figures, less those that none of them has, and what they took."""
-    rows = [table_row(group) for group in groups]
-    kept = [i for i, figure in enumerate(("finder", "labels", *FIGURES)) if any(row[i] != NONE for row in rows)]
-    columns = ["finder", "labels", *FIGURES]
+    columns, rows = ["finder", "labels", *FIGURES, *COSTS], [table_row(group) for group in groups]
+    told = {name: [row[i] for row in rows] for i, name in enumerate(columns) if any(row[i] != NONE for row in rows)}
     return [
-        Table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows], note=f"labels: {variant}"),
-        Table(["finder", "labels", *COSTS], [[*row[:2], *row[-len(COSTS) :]] for row in rows], note="for each seed"),
+        Table(names, list(zip(*(told[name] for name in names), strict=True)), note=f"labels: {variant}")
+        for names in (
+            ["finder", "labels", *(name for name in FIRST if name in told)],
+            ["finder", "labels", *(name for name in told if name not in ("finder", "labels", *FIRST))],
+        )
     ]
 
 
@@ -491,7 +494,7 @@ def _spread(mean: float, low: float, high: float) -> str:
     if np.isnan(mean):
         return NONE
     half = (high - low) / 2
-    digits = 0 if (most := max(mean, np.nan_to_num(half))) >= 10 else 1 if most >= 1.05 else 3
+    digits = 0 if (most := max(mean, np.nan_to_num(half))) >= 10 else 1 if most >= 1.05 else 2 if most >= 0.1 else 3
     return f"{mean:.{digits}f}" if np.isnan(half) else f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
