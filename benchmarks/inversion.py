@@ -1,5 +1,8 @@
 """What does a round trip through noise lose, by method and guidance, and what does the solver cost? Held-out clips.
 
+Then a race: our loop, on a GPU also compiled and as a CUDA graph, against diffusers' own loop and the bare network,
+for this model and for a wider one of random weights.
+
 python benchmarks/inversion.py [--clips 32] [--steps 25] [--methods ddim,midpoint,...]
 """
 
@@ -9,13 +12,16 @@ import argparse
 import json
 import statistics
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from tqdm.auto import tqdm
 
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
+from latentlab.generator.denoiser import Denoiser
 from latentlab.generator.exactness import METHODS
 from latentlab.generator.load import load
 from latentlab.generator.native import NativeGenerator
@@ -56,7 +62,13 @@ def run(config: Config) -> dict:
             for m in tqdm(methods, desc=name)
         }
     generator.to(generator.device, torch.float32)
-    return figures | {"self_test": self_test(generator), "cost": cost(generator, config)}
+    figures |= {"self_test": self_test(generator), "cost": cost(generator, config)}
+    figures["race"] = race(generator, config)
+    wide = deepcopy(generator)
+    torch.manual_seed(0)
+    shape = generator.denoiser.config
+    wide.denoiser = Denoiser(replace(shape, widths=tuple(2 * w for w in shape.widths))).eval().requires_grad_(False)
+    return figures | {"race_twice_as_wide": race(wide.to(generator.device), config)}
 
 
 def _row(trip: RoundTrip) -> dict[str, float | str]:
@@ -95,6 +107,79 @@ def cost(generator: NativeGenerator, config: Config) -> dict[str, float]:
         "one_captioned_clip_seconds": round(statistics.median(seconds["guided"]), 3),
         "threads": torch.get_num_threads(),
     }
+
+
+def race(generator: NativeGenerator, config: Config) -> dict[str, float]:
+    """Steps a second of one clip, by several ways to run the same loop side by side, and their launches a step."""
+    noise, told, gpu = generator.noise(1), generator.condition(""), generator.device.type == "cuda"
+    graphed = deepcopy(generator).graphed() if gpu else None
+    compiled = deepcopy(generator).compile() if gpu else None
+    time_of = torch.full((1,), 0.5, device=generator.device)
+    ways: dict[str, Callable[[], object]] = {
+        "diffusers": lambda: loop_of_diffusers(generator, noise, config.num_steps),
+        "bare_network": lambda: [
+            generator.denoiser(noise, time_of, told.tokens, told.mask) for _ in range(config.num_steps)
+        ],
+        "ours": lambda: generator.sample(noise, told, num_steps=config.num_steps, method="ddim"),
+    }
+    for name, way in (("ours_compiled", compiled), ("ours_as_a_graph", graphed)):
+        if way is not None:
+            ways[name] = lambda way=way: way.sample(noise, told, num_steps=config.num_steps, method="ddim")
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    figures: dict[str, float] = {}
+    with torch.no_grad():
+        for name, way in ways.items():
+            way()  # compiles, records
+            figures[f"{name}_launches_a_step"] = round(launches(way) / config.num_steps, 1)
+        for _ in range(config.repeats):
+            for name, way in ways.items():
+                wait(gpu)
+                began = time.perf_counter()
+                way()
+                wait(gpu)
+                seconds[name].append(time.perf_counter() - began)
+    for name, taken in seconds.items():
+        figures[f"{name}_steps_a_second"] = round(config.num_steps / statistics.median(taken), 1)
+        if name.startswith("ours"):
+            bare, theirs = (
+                statistics.median(b / a for a, b in zip(taken, seconds[other], strict=True))
+                for other in ("bare_network", "diffusers")
+            )
+            figures |= {f"{name}_share_in_the_network": round(bare, 3), f"{name}_times_diffusers": round(theirs, 3)}
+    return figures
+
+
+def loop_of_diffusers(generator: NativeGenerator, x: torch.Tensor, num_steps: int) -> torch.Tensor:
+    """The loop of a pipeline of diffusers around the same network."""
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    scheduler, told = FlowMatchEulerDiscreteScheduler(), generator.condition("")
+    scheduler.set_timesteps(num_steps, device=generator.device)
+    for t in scheduler.timesteps:
+        v = generator.denoiser(x, (t / 1000).expand(len(x)), told.tokens, told.mask)
+        x = scheduler.step(v, t, x, return_dict=False)[0]
+    return x
+
+
+def launches(way: Callable[[], object]) -> int:
+    """Operations that a run dispatches on the CPU; on a GPU, the kernels and graphs that it launches."""
+    from torch.profiler import ProfilerActivity, profile
+
+    gpu = torch.cuda.is_available()
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
+    with profile(activities=activities, acc_events=True) as run:
+        way()
+        wait(gpu)
+    events = [event.name for event in run.events()]
+    if gpu:
+        return sum(name.startswith(("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch")) for name in events)
+    return sum(name.startswith("aten::") for name in events)
+
+
+def wait(gpu: bool) -> None:
+    """Until the device has done what it was given."""
+    if gpu:
+        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -41,18 +41,39 @@ def is_foreign(folder: Path) -> bool:
 
 
 def download(hub_id: str) -> Path:
-    """Fetches a pipeline of a known family from the hub and returns its folder.
+    """Fetches a pipeline of a known family from the hub and returns its folder; offline, what was fetched before.
 
     Raises:
         ValueError: a pipeline of another family; nothing but its index was fetched.
-        FileNotFoundError: the hub has no such pipeline, or cannot be reached.
+        FileNotFoundError: the hub has no such pipeline, or cannot be reached and it was not fetched before.
     """
-    pipeline = _diffusers(hub_id).DiffusionPipeline
+    diffusers, unreachable = _diffusers(hub_id), _why_unreachable(hub_id)
+    options = {} if unreachable is None else {"local_files_only": True}
     try:
-        _family(hub_id, pipeline.load_config(hub_id))
-        return Path(pipeline.download(hub_id, use_safetensors=True))
+        if unreachable and not _fetched(hub_id):
+            raise OSError(unreachable)
+        pipeline = diffusers.DiffusionPipeline
+        _family(hub_id, pipeline.load_config(hub_id, **options))
+        return Path(pipeline.download(hub_id, use_safetensors=True, **options))
     except OSError as error:
-        raise FileNotFoundError(f"{hub_id} is no folder here and could not be read from the hub: {error}") from error
+        raise FileNotFoundError(f"{hub_id} is no folder here, and could not be read from the hub: {error}") from error
+
+
+def _why_unreachable(hub_id: str) -> str | None:
+    """Why the hub does not answer for a repository, None if it does; at once, where a download tries for a minute."""
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().model_info(hub_id, timeout=10)
+    except Exception as error:  # of the hub, or of the library for HTTP below it, which changes with its version
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _fetched(hub_id: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(hub_id, "model_index.json"), str)
 
 
 def load_foreign(folder: Path, dtype: torch.dtype) -> Coded:

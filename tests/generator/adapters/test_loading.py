@@ -77,26 +77,56 @@ def test_without_diffusers_it_says_what_to_install(wan_folder, monkeypatch):
         latentlab.load(wan_folder)
 
 
-def test_an_id_goes_to_the_hub_and_only_known_pipelines_are_fetched(monkeypatch, wan_folder):
-    index, read = {"_class_name": "StableDiffusionPipeline"}, diffusers.DiffusionPipeline.load_config
+class Hub:
+    """The hub as `download` sees it."""
 
-    def load_config(name, *rest, **options):
-        return index if name == "someone/clips" else read(name, *rest, **options)
+    def __init__(self, monkeypatch, folder: Path) -> None:
+        self.index, self.asked, self.up = {"_class_name": "WanPipeline"}, [], True
+        pipeline, read = diffusers.DiffusionPipeline, diffusers.DiffusionPipeline.load_config
 
-    monkeypatch.setattr(diffusers.DiffusionPipeline, "load_config", load_config)
-    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", lambda name, **options: str(wan_folder))
+        def model_info(api, name, timeout):
+            if not self.up:
+                raise RuntimeError("no network")
+
+        def load_config(name, *rest, **options):
+            if name != "someone/clips":
+                return read(name, *rest, **options)
+            self.asked.append(options)
+            if not self.index:
+                raise OSError("no file named model_index.json")
+            return self.index
+
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
+        monkeypatch.setattr(pipeline, "load_config", load_config)
+        monkeypatch.setattr(pipeline, "download", lambda name, **options: self.asked.append(options) or str(folder))
+
+
+@pytest.fixture
+def hub(monkeypatch, wan_folder) -> Hub:
+    return Hub(monkeypatch, wan_folder)
+
+
+def test_an_id_goes_to_the_hub_and_only_known_pipelines_are_fetched(hub):
+    assert isinstance(latentlab.load("someone/clips", device="cpu"), Wan)
+    assert hub.asked == [{}, {"use_safetensors": True}]
+    hub.index = {"_class_name": "StableDiffusionPipeline"}
     with pytest.raises(ValueError, match="someone/clips holds a StableDiffusionPipeline"):
         latentlab.load("someone/clips")
-    index["_class_name"] = "WanPipeline"
+
+
+def test_without_the_hub_what_was_fetched_before_is_taken(hub, monkeypatch):
+    hub.up = False
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: f"{name}/{file}")
     assert isinstance(latentlab.load("someone/clips", device="cpu"), Wan)
+    assert all(options["local_files_only"] for options in hub.asked)
 
 
-def test_an_id_that_cannot_be_read_is_told_apart_from_a_folder(monkeypatch):
-    def offline(name):
-        raise OSError("no network")
-
-    monkeypatch.setattr(diffusers.DiffusionPipeline, "load_config", offline)
-    with pytest.raises(FileNotFoundError, match="someone/clips is no folder here and could not be read from the hub"):
+def test_an_id_that_cannot_be_read_is_told_apart_from_a_folder(hub):
+    hub.up, hub.index = False, {}
+    with pytest.raises(FileNotFoundError, match=r"clips is no folder here, .* the hub: RuntimeError: no network"):
+        latentlab.load("someone/clips")
+    hub.up = True
+    with pytest.raises(FileNotFoundError, match="from the hub: no file named model_index"):
         latentlab.load("someone/clips")
 
 
