@@ -1,6 +1,6 @@
 """The site: `python -m sphinx docs site` from the root of the checkout, then open site/index.html.
 
-The reference comes from the docstrings, whose examples the tests run; notebooks are run once, and again when they change.
+The reference comes from the docstrings, whose examples the tests run. Notebooks are run, and again when they change.
 """
 
 import argparse
@@ -24,7 +24,7 @@ extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type"]  # the README's links into the checkout
 
-autodoc_default_options = {"members": True, "show-inheritance": False, "member-order": "bysource"}
+autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
@@ -33,6 +33,7 @@ default_role = "code"  # docstrings put names between single backticks, as Markd
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True
 add_module_names = False
 
 myst_enable_extensions = ["deflist"]

@@ -29,6 +29,16 @@ def save_directions(path: str | Path, directions: DirectionSet, provenance: Mapp
 
     Raises:
         TypeError: provenance that JSON cannot hold.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from latentlab.directions import DirectionSet
+    >>> found = DirectionSet(("light", "size"), np.eye(2), np.diag([4.0, 1.0]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_directions(f"{folder}/found.safetensors", found)
+    ...     again = load_directions(f"{folder}/found.safetensors")
+    >>> again.names
+    ('light', 'size')
     """
     path = Path(path)
     try:
@@ -56,6 +66,16 @@ def load_directions(path: str | Path) -> DirectionSet:
     Raises:
         FileNotFoundError: no such file.
         ValueError: not such a file.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from latentlab.directions import DirectionSet
+    >>> found = DirectionSet(("light", "size"), np.eye(2), np.diag([4.0, 1.0]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_directions(f"{folder}/found.safetensors", found)
+    ...     again = load_directions(f"{folder}/found.safetensors")
+    >>> again.names
+    ('light', 'size')
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no directions at {path}")

@@ -80,6 +80,12 @@ def changed(before: Video, after: Video, *, threshold: float = 0.5, blur: int = 
 
     Returns:
         1 where the change is above the threshold, else 0; all zero where nothing changed.
+
+    >>> before = torch.zeros(1, 3, 2, 8, 8)
+    >>> after = before.clone()
+    >>> after[..., :4] = 1.0
+    >>> changed(before, after, blur=1)[0, 0, 0, 0]
+    tensor([1., 1., 1., 1., 0., 0., 0., 0.])
     """
     if before.shape != after.shape:
         raise ValueError(f"both clips must have one shape, got {tuple(before.shape)} and {tuple(after.shape)}")

@@ -85,6 +85,11 @@ class ICA(Finder):
         count: components.
         random_state: of the start.
         iterations: at most so many.
+
+    >>> codes = np.random.default_rng(0).uniform(-1, 1, (500, 2)) * [3, 1]
+    >>> abs(ICA(count=2).fit(codes).directions_).round(1)
+    array([[1. , 0. ],
+           [0.2, 1. ]])
     """
 
     count: int = 10
@@ -123,6 +128,11 @@ class Varimax(Finder):
         count: components.
         iterations: at most so many.
         random_state: of the decomposition.
+
+    >>> codes = np.random.default_rng(0).standard_normal((500, 3)) * [3, 1, 0.1]
+    >>> abs(Varimax(count=2).fit(codes).directions_).round(1)
+    array([[1., 0., 0.],
+           [0., 1., 0.]])
     """
 
     count: int = 10

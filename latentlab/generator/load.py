@@ -38,6 +38,9 @@ def load(
         FileNotFoundError: a file of the generator is missing in `path`.
         ImportError: `path` is in the format of diffusers, which is not installed.
         ValueError: a pipeline of a family that is not known.
+
+    >>> load(device="cpu").latent_shape
+    (6, 16, 8, 8)
     """
     if path is None:
         with shipped() as own:

@@ -135,6 +135,11 @@ def held_out_error(model: Between, sequences: Sequences, *, span: int = 8) -> di
         model: what `fit_between` returned.
         sequences: not those it was trained on.
         span: as in training.
+
+    >>> line = torch.linspace(0, 1, 5)[None, None, :, None, None].expand(8, 1, 5, 4, 4)
+    >>> between = fit_between(line, span=4, steps=2)
+    >>> sorted(held_out_error(between, line, span=4))
+    ['learned', 'lerp', 'ratio']
     """
     _check(sequences, span)
     errors = {"lerp": 0.0, "learned": 0.0}
@@ -153,6 +158,12 @@ def through(model: Between, keys: Sequence[Frames], positions: Sequence[float]) 
         model: what `fit_between` returned.
         keys: two keyframes or more.
         positions: from 0 to the number of keys less one.
+
+    >>> line = torch.linspace(0, 1, 5)[None, None, :, None, None].expand(8, 1, 5, 4, 4)
+    >>> between = fit_between(line, span=4, steps=2)
+    >>> keys = [line[:1, :, 0], line[:1, :, 4], line[:1, :, 0]]
+    >>> through(between, keys, [0.0, 0.5, 2.0]).shape
+    torch.Size([3, 1, 1, 4, 4])
     """
     last = len(keys) - 1
     if last < 1 or not all(0 <= p <= last for p in positions):

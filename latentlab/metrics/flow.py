@@ -22,6 +22,11 @@ def dis(a: Frames, b: Frames) -> Field:
 
     Returns:
         Pixels right and down.
+
+    >>> frame = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    >>> frame = torch.nn.functional.avg_pool2d(frame, 7, 1, 3)
+    >>> dis(frame, frame.roll(2, dims=3))[0, :, 32, 32].round().abs()
+    tensor([2., 0.])
     """
     import cv2
     import numpy as np
@@ -33,7 +38,12 @@ def dis(a: Frames, b: Frames) -> Field:
 
 
 def still(a: Frames, b: Frames) -> Field:
-    """No motion: every change counts as flicker, as it should for a static camera before a static scene."""
+    """No motion: every change counts as flicker, as it should for a static camera before a static scene.
+
+    >>> frame = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    >>> float(still(frame, frame).abs().max())
+    0.0
+    """
     return a.new_zeros(len(a), 2, *a.shape[2:])
 
 

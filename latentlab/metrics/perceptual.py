@@ -193,6 +193,10 @@ def identity(video: Video, reference: Video, features: FrameFeatures) -> Scores:
 
     Args:
         features: frames in [-1, 1] to vectors, such as those of a face or object network.
+
+    >>> clip = torch.rand(1, 3, 2, 8, 8)
+    >>> round(float(identity(clip, clip, lambda frames: frames.flatten(1))), 4)
+    1.0
     """
     check_video(video=video, reference=reference)
     return F.cosine_similarity(per_frame(video, features), per_frame(reference, features), dim=2).mean(1)
@@ -209,6 +213,14 @@ def clip_score(video: Video, captions: Sequence[str], image: FrameFeatures, text
 
     Raises:
         ValueError: not one caption a clip, another range.
+
+    >>> red = torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1, 1).expand(1, 3, 2, 4, 4)
+    >>> def image(frames):
+    ...     return frames.mean((2, 3))
+    >>> def text(captions):
+    ...     return torch.tensor([[1.0, -1.0, -1.0] if "red" in c else [-1.0, -1.0, 1.0] for c in captions])
+    >>> clip_score(red, ["a red wall"], image, text)
+    tensor([1.0000])
     """
     check_video(video=video)
     _check_captions(captions, video)
@@ -234,6 +246,14 @@ def clip_direction(
 
     Raises:
         ValueError: not one caption a clip, or the captions do not differ.
+
+    >>> red = torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1, 1).expand(1, 3, 2, 4, 4)
+    >>> def image(frames):
+    ...     return frames.mean((2, 3))
+    >>> def text(captions):
+    ...     return torch.tensor([[1.0, -1.0, -1.0] if "red" in c else [-1.0, -1.0, 1.0] for c in captions])
+    >>> clip_direction(red, red.flip(1), ["a red wall"], ["a blue wall"], image, text)
+    tensor([1.0000])
     """
     check_video(video=video, reference=reference)
     _check_captions(captions, video)

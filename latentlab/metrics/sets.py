@@ -162,7 +162,15 @@ def kid(videos: Clips, reference: Clips, features: Features, **options: Any) -> 
 
 
 def compare_clips(videos: Clips, reference: Clips, features: Features, **options: Any) -> Comparison:
-    """`compare` on any features of clips; the result is named after them, `frechet(reader-td)`."""
+    """`compare` on any features of clips; the result is named after them, `frechet(reader-td)`.
+
+    >>> import torch
+    >>> from latentlab.metrics.features import Features
+    >>> mean = Features("mean colour", "none", "", lambda video: video.mean((2, 3, 4)))
+    >>> clips = torch.rand(32, 3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    >>> compare_clips(clips, clips, mean, bootstrap=0).name
+    'frechet(mean colour)'
+    """
     seen: list[set[tuple[int, ...]]] = []
 
     def watched(clips: Clips) -> Iterable[Video]:

@@ -87,6 +87,13 @@ def attention(
 
     Raises:
         ValueError: no such token, or a denoiser without cross-attention to them.
+
+    >>> from latentlab import load
+    >>> from latentlab.data import moving_shapes
+    >>> generator, (video, _) = load(device="cpu"), moving_shapes(1)
+    >>> told = generator.condition("a red star")
+    >>> attention(generator, generator.encode(video), told, words("a red star", "star"), levels=(0.5,)).shape
+    torch.Size([1, 1, 16, 8, 8])
     """
     told = condition.expand(len(latents)).to(generator.device, generator.dtype)
     count = told.tokens.shape[1]

@@ -35,6 +35,15 @@ class Cached(Described):
 
     Raises:
         ValueError: a space of codes that stand for nothing clip by clip, see `by_place`.
+
+    >>> from latentlab import LatentSpace, load
+    >>> space = LatentSpace(load(device="cpu"))
+    >>> from latentlab.data import moving_shapes
+    >>> video, _ = moving_shapes(1)
+    >>> kept = Cached(space)
+    >>> codes = kept.encode(video), kept.encode(video)
+    >>> kept.hits, kept.misses
+    (1, 1)
     """
 
     def __init__(self, space: Described, *, megabytes: float = 512, folder: str | Path | None = None) -> None:

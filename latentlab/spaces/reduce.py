@@ -82,6 +82,11 @@ class Blocks(Reduced):
 
     Raises:
         ValueError: blocks that do not fill an axis.
+
+    >>> from latentlab import LatentSpace, load
+    >>> space = LatentSpace(load(device="cpu"))
+    >>> Blocks(space, (1, None, None)).shape
+    (6, 16, 1, 1)
     """
 
     axes = AXES
@@ -116,6 +121,11 @@ class Channels(Reduced):
         space: of codes (channel, frame, height, width).
         channels: which.
         rest: see `Reduced`.
+
+    >>> from latentlab import LatentSpace, load
+    >>> space = LatentSpace(load(device="cpu"))
+    >>> Channels(space, [0, 1]).shape
+    (2, 16, 8, 8)
     """
 
     axes = AXES
@@ -146,6 +156,11 @@ class TimeResidual(Reduced):
     Args:
         space: of codes (channel, frame, height, width).
         rest: see `Reduced`; the mean over time is filled in from it.
+
+    >>> from latentlab import LatentSpace, load
+    >>> space = LatentSpace(load(device="cpu"))
+    >>> TimeResidual(space).shape
+    (6, 16, 8, 8)
     """
 
     axes = AXES
@@ -175,6 +190,13 @@ class Components(Reduced):
     Attributes:
         vectors: unit principal axes, `(component, dim)`.
         scale: standard deviation along each, `(component,)`.
+
+    >>> import numpy as np
+    >>> from latentlab import LatentSpace, load
+    >>> space = LatentSpace(load(device="cpu"))
+    >>> codes = torch.randn(20, 6144, generator=torch.Generator().manual_seed(0))
+    >>> Components(space, codes, 4).shape
+    (4,)
     """
 
     prior = "normal"

@@ -111,6 +111,11 @@ def pulled(generator: Generator, captions: tuple[str, str], strength: float, *, 
 
     Raises:
         ValueError: a strength that is not finite.
+
+    >>> from latentlab import load
+    >>> bluer = pulled(load(device="cpu"), ("a red star", "a blue star"), 1.0)
+    >>> bluer.generate("a red star", num_steps=1).shape
+    torch.Size([1, 3, 16, 64, 64])
     """
     if not math.isfinite(strength):
         raise ValueError(f"strength must be finite, got {strength}")

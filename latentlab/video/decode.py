@@ -39,7 +39,12 @@ class Index:
 
 
 def natural_order(path: Path) -> list[tuple[int, int | str]]:
-    """Sort key which puts frame2.png before frame10.png."""
+    """Sort key which puts frame2.png before frame10.png.
+
+    >>> import torch
+    >>> [path.name for path in sorted([Path("10.png"), Path("9.png")], key=natural_order)]
+    ['9.png', '10.png']
+    """
     pieces = re.split(r"(\d+)", path.as_posix().lower())
     return [(0, int(piece)) if piece.isdecimal() else (1, piece) for piece in pieces]
 

@@ -71,6 +71,14 @@ def probe(path: str | os.PathLike[str]) -> Info:
     Raises:
         FileNotFoundError: if there is nothing at `path`.
         ValueError: if it holds no frame that can be read.
+
+    >>> import tempfile
+    >>> from latentlab.video import write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/a.mp4", torch.zeros(1, 3, 8, 16, 16), fps=4)
+    ...     found = probe(f"{folder}/a.mp4")
+    >>> found.num_frames, found.fps
+    (8, 4.0)
     """
     path = Path(path)
     index = index_of(path)
@@ -145,6 +153,14 @@ def read_at(
     Raises:
         FileNotFoundError: if there is nothing at `path`.
         ValueError: if none of the frames can be read, or a number is out of range.
+
+    >>> import tempfile
+    >>> from latentlab.video import write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/a.mp4", torch.zeros(1, 3, 8, 16, 16), fps=4)
+    ...     clip = read_at(f"{folder}/a.mp4", [7, 0])
+    >>> clip.video.shape
+    torch.Size([1, 3, 2, 16, 16])
     """
     path = Path(path)
     index = index_of(path)
@@ -171,6 +187,14 @@ def read_fitted(path: str | os.PathLike[str], num_frames: int, size: tuple[int, 
     Raises:
         FileNotFoundError: if there is nothing at `path`.
         ValueError: if it holds no frame that can be read, or `num_frames`, `size` or `fit` is out of range.
+
+    >>> import tempfile
+    >>> from latentlab.video import write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/a.mp4", torch.zeros(1, 3, 8, 16, 16), fps=4)
+    ...     clip = read_fitted(f"{folder}/a.mp4", 4, (8, 8))
+    >>> clip.video.shape
+    torch.Size([1, 3, 4, 8, 8])
     """
     index = index_of(Path(path))
     chosen, time_note = fit_time(index.num_frames, num_frames)

@@ -22,6 +22,12 @@ def axis_alignment(codes: Any, factors: Any, **options: Any) -> Score:
 
     Raises:
         ValueError: a factor never changes alone.
+
+    >>> factors = np.stack(np.meshgrid(range(8), range(8)), -1).reshape(-1, 2)
+    >>> round(axis_alignment(factors.astype(float), factors).value, 2)
+    1.0
+    >>> round(axis_alignment(factors @ [[0.8, -0.6], [0.6, 0.8]], factors).value, 2)
+    0.28
     """
     return ask(AXIS_ALIGNMENT, codes, factors, **options)
 

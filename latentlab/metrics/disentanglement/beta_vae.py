@@ -19,6 +19,12 @@ def beta_vae(codes: Any, factors: Any, **options: Any) -> Score:
     From the mean of |z_1 - z_2| over 64 pairs of samples that share the value of one factor; accuracy on pairs from
     samples not learned from. Chance is 1 / K. Blind to rotation (0.97 for a rotated code), to noise and to copies: any
     code that holds the factors in linear form scores high. Arguments as in `mig`.
+
+    >>> rng = np.random.default_rng(0)
+    >>> factors = rng.integers(4, size=(500, 2))
+    >>> codes = factors + 0.01 * rng.standard_normal((500, 2))
+    >>> beta_vae(codes, factors).value > 0.95
+    True
     """
     return ask(BETA_VAE, codes, factors, **options)
 

@@ -23,6 +23,13 @@ def dci_es(codes: Any, factors: Any, **options: Any) -> tuple[Score, ...]:
     code prints the reciprocal). E has no null level, and is blind to what no probe finds: a code that knows nothing
     loses nothing by a small probe and scores 1, so read `dci`'s informativeness beside it; it is blind to where in the
     code a factor is. S is blind to everything but the number of dims. Arguments as in `mig`.
+
+    >>> rng = np.random.default_rng(0)
+    >>> factors = rng.integers(4, size=(500, 2))
+    >>> codes = factors + 0.01 * rng.standard_normal((500, 2))
+    >>> explicit, size = dci_es(codes, factors)
+    >>> size.value
+    1.0
     """
     return ask_all(DCI_ES, codes, factors, **options)
 

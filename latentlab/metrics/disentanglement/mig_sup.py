@@ -15,6 +15,14 @@ def mig_sup(codes: Any, factors: Any, **options: Any) -> Score:
 
     mean_j (I_j(1) - I_j(2)), each divided by its factor's entropy. Blind to a factor that is coded twice or not at all,
     and to rotation of dims that share a factor; dims that tell of nothing lower it. Arguments as in `mig`.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> factors = rng.integers(4, size=(500, 2))
+    >>> codes = factors + 0.01 * rng.standard_normal((500, 2))
+    >>> mixed = codes @ [[0.8, -0.6], [0.6, 0.8]]
+    >>> mig_sup(codes, factors).value > 0.8 > mig_sup(mixed, factors).value
+    True
     """
     return ask(MIG_SUP, codes, factors, **options)
 

@@ -54,6 +54,10 @@ def prepare(
 
     Raises:
         ValueError: shapes do not fit, fewer than 50 samples, NaN, a factor that never changes, unknown settings.
+
+    >>> data = prepare(np.random.default_rng(0).standard_normal((100, 3)), np.arange(100)[:, None] % 4)
+    >>> data.codes.shape, len(data.names)
+    ((100, 3), 1)
     """
     if parity not in (None, "disentanglement_lib"):
         raise ValueError(f"unknown parity {parity!r}; there is 'disentanglement_lib'")
