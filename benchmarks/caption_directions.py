@@ -4,9 +4,12 @@
 
 "conditioning": clips drawn under captions between the two of a pair. "prediction": clips of the first caption, their
 noise prediction pulled towards the second. "latent": clips that were rendered, moved in latents along the direction in
-which CLIP finds them more like the second caption. The factor is read back by `measure` at rising strengths. Spearman's
-correlation of strength and factor is that of each clip, mean over clips; leakage is how far another factor moves from
-one end to the other, mean over factors, where the target moves by one, all in standard deviations.
+which CLIP finds them more like the second caption. The factor is read back by `measure` at rising strengths.
+
+Spearman's correlation of strength and factor is that of each clip, mean over clips; of a direction of motion it is that
+of the velocity along it, as at its ends the angle alone only trembles, and "spearman_angle" is that of the angle.
+Leakage is how far another factor moves from one end to the other, mean over factors, where the target moves by one, all
+in standard deviations.
 """
 
 from __future__ import annotations
@@ -54,6 +57,7 @@ class Config:
 
     model: str | None = None
     places: tuple[str, ...] = ("conditioning", "prediction", "latent")
+    factors: tuple[str, ...] = ("hue", "direction")
     num_steps: int = 25
     strengths: int = 7
     seeds: int = 2
@@ -74,7 +78,8 @@ def run(config: Config) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     for place in config.places:
-        for factor, (_, _, ends) in PAIRS.items():
+        for factor in config.factors:
+            ends = PAIRS[factor][2]
             rows = [score(ruler, table, factor, ends) for table in ways[place](config, generator, factor)]
             figures = {name: [row[name] for row in rows] for name in rows[0]}
             found[f"{place}, {factor}"] = {
@@ -138,25 +143,35 @@ def score(ruler: Ruler, read: FactorTable, factor: str, ends: Sequence[float]) -
     start, end = np.deg2rad(ends)
     angle = np.deg2rad(read[factor])
     nearer = np.cos(angle - end) - np.cos(angle - start)
-    known = np.isfinite(nearer)
-    moves = known.sum() > len(nearer) / 2 and np.ptp(nearer[known]) > 0
-    correlation: Any = spearmanr(np.flatnonzero(known), nearer[known]) if moves else None
+    if factor == "direction":  # a clip at rest has none, and its velocity says so
+        nearer = np.nan_to_num(nearer) * read["speed"]
     k = read.names.index(factor)
     moved = np.abs(ruler.distances(read[:1], read[-1:]))[0]
     others = np.delete(moved, k)
     return {
-        "spearman": float(correlation.statistic) if moves else 0.0,
+        "spearman": correlation(nearer),
+        "spearman_angle": correlation(np.cos(angle - end) - np.cos(angle - start)),
         "target": float(moved[k]),
         "leakage": float(np.nanmean(others) / moved[k]) if moved[k] > 0 else float("nan"),
     }
+
+
+def correlation(values: np.ndarray) -> float:
+    """Spearman's with the order of the strengths, where there is a reading."""
+    known = np.isfinite(values)
+    if known.sum() <= len(values) / 2 or np.ptp(values[known]) == 0:
+        return 0.0
+    found: Any = spearmanr(np.flatnonzero(known), values[known])
+    return float(found.statistic)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model")
     parser.add_argument("--places", default=",".join(Config.places))
+    parser.add_argument("--factors", default=",".join(Config.factors))
     parser.add_argument("--seeds", type=int, default=Config.seeds)
     parser.add_argument("--num-steps", type=int, default=Config.num_steps)
     a = parser.parse_args()
-    config = Config(model=a.model, places=tuple(a.places.split(",")), seeds=a.seeds, num_steps=a.num_steps)
-    print(json.dumps(run(config), indent=2))
+    lists = {"places": tuple(a.places.split(",")), "factors": tuple(a.factors.split(","))}
+    print(json.dumps(run(Config(model=a.model, seeds=a.seeds, num_steps=a.num_steps, **lists)), indent=2))

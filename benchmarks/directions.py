@@ -4,9 +4,11 @@
 
 A cell is one finder in one space with one budget of labels, one variant of the data and one seed; each is a JSON file
 in `--out`, so that a killed run goes on where it was, and several processes share the work. Spaces "oracle" and
-"oracle-tanh" are synthetic generators whose true effects are known; "latent" and "noise" are those of the model, with
-factors read back from decoded clips by `measure`. Budget 0 is for finders without labels, whose directions are matched
-with targets on one half of the clips and judged on the other; "random" is their null, shuffled labels that of the rest.
+"oracle-tanh" are synthetic generators whose true effects are known; "latent" and "noise" are those of the model and
+"vector" is that of a vector VAE (`--vae`), with factors read back from decoded clips by `measure`.
+
+Budget 0 is for finders without labels, whose directions are matched with targets on one half of the clips and judged on
+the other; "random" is their null, shuffled labels that of the rest.
 """
 
 from __future__ import annotations
@@ -60,9 +62,10 @@ from latentlab.directions.manipulate import Manipulator
 from latentlab.factors import FactorTable
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
+from latentlab.generator.vector_vae import load_vector_vae
 from latentlab.record import to_json, write_text
 from latentlab.shapes import Codes
-from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.spaces import LatentSpace, NoiseSpace, VectorSpace
 from latentlab.study.collateral import collateral
 from latentlab.study.edit_space import DIRECTION_SEED
 from latentlab.study.oracle import Oracle
@@ -86,9 +89,9 @@ SUPERVISED: dict[str, Callable[[], Supervised]] = {
 }
 UNSUPERVISED = ("random", "PCA (GANSpace)", "ICA", "varimax", "SeFa", "Jacobian (Pullback)", "contrastive (LatentCLR)")
 UNFIT = {
-    "SeFa": ("oracle", "oracle-tanh", "noise"),
-    "Jacobian (Pullback)": ("noise",),
-    "contrastive (LatentCLR)": ("noise",),
+    "SeFa": ("oracle", "oracle-tanh", "noise", "vector"),
+    "Jacobian (Pullback)": ("noise", "vector"),
+    "contrastive (LatentCLR)": ("noise", "vector"),
 }  # no first layer; a gradient through all of sampling is too long
 NETWORK = "manipulation network"  # not a direction: it moves every code its own way
 OURS = ("effect", "dual", NETWORK)
@@ -106,6 +109,7 @@ class Config:
 
     out: str
     model: str | None = None
+    vae: str | None = None  # folder of the vector VAE, for the space "vector"
     spaces: tuple[str, ...] = ("oracle", "oracle-tanh", "latent")
     finders: tuple[str, ...] = (*SUPERVISED, NETWORK, *UNSUPERVISED)
     labels: tuple[int, ...] = (0, 10, 100, 1000, 10_000)
@@ -119,7 +123,7 @@ class Config:
     pairs: int = 32  # of clips for each true direction
     steps: int = 300  # of contrastive learning
     num_steps: int = 25
-    null: bool = True  # also with shuffled labels
+    nulls: tuple[str, ...] = (*SUPERVISED, NETWORK)  # also with shuffled labels
     side_effects: bool = True
     processes: int = 2
 
@@ -128,6 +132,7 @@ class Config:
         """Where cells are: those measured with other settings lie elsewhere."""
         what = (
             "model",
+            "vae",
             "targets",
             "pool",
             "clips",
@@ -153,6 +158,7 @@ QUICK = Config(  # what a core does in minutes; the intervals are wide
     strengths=(-2.0, -1.0, 0.0, 1.0, 2.0),
     count=10,
     pairs=8,
+    nulls=("effect",),
     processes=1,
 )
 
@@ -189,7 +195,7 @@ def cells(config: Config) -> list[Cell]:
                 continue
             if finder == NETWORK and labels < 100:
                 continue
-            null = (False, True) if config.null and finder in OURS else (False,)
+            null = (False, True) if finder in config.nulls else (False,)
             found += [Cell(space, finder, labels, variant, shuffled, seed) for shuffled in null]
     return found
 
@@ -327,8 +333,10 @@ def generator(config: Config) -> Generator:
     return load(config.model, device="cpu" if config.processes > 1 else "auto")
 
 
-def space_of(config: Config, space: str) -> LatentSpace:
+def space_of(config: Config, space: str) -> LatentSpace | VectorSpace:
     """A space of the model."""
+    if space == "vector":
+        return VectorSpace(load_vector_vae(config.vae))
     if space == "noise":
         return NoiseSpace(generator(config), num_steps=config.num_steps)
     return LatentSpace(generator(config))
@@ -427,6 +435,7 @@ ABOUT = {
     "oracle-tanh": "Synthetic: the same, bent by tanh, so that no direction is right everywhere.",
     "latent": "Latents of the autoencoder, edited and decoded.",
     "noise": "Inverted noise, edited, sampled and decoded.",
+    "vector": "The short code of a vector VAE, edited and decoded.",
 }
 NONE, ACROSS, MATRICES = "\u2013", 3, 9  # an empty cell; matrices beside each other, and in one picture
 HOW_TO_READ = (
@@ -506,7 +515,7 @@ def verdict(results: Sequence[dict]) -> str:
         if _is(group[0], space="oracle", finder="effect", labels=1000):
             leak = interval([mean_over_targets(r, "leakage") for r in group])[0]
             said.append(f"Oracle, 1,000 labels: Effect leaks {leak:.3f} (bar 0.02).")
-    for space in ("latent", "noise"):
+    for space in ("latent", "noise", "vector"):
         at = {
             g[0]["finder"]: interval([mean_over_targets(r, "precision") for r in g])[0]
             for g in groups
