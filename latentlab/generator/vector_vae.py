@@ -32,7 +32,7 @@ class VectorVAEConfig:
         dims: of the code; of its static part where there is a motion code.
         rings: how many of these, the first ones, are angles: what comes back to where it began, a hue or a turn, has
             no place on a line without a cut, and on lines would take two dims that mean nothing alone.
-        moves: whether the last two dims of what draws a frame move the whole picture, right and down.
+        moves: whether the last two dims of what draws a frame move the whole picture, right and down, and do no more.
         motion_dims: of the motion code of each frame; 0 is one code for everything.
         num_frames: of a clip; 1 codes single frames.
         size: height and width, multiples of 16.
@@ -105,13 +105,15 @@ class VectorVAE(nn.Module):
         with_time = c.num_frames > 1 and not c.motion_dims  # a motion code must carry all that time changes
         self.register_buffer("place", _places(c.num_frames, rows, columns, with_time), False)
         features = 7 * self.place.shape[1]
-        self.modulate = _head(c.dims + c.rings + c.motion_dims, c.hidden, 4 * c.width)
+        tells = c.dims + c.rings + c.motion_dims - 2 * c.moves
+        self.modulate = _head(tells, c.hidden, 4 * c.width)
+        self.colours = _head(tells, c.hidden, 6)
         self.draw_place = nn.Conv2d(features, c.width, 1)
         self.draw = nn.Conv2d(c.width, c.width, 1)
         self.finish = nn.Sequential(
             nn.Conv2d(c.width, c.width, 1),
             nn.SiLU(),
-            nn.Conv2d(c.width, 3 * PATCH**2, 1),
+            nn.Conv2d(c.width, 4 * PATCH**2, 1),
             nn.PixelShuffle(PATCH),
         )
 
@@ -155,19 +157,24 @@ class VectorVAE(nn.Module):
         if codes.ndim != 2 or codes.shape[1] != self.config.code_dims:
             raise ValueError(f"codes must be (sample, {self.config.code_dims}), got {tuple(codes.shape)}")
         code = self.by_frame(codes)
-        angle = code[..., : self.config.rings] * (2 * torch.pi / PERIOD)
-        seen = torch.cat([2**0.5 * angle.cos(), 2**0.5 * angle.sin(), code[..., self.config.rings :]], dim=2)
-        knobs = rearrange(self.modulate(seen), "b f (n d) -> n b f d 1 1", n=4)
         where = repeat(self.place, "f d h w -> b f d h w", b=len(codes))
-        if self.config.moves:
+        if self.config.moves:  # the place is moved the other way (spatial-VAE, Bepler et al. 2019)
             where = torch.cat([where[:, :, :2] - STEP * code[..., -2:, None, None], where[:, :, 2:]], dim=2)
+            code = code[..., :-2]
+        angle = code[..., : self.config.rings] * (2 * torch.pi / PERIOD)
+        told = torch.cat([2**0.5 * angle.cos(), 2**0.5 * angle.sin(), code[..., self.config.rings :]], dim=2)
+        knobs = rearrange(self.modulate(told), "b f (n d) -> n b f d 1 1", n=4)
         place = self.draw_place(rearrange(_waves(where), "b f d h w -> (b f) d h w"))
         place = rearrange(place, "(b f) d h w -> b f d h w", b=len(codes))
         # Scales beside shifts (Perez et al. 2018): an object is a product, its colour where it is and none elsewhere.
         x = rearrange(F.silu(place * (1 + knobs[0]) + knobs[1]), "b f d h w -> (b f) d h w")
         scale, shift = (rearrange(knob, "b f d h w -> (b f) d h w") for knob in knobs[2:])
         x = F.silu(self.draw(x) * (1 + scale) + shift)
-        return rearrange(self.finish(x), "(b f) c h w -> b c f h w", b=len(codes))
+        mask, rest = self.finish(x).split((1, 3), dim=1)
+        # Two colours, one before the other, and what they leave: a flat object and its ground are learned at once.
+        front, back = rearrange(self.colours(told), "b f (n c) -> n (b f) c 1 1", n=2)
+        drawn = back + mask.sigmoid() * (front - back) + rest
+        return rearrange(drawn, "(b f) c h w -> b c f h w", b=len(codes))
 
     def by_frame(self, codes: Codes) -> Float[Tensor, "sample frame dim"]:
         """What draws each frame: the static code with that frame's motion code."""

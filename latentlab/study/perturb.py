@@ -112,7 +112,7 @@ class Perturbation:
 @torch.no_grad()
 def perturb(
     space: Space,
-    video: Video,
+    start: Video | Codes,
     dims: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
     strengths: Sequence[float] = (-2.0, -1.0, 1.0, 2.0),
     *,
@@ -125,7 +125,7 @@ def perturb(
 
     Args:
         space: any space.
-        video: clips to start from; 8 or more tell most.
+        start: clips to start from, 8 or more tell most; or their codes `(sample, dim)`, as captions give them.
         dims: which, or groups of them by name, whose dims all move; None is every dim of a short code.
         strengths: how far, in standard deviations of the codes, not 0.
         measures: of attributes; `appearance`, `data.moving.measure`, `likeness(...)` or your own.
@@ -143,7 +143,7 @@ def perturb(
         raise ValueError(f"strengths must be finite and not 0, got {tuple(strengths)}")
     if not measures or batch < 1:
         raise ValueError(f"at least one measure and a batch of 1 are needed, got {len(measures)} and {batch}")
-    codes = space.encode(video)
+    codes = start if start.ndim == 2 else space.encode(start)
     units = _units(dims, codes.shape[1])
     step = _scale(scale, codes)
 

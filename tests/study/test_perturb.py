@@ -65,6 +65,11 @@ def test_groups_move_together():
     np.testing.assert_allclose(both.map[0, 8, 8], 12.75, rtol=1e-4)
 
 
+def test_codes_will_do_for_clips(found):
+    codes = Known().encode(torch.zeros(8, 3, 5, 16, 16))
+    np.testing.assert_array_equal(perturb(Known(), codes, scale=[1.0, 2.0, 1.0, 1.0]).change, found.change)
+
+
 def test_batches_do_not_matter(found):
     again = perturb(Known(), torch.zeros(8, 3, 5, 16, 16), scale=[1.0, 2.0, 1.0, 1.0], batch=3)
     np.testing.assert_allclose(again.change, found.change, atol=1e-6)
