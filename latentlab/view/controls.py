@@ -37,7 +37,7 @@ class Controls:
     ) -> None:
         import ipywidgets as w
 
-        wide = {"layout": w.Layout(width="100%"), "style": {"description_width": "10em"}}
+        wide = {"layout": w.Layout(width="98%"), "style": {"description_width": "10em"}}
         last = frames - 1
         self.count = frames
         self.strengths = {
@@ -49,7 +49,7 @@ class Controls:
         self.path = w.Dropdown(options=PATHS, description="path", **wide)
         self.profile = w.Dropdown(options=PROFILES, description="over time", **wide)
         self.frames = w.IntRangeSlider(value=(0, last), min=0, max=last, description="frames", **wide)
-        unit = {"value": (0.0, 1.0), "min": 0, "max": 1, "step": 0.05, **wide}
+        unit = {"value": (0.0, 1.0), "min": 0, "max": 1, "step": 0.05, "readout_format": ".0%", **wide}
         self.across = w.FloatRangeSlider(description="box, across", **unit)
         self.down = w.FloatRangeSlider(description="box, down", **unit)
         self.playing = w.ToggleButton(value=True, description="play", icon="play", layout=w.Layout(width="5em"))
