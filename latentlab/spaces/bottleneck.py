@@ -44,7 +44,8 @@ class BottleneckSpace(Described):
 
     Args:
         generator: whose denoiser.
-        layer: by its name in the network; None is the innermost.
+        layer: by its name in the network; None is the innermost. Where a network goes round that, and moving it moves
+            little, another one: "down.0.1" of the shipped denoiser carries what is drawn.
         num_steps: of the solver, each way.
         method: of the solver; "leapfrog" gives clips back exactly.
         levels: flow times (low, high) within which activations are read and moved; near 1 the coarse things are drawn.
