@@ -14,7 +14,7 @@ import argparse
 import json
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,7 @@ class Config:
 
 def run(config: Config) -> dict[str, Any]:
     """Makes every table and the page; returns the figures."""
+    config = replace(config, out=Path(config.out), vae=config.vae and Path(config.vae))  # text from the command line
     config.out.mkdir(parents=True, exist_ok=True)
     spaces = score_spaces(config)
     done = {"config": asdict(config) | {"out": str(config.out), "vae": str(config.vae)}, "spaces": spaces}

@@ -157,6 +157,16 @@ def test_tables_of_any_shape():
     assert shown[2] == (["deep, b", "d"], [["c", "2"]])
 
 
+def test_wide_tables_are_turned_and_groups_with_nothing_in_common_stand_apart():
+    wide = {name: {f"c{i}": i + 0.5 for i in range(9)} for name in "ab"}
+    (table,) = tables([{"figures": {"methods": wide}}])
+    assert table.columns == ["methods", "a", "b"]
+    assert table.rows[8] == ["c8", "8.5", "8.5"]
+    apart = {name: {f"{name}{i}": i for i in range(5)} for name in "abc"}
+    assert [t.columns for t in tables([{"figures": apart}])] == [["a", "value"], ["b", "value"], ["c", "value"]]
+    assert tables([{"figures": {"over": []}}])[0].cells() == [["over", "none"]]
+
+
 def test_mistakes_are_named(scripts, tmp_path):
     with pytest.raises(ValueError, match="no benchmark nothing; there are broken, sizes"):
         bench(["nothing"], out=tmp_path, scripts=scripts)

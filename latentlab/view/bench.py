@@ -210,6 +210,12 @@ def _tables(figures: Mapping[str, Any], path: tuple[str, ...], cell):
     alike = {k: v for k, v in groups.items() if not any(_group(part) for part in v.values())}
     if alike:
         columns = list(dict.fromkeys(name for group in alike.values() for name in group))
+        filled = sum(map(len, alike.values())) / (len(alike) * max(1, len(columns)))
+        if len(columns) > WIDE and filled < 0.5:  # they have little in common
+            for k, group in alike.items():
+                yield from _tables(group, (*path, k), cell)
+            alike = {k: {} for k in alike}
+    if any(alike.values()):
         rows = [
             [k, *(cell((*path, k, c), _bare(group[c])) if c in group else None for c in columns)]
             for k, group in alike.items()
@@ -270,6 +276,8 @@ def _text(value: Any, digits: int | None = None) -> Any:
     """A cell; numbers as they are, or as text of so many digits."""
     if digits and isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
+    if value == []:
+        return "none"
     if isinstance(value, list):
         said = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
         return said if len(said) <= 80 else said[:77] + "..."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,7 @@ class Chart:
 
     def figure(self, caption: str = "") -> Figure:
         """The chart as part of a report, where it takes the page's colours."""
-        return Figure(adapt(self._svg(None)), self.alt, caption or self.note)
+        return Figure(adapt(replace(self, note="")._svg(None)), self.alt, caption or self.note)
 
     def save(self, path: str | Path, *, dark: bool = False) -> None:
         """Writes a file of the kind its name says: .png, .svg, .pdf, or .html, which works offline (plotly, 5 MB).
