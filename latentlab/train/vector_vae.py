@@ -38,7 +38,7 @@ class VectorVAETraining:
 
     objective: str = "beta-tcvae"
     strength: float | None = None
-    warmup: float = 0.3
+    warmup: float = 0.6
     frames: int = 16_384
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=20_000, batch_size=64, learning_rate=1e-3))
     network: VectorVAEConfig = field(default_factory=VectorVAEConfig)
