@@ -21,7 +21,7 @@ shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", dirs_exist_ok=Tru
 
 project, author, release = "latentlab", "The latentlab authors", latentlab.__version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "myst_nb"]
-exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "_cache", "**/.ipynb_checkpoints"]
 suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type"]  # the README's links into the checkout
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
@@ -39,6 +39,7 @@ add_module_names = False
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = os.environ.get("LATENTLAB_NOTEBOOKS", "cache")  # "off" builds the reference alone, in a minute
+nb_execution_cache_path = str(HERE / "_cache")
 nb_execution_timeout = 900
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True

@@ -209,7 +209,11 @@ def _weights(model: str | None) -> str:
 
 
 def _load(script: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{script.stem}", script)
+    script = script.resolve()
+    above = str(script.parents[1])
+    if above not in sys.path:
+        sys.path.insert(0, above)  # processes of a script's own find it there, by the name of its folder
+    spec = importlib.util.spec_from_file_location(f"{script.parent.name}.{script.stem}", script)
     if spec is None or spec.loader is None:
         raise ValueError(f"{script} cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)

@@ -111,6 +111,27 @@ def test_processes_give_the_same_answers(scripts, tmp_path):
     assert [a["key"] for a in alone["answers"]] == [a["key"] for a in together["answers"]]
 
 
+@pytest.mark.slow
+def test_a_script_may_have_processes_of_its_own(scripts, tmp_path):
+    (scripts / "pooled.py").write_text(
+        '''"""How many?"""
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+
+def double(x):
+    return 2 * x
+
+
+def run(count):
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return {"total": sum(pool.map(double, range(count)))}
+'''
+    )
+    result = bench(["pooled"], out=tmp_path / "out", scripts=scripts, settings={"pooled": {"count": 4}})
+    assert result["answers"][0]["figures"]["total"] == 12
+
+
 def test_comparing_tells_change_from_noise(scripts, tmp_path):
     old, new, other = tmp_path / "old", tmp_path / "new", tmp_path / "other"
     bench(["sizes"], out=old, scripts=scripts, repeats=3)
