@@ -211,7 +211,7 @@ def _tables(figures: Mapping[str, Any], path: tuple[str, ...], cell):
     if alike:
         columns = list(dict.fromkeys(name for group in alike.values() for name in group))
         filled = sum(map(len, alike.values())) / (len(alike) * max(1, len(columns)))
-        if len(columns) > WIDE and filled < 0.5:  # they have little in common
+        if len(columns) > 4 and filled < 0.6:  # they have little in common
             for k, group in alike.items():
                 yield from _tables(group, (*path, k), cell)
             alike = {k: {} for k in alike}
