@@ -40,7 +40,7 @@ from latentlab.study.perturb import perturb
 from latentlab.train.loop import LoopConfig
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
 from latentlab.view import dimensions, plots
-from latentlab.view.report import Figure, Player, Report, Section, Strip, Table
+from latentlab.view.report import Player, Report, Section, Strip, Table
 from latentlab.weights import fingerprint
 
 # Strengths in the middle of those the study tried.
@@ -197,16 +197,18 @@ def encoded(space: Space, video: Video) -> Codes:
 
 
 def spaces_section(spaces: dict[str, Any]) -> Section:
-    """A row a metric and space."""
-    rows = [
-        [f"{space}: {name}", s["value"], s["null"], s["adjusted"], interval(s["ci"])]
-        for space, scores in spaces.items()
-        for name, s in scores.items()
-        if isinstance(s, dict)
-    ]
-    quality = ", ".join(f"{space} {s['psnr']:.1f} dB" for space, s in spaces.items() if "psnr" in s)
-    table = Table(["score", "value", "chance", "adjusted", "95 %"], rows, f"Mean PSNR of reconstructions: {quality}.")
-    return Section("Spaces", "Frames and clips of moving shapes that no model was trained on.", [table],
+    """A table a space, a row a metric."""
+    tables = []
+    for space, scores in spaces.items():
+        rows = [
+            [name, f"{s['value']:.3f}", f"{s['null']:.3f}", f"{s['adjusted']:.3f}", interval(s["ci"])]
+            for name, s in scores.items()
+            if isinstance(s, dict)
+        ]
+        quality = f"; mean PSNR of reconstructions {scores['psnr']:.1f} dB" if "psnr" in scores else ""
+        note = f"{space[0].upper()}{space[1:]}{quality}."
+        tables.append(Table([space, "value", "chance", "adjusted", "95 % of adjusted"], rows, note))
+    return Section("Spaces", "Frames and clips of moving shapes that no model was trained on.", tables,
                    "Adjusted is 0 for codes that know nothing and 1 for perfect ones.")  # fmt: skip
 
 
@@ -225,7 +227,7 @@ def dimension_sections(config: Config, done: dict[str, Any]) -> list[Section]:
         pictures[str(j)] = vector.decode(codes[:1] + torch.tensor(STRENGTHS)[:, None] * step)
     charts = [plots.traversal(pictures, STRENGTHS), dimensions.effects(moved), dimensions.maps(moved)]
     charts += [dimensions.knowledge(known)] if known.real.any() else []
-    parts = [Figure(chart.svg(), chart.alt) for chart in charts]
+    parts = [chart.figure() for chart in charts]
     first = Section("Dimensions of the vector VAE", "Each dim moved from -2 to 2 standard deviations of its codes.",
                     [*parts, does_table(moved.rows()), knows_table(known.rows())])  # fmt: skip
 
@@ -241,7 +243,7 @@ def dimension_sections(config: Config, done: dict[str, Any]) -> list[Section]:
         step[at] = spread[at]
         walk = [latent.decode(start + s * step) for s in STRENGTHS]
         strips.append(Strip([Player(clip, f"{name}, {s:+g} sd") for s, clip in zip(STRENGTHS, walk, strict=True)]))
-    drawn = [Figure(c.svg(), c.alt) for c in (dimensions.effects(shifted), dimensions.profiles(shifted))]
+    drawn = [dimensions.effects(shifted).figure(), dimensions.profiles(shifted).figure()]
     second = Section("Channels of the latents", "All dims of a channel moved together.",
                      [*strips, *drawn, does_table(shifted.rows())])  # fmt: skip
     return [first, second]
@@ -290,7 +292,7 @@ def knows_table(rows: list[dict[str, Any]]) -> Table:
 
 def interval(ci: list[float] | None) -> str:
     """As text."""
-    return "" if ci is None else f"{ci[0]:.2f} to {ci[1]:.2f}"
+    return "" if ci is None else " to ".join(f"{round(end, 3) + 0.0:.3f}" for end in ci)
 
 
 if __name__ == "__main__":

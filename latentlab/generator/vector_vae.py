@@ -206,7 +206,7 @@ def load_vector_vae(folder: str | Path | None = None) -> VectorVAE:
     """A trained VAE.
 
     Args:
-        folder: of its training run; None is the one that ships with latentlab, if one does.
+        folder: of its training run; None is the one that ships with latentlab, for single frames of moving shapes.
 
     Raises:
         FileNotFoundError: there is none.

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from latentlab.study.information import Information
 from latentlab.study.perturb import Perturbation
 from latentlab.view.chart import Chart, Heat, Line, Panel
-from latentlab.view.plots import NO_TICKS, effect_matrix
+from latentlab.view.plots import NO_TICKS, scale_of
 from latentlab.view.style import Scale
 
-MAPS_SHOWN, LINES_SHOWN = 12, 5  # of the units that change most
+MAPS_SHOWN, LINES_SHOWN = 6, 5  # of the units that change most
 
 
 def effects(found: Perturbation) -> Chart:
     """What each unit changes, in standard deviations of the attribute for a strength of one, signed where it is one."""
     signed = np.copysign(found.effect, np.nan_to_num(found.slope))
-    return effect_matrix(signed, found.units, found.attributes, label="change (sd)")
+    read = np.flatnonzero(np.isfinite(signed).any(0))
+    if not len(read):
+        raise ValueError("no attribute could be read; there is nothing to draw")
+    names = [found.attributes[j] for j in read]
+    return _matrix(signed[:, read], found.units, names, scale_of(signed, "change (sd)", "diverging"))
 
 
 def maps(found: Perturbation) -> Chart:
-    """Where in the picture each unit acts: its map, in 8-bit levels, on one scale."""
-    scale = Scale("sequential", 0.0, max(float(found.map.max()), 1e-6), "change (levels)")
-    chosen = _strongest(found, MAPS_SHOWN)
-    panels = [
-        Panel([Heat(found.map[i], scale)], f"{found.units[i]}: {found.acts[i]}", xticks=NO_TICKS, yticks=NO_TICKS,
-              equal=True)
-        for i in chosen
-    ]  # fmt: skip
+    """Where in the picture the units act that change most: their maps, in 8-bit levels, on one scale."""
+    high = max(float(found.map.max()), 1e-6)
+    chosen = [i for i in _strongest(found, MAPS_SHOWN) if found.acts[i] != "nothing"] or _strongest(found, 1)
+    panels = []
+    for i in chosen:
+        scale = Scale("sequential", 0.0, high, "change (levels)" if i == chosen[-1] else "")
+        title = f"{found.units[i]}: {found.acts[i]}"
+        panels.append(Panel([Heat(found.map[i], scale)], title, xticks=NO_TICKS, yticks=NO_TICKS))
     alt = "Maps of change. " + " ".join(f"{found.units[i]}: {found.acts[i]}." for i in chosen)
-    return Chart(panels, alt, size=(1.0 + 1.5 * len(panels), 2.2))
+    return Chart(panels, alt, size=(0.6 + 1.7 * len(panels), 1.7))
 
 
 def profiles(found: Perturbation) -> Chart:
@@ -48,7 +54,20 @@ def knowledge(found: Information) -> Chart:
     share = np.where(found.real, found.share, np.nan)
     if not found.real.any():
         raise ValueError("no unit knows of any attribute beyond chance; there is nothing to draw")
-    return effect_matrix(share, found.units, found.attributes, label="share known")
+    return _matrix(share, found.units, found.attributes, Scale("sequential", 0.0, 1.0, "share known"))
+
+
+def _matrix(values: np.ndarray, units: Sequence[str], attributes: Sequence[str], scale: Scale) -> Chart:
+    """A row a unit and a column an attribute, the numbers written in."""
+    shown = values.round(2) + 0.0  # no minus before a zero
+    names = [name.replace("_", "\n") for name in attributes]
+    panel = Panel(
+        [Heat(shown, scale, written=True)], xlabel="attribute", ylabel="dimension",
+        xticks=(range(len(names)), names), yticks=(range(len(units)), units),
+    )  # fmt: skip
+    low, high = (f"{x:.3g}" for x in (np.nanmin(shown), np.nanmax(shown)))
+    alt = f"{scale.label} of {len(names)} attributes by {len(units)} units, from {low} to {high}."
+    return Chart([panel], alt, size=(2.2 + 0.72 * len(names), 1.4 + 0.36 * len(units)))
 
 
 def _strongest(found: Perturbation, count: int) -> list[int]:

@@ -3,11 +3,17 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
+from latentlab.data import moving_frames
+from latentlab.data.moving.dataset import HELD_OUT_SEED
 from latentlab.generator.vector_vae import PATCH, PERIOD, STEP, VectorVAE, VectorVAEConfig, load_vector_vae
+from latentlab.metrics.disentanglement import mig
+from latentlab.metrics.perceptual import psnr
+from latentlab.spaces import VectorSpace
 
 SMALL = {"size": (16, 32), "width": 8, "hidden": 16}
 
@@ -141,6 +147,17 @@ def test_wrong_clips_and_codes_are_told():
     for codes in (torch.zeros(2, 4), torch.zeros(3)):
         with pytest.raises(ValueError, match="codes must be"):
             vae.decode(codes)
+
+
+def test_the_shipped_one_knows_the_place_and_the_ground_of_frames_it_never_saw():
+    video, factors = moving_frames(200, HELD_OUT_SEED + 5)
+    space = VectorSpace(load_vector_vae())
+    codes = space.encode(video)
+    assert psnr(space.decode(codes), video).mean() > 29
+    for name, dim in (("x", -2), ("y", -1)):
+        assert np.corrcoef(codes[:, dim], factors[name])[0, 1] > 0.97
+    gaps = mig(codes, factors, null=0, bootstrap=0).per_factor  # what one dim knows and no other does
+    assert min(gaps[name] for name in ("background_hue", "x", "y")) > 0.3
 
 
 def test_a_run_that_is_not_there(tmp_path: Path):
