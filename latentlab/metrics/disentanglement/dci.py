@@ -123,6 +123,9 @@ def _gains(
 
     if len(np.unique(factor)) < 2:
         return np.zeros(codes.shape[1]), 1.0  # a small half may hold one value alone
+    if kind in LABELLED:  # a classifier takes no fractions, as ordinal factors have
+        values = np.unique(np.concatenate([factor, test_factor]))
+        factor, test_factor = np.searchsorted(values, factor), np.searchsorted(values, test_factor)
     angle = kind == "circular"
     radians = np.deg2rad(factor), np.deg2rad(test_factor)
     pairs = [(np.cos(radians[0]), np.cos(radians[1])), (np.sin(radians[0]), np.sin(radians[1]))]

@@ -116,3 +116,11 @@ def test_random_codes_are_at_chance_by_every_metric():
     assert len(levelled) >= 20
     missed = [name for name, (low, high) in levelled.items() if not low <= 0 <= high]
     assert len(missed) <= 1, missed
+
+
+def test_dci_takes_ordinal_factors_of_fractions():
+    scale = np.random.default_rng(0).choice(np.linspace(0.5, 1.0, 6), size=(300, 1))
+    factors = np.concatenate([scale, scale[::-1]], 1)
+    disentangled, _, informative = dis.dci(factors, factors, kinds=["ordinal"] * 2, null=0, bootstrap=0)
+    assert disentangled.value > 0.95
+    assert informative.value > 0.95
