@@ -173,5 +173,6 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=Config.seeds)
     parser.add_argument("--num-steps", type=int, default=Config.num_steps)
     a = parser.parse_args()
-    lists = {"places": tuple(a.places.split(",")), "factors": tuple(a.factors.split(","))}
-    print(json.dumps(run(Config(model=a.model, seeds=a.seeds, num_steps=a.num_steps, **lists)), indent=2))
+    places, factors = tuple(a.places.split(",")), tuple(a.factors.split(","))
+    config = Config(model=a.model, places=places, factors=factors, seeds=a.seeds, num_steps=a.num_steps)
+    print(json.dumps(run(config), indent=2))

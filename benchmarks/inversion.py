@@ -153,7 +153,8 @@ def loop_of_diffusers(generator: NativeGenerator, x: torch.Tensor, num_steps: in
     """The loop of a pipeline of diffusers around the same network."""
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    scheduler, told = FlowMatchEulerDiscreteScheduler(), generator.condition("")
+    scheduler: Any = FlowMatchEulerDiscreteScheduler()
+    told = generator.condition("")
     scheduler.set_timesteps(num_steps, device=generator.device)
     for t in scheduler.timesteps:
         v = generator.denoiser(x, (t / 1000).expand(len(x)), told.tokens, told.mask)
@@ -170,7 +171,7 @@ def launches(way: Callable[[], object]) -> int:
     with profile(activities=activities, acc_events=True) as run:
         way()
         wait(gpu)
-    events = [event.name for event in run.events()]
+    events = [event.name for event in run.events() or ()]
     if gpu:
         return sum(name.startswith(("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch")) for name in events)
     return sum(name.startswith("aten::") for name in events)

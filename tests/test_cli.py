@@ -138,7 +138,8 @@ def test_an_unknown_direction_names_those_there_are(clip, tmp_path, capsys):
 
 @pytest.mark.parametrize("data", ["moving-shapes", "dsprites"])
 def test_a_vector_vae_trains_for_an_objective(data, tmp_path, capsys):
-    how = f"--data {data} --objective factor-vae --strength 2 --dims 4 --rings 1 --moves --clips 4 --steps 1 --batch-size 2".split()
-    result = run_json(capsys, "train", "vector-vae", *how, "--out", str(tmp_path))
+    small = ["--dims", "4", "--rings", "1", "--moves", "--clips", "4", "--steps", "1", "--batch-size", "2"]
+    how = ["--objective", "factor-vae", "--strength", "2", *small]
+    result = run_json(capsys, "train", "vector-vae", "--data", data, *how, "--out", str(tmp_path))
     assert result["files"] == [str(tmp_path / "vector_vae.safetensors")]
     assert (tmp_path / "vector_vae.safetensors").stat().st_size < 500_000
