@@ -29,6 +29,6 @@ def generator() -> NativeGenerator:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         autoencoder = Autoencoder(AutoencoderConfig(2, (8, 8, 8), (1, 1, 1), (1, 1, 1)))
-        denoiser = awake(Denoiser(DenoiserConfig(2, 32, (16, 32), 1, head_width=8, frame_patch=1)))
+        denoiser = awake(Denoiser(DenoiserConfig(2, 32, (16, 32), 1, head_width=8, window=1, frame_patch=1)))
         clip = ClipModel(ClipConfig(WORDS, 8, 16, 32, text_layers=1, vision_layers=1, frame_size=16))
     return NativeGenerator(autoencoder, denoiser, clip, GeneratorConfig(num_frames=4, height=16, width=16))

@@ -33,18 +33,19 @@ class DenoiserConfig:
         blocks: blocks at each scale on the way down, and as many on the way up.
         attention: whether the blocks of a scale have attention.
         head_width: channels of one attention head.
-        frame_patch: neighbouring frames that enter as one, by their cosine coefficients; neighbours hardly differ, so
-            their mean shows the scene through far more noise than one of them, and the network costs that much less.
+        window: frames whose cosine coefficients are scaled each by its own spread; a clip is one window or several.
+        frame_patch: neighbouring frames that the network takes as one; they hardly differ, and it costs that much less.
         temporal_convolution, temporal_attention: ablations; with both off, patches do not see each other.
     """
 
     latent_channels: int = 6
     context_width: int = 128
-    widths: tuple[int, ...] = (96, 192)
+    widths: tuple[int, ...] = (64, 128)
     blocks: int = 2
     attention: tuple[bool, ...] = (False, True)
     head_width: int = 32
-    frame_patch: int = 16
+    window: int = 16
+    frame_patch: int = 4
     temporal_convolution: bool = True
     temporal_attention: bool = True
 
@@ -53,8 +54,11 @@ class Denoiser(nn.Module):
     """Space-time U-Net (Ronneberger et al. 2015; Ho et al. 2022), velocity prediction (Lipman et al. 2023).
 
     The clean latents are estimated as `c_skip y + c_out F(c_in y)` with the weights of Karras et al. (2022, eq. 7), for
-    each cosine coefficient of a patch and each channel by its own `spread`, its standard deviation in the training
+    each cosine coefficient of a window and each channel by its own `spread`, its standard deviation in the training
     data. Coefficients that hardly vary are thus told from noise before the network F has learned anything.
+
+    F works on patches of frames, so that what it learns of one holds for all; each patch sees the coefficients of its
+    whole window too, where the mean and the motion of the scene stand out of far more noise.
     """
 
     basis: Tensor
@@ -63,12 +67,15 @@ class Denoiser(nn.Module):
     def __init__(self, config: DenoiserConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or DenoiserConfig()
+        if c.window % c.frame_patch:
+            raise ValueError(f"a window of {c.window} frames cannot be cut into patches of {c.frame_patch}")
         embedding = 2 * c.widths[0]
         self.time = nn.Sequential(nn.Linear(c.widths[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.caption = nn.Sequential(nn.Linear(c.context_width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
-        channels = c.frame_patch * c.latent_channels
-        self.register_buffer("basis", cosine_basis(c.frame_patch), persistent=False)
-        self.register_buffer("spread", torch.ones(channels))
+        self.place = nn.Linear(c.widths[0], embedding)
+        self.register_buffer("basis", cosine_basis(c.window), persistent=False)
+        self.register_buffer("spread", torch.ones(c.window * c.latent_channels))
+        channels = (c.window + c.frame_patch) * c.latent_channels
         self.enter = nn.Conv2d(channels, c.widths[0], 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
@@ -96,20 +103,24 @@ class Denoiser(nn.Module):
 
         Only what lies between entrance and exit computes in the dtype of the weights.
         """
+        c = self.config
         batch, _, frames, height, width = y.shape
-        patch = self.config.frame_patch
-        if frames % patch:
-            raise ValueError(f"a clip's length must be a multiple of {patch} frames for this denoiser, got {frames}")
-        ratio = 2 ** (len(self.config.widths) - 1)
+        if frames % c.window:
+            raise ValueError(f"a clip's length must be a multiple of {c.window} frames for this denoiser, got {frames}")
+        ratio = 2 ** (len(c.widths) - 1)
         if height % ratio or width % ratio:
             raise ValueError(f"sides of the latents must be multiples of {ratio}, got {height} x {width}")
         dtype = self.enter.weight.dtype
-        embedding = self.time(sinusoid(1000 * s, self.config.widths[0]).to(dtype)) + self.caption(pooled(tokens, mask))
-        scene = Scene(F.silu(embedding), tokens, mask, frames // patch)
+        patches = frames // c.frame_patch
+        places = torch.arange(patches, device=y.device) % (c.window // c.frame_patch)
+        place = self.place(sinusoid(places, c.widths[0]).to(dtype))
+        embedding = self.time(sinusoid(1000 * s, c.widths[0]).to(dtype)) + self.caption(pooled(tokens, mask))
+        embedding = (embedding[:, None] + place).flatten(0, 1)
+        scene = Scene(F.silu(embedding), tokens, mask, patches)
 
-        z = self.to_patches(y)
-        at, spread, scale = self._scales(s, frames // patch)
-        x = self.enter((z * scale).to(dtype))
+        z = self.to_coefficients(y)
+        at, spread, scale = self._scales(s, frames // c.window)
+        x = self.enter(self._split(z * scale).to(dtype))
         skips = []
         for i, stage in enumerate(self.down):
             for block in cast(nn.ModuleList, stage):
@@ -124,8 +135,21 @@ class Denoiser(nn.Module):
             if i:
                 x = self.grow[i - 1](x)
         # v = (y - clean) / s with the estimate of clean above; written so that nothing is divided by s.
-        v = (at - (1 - at) * spread**2) * scale**2 * z - spread * scale * self.leave(x).float()
-        return self.from_patches(v, batch)
+        v = (at - (1 - at) * spread**2) * scale**2 * z - spread * scale * self._join(self.leave(x).float())
+        return self.from_coefficients(v, batch)
+
+    def _split(self, z: Tensor) -> Tensor:
+        """Each patch's frames, and beside them the coefficients of the window they are in."""
+        per = self.config.window // self.config.frame_patch
+        frames = rearrange(self.from_coefficients(z, len(z)), "w c (f p) h v -> (w f) (p c) h v", f=per)
+        return torch.cat([frames, repeat(z, "w k h v -> (w f) k h v", f=per)], dim=1)
+
+    def _join(self, x: Tensor) -> Tensor:
+        """The way back: coefficients of the patches' frames plus the mean of what the patches say of the window's."""
+        per = self.config.window // self.config.frame_patch
+        local = self.config.frame_patch * self.config.latent_channels
+        frames = rearrange(x[:, :local], "(w f) (p c) h v -> w c (f p) h v", f=per, p=self.config.frame_patch)
+        return self.to_coefficients(frames) + rearrange(x[:, local:], "(w f) k h v -> w f k h v", f=per).mean(1)
 
     def error(self, v: Latents, target: Latents, s: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Mean squared error of a velocity, each coefficient divided by the standard deviation that F is given there.
@@ -133,23 +157,23 @@ class Denoiser(nn.Module):
         Between the plain error, in which motion hardly counts beside appearance, and that of F (Karras et al. 2022,
         eq. 8), in which what no network could predict counts as much as the rest.
         """
-        _, spread, scale = self._scales(s, v.shape[2] // self.config.frame_patch)
-        return (self.to_patches(v - target).pow(2) / (spread * scale)).mean()
+        _, spread, scale = self._scales(s, v.shape[2] // self.config.window)
+        return (self.to_coefficients(v - target).pow(2) / (spread * scale)).mean()
 
-    def _scales(self, s: Tensor, patches: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Flow time, `spread`, and one over the standard deviation of what comes in, for each patch and coefficient."""
-        at = s.float().repeat_interleave(patches)[:, None, None, None]
+    def _scales(self, s: Tensor, windows: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Flow time, `spread`, and one over the standard deviation of what comes in, by window and coefficient."""
+        at = s.float().repeat_interleave(windows)[:, None, None, None]
         spread = self.spread.float()[:, None, None]
         return at, spread, (((1 - at) * spread) ** 2 + at**2).rsqrt()
 
-    def to_patches(self, y: Latents) -> Float[Tensor, "patches coefficients height width"]:
-        """Cosine coefficients of each patch of frames, as channels."""
-        parts = rearrange(y.float(), "b c (f p) h w -> b f p c h w", p=self.config.frame_patch)
+    def to_coefficients(self, y: Latents) -> Float[Tensor, "window coefficient height width"]:
+        """Cosine coefficients of each window of frames, as channels."""
+        parts = rearrange(y.float(), "b c (f p) h w -> b f p c h w", p=self.config.window)
         return rearrange(torch.einsum("qp,bfpchw->bfqchw", self.basis.float(), parts), "b f q c h w -> (b f) (q c) h w")
 
-    def from_patches(self, z: Tensor, batch: int) -> Latents:
-        """The way back from `to_patches`, whose basis is orthonormal."""
-        parts = rearrange(z, "(b f) (q c) h w -> b f q c h w", b=batch, q=self.config.frame_patch)
+    def from_coefficients(self, z: Tensor, batch: int) -> Latents:
+        """The way back from `to_coefficients`, whose basis is orthonormal."""
+        parts = rearrange(z, "(b f) (q c) h w -> b f q c h w", b=batch, q=self.config.window)
         return rearrange(torch.einsum("qp,bfqchw->bfpchw", self.basis.float(), parts), "b f p c h w -> b c (f p) h w")
 
     @torch.no_grad()
@@ -159,7 +183,7 @@ class Denoiser(nn.Module):
         Motion is nil on most of a frame and large where something moves, so the spread is that of the normal
         distribution with the same 99th percentile.
         """
-        coefficients = self.to_patches(latents).transpose(0, 1).flatten(1).abs()
+        coefficients = self.to_coefficients(latents).transpose(0, 1).flatten(1).abs()
         at = round(0.99 * coefficients.shape[1])
         self.spread.copy_((coefficients.kthvalue(at, dim=1).values / 2.576).clamp(min=1e-2))
 
@@ -185,9 +209,10 @@ class Denoiser(nn.Module):
 
 @dataclass(frozen=True)
 class Scene:
-    """What every block is told: flow time and caption as one embedding, the caption's tokens, how many patches."""
+    """What every block is told: flow time, caption and place in the clip as one embedding for each patch, the caption's
+    tokens, how many patches."""
 
-    embedding: Float[Tensor, "batch embedding"]
+    embedding: Float[Tensor, "patch embedding"]
     tokens: Float[Tensor, "batch token width"]
     mask: Bool[Tensor, "batch token"]
     frames: int
@@ -237,7 +262,7 @@ class SpatialConvolution(nn.Module):
         self.skip = nn.Conv2d(inputs, width, 1) if inputs != width else nn.Identity()
 
     def forward(self, x: Tensor, scene: Scene) -> Tensor:
-        scale, shift = repeat(self.modulate(scene.embedding), "b c -> (b f) c 1 1", f=scene.frames).chunk(2, dim=1)
+        scale, shift = self.modulate(scene.embedding)[:, :, None, None].chunk(2, dim=1)
         return self.skip(x) + self.second(self.norm(self.first(x)) * (1 + scale) + shift)
 
 

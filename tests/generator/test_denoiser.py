@@ -8,7 +8,7 @@ from tiny import awake
 
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig, cosine_basis, pooled, sinusoid
 
-TINY = DenoiserConfig(2, context_width=12, widths=(16, 32), blocks=1, head_width=8, frame_patch=1)
+TINY = DenoiserConfig(2, context_width=12, widths=(16, 32), blocks=1, head_width=8, window=1, frame_patch=1)
 
 
 def inputs(batch: int = 2, frames: int = 5, height: int = 4, width: int = 4):
@@ -33,13 +33,13 @@ def frames_seen(net: Denoiser, frame: int) -> set[int]:
 
 def test_a_new_network_is_the_best_linear_denoiser_of_its_spread():
     """E[v | y] of independent Gaussian coefficients with standard deviation tau, in closed form."""
-    net = Denoiser(replace(TINY, frame_patch=2))
+    net = Denoiser(replace(TINY, window=2, frame_patch=2))
     net.spread.copy_(torch.tensor([2.0, 1.5, 0.3, 0.1]))  # (coefficient, channel)
     y, s, tokens, mask = inputs(frames=4)
-    z = net.to_patches(y)
+    z = net.to_coefficients(y)
     at, tau = s.repeat_interleave(2)[:, None, None, None], net.spread[:, None, None]
     clean = tau**2 * (1 - at) * z / ((1 - at) ** 2 * tau**2 + at**2)
-    expected = net.from_patches((z - clean) / at, batch=2)
+    expected = net.from_coefficients((z - clean) / at, batch=2)
     torch.testing.assert_close(net(y, s, tokens, mask), expected, atol=1e-5, rtol=1e-5)
 
 
@@ -56,7 +56,7 @@ def test_the_basis_of_a_patch_is_orthonormal_and_its_first_row_the_mean():
 
 
 def test_spread_of_normal_coefficients_is_their_standard_deviation():
-    net = Denoiser(replace(TINY, frame_patch=2))
+    net = Denoiser(replace(TINY, window=2, frame_patch=2))
     latents = torch.randn(200, 2, 4, 4, 4, generator=torch.Generator().manual_seed(0))
     latents[:, :, 1::2] = latents[:, :, ::2]  # pairs of equal frames: sqrt(2) in the mean, nothing in the difference
     net.measure_spread(latents)
@@ -104,7 +104,7 @@ def test_with_attention_over_time_frames_see_the_whole_clip():
 
 
 def test_frames_of_a_patch_enter_together_and_leave_in_their_places():
-    net = network(temporal_convolution=False, temporal_attention=False, frame_patch=2)
+    net = network(temporal_convolution=False, temporal_attention=False, window=2, frame_patch=2)
     y, s, tokens, mask = inputs(batch=1, frames=6)
     y.requires_grad_()
     for frame in range(6):
@@ -112,9 +112,36 @@ def test_frames_of_a_patch_enter_together_and_leave_in_their_places():
         assert {i for i in range(6) if gradient[:, :, i].abs().max() > 0} == {frame // 2 * 2, frame // 2 * 2 + 1}
 
 
-def test_a_length_that_is_no_multiple_of_the_patch_is_refused():
+def test_patches_see_the_coefficients_of_their_whole_window_and_no_other():
+    net = network(temporal_convolution=False, temporal_attention=False, window=4, frame_patch=2)
+    y, s, tokens, mask = inputs(batch=1, frames=8)
+    y.requires_grad_()
+    (gradient,) = torch.autograd.grad(net(y, s, tokens, mask)[:, :, 1].square().sum(), y)
+    assert {i for i in range(8) if gradient[:, :, i].abs().max() > 0} == {0, 1, 2, 3}
+
+
+def test_patches_know_their_place_in_the_window():
+    net = network(temporal_convolution=False, temporal_attention=False, window=4, frame_patch=2)
+    y, s, tokens, mask = inputs(batch=1, frames=4)
+    still = y[:, :, :1].expand(-1, -1, 4, -1, -1)
+    v = net(still, s, tokens, mask)
+    assert (v[:, :, 0] - v[:, :, 2]).abs().max() > 1e-3
+
+
+def test_what_is_split_into_patches_joins_to_what_it_was():
+    net = network(window=4, frame_patch=2)
+    z = torch.randn(3, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(net._join(net._split(z)), 2 * z)  # once from the frames, once from the window
+
+
+def test_a_window_that_is_no_multiple_of_the_patch_is_refused():
+    with pytest.raises(ValueError, match="window of 4 frames"):
+        Denoiser(replace(TINY, window=4, frame_patch=3))
+
+
+def test_a_length_that_is_no_multiple_of_the_window_is_refused():
     with pytest.raises(ValueError, match="multiple of 2 frames for this denoiser, got 5"):
-        network(frame_patch=2)(*inputs(frames=5))
+        network(window=2, frame_patch=2)(*inputs(frames=5))
 
 
 def test_without_time_mixing_the_order_of_frames_does_not_matter_and_with_it_it_does():

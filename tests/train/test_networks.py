@@ -98,7 +98,7 @@ def test_the_denoiser_trains_and_resumes_on_latents_encoded_once(data, tmp_path)
     torch.manual_seed(0)
     autoencoder = Autoencoder(NETWORK)
     clip = ClipModel(ClipConfig(tuple(vocabulary()), width=32, embed_dim=32, text_layers=1, vision_layers=1))
-    network = DenoiserConfig(2, 32, (16, 16), 1, head_width=8, frame_patch=1)
+    network = DenoiserConfig(2, 32, (16, 16), 1, head_width=8, window=1, frame_patch=1)
     seen, written = [], []
     for count in (2, 3):
         trained = train_denoiser(
