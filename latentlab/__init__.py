@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from latentlab.interpolate import advise, combine, lerp, nlerp, slerp, spline, uniform
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
-    from latentlab.spaces import LatentSpace, NoiseSpace
+    from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, TextSpace, VectorSpace
+    from latentlab.study.roundtrip import roundtrip
     from latentlab.view.explore import explore
     from latentlab.view.projection import project, project_series
 
 # Name -> module it lives in. Loaded on first use, so that `import latentlab` costs milliseconds.
 _HOMES = {
+    "BottleneckSpace": "latentlab.spaces",
     "Generator": "latentlab.generator.generator",
     "Inverted": "latentlab.generator.inverted",
     "LatentSpace": "latentlab.spaces",
     "NoiseSpace": "latentlab.spaces",
     "Record": "latentlab.record",
+    "TextSpace": "latentlab.spaces",
+    "VectorSpace": "latentlab.spaces",
     "advise": "latentlab.interpolate",
     "combine": "latentlab.interpolate",
     "edit": "latentlab.directions.edit",
@@ -40,6 +44,7 @@ _HOMES = {
     "nlerp": "latentlab.interpolate",
     "project": "latentlab.view.projection",
     "project_series": "latentlab.view.projection",
+    "roundtrip": "latentlab.study.roundtrip",
     "slerp": "latentlab.interpolate",
     "spline": "latentlab.interpolate",
     "uniform": "latentlab.interpolate",
@@ -47,11 +52,14 @@ _HOMES = {
 _PACKAGES = ("data", "directions", "metrics", "video")
 
 __all__ = [
+    "BottleneckSpace",
     "Generator",
     "Inverted",
     "LatentSpace",
     "NoiseSpace",
     "Record",
+    "TextSpace",
+    "VectorSpace",
     "advise",
     "combine",
     "data",
@@ -65,6 +73,7 @@ __all__ = [
     "nlerp",
     "project",
     "project_series",
+    "roundtrip",
     "slerp",
     "spline",
     "uniform",

@@ -139,6 +139,11 @@ def roundtrip(
 
     Returns:
         Clips, noise and errors.
+
+    >>> import latentlab as ll
+    >>> clip, _ = ll.data.moving_shapes(1, seed=0)
+    >>> bool(roundtrip(ll.load(), clip, method="leapfrog", num_steps=4).latent_error < 1e-5)
+    True
     """
     options = {"num_steps": num_steps, "method": method, "guidance": guidance, "batch_size": batch_size}
     with exact_kernels(exact):
