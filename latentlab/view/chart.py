@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -173,11 +174,16 @@ class Chart:
         return file.getvalue()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        picture = {"image/svg+xml": self.svg(), "text/plain": self.alt}
+        """Plotly where it runs, and a still picture for readers that run nothing, such as a page of a repository."""
         try:
-            return self.plotly()._repr_mimebundle_(include, exclude) or picture  # nothing, outside of a notebook
+            screen = self.plotly()._repr_mimebundle_(include, exclude)  # nothing, outside of a notebook
         except ImportError:
-            return picture
+            screen = None
+        if not screen:
+            return {"image/svg+xml": self.svg(), "text/plain": self.alt}
+        file = io.BytesIO()
+        self.matplotlib().savefig(file, format="png", dpi=80, metadata=_unsaid(".png"))
+        return {**screen, "image/png": base64.b64encode(file.getvalue()).decode("ascii"), "text/plain": self.alt}
 
 
 def _unsaid(suffix: str) -> dict[str, None]:

@@ -1,5 +1,6 @@
 """Plots: the numbers drawn are those given, by both drawers, and files come out the same and well formed."""
 
+import base64
 import importlib.util
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -77,7 +78,9 @@ def test_a_notebook_shows_plotly_and_a_page_is_written(tmp_path, monkeypatch):
     pytest.importorskip("nbformat", reason="nbformat, which notebooks bring, is not installed")
     monkeypatch.setattr(plotly.io.renderers, "default", "plotly_mimetype")
     chart = CHARTS["map"]()
-    assert any("plotly" in kind for kind in chart._repr_mimebundle_())
+    shown = chart._repr_mimebundle_()
+    assert any("plotly" in kind for kind in shown)
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
     chart.save(tmp_path / "map.html")
     assert "https://" not in (tmp_path / "map.html").read_text()[:300]
 
