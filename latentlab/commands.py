@@ -18,7 +18,7 @@ from latentlab.interpolate import lerp, slerp
 from latentlab.metrics import flicker, psnr
 from latentlab.record import Record, frame_hash, to_json, write_text
 from latentlab.shapes import Video
-from latentlab.video import read, read_fitted, write
+from latentlab.video import check_target, read, read_fitted, write
 
 FLICKER = ("overall", "whole", "regional", "texture", "difference", "motion_jitter", "coverage")  # columns
 
@@ -35,6 +35,7 @@ def generate(
     captions: list[str], *, out: str, seed: int, device: str, json: bool, model, steps, method, guidance
 ) -> None:
     """Clips from captions, one file, or a folder of several."""
+    check_target(Path(out) if len(captions) == 1 else Path(out).with_suffix(".mp4"))
     generator = load(model, device=device)
     generator.condition(captions)  # a word the model does not know is told before anything else happens
     clips = generator.generate(
@@ -133,8 +134,10 @@ def interpolate(
 
 def edit(video: str, *, direction, strength, space, out, seed, device, json, model) -> None:
     """A clip moved along a direction."""
-    from latentlab.study.edits import edit_clip
+    from latentlab.study.edits import check_edit, edit_clip
 
+    check_target(out)
+    check_edit(direction, strength)
     generator = load(model, device=device)
     clip, note, fps = _fitted(video, generator)
     edited = edit_clip(generator, clip, direction, strength, space=space, seed=seed, progress=True)

@@ -77,6 +77,7 @@ def score(
         FileNotFoundError: a path, or the weights of the features, that are not there.
         ValueError: a folder without clips, no clip that can be read, unknown features.
     """
+    _check_features(features)
     extract = _features(features) if against else None
     found, references = find_clips(clips), find_clips(against)
     partner = _partners(found, references)
@@ -229,12 +230,14 @@ def reader_td() -> Features:
 
 def _features(name: str) -> Features:
     kind, _, file = name.partition("=")
-    if name == "reader-td":
-        return reader_td()
-    if kind not in PUBLISHED or not file:
+    return PUBLISHED[kind](file) if file else reader_td()
+
+
+def _check_features(name: str) -> None:
+    kind, _, file = name.partition("=")
+    if name != "reader-td" and (kind not in PUBLISHED or not file):
         kinds = ", ".join(f"{k}=FILE" for k in PUBLISHED)
         raise ValueError(f"`features` must be reader-td, {kinds}, got {name!r}")
-    return PUBLISHED[kind](file)
 
 
 def _vectors(path: Path, extract: Features | None) -> list[list[float]]:

@@ -76,9 +76,8 @@ class Tokenizer:
         """The words of a caption, checked against the vocabulary."""
         found = re.findall(r"[\w-]+|,", caption.lower())
         if unknown := sorted({word for word in found if word not in self.vocabulary}):
-            raise ValueError(
-                f"this model does not know {', '.join(map(repr, unknown))}; it knows: {' '.join(self.vocabulary)}"
-            )
+            known = " ".join(word for word in self.vocabulary if word[0].isalnum())
+            raise ValueError(f"this model does not know {', '.join(map(repr, unknown))}; it knows: {known}")
         return found
 
 

@@ -358,10 +358,15 @@ class Generator(ABC):
 
     def check_video(self, video: Tensor) -> None:
         """Raises unless it is a video: `(batch, 3, frame, height, width)` in [-1, 1]."""
-        if video.ndim != 5 or video.shape[1] != 3:
-            raise ValueError(f"a video has axes (batch, 3, frame, height, width), got shape {tuple(video.shape)}")
+        if video.ndim != 5 or video.shape[1] != 3 or not video.is_floating_point():
+            raise ValueError(
+                "a video is floating point with axes (batch, 3, frame, height, width), "
+                f"got shape {tuple(video.shape)} of {video.dtype}"
+            )
         if video.numel() == 0:
             raise ValueError(f"a video of no clips or no frames, shape {tuple(video.shape)}")
+        if not video.isfinite().all():
+            raise ValueError("a video is finite, got NaN or infinity")
         low, high = float(video.min()), float(video.max())
         if not (low >= -1.01 and high <= 1.01):
             raise ValueError(

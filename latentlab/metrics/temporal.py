@@ -89,6 +89,7 @@ def flicker(video: Video, *, flow: Flow | Ways = dis) -> Flicker:
     tensor([0.])
     """
     _check(video)
+    _check_range(video)
     clips = []
     for i, clip in enumerate(video):
         frames = clip.transpose(0, 1).float()
@@ -264,6 +265,14 @@ def _check(video: Tensor) -> None:
         )
     if not video.isfinite().all():
         raise ValueError("flicker needs finite clips, got NaN or infinity")
+
+
+def _check_range(video: Tensor) -> None:
+    """Jitter may reach a little beyond [-1, 1], another range does not."""
+    low, high = (float(extreme) for extreme in video.detach().aminmax())
+    if low < -2 or high > 2:
+        way = "`latentlab.video.from_uint8` reads 8-bit pictures"
+        raise ValueError(f"flicker needs clips in [-1, 1], got {low:g} to {high:g}; {way}")
 
 
 def _cuts(change: Float[Tensor, " pair"], levels: float) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from latentlab.data.moving.factors import NAMES
+import re
+
+from latentlab.data.moving.factors import FACTORS
 from latentlab.directions.mask import Mask
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Video
@@ -11,12 +13,36 @@ from latentlab.study.recipe import Edited, Recipe, Step
 
 __all__ = ["DIRECTION_SEED", "LABELLED", "SPACES", "EditSpace", "Edited", "best_space", "edit_clip"]
 
+STRONGEST = 100.0  # standard deviations
 BEST = {"hue": "latent", "size": "latent", "light": "latent", "direction": "latent"}
 
 
 def best_space(direction: str) -> str:
     """The space in which a direction works best, by `benchmarks/edits.py`; "latent" for those it does not measure."""
     return BEST.get(direction.split("@")[0].split("=")[0], "latent")
+
+
+def check_edit(direction: str, strength: float) -> None:
+    """Raises unless this is a direction of moving shapes and a strength, before minutes go into finding it.
+
+    >>> check_edit("hue@240", 3.0)
+    """
+    name, mark, value = re.fullmatch(r"([^@=]*)([@=]?)(.*)", direction, re.DOTALL).groups()  # type: ignore[union-attr]
+    factor = next((f for f in FACTORS if f.name == name), None)
+    if factor is None:
+        raise KeyError(f"no direction {direction!r}; the factors are {', '.join(f.name for f in FACTORS)}")
+    good = {
+        "circular": mark == "@" and bool(re.fullmatch(r"-?\d+\.?\d*", value)),
+        "categorical": mark == "=" and value in factor.labels,
+    }.get(factor.kind, not mark)
+    if not good:
+        ways = {
+            "circular": f"{name}@ANGLE, in degrees",
+            "categorical": f"{name}= and one of {', '.join(factor.labels)}",
+        }
+        raise KeyError(f"no direction {direction!r}; a direction of {name} is {ways.get(factor.kind, name)}")
+    if not abs(strength) <= STRONGEST:
+        raise ValueError(f"a strength is in standard deviations, up to {STRONGEST:g} either way, got {strength}")
 
 
 def edit_clip(
@@ -48,9 +74,9 @@ def edit_clip(
 
     Raises:
         KeyError: no such direction.
+        ValueError: a strength that is not finite, or far outside of all codes.
     """
-    if direction.split("@")[0].split("=")[0] not in NAMES:
-        raise KeyError(f"no direction {direction!r}; the factors are {', '.join(NAMES)}")
+    check_edit(direction, strength)
     where = best_space(direction) if space == "best" else space
     found = EditSpace(generator, where, clip).find(seed=seed, progress=progress)[direction]
     return Recipe(where, (Step(found, strength, profile, mask),)).apply(generator, clip)

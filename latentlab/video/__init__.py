@@ -8,7 +8,7 @@ from latentlab.video.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_order
 from latentlab.video.fit import fit_clip
 from latentlab.video.read import Info, probe, read, read_at, read_fitted
 from latentlab.video.show import Player, data_uri, show
-from latentlab.video.write import write
+from latentlab.video.write import check_target, write
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -17,6 +17,7 @@ __all__ = [
     "Info",
     "Pictures",
     "Player",
+    "check_target",
     "data_uri",
     "fit_clip",
     "from_uint8",

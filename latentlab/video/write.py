@@ -46,13 +46,9 @@ def write(path: str | os.PathLike[str], video: Video, fps: float = 8.0) -> None:
         >>> write("gray.mp4", torch.zeros(1, 3, 16, 64, 64), fps=8.0)  # doctest: +SKIP
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix and suffix not in ENCODERS:
-        expected = ", ".join(ENCODERS)
-        raise ValueError(f"expected {expected}, or no suffix for a folder of PNG images, got {suffix!r} in {path}")
+    suffix = check_target(path)
     pictures = one_clip(video)
     rate = frame_rate(fps, suffix)
-    _check_replaceable(path, suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as work:
         made = Path(work) / path.name
@@ -64,6 +60,28 @@ def write(path: str | os.PathLike[str], video: Video, fps: float = 8.0) -> None:
             for number, picture in enumerate(pictures):
                 av.VideoFrame.from_ndarray(picture, format="rgb24").save(made / f"frame_{number:05d}.png")
             _swap_folder(made, path, Path(work) / "older")
+
+
+def check_target(path: str | os.PathLike[str]) -> str:
+    """Raises if `write` could not write there, before there is anything to write; returns the suffix.
+
+    Raises:
+        ValueError: an unknown suffix, a folder of other files, or a file where a folder should be.
+
+    >>> check_target("star.mp4")
+    '.mp4'
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix and suffix not in ENCODERS:
+        expected = ", ".join(ENCODERS)
+        raise ValueError(f"expected {expected}, or no suffix for a folder of PNG images, got {suffix!r} in {path}")
+    _check_replaceable(path, suffix)
+    above = next((p for p in path.absolute().parents if p.exists()), None)
+    if above is not None and not (above.is_dir() and os.access(above, os.W_OK)):
+        what = "cannot be written to" if above.is_dir() else "is a file, not a folder"
+        raise ValueError(f"cannot write {path}: {above} {what}")
+    return suffix
 
 
 def one_clip(video: Video) -> np.ndarray:

@@ -70,7 +70,7 @@ def _plotly_rows(widget: Any) -> list[int]:
 
 def _jupyter_scatter(found: Any, color: Any, options: dict[str, Any]) -> Any:
     try:
-        import jscatter
+        import jscatter  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError("jupyter-scatter is not installed; pip install 'latentlab[scatter]'") from error
     points = np.asarray(found, dtype=float)
