@@ -80,7 +80,7 @@ def test_inverted_noise_samples_back_and_more_steps_come_nearer(tiny_generator, 
     tiny_generator.denoiser.time[0].weight.zero_()  # random weights are rough in s, where trained ones are smooth
     latents = tiny_generator.encode(clips)
     errors = []
-    for steps in (8, 32):
+    for steps in (12, 48):
         noise = tiny_generator.invert(latents, "a red star", num_steps=steps)
         errors.append((tiny_generator.sample(noise, "a red star", num_steps=steps) - latents).abs().max())
     assert errors[1] < 1e-2
@@ -173,7 +173,7 @@ def test_latents_with_other_axes_are_an_error(tiny_generator, carry, shape):
 
 
 def test_nan_is_an_error(tiny_generator):
-    with pytest.raises(ValueError, match="got values from nan"):
+    with pytest.raises(ValueError, match="finite, got NaN"):
         tiny_generator.encode(torch.full((1, 3, 4, 16, 16), float("nan")))
     with pytest.raises(ValueError, match="guidance must be finite, got nan"):
         tiny_generator.sample(tiny_generator.noise(1), guidance=float("nan"))
