@@ -44,8 +44,8 @@ class BottleneckSpace(Described):
 
     Args:
         generator: whose denoiser.
-        layer: by its name in the network; None is the innermost. Where a network goes round that, and moving it moves
-            little, another one: "down.0.1" of the shipped denoiser carries what is drawn.
+        layer: by its name in the network; None is the innermost. Where moving that moves little, take another one, such
+            as "down.0.1" of the shipped denoiser.
         num_steps: of the solver, each way.
         method: of the solver; "leapfrog" gives clips back exactly.
         levels: flow times (low, high) within which activations are read and moved; near 1 the coarse things are drawn.
@@ -64,7 +64,7 @@ class BottleneckSpace(Described):
 
     >>> import latentlab
     >>> BottleneckSpace(latentlab.load(), num_steps=4).shape
-    (1, 192, 4, 4)
+    (4, 128, 4, 4)
     """
 
     by_place = True
