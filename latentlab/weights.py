@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from contextlib import AbstractContextManager
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from latentlab.tensors import read_tensors, write_tensors
 
 
 def save_weights(path: Path, model: nn.Module, config: dict[str, Any], *, dtype: torch.dtype = torch.float32) -> None:
     """Writes a network atomically, floating tensors as `dtype`, `config` as JSON in the header."""
-    tensors = {
-        name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
-        for name, value in model.state_dict().items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"config": json.dumps(config)})
-    os.replace(partial, path)
+    state = model.state_dict()
+    tensors = {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
+    write_tensors(path, "config", config, tensors)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -35,18 +28,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         FileNotFoundError: no such file.
         ValueError: not a safetensors file of this project.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights at {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except Exception as error:  # safetensors raises its own type for every defect
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
-    if "config" not in header:
-        raise ValueError(f"{path} holds tensors but no latentlab config in its header")
-    tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-    return tensors, json.loads(header["config"])
+    tensors, config = read_tensors(path, "config", "weights")
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}, config
 
 
 def fingerprint(*modules: nn.Module) -> str:

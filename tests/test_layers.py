@@ -9,7 +9,8 @@ import latentlab
 
 ROOT = Path(latentlab.__file__).parent
 LAYERS = (  # lowest first
-    ("shapes", "factors", "weights"),
+    ("shapes", "factors", "tensors"),
+    ("weights",),
     ("interpolate", "video", "record"),
     ("ledger", "data", "generator", "directions", "metrics"),
     ("spaces",),

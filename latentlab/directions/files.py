@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save_file
+import torch
 
 from latentlab.directions.direction import DirectionSet
+from latentlab.tensors import read_tensors, write_tensors
 
 FORMAT = 1  # of the file; raised when an old one could be misread
 _OPTIONAL = ("lengths", "t", "r2", "p")
@@ -40,7 +37,6 @@ def save_directions(path: str | Path, directions: DirectionSet, provenance: Mapp
     >>> again.names
     ('light', 'size')
     """
-    path = Path(path)
     try:
         software = version("latentlab")
     except PackageNotFoundError:  # run from a checkout
@@ -53,11 +49,7 @@ def save_directions(path: str | Path, directions: DirectionSet, provenance: Mapp
     }
     tensors = {"vectors": directions.vectors, "covariance": directions.covariance}
     tensors |= {part: values for part in _OPTIONAL if (values := getattr(directions, part)) is not None}
-    metadata = {"directions": json.dumps(header)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, partial, metadata)
-    os.replace(partial, path)
+    write_tensors(path, "directions", header, {name: torch.as_tensor(values) for name, values in tensors.items()})
 
 
 def load_directions(path: str | Path) -> DirectionSet:
@@ -77,14 +69,8 @@ def load_directions(path: str | Path) -> DirectionSet:
     >>> again.names
     ('light', 'size')
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no directions at {path}")
-    try:
-        with safe_open(path, framework="np") as file:
-            header = json.loads((file.metadata() or {}).get("directions", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except Exception as error:  # safetensors raises its own type for every defect
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    read, header = read_tensors(path, "directions", "directions")
+    tensors = {name: values.numpy() for name, values in read.items()}
     names, vectors, covariance = header.get("names"), tensors.get("vectors"), tensors.get("covariance")
     if header.get("format") != FORMAT or names is None or vectors is None or covariance is None:
         raise ValueError(f"{path} was not written by save_directions, or by another version of latentlab")

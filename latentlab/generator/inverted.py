@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-from safetensors.torch import save_file
-
 from latentlab.generator.condition import Condition
 from latentlab.generator.exactness import Trace
 from latentlab.shapes import Noise
+from latentlab.tensors import read_tensors, write_tensors
 
 FORMAT = 3  # of the file; raised when an old one could be misread
 
@@ -90,12 +86,8 @@ class Inverted:
         if self.trace.memory is not None:
             tensors["memory"] = self.trace.memory
         settings = {name: getattr(self, name) for name in _SETTINGS}
-        header = json.dumps({"format": FORMAT, "residuals": self.trace.residuals, **settings})
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        save_file({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, partial, {"inverted": header})
-        os.replace(partial, path)
+        header = {"format": FORMAT, "residuals": self.trace.residuals, **settings}
+        write_tensors(path, "inverted", header, tensors)
 
     @staticmethod
     def load(path: str | Path) -> Inverted:
@@ -105,14 +97,7 @@ class Inverted:
             FileNotFoundError: no such file.
             ValueError: not such a file.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"no inverted latent at {path}")
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("inverted", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except Exception as error:  # safetensors raises its own type for every defect
-            raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+        tensors, header = read_tensors(path, "inverted", "inverted latent")
         complete = {"noise", "tokens", "mask"} <= tensors.keys() and {*_SETTINGS, "residuals"} <= header.keys()
         if header.get("format") != FORMAT or not complete:
             raise ValueError(f"{path} was not written by Inverted.save, or by another version of latentlab")

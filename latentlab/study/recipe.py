@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from latentlab.directions import Direction, edit
@@ -23,6 +19,7 @@ from latentlab.record import frame_hash
 from latentlab.shapes import Video
 from latentlab.spaces.told import Caption
 from latentlab.study.edit_space import EditSpace
+from latentlab.tensors import read_tensors, write_tensors
 
 FORMAT = 2  # of the file; raised when an old one could be misread
 
@@ -159,13 +156,9 @@ class Recipe:
             )
         header = {"format": FORMAT, "steps": steps, **{name: getattr(self, name) for name in _SETTINGS}}
         if isinstance(self.caption, Condition):
-            tensors |= {_CONDITION + name: tensor.detach().cpu() for name, tensor in self.caption.tensors().items()}
+            tensors |= {_CONDITION + name: tensor for name, tensor in self.caption.tensors().items()}
             header["caption"] = None
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        save_file({k: t.contiguous() for k, t in tensors.items()}, partial, {"recipe": json.dumps(header)})
-        os.replace(partial, path)
+        write_tensors(path, "recipe", header, tensors)
 
     @staticmethod
     def load(path: str | Path) -> Recipe:
@@ -175,14 +168,7 @@ class Recipe:
             FileNotFoundError: no such file.
             ValueError: not such a file.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"no recipe at {path}")
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("recipe", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except Exception as error:  # safetensors raises its own type for every defect
-            raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+        tensors, header = read_tensors(path, "recipe", "recipe")
         if header.get("format") != FORMAT or not {*_SETTINGS, "steps"} <= header.keys():
             raise ValueError(f"{path} was not written by Recipe.save, or by another version of latentlab")
         settings = {name: header[name] for name in _SETTINGS}

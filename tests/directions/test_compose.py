@@ -120,7 +120,7 @@ def test_other_files_are_told(tmp_path):
     with pytest.raises(ValueError, match="is not a readable safetensors file"):
         load_directions(tmp_path / "text")
     save_file({"vectors": np.eye(2)}, tmp_path / "other")
-    with pytest.raises(ValueError, match="was not written by save_directions"):
+    with pytest.raises(ValueError, match="was not written as directions"):
         load_directions(tmp_path / "other")
     header = json.dumps({"format": 1, "names": ["a"], "provenance": {}})
     save_file({"vectors": np.eye(2), "covariance": np.eye(2)}, tmp_path / "torn", {"directions": header})

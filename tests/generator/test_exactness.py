@@ -169,13 +169,13 @@ class TestGenerator:
     """The contract through the whole generator."""
 
     @pytest.mark.parametrize("method", ALGEBRAIC)
-    @pytest.mark.parametrize("guidance", [1.0, 7.5])
-    def test_latents_come_back(self, tiny_generator, clips, method, guidance):
+    @pytest.mark.parametrize(("guidance", "bound"), [(1.0, 1e-5), (7.5, 1e-3)])
+    def test_latents_come_back(self, tiny_generator, clips, method, guidance, bound):
         latents = tiny_generator.encode(clips)
         inverted = tiny_generator.invert(latents, "a red star", num_steps=5, method=method, guidance=guidance)
         back = tiny_generator.sample(inverted)
         assert inverted.exact
-        assert float((back - latents).norm() / latents.norm()) < 1e-4
+        assert float((back - latents).norm() / latents.norm()) < bound
 
     def test_another_caption_edits(self, tiny_generator, clips):
         latents = tiny_generator.encode(clips)

@@ -1,0 +1,51 @@
+"""Tensors on disk with what they are: one safetensors file, whose header holds JSON under a key; written atomically."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def write_tensors(path: str | Path, key: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Writes tensors and their header; a killed run leaves an older file whole.
+
+    Raises:
+        TypeError: a header that JSON cannot hold.
+    """
+    metadata, path = {key: json.dumps(header)}, Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
+    os.replace(partial, path)
+
+
+def read_tensors(path: str | Path, key: str, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header of a file.
+
+    Args:
+        path: of the file.
+        key: under which the header lies.
+        what: should be there, for the message if nothing is.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a safetensors file, or none with a header under this key.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no {what} at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(key, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except Exception as error:  # safetensors raises its own type for every defect
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    if header is None:
+        raise ValueError(f"{path} holds tensors but no latentlab {key} in its header: it was not written as {what}")
+    return tensors, header
