@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from latentlab.generator.clip import ClipModel
 from latentlab.generator.condition import Condition
 from latentlab.generator.denoiser import Denoiser
 from latentlab.generator.generator import Generator, GeneratorConfig, batched
+from latentlab.record import write_text
 from latentlab.shapes import Latents, Video
 from latentlab.weights import save_weights
 
@@ -93,6 +93,4 @@ class NativeGenerator(Generator):
         save_weights(folder / "autoencoder.safetensors", self.autoencoder, asdict(self.autoencoder.config), dtype=dtype)
         save_weights(folder / "denoiser.safetensors", self.denoiser, asdict(self.denoiser.config), dtype=dtype)
         save_weights(folder / "clip.safetensors", self.clip, self.clip.header(), dtype=dtype)
-        partial = folder / "generator.json.partial"
-        partial.write_text(json.dumps(asdict(self.config), indent=2) + "\n")
-        os.replace(partial, folder / "generator.json")
+        write_text(folder / "generator.json", json.dumps(asdict(self.config), indent=2) + "\n")
