@@ -210,6 +210,9 @@ def _train(commands) -> None:
         metavar="FOLDER",
         help="run whose latents the denoiser learns (default: shipped), or whose decoder is refined",
     )
+    p.add_argument(
+        "--start", metavar="FOLDER", help="run or generator to go on from, or: shipped (autoencoder and denoiser)"
+    )
     p.add_argument("--clip", metavar="FOLDER", help="run of the CLIP model (denoiser only; default: shipped)")
     p.add_argument("--steps", type=_positive(int), help="how many (default: as the shipped weights were trained)")
     p.add_argument("--batch-size", type=_positive(int), help="clips or frames a step")
@@ -222,7 +225,6 @@ def _train(commands) -> None:
     denoiser.add_argument("--no-temporal-attention", action="store_true", help="ablation")
     denoiser.add_argument("--no-temporal-convolution", action="store_true", help="ablation")
     denoiser.add_argument("--flicker-loss", type=_positive(float), metavar="WEIGHT", help="penalty on flicker")
-    denoiser.add_argument("--start", metavar="FOLDER", help="run or generator to go on from, or: shipped")
     vae = p.add_argument_group("vector-vae only")
     vae.add_argument("--objective", choices=OBJECTIVES, help="what its code is trained for (default: beta-tcvae)")
     vae.add_argument("--strength", type=_positive(float), help="beta, gamma or lambda of the objective")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import rearrange
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from latentlab.shapes import Latents, Video
@@ -111,12 +112,16 @@ class Autoencoder(nn.Module):
         frames = self.decoder(rearrange(z, "b c f h w -> (b f) c h w"))
         return rearrange(frames, "(b f) c h w -> b c f h w", b=len(z))
 
-    def forward(self, video: Video, noise: Latents) -> tuple[Video, Tensor]:
+    def forward(self, video: Video, noise: Latents, blur: Float[Tensor, " batch"]) -> tuple[Video, Tensor]:
         """Training pass: a clip from a sample of the posterior (made with `noise`), and the KL divergence
-        from N(0, 1) in nats, averaged over latent entries."""
+        from N(0, 1) in nats, averaged over latent entries.
+
+        The posterior is widened by `blur`, in standard deviations of the batch's latents.
+        """
         mean, logvar = self.posterior(video)
         kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-        return self.reconstruct(mean + (0.5 * logvar).exp() * noise), kl
+        widened = blur[:, None, None, None, None] ** 2 * mean.var((0, 2, 3, 4), keepdim=True)
+        return self.reconstruct(mean + (logvar.exp() + widened).sqrt() * noise), kl
 
 
 def _per_channel(values: Tensor) -> Tensor:

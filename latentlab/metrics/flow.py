@@ -49,11 +49,7 @@ def still(a: Frames, b: Frames) -> Field:
 
 def warp(frames: Frames, field: Field, *, mode: str = "bicubic") -> Frames:
     """Each frame read where the field points; bicubic, since bilinear reading would hide noise."""
-    height, width = frames.shape[2:]
-    rows = torch.arange(height, device=frames.device, dtype=frames.dtype)[:, None] + field[:, 1]
-    columns = torch.arange(width, device=frames.device, dtype=frames.dtype) + field[:, 0]
-    grid = torch.stack([2 * columns / max(1, width - 1) - 1, 2 * rows / max(1, height - 1) - 1], 3)
-    return F.grid_sample(frames, grid, mode=mode, padding_mode="border", align_corners=True)
+    return _read(frames, _places(field), mode)
 
 
 def visible(there: Field, back: Field) -> Bool[Tensor, "frame height width"]:
@@ -61,11 +57,32 @@ def visible(there: Field, back: Field) -> Bool[Tensor, "frame height width"]:
 
     Pixels that leave the frame are not visible.
     """
-    height, width = there.shape[2:]
-    returned = warp(back, there, mode="bilinear")
+    return _closes(there, back, _places(there))
+
+
+def follow(frames: Frames, there: Field, back: Field) -> tuple[Frames, Bool[Tensor, "frame height width"]]:
+    """`warp(frames, there)` and `visible(there, back)`, which share most of their work."""
+    places = _places(there)
+    return _read(frames, places, "bicubic"), _closes(there, back, places)
+
+
+def _places(field: Field) -> Float[Tensor, "frame height width 2"]:
+    """Where the field points, as `grid_sample` counts: from -1 at the first pixel to 1 at the last."""
+    height, width = field.shape[2:]
+    rows = torch.linspace(-1, 1, height, device=field.device, dtype=field.dtype)[:, None]
+    columns = torch.linspace(-1, 1, width, device=field.device, dtype=field.dtype)
+    x = torch.addcmul(columns, field[:, 0], field.new_tensor(2 / max(1, width - 1)))
+    y = torch.addcmul(rows, field[:, 1], field.new_tensor(2 / max(1, height - 1)))
+    return torch.stack([x, y], 3)
+
+
+def _read(frames: Frames, places: Tensor, mode: str) -> Frames:
+    return F.grid_sample(frames, places, mode=mode, padding_mode="border", align_corners=True)
+
+
+def _closes(there: Field, back: Field, places: Tensor) -> Bool[Tensor, "frame height width"]:
+    returned = _read(back, places, "bilinear")
     gap = (there + returned).square().sum(1)
     size = there.square().sum(1) + returned.square().sum(1)
-    rows = torch.arange(height, device=there.device)[:, None] + there[:, 1]
-    columns = torch.arange(width, device=there.device) + there[:, 0]
-    inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
-    return (gap <= 0.01 * size + 0.5) & inside
+    x, y = (places.abs() <= 1 + 1e-6).unbind(3)  # rounding must not push a still border pixel out
+    return (gap <= 0.01 * size + 0.5) & x & y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.metrics.flow import Field, Flow, dis, visible, warp
+from latentlab.metrics.flow import Field, Flow, dis, follow
 from latentlab.shapes import Latents, Video
 
 LEVELS = 127.5  # 8-bit levels in one unit of video
@@ -176,8 +177,8 @@ def flicker_loss(video: Video | Latents, ways: Ways) -> Float[Tensor, ""]:
     _check(video)
     losses = []
     for clip, there, here in zip(video.transpose(1, 2), *(way.detach() for way in ways), strict=True):
-        from_next, from_last = warp(clip[1:], there), warp(clip[:-1], here)
-        seen = (visible(there, here)[1:] & visible(here, there)[:-1])[:, None]
+        (from_next, seen_next), (from_last, seen_last) = follow(clip[1:], there, here), follow(clip[:-1], here, there)
+        seen = (seen_next[1:] & seen_last[:-1])[:, None]
         residual = clip[1:-1] - 0.5 * (from_last[:-1] + from_next[1:])
         losses.append((residual.square() * seen).sum() / (seen.sum() * clip.shape[1]).clamp(min=1))
     return torch.stack(losses).mean()
@@ -195,11 +196,9 @@ def fields(frames: Frames, flow: Flow) -> tuple[Field, Field]:
 def _components(level: Frames, forth: Field, back: Field, *, cut_levels: float) -> dict:
     """Everything about one clip. Frame by frame, so that what is worked on stays in the processor's cache."""
     pairs, (height, width) = range(len(level) - 1), level.shape[2:]
-    from_next = [warp(level[t + 1, None], forth[t, None])[0] for t in pairs]
-    from_last = [warp(level[t, None], back[t, None])[0] for t in pairs]
-    seen_next = [visible(forth[t, None], back[t, None])[0] for t in pairs]
-    seen_last = [visible(back[t, None], forth[t, None])[0] for t in pairs]
-    cut = _cuts(torch.stack([(from_next[t] - level[t]).abs().mean() for t in pairs]), cut_levels)
+    from_next, seen_next = _followed((level[t + 1, None], forth[t, None], back[t, None]) for t in pairs)
+    from_last, seen_last = _followed((level[t, None], back[t, None], forth[t, None]) for t in pairs)
+    cut = _cuts(torch.stack([F.l1_loss(from_next[t], level[t]) for t in pairs]), cut_levels)
 
     stride = max(1, math.ceil(level[1:-1].numel() / KEPT))
     names = ("overall", "whole", "regional", "texture", "motion_jitter")
@@ -219,10 +218,10 @@ def _components(level: Frames, forth: Field, back: Field, *, cut_levels: float) 
         for name, part in (("overall", residual), ("regional", low), ("texture", rest - low)):
             square = part.square().mean(0) * seen
             squares[name] += square
-            series[name][t - 1] = (square.sum() / seen.sum().clamp(min=1)).sqrt()
+            series[name][t - 1] = (square.sum() / max(1, values.shape[1])).sqrt()
         times_seen += seen
-        acceleration = (forth[t] + back[t - 1]).norm(dim=0)[seen]  # at even speed the ways to both neighbours cancel
-        speed = 0.5 * (forth[t].norm(dim=0) + back[t - 1].norm(dim=0))[seen]
+        acceleration = torch.hypot(*(forth[t] + back[t - 1]))[seen]  # at even speed the ways to both neighbours cancel
+        speed = 0.5 * (torch.hypot(*forth[t]) + torch.hypot(*back[t - 1]))[seen]
         kept.append(values.flatten()[::stride].abs())
         series["overall"][t - 1] = MAD_TO_SD * _median(kept[-1])
         series["whole"][t - 1] = _rms(whole)
@@ -238,12 +237,17 @@ def _components(level: Frames, forth: Field, back: Field, *, cut_levels: float) 
         "regional": (squares["regional"].sum() / count).sqrt(),
         "texture": (squares["texture"].sum() / count).sqrt(),
         "motion_jitter": _relative(_joined(accelerations, level), _joined(speeds, level)),
-        "difference": torch.stack([(level[t + 1] - level[t]).abs().mean() for t in pairs]).mean(),
+        "difference": torch.stack([F.l1_loss(level[t + 1], level[t]) for t in pairs]).mean(),
         "coverage": times_seen.mean() / max(1, len(kept)),
         "series": series,
         "maps": maps,
         "cuts": tuple((cut.nonzero().flatten() + 1).tolist()),
     }
+
+
+def _followed(steps: Iterable[tuple[Frames, Field, Field]]) -> tuple[list[Tensor], list[Tensor]]:
+    pictures, seen = zip(*(follow(*step) for step in steps), strict=True)
+    return [x[0] for x in pictures], [x[0] for x in seen]
 
 
 def _stack(clips: list[dict], fast: Jitter) -> Flicker:
@@ -263,16 +267,21 @@ def _check(video: Tensor) -> None:
             f"flicker needs floating-point clips (batch, channel, 3 or more frames, height, width), got "
             f"{tuple(video.shape)} of {video.dtype}"
         )
-    if not video.isfinite().all():
+    if not all(map(math.isfinite, _extremes(video))):  # NaN shows in the extremes; one pass over the clip is enough
         raise ValueError("flicker needs finite clips, got NaN or infinity")
 
 
 def _check_range(video: Tensor) -> None:
     """Jitter may reach a little beyond [-1, 1], another range does not."""
-    low, high = (float(extreme) for extreme in video.detach().aminmax())
+    low, high = _extremes(video)
     if low < -2 or high > 2:
         way = "`latentlab.video.from_uint8` reads 8-bit pictures"
         raise ValueError(f"flicker needs clips in [-1, 1], got {low:g} to {high:g}; {way}")
+
+
+def _extremes(x: Tensor) -> tuple[float, float]:
+    low, high = x.detach().aminmax()
+    return float(low), float(high)
 
 
 def _cuts(change: Float[Tensor, " pair"], levels: float) -> Tensor:

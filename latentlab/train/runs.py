@@ -35,11 +35,15 @@ PREVIEW = (
 
 
 def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
-    """Trains the autoencoder, or with `--autoencoder` the decoder of that one alone."""
+    """Trains the autoencoder, goes on with that of `--start`, or trains that of `--autoencoder`, its decoder alone."""
     config = AutoencoderTraining()
     config = replace(config, loop=_loop(config.loop, options))
-    refine = load_autoencoder(Path(options["autoencoder"])).requires_grad_(True) if options["autoencoder"] else None
-    train_autoencoder(data, out, config, refine=refine, device=device)
+    with shipped() as own:
+        start, refine = (
+            folder and load_autoencoder(own if folder == "shipped" else Path(folder))
+            for folder in (options["start"], options["autoencoder"])
+        )
+    train_autoencoder(data, out, config, start=start or None, refine=refine or None, device=device)
     return [out / "autoencoder.safetensors"]
 
 
