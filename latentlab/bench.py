@@ -232,6 +232,7 @@ def _config(module: ModuleType, settings: Mapping[str, Any], seed: int, work: Pa
     _check(module, settings, names)
     given = {"out": str(work)} if "out" in names else {}
     config = module.Config(**given)
+    _check_kinds(module, config, settings)
     lists = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     config = replace(config, **lists)
     return replace(config, seed=config.seed + seed) if "seed" in names else config
@@ -241,6 +242,18 @@ def _check(module: ModuleType, settings: Mapping[str, Any], known: Sequence[str]
     for name in settings:
         if name not in known:
             raise ValueError(f"{Path(module.__file__ or '').stem} has no setting {name!r}; it has {', '.join(known)}")
+
+
+def _check_kinds(module: ModuleType, config: Any, settings: Mapping[str, Any]) -> None:
+    """A value must be of the kind of the default, if that is not None; a whole number will do for any number."""
+    for name, value in settings.items():
+        default = getattr(config, name)
+        kinds: dict[type, tuple[type, ...]] = {float: (int, float), tuple: (list, tuple)}
+        allowed = kinds.get(type(default), (type(default),))
+        if default is not None and (not isinstance(value, allowed) or isinstance(value, bool) != (bool in allowed)):
+            raise ValueError(
+                f"{Path(module.__file__ or '').stem}.{name} is of the kind of {json.dumps(default)}, got {value!r}"
+            )
 
 
 def _file(out: Path, job: Job) -> Path:

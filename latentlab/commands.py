@@ -108,6 +108,7 @@ def interpolate(
     first: str, last: str, *, path, space, points, out, seed, device, json, model, steps, method, guidance
 ) -> None:
     """Clips between two clips, in a folder."""
+    check_target(Path(out) / "000.mp4")
     generator = load(model, device=device)
     (a, note_a, fps), (b, note_b, _) = _fitted(first, generator), _fitted(last, generator)
     ends = generator.encode(torch.cat([a, b]))
@@ -155,7 +156,12 @@ def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, 
     """A table of clips and their flicker."""
     rows = []
     for path in videos:
-        score = flicker(read(path).video)
+        if Path(path).is_dir():
+            raise ValueError(f"{path} is a folder; give its files, or `latentlab score {path}` for a set of clips")
+        try:
+            score = flicker(read(path).video)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         rows.append({"clip": str(path), **{name: round(float(getattr(score, name)), 3) for name in FLICKER}})
         rows[-1]["cuts"] = list(score.cuts[0])
     width = max(len(row["clip"]) for row in rows)

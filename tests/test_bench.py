@@ -193,6 +193,9 @@ def test_mistakes_are_named(scripts, tmp_path):
         bench(["nothing"], out=tmp_path, scripts=scripts)
     with pytest.raises(ValueError, match="sizes has no setting 'sise'; it has size, names, seed, log"):
         bench(["sizes"], out=tmp_path, scripts=scripts, settings={"sizes": {"sise": 1}})
+    for value, default in (("two", "2"), (True, "2"), (2.5, "2")):
+        with pytest.raises(ValueError, match=rf"sizes\.size is of the kind of {default}, got"):
+            bench(["sizes"], out=tmp_path, scripts=scripts, settings={"sizes": {"size": value}})
     with pytest.raises(FileNotFoundError, match="holds no benchmark"):
         bench(out=tmp_path, scripts=tmp_path / "none")
     with pytest.raises(ValueError, match=r"NAME\.FIELD=VALUE"):

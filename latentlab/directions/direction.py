@@ -106,7 +106,8 @@ class DirectionSet:
             length = max(np.linalg.norm(share @ self.vectors), TINY)
             scale = np.sqrt(max(share @ self.covariance @ share, 0.0)) / length
             return Direction(name, share @ self.vectors / length, float(scale), *known)
-        raise KeyError(f"no direction {name!r}; there are {', '.join(self.names)}")
+        angles = f"; any angle of it will do, such as {name}@45" if f"{name}@0" in self.names else ""
+        raise KeyError(f"no direction {name!r}; there are {', '.join(self.names)}{angles}")
 
     def _known(self, share: np.ndarray) -> tuple[float, float, float]:
         """t, R2 and p of a mixture with these shares, whose squares sum to 1."""

@@ -62,13 +62,20 @@ def edit(
     >>> edit(torch.zeros(1, 2), light, strength=2.0, profile="ramp", shape=(1, 2, 1, 1))
     tensor([[0., 0.]])
     """
+    if not isinstance(codes, Tensor):
+        raise ValueError(f"codes are a tensor (sample, dim), got {type(codes).__name__}")
     for one in (direction, *preserve):
+        if not hasattr(one, "vector"):
+            raise ValueError(f"a direction is what a finder gives, such as found['light'], got {type(one).__name__}")
         if codes.ndim != 2 or codes.shape[1] != len(one.vector):
             raise ValueError(
                 f"direction {one.name!r} has {len(one.vector)} dims, codes have shape {tuple(codes.shape)}; "
                 "find the direction in the space of these codes"
             )
-    amount = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device)
+    try:
+        amount = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"strength is one number or one for each code, got {strength!r}") from error
     if amount.ndim > 1 or (amount.ndim == 1 and len(amount) != len(codes)):
         raise ValueError(f"strength is one number or one for each of {len(codes)} codes, got {tuple(amount.shape)}")
     if not amount.isfinite().all():

@@ -314,6 +314,8 @@ class Generator(ABC):
     ) -> Video:
         """Clips of captions: noise from the seed, sampled and decoded; `guidance` None is the shipped one."""
         captions = [captions] if isinstance(captions, str) else list(captions)
+        if not captions:
+            raise ValueError('generate needs a caption at least; "" is one that says nothing')
         guidance = self.config.guidance if guidance is None else guidance
         latents = self.sample(
             self.noise(len(captions), seed=seed),
@@ -358,6 +360,8 @@ class Generator(ABC):
 
     def check_video(self, video: Tensor) -> None:
         """Raises unless it is a video: `(batch, 3, frame, height, width)` in [-1, 1]."""
+        if not isinstance(video, Tensor):
+            raise ValueError(f"a video is a tensor, got {type(video).__name__}; latentlab.video.read reads files")
         if video.ndim != 5 or video.shape[1] != 3 or not video.is_floating_point():
             raise ValueError(
                 "a video is floating point with axes (batch, 3, frame, height, width), "
@@ -376,10 +380,15 @@ class Generator(ABC):
     def check_latents(self, latents: Tensor) -> None:
         """Raises unless they are latents of this model: `(batch, channel, frame, height, width)`."""
         channels = self.latent_shape[0]
+        if not isinstance(latents, Tensor) or not latents.is_floating_point():
+            kind = latents.dtype if isinstance(latents, Tensor) else type(latents).__name__
+            raise ValueError(f"latents are a floating-point tensor, got {kind}")
         if latents.ndim != 5 or latents.shape[1] != channels:
             raise ValueError(
                 f"latents have axes (batch, {channels}, frame, height, width), got shape {tuple(latents.shape)}"
             )
+        if not latents.isfinite().all():
+            raise ValueError("latents are finite, got NaN or infinity")
 
 
 def batched(f: Callable[[Tensor], Tensor], items: Tensor, size: int) -> Tensor:

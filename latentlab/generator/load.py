@@ -45,6 +45,8 @@ def load(
     if path is None:
         with shipped() as own:
             return load(own, device=device, dtype=dtype)
+    if not isinstance(path, str | Path):
+        raise ValueError(f"a generator is loaded from a folder or a hub id, got {type(path).__name__}")
     folder = Path(path)
     if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
         folder = download(str(path))
@@ -77,9 +79,20 @@ def load_clip(folder: Path) -> ClipModel:
 
 
 def find_device(name: str | torch.device = "auto") -> torch.device:
-    """A device by name; "auto" is cuda, then mps, then cpu."""
+    """A device by name; "auto" is cuda, then mps, then cpu.
+
+    Raises:
+        ValueError: there is no such device.
+    """
     if name != "auto":
-        return torch.device(name)
+        try:
+            device = torch.device(name)
+        except RuntimeError as error:
+            raise ValueError(f"no device {name!r}; there are auto, cpu, cuda (or cuda:1, ...) and mps") from error
+        ready = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(device.type)
+        if ready is not None and not ready():
+            raise ValueError(f"device {name!r}: this machine or this build of torch has none; take auto or cpu")
+        return device
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

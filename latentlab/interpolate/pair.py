@@ -124,11 +124,16 @@ def as_rows(points: Tensor, axis: Axis) -> tuple[Tensor, Callable[[Tensor], Tens
 
 def positions(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Tensor, " point"]:
     """Positions on a path from `a` to `b` as a tensor, after the checks that every path makes."""
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        raise ValueError(f"the two ends must be tensors, got {type(a).__name__} and {type(b).__name__}")
     if a.shape != b.shape:
         raise ValueError(f"the two ends must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     if not (a.is_floating_point() and b.is_floating_point()):
         raise ValueError(f"the two ends must be floating point, got {a.dtype} and {b.dtype}")
-    t = torch.as_tensor(t, dtype=a.dtype, device=a.device).reshape(-1)
+    try:
+        t = torch.as_tensor(t, dtype=a.dtype, device=a.device).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"positions are numbers, 0 at the first end and 1 at the last, got {t!r}") from error
     if not (t.isfinite().all() and len(t)):
         raise ValueError(f"positions must be finite and at least one, got {t.tolist()}")
     return t

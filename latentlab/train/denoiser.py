@@ -88,12 +88,12 @@ def train_denoiser(
     latents = encode_all(data, autoencoder.to(where).eval(), count, out / "latents", config.loop.seed)
     torch.manual_seed(config.loop.seed)
     model = Denoiser(config.network)
-    model.measure_spread(latents[:1024])
     with torch.no_grad():
         said = [data.caption(i) for i in range(min(count, 4096))]
         model.measure_captions(*(x.cpu() for x in clip.tokens(said)))
     if start is not None:
         begin_from(model, start)
+    model.measure_spread(latents[:1024])  # after it: the other network may come from other latents
 
     def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])

@@ -46,6 +46,15 @@ def test_the_strength_must_be_finite(strength):
         edit(torch.zeros(1, 3), LIGHT, strength)
 
 
+def test_what_is_no_code_direction_or_strength_is_an_error():
+    with pytest.raises(ValueError, match=r"codes are a tensor \(sample, dim\), got list"):
+        edit([[0.0, 0.0, 0.0]], LIGHT, 1.0)
+    with pytest.raises(ValueError, match=r"a direction is what a finder gives.*, got str"):
+        edit(torch.zeros(1, 3), "light", 1.0)
+    with pytest.raises(ValueError, match="strength is one number or one for each code, got 'much'"):
+        edit(torch.zeros(1, 3), LIGHT, "much")
+
+
 def square_code() -> tuple[torch.Tensor, Direction, tuple[int, ...]]:
     """Two channels, four frames of 2 x 2, and a direction that moves all alike."""
     shape = (2, 4, 2, 2)

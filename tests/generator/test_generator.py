@@ -179,6 +179,16 @@ def test_nan_is_an_error(tiny_generator):
         tiny_generator.sample(tiny_generator.noise(1), guidance=float("nan"))
 
 
+@pytest.mark.parametrize("carry", ["sample", "invert", "decode"])
+def test_latents_that_are_none_are_an_error(tiny_generator, carry):
+    with pytest.raises(ValueError, match="latents are finite, got NaN"):
+        getattr(tiny_generator, carry)(torch.full((1, 2, 4, 2, 2), torch.nan))
+    with pytest.raises(ValueError, match=r"floating-point tensor, got torch\.int64"):
+        getattr(tiny_generator, carry)(torch.zeros(1, 2, 4, 2, 2, dtype=torch.long))
+    with pytest.raises(ValueError, match="floating-point tensor, got list"):
+        getattr(tiny_generator, carry)([1.0])
+
+
 def test_the_wrong_number_of_captions_is_an_error(tiny_generator):
     with pytest.raises(ValueError, match="2 captions for 3 clips; give one, or one for each"):
         tiny_generator.sample(tiny_generator.noise(3), ["a star", "a star"], num_steps=1)
@@ -187,8 +197,21 @@ def test_the_wrong_number_of_captions_is_an_error(tiny_generator):
 def test_no_noise_is_an_error(tiny_generator):
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
         tiny_generator.noise(0)
+    with pytest.raises(ValueError, match="needs a caption at least"):
+        tiny_generator.generate([])
 
 
 def test_a_device_is_found_by_name():
     assert find_device("cpu") == torch.device("cpu")
     assert isinstance(find_device("auto"), torch.device)
+
+
+READY = (("cuda", torch.cuda.is_available), ("mps", torch.backends.mps.is_available))  # no machine has both
+
+
+def test_a_device_that_is_not_there_is_an_error():
+    with pytest.raises(ValueError, match="no device 'gpu'; there are auto, cpu, cuda"):
+        find_device("gpu")
+    absent = next(name for name, there in READY if not there())
+    with pytest.raises(ValueError, match=f"device '{absent}': this machine or this build of torch has none"):
+        find_device(absent)

@@ -187,6 +187,10 @@ def test_wrong_input_is_named(path):
     for t in ([], float("nan"), [0.0, float("inf")]):
         with pytest.raises(ValueError, match="positions must be finite and at least one"):
             path(a, a, t)
+    with pytest.raises(ValueError, match="the two ends must be tensors, got list and Tensor"):
+        path([0.0], a, 0.5)
+    with pytest.raises(ValueError, match="positions are numbers, 0 at the first end and 1 at the last, got 'half'"):
+        path(a, a, "half")
 
 
 def test_an_axis_that_is_not_there_is_named():
