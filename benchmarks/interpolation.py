@@ -1,8 +1,9 @@
-"""Which path between clips is even, smooth and likely? Near and distant pairs of clips, in noise and in latents.
+"""Which path between clips is even, smooth and likely? Near and distant pairs, in latents, inverted and drawn noise.
 
-Then: even spacing, interpolation learned from sequences against the straight line, and slerp's speed.
+Near pairs of drawn noise are correlated at 0.6, distant ones independent. Then: even spacing, interpolation learned
+from sequences against the straight line, and slerp's speed.
 
-python benchmarks/interpolation.py [--pairs 8] [--points 9]
+python benchmarks/interpolation.py [--pairs 4] [--points 9]
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def combined(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
 
 
 PATHS = {"lerp": lerp, "nlerp": nlerp, "slerp": slerp, "combine": combined}
+CORRELATION = 0.6  # of near seeds
 TRAINING_SEED, SPAN = 20, 8  # of the sequences that interpolation is learned from; frames between the known ones
 
 
@@ -38,7 +40,7 @@ class Config:
     """What to measure."""
 
     model: str | None = None
-    pairs: int = 8
+    pairs: int = 4
     points: int = 9
     num_steps: int = 15
     sequences: int = 1024
@@ -51,27 +53,40 @@ def run(config: Config) -> dict:
     video, _ = moving_shapes(8 * config.pairs, HELD_OUT_SEED)
     latents = generator.encode(video)
     noise = generator.invert(latents, num_steps=config.num_steps, progress="inverting").noise
-    spaces = {"latents": (latents, generator.decode), "noise": (noise, lambda n: draw(generator, n, config))}
-    pairs = choose_pairs(latents, config.pairs)
+
+    def decode(noise: torch.Tensor) -> torch.Tensor:
+        return generator.decode(generator.sample(noise, num_steps=config.num_steps))
+
+    spaces = {
+        "latents": (latents, generator.decode),
+        "noise": (noise, decode),
+        "seeds": (seeds(generator, config), decode),
+    }
+    pairs = dict.fromkeys(("latents", "noise"), choose_pairs(latents, config.pairs))
+    pairs["seeds"] = {
+        "near": [(i, config.pairs + i) for i in range(config.pairs)],
+        "distant": [(i, 2 * config.pairs + i) for i in range(config.pairs)],
+    }
     return {
         "config": asdict(config),
         "weights": generator.fingerprint(),
         "advice": {name: asdict(advise(points)) for name, (points, _) in spaces.items()},
         "paths": {
-            f"{far} pairs, {s}, {p}": paths(spaces[s][0], spaces[s][1], pairs[far], p, config)
-            for far in pairs
+            f"{far} pairs, {s}, {p}": paths(spaces[s][0], spaces[s][1], pairs[s][far], p, config)
+            for far in ("near", "distant")
             for s in spaces
             for p in PATHS
         },
-        "evenly_spaced_slerp_in_noise": even(spaces["noise"][0], spaces["noise"][1], pairs["distant"], config),
+        "evenly_spaced_slerp_in_noise": even(noise, decode, pairs["noise"]["distant"], config),
         "learned": learned(generator, latents, config),
         "slerp_speed": speed(),
     }
 
 
-def draw(generator: Generator, noise: torch.Tensor, config: Config) -> torch.Tensor:
-    """Clips of noise."""
-    return generator.decode(generator.sample(noise, num_steps=config.num_steps))
+def seeds(generator: Generator, config: Config) -> torch.Tensor:
+    """Drawn noise: the first ends, ends correlated with them, independent ones."""
+    first, other, last = generator.noise(3 * config.pairs).split(config.pairs)
+    return torch.cat([first, CORRELATION * first + (1 - CORRELATION**2) ** 0.5 * other, last])
 
 
 def choose_pairs(latents: torch.Tensor, count: int) -> dict[str, list[tuple[int, int]]]:
@@ -94,17 +109,31 @@ def paths(points: torch.Tensor, decode, pairs: list[tuple[int, int]], name: str,
         steps = distance(clips[:-1], clips[1:])
         bends = distance(clips[1:-1], (clips[:-2] + clips[2:]) / 2)
         rows.append((
-            chi_percentile(line[len(t) // 2]), float(steps.sum()), float(steps.max() / steps.mean()),
+            chi_percentile(line[len(t) // 2]), spread(line), float(steps.sum()), float(steps.max() / steps.mean()),
             float(steps.std() / steps.mean()), float(bends.mean() / steps.mean()),
             float(flicker(clips).overall.mean()),
         ))  # fmt: skip
-    names = ("norm_percentile_halfway", "length", "largest_step_over_mean", "variation_of_steps", "bend", "flicker")
-    return {k: round(statistics.fmean(r[i] for r in rows), 3) for i, k in enumerate(names)}
+    names = (
+        "norm_percentile_halfway",
+        "spread_halfway",
+        "length",
+        "largest_step_over_mean",
+        "variation_of_steps",
+        "bend",
+        "flicker",
+    )
+    return {k: float(f"{statistics.fmean(r[i] for r in rows):.3g}") for i, k in enumerate(names)}
 
 
 def chi_percentile(point: torch.Tensor) -> float:
     """Where the norm of a point lies among those of Gaussian noise of that many dimensions, in percent."""
     return 100 * float(chi2.cdf(float(point.double().square().sum()), point.numel()))
+
+
+def spread(line: torch.Tensor) -> float:
+    """Standard deviation halfway over that of the ends: 1 stays inside the mode, 0.71 is what lerp leaves."""
+    deviation = line.flatten(1).std(1)
+    return float(2 * deviation[len(line) // 2] / (deviation[0] + deviation[-1]))
 
 
 def even(points: torch.Tensor, decode, pairs: list[tuple[int, int]], config: Config) -> dict[str, float]:
@@ -170,7 +199,7 @@ def speed() -> dict[str, float]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model")
-    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--points", type=int, default=9)
     a = parser.parse_args()
     print(json.dumps(run(Config(model=a.model, pairs=a.pairs, points=a.points)), indent=2))
