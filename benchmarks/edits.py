@@ -1,6 +1,6 @@
 """Does a direction move what it says, and nothing else? Effect directions on held-out clips, judged by `measure`.
 
-    python benchmarks/edits.py [--space latent,noise] [--clips 32]
+    python benchmarks/edits.py [--space latent,noise] [--clips 32] [--labelled 256]
 
 Each clip is encoded into the space, moved by seven strengths and decoded. A score is the Spearman correlation of the
 strength and the measured target, per clip; the table shows the median over clips. A circular factor is judged by the
@@ -42,6 +42,7 @@ class Config:
     clips: int = 32
     reach: float = 2.0
     strengths: int = 7
+    labelled: int | None = None  # clips that directions are found with; None is as many as the space's default
 
 
 def run(config: Config) -> dict:
@@ -55,7 +56,7 @@ def run(config: Config) -> dict:
     for kind in config.spaces:
         space = EditSpace(generator, kind, video)
         floors[kind] = round(float(psnr(space.decode(space.codes).cpu(), video).mean()), 2)
-        found = space.find(progress=True)
+        found = space.find(labelled=config.labelled, progress=True)
         for name in tqdm(DIRECTIONS, desc=kind):
             read = [measure(space.edit(found[name], float(s)).cpu()) for s in strengths]
             target = np.array([towards(name, table) for table in read])
@@ -98,6 +99,8 @@ if __name__ == "__main__":
     parser.add_argument("--space", default="latent")
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--reach", type=float, default=2.0)
+    parser.add_argument("--labelled", type=int, help="clips that directions are found with")
     a = parser.parse_args()
     spaces = tuple(a.space.split(","))
-    print(json.dumps(run(Config(model=a.model, spaces=spaces, clips=a.clips, reach=a.reach)), indent=2))
+    config = Config(model=a.model, spaces=spaces, clips=a.clips, reach=a.reach, labelled=a.labelled)
+    print(json.dumps(run(config), indent=2))

@@ -67,11 +67,12 @@ class EditSpace:
             latents = self.inverted.noise
         self.codes = latents.flatten(1)
 
-    def find(self, *, seed: int = 0, progress: bool = False) -> Effect:
-        """Effect directions of all factors, from freshly rendered clips with known factors."""
+    def find(self, *, labelled: int | None = None, seed: int = 0, progress: bool = False) -> Effect:
+        """Effect directions of all factors, from freshly rendered clips with known factors: `labelled` of them, or as
+        many as `LABELLED` says of the space."""
         told: dict[str, Any] = {"caption": self.caption, "guidance": self.guidance} if self.kind == "noise" else {}
         space = SPACES[self.kind](self.generator, **told)
-        video, factors = moving_shapes(LABELLED[self.kind], DIRECTION_SEED + seed)
+        video, factors = moving_shapes(labelled or LABELLED[self.kind], DIRECTION_SEED + seed)
         chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress)
         # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.
         return Effect(folds=0, permutations=0).fit(torch.cat([space.encode(chunk) for chunk in chunks]), factors)
