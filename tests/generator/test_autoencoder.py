@@ -66,14 +66,25 @@ def test_the_divergence_is_that_of_torch(model):
     exact = torch.distributions.kl_divergence(
         torch.distributions.Normal(mean, (0.5 * logvar).exp()), torch.distributions.Normal(0.0, 1.0)
     )
-    torch.testing.assert_close(model(clip, torch.zeros_like(mean))[1], exact.mean())
+    torch.testing.assert_close(model(clip, torch.zeros_like(mean), torch.zeros(2))[1], exact.mean())
 
 
 def test_training_without_noise_reconstructs_the_mode(model):
     clip = video(1, 3, 2, 16, 16)
     mode = model.posterior(clip)[0]
-    torch.testing.assert_close(model(clip, torch.zeros_like(mode))[0], model.reconstruct(mode))
+    torch.testing.assert_close(model(clip, torch.zeros_like(mode), torch.ones(1))[0], model.reconstruct(mode))
 
 
 def test_the_same_latent_size_as_the_class_promises(model):
     assert 64 // model.encode(video(1, 3, 1, 64, 64)).shape[-1] == Autoencoder.spatial_compression_ratio
+
+
+def test_training_adds_noise_in_units_of_the_batchs_latents(model):
+    clip = video(3, 3, 2, 16, 16)
+    noise = torch.randn(3, 2, 2, 2, 2, generator=torch.Generator().manual_seed(2))
+    mean, logvar = model.posterior(clip)
+    plain = model(clip, noise, torch.zeros(3))[0]
+    torch.testing.assert_close(plain, model.reconstruct(mean + (logvar / 2).exp() * noise))
+    blur, variance = torch.tensor([0.0, 0.1, 0.5]), mean.transpose(0, 1).flatten(1).var(1)
+    width = (logvar.exp() + blur.view(3, 1, 1, 1, 1) ** 2 * variance.view(2, 1, 1, 1)).sqrt()
+    torch.testing.assert_close(model(clip, noise, blur)[0], model.reconstruct(mean + width * noise))

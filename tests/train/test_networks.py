@@ -160,3 +160,18 @@ def test_every_epoch_visits_every_clip_once(count, batch):
     epochs = rows[: len(rows) // count * count].reshape(-1, count)
     assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
     assert (epochs != epochs[0]).any()
+
+
+def test_an_autoencoder_goes_on_whole_or_with_its_decoder_alone(data, tmp_path):
+    given = Autoencoder(NETWORK)
+    config = AutoencoderTraining(replace(steps(1), ema=0.0))
+    whole = train_autoencoder(data, tmp_path / "whole", config, start=given, device="cpu")
+    refined = train_autoencoder(data, tmp_path / "refined", config, refine=given, device="cpu")
+
+    def moved(part: str, network: Autoencoder) -> float:
+        pairs = zip(getattr(network, part).parameters(), getattr(given, part).parameters(), strict=True)
+        return max(float((a - b).abs().max()) for a, b in pairs)
+
+    assert moved("encoder", refined) == 0.0
+    for part, network in (("decoder", refined), ("decoder", whole), ("encoder", whole)):
+        assert 0.0 < moved(part, network) < 0.01  # one small step from where it was
