@@ -128,7 +128,7 @@ def effect_matrix(
     )  # fmt: skip
     low, high = (f"{x:.3g}" for x in (np.nanmin(values), np.nanmax(values)))
     alt = f"Effects of {len(directions)} directions on {len(factors)} factors, from {low} to {high}."
-    return Chart([panel], alt, size=(2.2 + 0.85 * len(factors), 1.4 + 0.42 * len(directions)))
+    return Chart([panel], alt, size=(2.2 + 0.95 * len(factors), 1.4 + 0.42 * len(directions)))
 
 
 def metric_bars(scores: Mapping[str, Any] | Sequence[Any], *, label: str = "score") -> Chart:
