@@ -1,0 +1,58 @@
+"""The scoreboard's page: what it says of the bars, and the order of its rows."""
+
+import pytest
+
+from latentlab.view.scoreboard import CONTINUOUS, JUDGED, grouped, mean_over_targets, page, table_row, verdict
+
+
+def result(
+    finder: str, precision: dict[str, float], *, seed: int = 0, labels: int = 1000, shuffled: bool = False
+) -> dict:
+    """A cell whose directions have these precisions, the rest of what moves being light."""
+    scores = []
+    for name in CONTINUOUS:
+        share = precision.get(name, precision["else"])
+        effect = [0.0] * len(JUDGED)
+        effect[JUDGED.index("light" if name != "light" else "size")] = 1 / share - 1
+        effect[JUDGED.index(name)] = 1.0
+        rest = {"leakage": (1 / share - 1) / (len(JUDGED) - 1), "ratio": 1.0, "locality": None, "alignment": None}
+        more = {"monotonicity": 1.0, "linearity": 1.0, "low": -2.0, "high": 2.0}
+        scores.append({"name": name, "precision": share, "effect": effect, **rest, **more})
+    where = {"space": "latent", "finder": finder, "labels": labels, "variant": "independent", "shuffled": shuffled}
+    return {**where, "seed": seed, "fit_seconds": 1.0, "decoded": 10, "factors": list(JUDGED), "scores": scores}
+
+
+RESULTS = [
+    result("effect", {"else": 0.9, "size": 0.5}),
+    result("effect", {"else": 0.9, "size": 0.5}, seed=1),
+    result("ridge normal", {"else": 0.6}),
+    result("LDA", {"else": 0.3}),
+    result("effect", {"else": 0.1}, shuffled=True),
+]
+
+
+def test_the_verdict_names_the_best_baseline_and_the_factor_that_does_not_part():
+    said, mean = verdict(RESULTS), (0.9 * (len(CONTINUOUS) - 1) + 0.5) / len(CONTINUOUS)
+    assert f"precision of Effect {mean:.2f} (bar 0.8), {mean / 0.6:.2f} times that of the best baseline, ridge" in said
+    assert "size does not separate (0.50): light" in said
+    assert said.count("does not separate") == 1
+
+
+def test_seeds_are_one_row_and_shuffled_labels_another():
+    rows = [table_row(group) for group in grouped(RESULTS)]
+    assert [row[0] for row in rows] == ["effect", "ridge normal", "LDA", "effect, shuffled"]
+    assert rows[0][-3] == 2
+
+
+def test_a_direction_that_moves_nothing_counts_as_no_precision():
+    nothing = result("effect", {"else": 0.5})
+    nothing["scores"][0]["precision"] = None
+    assert mean_over_targets(nothing, "precision") == pytest.approx(0.5 * (1 - 1 / len(CONTINUOUS)))
+
+
+def test_the_page_puts_the_most_precise_first_and_draws_every_matrix():
+    report = page(RESULTS, {}, "{}")
+    (section,) = report.sections
+    first = section.parts[0]
+    assert [row[0] for row in first.rows] == ["effect", "ridge normal", "LDA", "effect, shuffled"]
+    assert "Effect matrices of effect" in section.parts[2].alt
