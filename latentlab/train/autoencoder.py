@@ -58,7 +58,7 @@ def train_autoencoder(
     config: AutoencoderTraining | None = None,
     *,
     start: Autoencoder | None = None,
-    refine: Autoencoder | None = None,
+    decoder_only: bool = False,
     device: str = "auto",
     tracker: Tracker | None = None,
 ) -> Autoencoder:
@@ -69,23 +69,27 @@ def train_autoencoder(
         out: folder of the run; a run found there is resumed.
         config: settings.
         start: go on from this network (default: a fresh one).
-        refine: the same, training its decoder alone, so that its latents, and whatever was trained on them, stay as
-            they are.
+        decoder_only: leave the encoder of `start` as it is, so that its latents stay, and whatever was trained on them.
         device: "auto", "cpu", "cuda", ...
         tracker: called with `(figures, step)`.
 
     Returns:
         The trained network, latents normalised.
+
+    Raises:
+        ValueError: `decoder_only` without a network to start from.
     """
+    if decoder_only and start is None:
+        raise ValueError("decoder_only needs a network to start from: an encoder that was never trained tells nothing")
     config = config or AutoencoderTraining()
     where = device_for_training(device)
     torch.manual_seed(config.loop.seed)
-    if given := start or refine:
-        config = replace(config, network=given.config, kl_weight=config.kl_weight if start else 0.0)
-        model = deepcopy(given).requires_grad_(True)
-        model.encoder.requires_grad_(start is not None)
-    else:
+    if start is None:
         model = Autoencoder(config.network)
+    else:
+        config = replace(config, network=start.config, kl_weight=0.0 if decoder_only else config.kl_weight)
+        model = deepcopy(start).requires_grad_(True)
+        model.encoder.requires_grad_(not decoder_only)
 
     def make_batch(step: int) -> dict[str, torch.Tensor]:
         return {"video": _frames(data, config.loop.batch_size, (config.loop.seed, step))}
@@ -112,7 +116,7 @@ def train_autoencoder(
         save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=8)
 
     trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
-    if refine is None:
+    if not decoder_only:
         _normalise(trained, data, config.loop.seed, where)
     if is_main_process():
         save_weights(out / "autoencoder.safetensors", trained, asdict(config.network))

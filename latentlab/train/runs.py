@@ -38,12 +38,11 @@ def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) ->
     """Trains the autoencoder, goes on with that of `--start`, or trains that of `--autoencoder`, its decoder alone."""
     config = AutoencoderTraining()
     config = replace(config, loop=_loop(config.loop, options))
+    decoder_only = options["autoencoder"] is not None
+    folder = options["autoencoder"] if decoder_only else options["start"]
     with shipped() as own:
-        start, refine = (
-            folder and load_autoencoder(own if folder == "shipped" else Path(folder))
-            for folder in (options["start"], options["autoencoder"])
-        )
-    train_autoencoder(data, out, config, start=start or None, refine=refine or None, device=device)
+        start = folder and load_autoencoder(own if folder == "shipped" else Path(folder))
+    train_autoencoder(data, out, config, start=start or None, decoder_only=decoder_only, device=device)
     return [out / "autoencoder.safetensors"]
 
 

@@ -166,7 +166,7 @@ def test_an_autoencoder_goes_on_whole_or_with_its_decoder_alone(data, tmp_path):
     given = Autoencoder(NETWORK)
     config = AutoencoderTraining(replace(steps(1), ema=0.0))
     whole = train_autoencoder(data, tmp_path / "whole", config, start=given, device="cpu")
-    refined = train_autoencoder(data, tmp_path / "refined", config, refine=given, device="cpu")
+    refined = train_autoencoder(data, tmp_path / "refined", config, start=given, decoder_only=True, device="cpu")
 
     def moved(part: str, network: Autoencoder) -> float:
         pairs = zip(getattr(network, part).parameters(), getattr(given, part).parameters(), strict=True)
@@ -175,3 +175,5 @@ def test_an_autoencoder_goes_on_whole_or_with_its_decoder_alone(data, tmp_path):
     assert moved("encoder", refined) == 0.0
     for part, network in (("decoder", refined), ("decoder", whole), ("encoder", whole)):
         assert 0.0 < moved(part, network) < 0.01  # one small step from where it was
+    with pytest.raises(ValueError, match="decoder_only needs a network to start from"):
+        train_autoencoder(data, tmp_path / "none", config, decoder_only=True, device="cpu")
