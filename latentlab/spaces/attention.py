@@ -77,8 +77,9 @@ def attention(
         generator: whose denoiser; one whose captions enter by cross-attention.
         latents: of the clips.
         condition: of the caption, `generator.condition("a red star")`.
-        tokens: places of the words in it, for the shipped model `words("a red star", "star")`. Its text tower looks
-            back alone, so the place after the last word holds all of the caption and finds the object best.
+        tokens: places of the words in it, for the shipped model `words("a red star", "star")`. Which word finds an
+            object differs between models, look with `latentlab.view.plots.attention`; here the object is where
+            "background" is not looked at.
         levels: flow times.
         seed: of the noise; item i depends on `(seed, i)` alone.
 
