@@ -62,11 +62,12 @@ def run(config: Config) -> dict:
         "noise": (noise, decode),
         "seeds": (seeds(generator, config), decode),
     }
-    pairs = dict.fromkeys(("latents", "noise"), choose_pairs(latents, config.pairs))
-    pairs["seeds"] = {
+    clips = choose_pairs(latents, config.pairs)
+    drawn = {
         "near": [(i, config.pairs + i) for i in range(config.pairs)],
         "distant": [(i, 2 * config.pairs + i) for i in range(config.pairs)],
     }
+    pairs: dict[str, dict[str, list[tuple[int, int]]]] = {"latents": clips, "noise": clips, "seeds": drawn}
     return {
         "config": asdict(config),
         "weights": generator.fingerprint(),
