@@ -144,7 +144,7 @@ def _edit(commands) -> None:
     p.add_argument("video", metavar="CLIP", help="video file or folder of images")
     p.add_argument("--direction", required=True, help="light, size, hue@240 (an angle), shape=star, direction@90")
     p.add_argument("--strength", type=float, default=2.0, help="standard deviations; negative is the other way")
-    p.add_argument("--space", choices=("best", "latent", "noise"), default="best", help="where to edit (default: best)")
+    p.add_argument("--space", choices=("latent", "noise"), default="latent", help="where to edit (default: latent)")
     p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
 
 

@@ -20,7 +20,7 @@ from latentlab.interpolate import lerp, slerp
 from latentlab.metrics.temporal import flicker
 from latentlab.record import Record, frame_hash
 from latentlab.shapes import Video
-from latentlab.study.edits import EditSpace, best_space
+from latentlab.study.edit_space import EditSpace
 from latentlab.study.roundtrip import roundtrip
 from latentlab.video import read_fitted
 from latentlab.view.report import Player, Report, Section, Strip, Table, line_figure
@@ -192,7 +192,7 @@ def _interpolate(walk: _Walk) -> Section:
 def _edit(walk: _Walk) -> Section:
     walk.tick("finding a semantic direction")
     name = "light"
-    space = EditSpace(walk.generator, best_space(name), walk.source)
+    space = EditSpace(walk.generator, "latent", walk.source)
     direction = space.find(seed=walk.seed, progress=True)[name]
     clips = torch.cat([space.edit(direction, strength) for strength in STRENGTHS]).cpu()
     levels = [round(float(x), 2) for x in clips.add(1).mul(127.5).mean(dim=(1, 2, 3, 4))]

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from latentlab.cli import main, parser
 from latentlab.data import moving_shapes
-from latentlab.study.edits import LABELLED
+from latentlab.study.edit_space import LABELLED
 from latentlab.video import read, write
 
 COMMANDS = ("tour", "generate", "encode", "invert", "interpolate", "edit", "flicker", "score", "train")
@@ -107,7 +107,10 @@ def test_flicker_tells_a_shaking_clip_from_a_still_one(tmp_path, capsys):
         (["flicker", "missing.mp4"], "missing.mp4"),
         (["interpolate", "missing.mp4", "missing.mp4"], "missing.mp4"),
         (["train", "autoencoder", "--data", "no-such-folder"], "no-such-folder"),
+        (["train", "autoencoder", "--autoencoder", "a", "--start", "b"], "give one"),
         (["train", "reader", "--steps", "-1"], "--steps"),
+        (["interpolate", "a.mp4", "b.mp4", "--out", "file.txt/path"], "file.txt"),
+        (["flicker", "."], "latentlab score ."),
         (["train", "denoiser", "--data", "dsprites"], "captions"),
         (["train", "vector-vae", "--objective", "gan"], "gan"),
         (["generate", "a red star", "--model", "no-such-model"], "no-such-model"),
@@ -118,6 +121,7 @@ def test_flicker_tells_a_shaking_clip_from_a_still_one(tmp_path, capsys):
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.txt").touch()
     try:
         code = main(arguments)
     except SystemExit as stopped:

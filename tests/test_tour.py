@@ -5,7 +5,7 @@ import json
 import pytest
 
 from latentlab.data import moving_shapes
-from latentlab.study.edits import LABELLED
+from latentlab.study.edit_space import LABELLED
 from latentlab.tour import tour
 from latentlab.video import write
 

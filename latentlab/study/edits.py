@@ -1,4 +1,4 @@
-"""Edits of one clip along directions found from labelled clips, in the space where each direction works best."""
+"""Edits of one clip along directions found from labelled clips."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ from latentlab.data.moving.factors import FACTORS
 from latentlab.directions.mask import Mask
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Video
-from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, SPACES, EditSpace
+from latentlab.study.edit_space import EditSpace
 from latentlab.study.recipe import Edited, Recipe, Step
 
-__all__ = ["DIRECTION_SEED", "LABELLED", "SPACES", "EditSpace", "Edited", "best_space", "edit_clip"]
-
 STRONGEST = 100.0  # standard deviations
-BEST = {"hue": "latent", "size": "latent", "light": "latent", "direction": "latent"}
-
-
-def best_space(direction: str) -> str:
-    """The space in which a direction works best, by `benchmarks/edits.py`; "latent" for those it does not measure."""
-    return BEST.get(direction.split("@")[0].split("=")[0], "latent")
 
 
 def check_edit(direction: str, strength: float) -> None:
@@ -51,7 +43,7 @@ def edit_clip(
     direction: str,
     strength: float,
     *,
-    space: str = "best",
+    space: str = "latent",
     profile: str | tuple[float, ...] = "constant",
     mask: Mask | None = None,
     seed: int = 0,
@@ -64,7 +56,7 @@ def edit_clip(
         clip: `(1, 3, frame, height, width)`, of the generator's length and size.
         direction: a factor, as `Effect` names it: "light", "hue@240", "shape=star".
         strength: in standard deviations of the codes along the direction.
-        space: "latent", "noise", or "best", the one where this factor works best.
+        space: "latent" or "noise".
         profile, mask: over time and space, see `latentlab.edit`.
         seed: of the labelled clips.
         progress: show a bar.
@@ -77,6 +69,5 @@ def edit_clip(
         ValueError: a strength that is not finite, or far outside of all codes.
     """
     check_edit(direction, strength)
-    where = best_space(direction) if space == "best" else space
-    found = EditSpace(generator, where, clip).find(seed=seed, progress=progress)[direction]
-    return Recipe(where, (Step(found, strength, profile, mask),)).apply(generator, clip)
+    found = EditSpace(generator, space, clip).find(seed=seed, progress=progress)[direction]
+    return Recipe(space, (Step(found, strength, profile, mask),)).apply(generator, clip)

@@ -38,11 +38,12 @@ def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) ->
     """Trains the autoencoder, goes on with that of `--start`, or trains that of `--autoencoder`, its decoder alone."""
     config = AutoencoderTraining()
     config = replace(config, loop=_loop(config.loop, options))
-    decoder_only = options["autoencoder"] is not None
-    folder = options["autoencoder"] if decoder_only else options["start"]
+    refined, folder = options["autoencoder"], options["autoencoder"] or options["start"]
+    if refined and options["start"]:
+        raise ValueError("--autoencoder trains the decoder of that one alone, --start goes on with all of it; give one")
     with shipped() as own:
-        start = folder and load_autoencoder(own if folder == "shipped" else Path(folder))
-    train_autoencoder(data, out, config, start=start or None, decoder_only=decoder_only, device=device)
+        start = load_autoencoder(own if folder == "shipped" else Path(folder)) if folder else None
+    train_autoencoder(data, out, config, start=start, decoder_only=bool(refined), device=device)
     return [out / "autoencoder.safetensors"]
 
 
