@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from latentlab import bench as benches
-from latentlab.bench import bench, compare_benches, find_scripts, parse_settings
+from latentlab.bench import SCRIPTS, bench, compare_benches, find_scripts, parse_settings, run
 from latentlab.cli import main
 from latentlab.view.bench import Figure, judged, summary, tables
 
@@ -65,10 +64,10 @@ def test_an_answer_is_kept_and_made_again_when_anything_changes(scripts, tmp_pat
     (scripts / "sizes.py").write_text(SCRIPT.replace("30.0", "31.0"))
     bench(["sizes"], **options)
     assert ran(tmp_path) == 3  # another script
-    monkeypatch.setattr(benches, "code_version", lambda: "another")
+    monkeypatch.setattr(run, "code_version", lambda: "another")
     bench(["sizes"], **options)
     assert ran(tmp_path) == 4  # other code
-    monkeypatch.setattr(benches, "_weights", lambda model: "others")
+    monkeypatch.setattr(run, "_weights", lambda model: "others")
     bench(["sizes"], **options)
     assert ran(tmp_path) == 5  # other weights
 
@@ -217,6 +216,6 @@ def test_from_the_command_line(scripts, tmp_path, capsys):
 
 
 def test_the_scripts_of_the_project_are_found():
-    if not benches.SCRIPTS.is_dir():
+    if not SCRIPTS.is_dir():
         pytest.skip("an installed package has no benchmarks beside it")
-    assert {"inversion", "interpolation", "edits", "temporal"} <= set(find_scripts(benches.SCRIPTS))
+    assert {"inversion", "interpolation", "edits", "temporal"} <= set(find_scripts(SCRIPTS))

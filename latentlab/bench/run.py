@@ -1,40 +1,31 @@
-"""`latentlab bench`: questions asked of the code, each answered once, kept, and put on one page that can be compared.
-
-A script of `benchmarks/` has a docstring, which is its question, and `run(config)` that returns figures: a dictionary
-of numbers, of `{"value", "interval", "null"}`, or of dictionaries of these. It may have `parts(figures)`, which makes
-parts of a report. An answer is kept under a hash of its settings, of all code of latentlab, of the script and of the
-weights, so that it is computed again when one of them changes and not before.
-"""
+"""Scripts are run, their answers kept, and all put on one page."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import inspect
 import json
 import multiprocessing
-import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from tqdm.auto import tqdm
 
+from latentlab.bench.script import SCRIPTS, config_of, find_scripts, load_script
 from latentlab.record import Record, to_json, write_text
 from latentlab.view.bench import compare, page
 from latentlab.view.markdown import markdown
 from latentlab.view.report import Report
 from latentlab.weights import shipped
 
-PACKAGE = Path(__file__).parent
-SCRIPTS = PACKAGE.parent / "benchmarks"
+PACKAGE = Path(__file__).parents[1]
 PLACES = ("out", "processes")  # fields of a Config that do not change its figures
 
 
@@ -43,7 +34,6 @@ class Job:
     """One run of one script.
 
     Attributes:
-        name: of the script.
         script: its file.
         settings: fields of its Config that are not as they stand there.
         repeat: counted from 0.
@@ -53,7 +43,6 @@ class Job:
         weights: hash of those that it loads.
     """
 
-    name: str
     script: Path
     settings: dict[str, Any]
     repeat: int
@@ -61,6 +50,11 @@ class Job:
     key: str
     config: dict[str, Any]
     weights: str
+
+    @property
+    def name(self) -> str:
+        """Of the script."""
+        return self.script.stem
 
 
 def bench(
@@ -100,7 +94,7 @@ def bench(
         raise ValueError(f"`repeats` and `jobs` must be at least 1, got {repeats} and {jobs}")
     code = code_version()
     plan = [
-        _job(name, found[name], dict((settings or {}).get(name, {})), repeat, seed, code)
+        _job(found[name], dict((settings or {}).get(name, {})), repeat, seed, code)
         for name in names or found
         for repeat in range(repeats)
     ]
@@ -112,7 +106,7 @@ def bench(
         "failed": {job.name: failed[job.key] for job in plan if job.key in failed},
         "record": asdict(Record("latentlab bench", {"names": list(names), "repeats": repeats}, seed, "", "")),
     }
-    report = page(result, {name: _load(found[name]) for name in {a["name"] for a in answers}})
+    report = page(result, {name: load_script(found[name]) for name in {a["name"] for a in answers}})
     write_text(out / "bench.json", to_json(result) + "\n")
     write_text(out / "bench.md", markdown(report))
     report.save(out / "bench.html")
@@ -144,38 +138,6 @@ def _result(path: str | Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def find_scripts(folder: str | Path) -> dict[str, Path]:
-    """Scripts with a `run`, by name.
-
-    Raises:
-        FileNotFoundError: no such folder, or none in it.
-    """
-    files = sorted(Path(folder).glob("*.py"))
-    found = {file.stem: file for file in files if "\ndef run(" in file.read_text(encoding="utf-8")}
-    if not found:
-        raise FileNotFoundError(f"{folder} holds no benchmark, a script with run(config); give their folder")
-    return found
-
-
-def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Settings by script, from `NAME.FIELD=VALUE`; a value is JSON, or else text.
-
-    >>> parse_settings(["inversion.clips=4", 'inversion.methods=["ddim"]', "inversion.model=folder"])
-    {'inversion': {'clips': 4, 'methods': ['ddim'], 'model': 'folder'}}
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for text in given:
-        target, equals, value = text.partition("=")
-        name, dot, field = target.partition(".")
-        if not (equals and dot and name and field):
-            raise ValueError(f"a setting is NAME.FIELD=VALUE, such as inversion.clips=4, got {text!r}")
-        try:
-            found.setdefault(name, {})[field] = json.loads(value)
-        except json.JSONDecodeError:
-            found.setdefault(name, {})[field] = value
-    return found
-
-
 def code_version() -> str:
     """SHA-256 over all Python files of latentlab."""
     digest = hashlib.sha256()
@@ -184,12 +146,12 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def _job(name: str, script: Path, settings: dict[str, Any], repeat: int, seed: int, code: str) -> Job:
-    config = _plain(_config(_load(script), settings, seed + repeat, Path()))
+def _job(script: Path, settings: dict[str, Any], repeat: int, seed: int, code: str) -> Job:
+    config = _plain(config_of(load_script(script), settings, seed=seed + repeat))
     weights = _weights(config.get("model"))
-    told = [name, config, repeat, code, script.read_text(encoding="utf-8"), weights]
+    told = [script.stem, config, repeat, code, script.read_text(encoding="utf-8"), weights]
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-    return Job(name, script, settings, repeat, seed + repeat, key, config, weights)
+    return Job(script, settings, repeat, seed + repeat, key, config, weights)
 
 
 def _plain(config: Any) -> dict[str, Any]:
@@ -206,54 +168,6 @@ def _weights(model: str | None) -> str:
         for file in sorted(folder.rglob("*.safetensors")):
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
-
-
-def _load(script: Path) -> ModuleType:
-    script = script.resolve()
-    above = str(script.parents[1])
-    if above not in sys.path:
-        sys.path.insert(0, above)  # processes of a script's own find it there, by the name of its folder
-    spec = importlib.util.spec_from_file_location(f"{script.parent.name}.{script.stem}", script)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{script} cannot be loaded as Python")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
-
-
-def _config(module: ModuleType, settings: Mapping[str, Any], seed: int, work: Path) -> Any:
-    """The script's Config; for one without, the arguments of its `run`, None where nothing is said."""
-    if not hasattr(module, "Config"):
-        known = list(inspect.signature(module.run).parameters)
-        _check(module, settings, known)
-        return dict.fromkeys(known) | dict(settings)
-    names = [f.name for f in fields(module.Config)]
-    _check(module, settings, names)
-    given = {"out": str(work)} if "out" in names else {}
-    config = module.Config(**given)
-    _check_kinds(module, config, settings)
-    lists = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    config = replace(config, **lists)
-    return replace(config, seed=config.seed + seed) if "seed" in names else config
-
-
-def _check(module: ModuleType, settings: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in settings:
-        if name not in known:
-            raise ValueError(f"{Path(module.__file__ or '').stem} has no setting {name!r}; it has {', '.join(known)}")
-
-
-def _check_kinds(module: ModuleType, config: Any, settings: Mapping[str, Any]) -> None:
-    """A value must be of the kind of the default, if that is not None; a whole number will do for any number."""
-    for name, value in settings.items():
-        default = getattr(config, name)
-        kinds: dict[type, tuple[type, ...]] = {float: (int, float), tuple: (list, tuple)}
-        allowed = kinds.get(type(default), (type(default),))
-        if default is not None and (not isinstance(value, allowed) or isinstance(value, bool) != (bool in allowed)):
-            raise ValueError(
-                f"{Path(module.__file__ or '').stem}.{name} is of the kind of {json.dumps(default)}, got {value!r}"
-            )
 
 
 def _file(out: Path, job: Job) -> Path:
@@ -288,9 +202,8 @@ def _answer(job: Job, out: Path) -> str:
     """Runs one job and keeps its answer; returns what went wrong, or nothing."""
     began = time.perf_counter()
     try:
-        module = _load(job.script)
-        work = out / "work" / f"{job.name}-{job.key}"
-        config = _config(module, job.settings, job.seed, work)
+        module, work = load_script(job.script), out / "work" / f"{job.name}-{job.key}"
+        config = config_of(module, job.settings, seed=job.seed, work=work)
         figures = module.run(**config) if isinstance(config, dict) else module.run(config)
     except Exception:  # whatever a script raises must not take the others down
         return traceback.format_exc()
