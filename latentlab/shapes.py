@@ -1,4 +1,4 @@
-"""Array types with named axes: the shapes of latentlab in one place.
+"""Array types with named axes, and the check of what users give as video: the shapes of latentlab in one place.
 
 Axes, always in this order: `batch channel frame height width`.
 
@@ -9,6 +9,8 @@ Axes, always in this order: `batch channel frame height width`.
 - `Factors`: one row a sample, one column a factor.
 """
 
+import math
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -17,3 +19,38 @@ Latents = Float[Tensor, "batch channel frame height width"]
 Noise = Float[Tensor, "batch channel frame height width"]
 Codes = Float[Tensor, "sample dim"]
 Factors = Float[Tensor, "sample factor"]
+
+
+SLACK = 0.01  # rounding, not another range
+
+
+def check_video(slack: float = SLACK, **videos: Tensor) -> None:
+    """Checks that clips are floating point `(batch, 3, frame, height, width)` in [-1, 1], and all of one shape.
+
+    Args:
+        slack: how far values may lie outside.
+        videos: by the names that errors call them.
+
+    Raises:
+        ValueError: no tensor, other axes, NaN or infinity, another range, or clips of different shapes.
+
+    >>> import torch
+    >>> check_video(video=torch.zeros(1, 3, 2, 4, 4))
+    """
+    for name, video in videos.items():
+        if not isinstance(video, Tensor):
+            kind = type(video).__name__
+            raise ValueError(f"`{name}` must be a tensor, got {kind}; `latentlab.video.read` reads a file")
+        if video.ndim != 5 or video.shape[1] != 3 or not video.is_floating_point() or not video.numel():
+            found = f"{video.dtype} of shape {tuple(video.shape)}"
+            raise ValueError(f"`{name}` must be floating point (batch, 3, frame, height, width), got {found}")
+        low, high = (float(extreme) for extreme in video.detach().aminmax())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            bad = int((~video.isfinite()).sum())
+            raise ValueError(f"`{name}` must be finite, got {bad} NaN or infinite values of {video.numel()}")
+        if low < -1 - slack or high > 1 + slack:
+            way = "`latentlab.video.from_uint8` reads 8-bit pictures, `2 * x - 1` maps [0, 1], `clamp(-1, 1)` cuts"
+            raise ValueError(f"`{name}` must be in [-1, 1], got {low:g} to {high:g}; {way}")
+    shapes = {name: tuple(video.shape) for name, video in videos.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"clips of different shapes: {' and '.join(map(str, shapes.values()))}")

@@ -205,25 +205,19 @@ class Generator(ABC):
         Raises:
             ValueError: an inverted latent was made by another generator or in another way; what differs is named.
         """
-        memory = None
         if isinstance(noise, Inverted):
-            given = {"method": method, "batch_size": batch_size}
-            asked = {name: value for name, value in given.items() if value is not None}
-            if num_steps is not None:
-                asked["levels"] = tuple(self.levels(num_steps, noise.noise.shape[1:]).flip(0).tolist())
-            made_by = {"dtype": str(self.dtype), "decode_chunk": self.decode_chunk, "weights": self.fingerprint()}
-            noise.check({**asked, **made_by})
+            self._check_made(noise, num_steps, method=method, batch_size=batch_size)
+            trace, method, batch_size = noise.trace, noise.method, noise.batch_size
             levels = torch.tensor(noise.levels, dtype=torch.float64).flip(0)
-            method, batch_size = noise.method, noise.batch_size
             caption = noise.condition if caption is None else caption
             guidance = noise.guidance if guidance is None else guidance
-            noise, memory = noise.trace.noise, noise.trace.memory
         else:
             self.check_latents(noise)
+            trace, method = Trace(noise), method or "midpoint"
+            batch_size = 16 if batch_size is None else batch_size
             levels = self.levels(25 if num_steps is None else num_steps, noise.shape[1:])
-            method, batch_size = method or "midpoint", batch_size or 16
         guidance = 1.0 if guidance is None else guidance
-        condition = self._conditions("" if caption is None else caption, noise, guidance)
+        condition = self._conditions("" if caption is None else caption, trace.noise, guidance)
         first, last = _spread(levels[0]), _spread(levels[-1])
         options = {"method": method, "callback": callback, "progress": progress}
 
@@ -233,10 +227,10 @@ class Generator(ABC):
 
         capturable = callback is None and method not in exactness.IMPLICIT
         ends = []
-        for rows in _batches(len(noise), batch_size):
-            given = {"start": first * self._state(noise[rows], method)}
-            if memory is not None:
-                given["memory"] = first * self._state(memory[rows], method)
+        for rows in _batches(len(trace.noise), batch_size):
+            given = {"start": first * self._state(trace.noise[rows], method)}
+            if trace.memory is not None:
+                given["memory"] = first * self._state(trace.memory[rows], method)
             given |= self._told(condition[rows], guidance).tensors()
             ends.append(self._run(run, given, ("sample", method, guidance, *levels.tolist()), capturable))
         ends = torch.cat(ends)
@@ -328,6 +322,19 @@ class Generator(ABC):
         )
         return self.decode(latents, batch_size=batch_size)
 
+    def _check_made(
+        self, inverted: Inverted, num_steps: int | None, method: str | None, batch_size: int | None
+    ) -> None:
+        """Raises unless the inverted latent was made by this generator, and in the way asked for, if any."""
+        here = {"dtype": str(self.dtype), "decode_chunk": self.decode_chunk, "weights": self.fingerprint()}
+        if num_steps is not None:
+            here["levels"] = tuple(self.levels(num_steps, inverted.noise.shape[1:]).flip(0).tolist())
+        if method is not None:
+            here["method"] = method
+        if batch_size is not None:
+            here["batch_size"] = batch_size
+        inverted.check(here)
+
     def _conditions(self, caption: str | Sequence[str] | Condition, y: Tensor, guidance: float) -> Condition:
         """One condition for each clip of `y`, and the checks that both ways share."""
         self.check_latents(y)
@@ -357,25 +364,6 @@ class Generator(ABC):
         """
         precise = method in exactness.RETRACING and self.device.type != "mps"
         return y.to(self.device, torch.float64 if precise else None)
-
-    def check_video(self, video: Tensor) -> None:
-        """Raises unless it is a video: `(batch, 3, frame, height, width)` in [-1, 1]."""
-        if not isinstance(video, Tensor):
-            raise ValueError(f"a video is a tensor, got {type(video).__name__}; latentlab.video.read reads files")
-        if video.ndim != 5 or video.shape[1] != 3 or not video.is_floating_point():
-            raise ValueError(
-                "a video is floating point with axes (batch, 3, frame, height, width), "
-                f"got shape {tuple(video.shape)} of {video.dtype}"
-            )
-        if video.numel() == 0:
-            raise ValueError(f"a video of no clips or no frames, shape {tuple(video.shape)}")
-        if not video.isfinite().all():
-            raise ValueError("a video is finite, got NaN or infinity")
-        low, high = float(video.min()), float(video.max())
-        if not (low >= -1.01 and high <= 1.01):
-            raise ValueError(
-                f"a video is in [-1, 1], got values from {low:.3g} to {high:.3g}; uint8 frames: video / 127.5 - 1"
-            )
 
     def check_latents(self, latents: Tensor) -> None:
         """Raises unless they are latents of this model: `(batch, channel, frame, height, width)`."""

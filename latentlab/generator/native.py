@@ -16,7 +16,7 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.denoiser import Denoiser
 from latentlab.generator.generator import Generator, GeneratorConfig, batched
 from latentlab.record import write_text
-from latentlab.shapes import Latents, Video
+from latentlab.shapes import Latents, Video, check_video
 from latentlab.weights import save_weights
 
 
@@ -63,7 +63,7 @@ class NativeGenerator(Generator):
 
     @torch.no_grad()
     def encode(self, video: Video, *, batch_size: int = 16) -> Latents:
-        self.check_video(video)
+        check_video(video=video)
         return batched(lambda clips: self.autoencoder.encode(clips.to(self.device).float()), video, batch_size)
 
     @torch.no_grad()

@@ -20,8 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentlab.metrics.check import check_video
-from latentlab.shapes import Video
+from latentlab.shapes import Video, check_video
 
 CHUNK = 32  # frames of an image network at once
 SOURCES = {

@@ -18,8 +18,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from latentlab.metrics.check import check_video
-from latentlab.shapes import Video
+from latentlab.shapes import Video, check_video
 
 Scores = Float[Tensor, " batch"]
 Distance = Callable[[Video, Video], Scores]

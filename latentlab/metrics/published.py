@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from latentlab.metrics.check import check_video
 from latentlab.metrics.flow import Field, Flow, Frames, dis, warp
 from latentlab.metrics.perceptual import Distance, FrameFeatures, Scores, per_frame
-from latentlab.shapes import Video
+from latentlab.shapes import Video, check_video
 from latentlab.video import Pictures
 
 Interpolate = Callable[[Frames, Frames], Frames]

@@ -1,13 +1,12 @@
 """A clip, and the one place where a video meets 8-bit pictures."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from latentlab.shapes import Video
+from latentlab.shapes import Video, check_video
 
 Pictures = UInt8[np.ndarray, "batch frame height width 3"]
 
@@ -38,16 +37,8 @@ def to_uint8(video: Video) -> Pictures:
         >>> to_uint8(torch.zeros(1, 3, 2, 4, 4)).shape
         (1, 2, 4, 4, 3)
     """
-    if video.ndim != 5 or video.shape[1] != 3 or not video.is_floating_point() or video.numel() == 0:
-        found = f"{video.dtype} of shape {tuple(video.shape)}"
-        raise ValueError(f"`video` must be floating point (batch, 3, frame, height, width), got {found}")
+    check_video(slack=63.0, video=video)
     video = video.detach().float()
-    low, high = (extreme.item() for extreme in video.aminmax())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        bad = int((~video.isfinite()).sum())
-        raise ValueError(f"`video` must be finite, got {bad} NaN or infinite values of {video.numel()}")
-    if max(-low, high) > 64:
-        raise ValueError(f"`video` must be in [-1, 1], got {low:g} to {high:g}; 8-bit pictures go through `from_uint8`")
     levels = ((video.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return levels.permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()
 

@@ -155,13 +155,13 @@ def test_captions_change_the_clip_and_a_condition_made_before_is_the_same(tiny_g
 
 # -------------------------------------------------------------------------------------------------------------- errors
 def test_a_video_of_bytes_is_told_how_to_become_one(tiny_generator):
-    with pytest.raises(ValueError, match=r"in \[-1, 1\], got values from 0 to 255; uint8 frames: video / 127.5 - 1"):
+    with pytest.raises(ValueError, match=r"in \[-1, 1\], got 0 to 255; `latentlab.video.from_uint8`"):
         tiny_generator.encode(torch.linspace(0, 255, 3 * 4 * 16 * 16).view(1, 3, 4, 16, 16))
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 16, 16), (1, 4, 3, 16, 16), (1, 4, 16, 16, 3)])
 def test_a_video_with_other_axes_is_an_error(tiny_generator, shape):
-    with pytest.raises(ValueError, match=r"axes \(batch, 3, frame, height, width\), got shape"):
+    with pytest.raises(ValueError, match=r"floating point \(batch, 3, frame, height, width\), got"):
         tiny_generator.encode(torch.zeros(shape))
 
 
@@ -173,7 +173,7 @@ def test_latents_with_other_axes_are_an_error(tiny_generator, carry, shape):
 
 
 def test_nan_is_an_error(tiny_generator):
-    with pytest.raises(ValueError, match="finite, got NaN"):
+    with pytest.raises(ValueError, match="finite, got 3072 NaN"):
         tiny_generator.encode(torch.full((1, 3, 4, 16, 16), float("nan")))
     with pytest.raises(ValueError, match="guidance must be finite, got nan"):
         tiny_generator.sample(tiny_generator.noise(1), guidance=float("nan"))

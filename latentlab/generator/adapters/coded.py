@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from latentlab.generator.adapters.coder import Coder
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator, GeneratorConfig, batched
-from latentlab.shapes import Latents, Video
+from latentlab.shapes import Latents, Video, check_video
 
 
 class Coded(Generator):
@@ -64,7 +64,7 @@ class Coded(Generator):
         Raises:
             ValueError: a length or size that the model cannot hold; `padded` makes it fit.
         """
-        self.check_video(video)
+        check_video(video=video)
         self.check_fits(video)
         latents = batched(self.coder.encode, video, batch_size)
         self._check_kept(latents.shape[2:], self._latent_grid(*video.shape[2:]), "latents")
@@ -91,7 +91,7 @@ class Coded(Generator):
 
     def padded(self, video: Video) -> Video:
         """The clip made long and large enough for the model: its last frame, row and column repeated."""
-        self.check_video(video)
+        check_video(video=video)
         frames, height, width = video.shape[2:]
         f, h, w = self._fitting(frames, height, width)
         return F.pad(video, (0, w - width, 0, h - height, 0, f - frames), mode="replicate")

@@ -14,6 +14,7 @@ from torch import Tensor
 from latentlab.generator.adapters.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.shapes import check_video
 
 
 class StableVideo(Diffusion):
@@ -58,7 +59,7 @@ class StableVideo(Diffusion):
             )
         image = captions if captions.ndim == 5 else captions[:, :, None]
         image = image[:, :, :1].to(self.device).float()
-        self.check_video(image)
+        check_video(image=image)
         self.check_fits(image)
         rngs = [np.random.default_rng([seed, i]) for i in range(len(image))]
         added = np.stack([rng.standard_normal(image.shape[1:], np.float32) for rng in rngs])

@@ -186,8 +186,8 @@ def test_angle_difference_wraps(a, b, expected):
         (torch.zeros(1, 16, 3, 64, 64), "channels second"),
         (torch.zeros(1, 3, 0, 64, 64), "frame"),
         (torch.zeros(1, 3, 16, 32, 64), "64, 64"),
-        (torch.full((1, 3, 2, 64, 64), 255.0), "255 to 255; from 0..255 use"),
-        (torch.zeros(1, 3, 2, 64, 64, dtype=torch.uint8), "got torch.uint8"),
+        (torch.full((1, 3, 2, 64, 64), 255.0), "255 to 255; `latentlab.video.from_uint8`"),
+        (torch.zeros(1, 3, 2, 64, 64, dtype=torch.uint8), "got torch.uint8 of shape"),
         (torch.full((1, 3, 2, 64, 64), torch.nan), "finite"),
     ],
 )
