@@ -14,7 +14,7 @@ import numpy as np
 from latentlab.record import write_text
 
 ANSWERS = ("left", "right", "equal")
-COLUMNS = ("rater", "left", "right", "answer")
+COLUMNS = ("rater", "left", "right", "answer", "session")
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class Rating:
         rater: who.
         left, right: names of what was shown.
         answer: "left", "right" or "equal".
+        session: of which schedule it is part.
     """
 
     rater: str
     left: str
     right: str
     answer: str
+    session: str = ""
 
     def __post_init__(self) -> None:
         if self.answer not in ANSWERS:
@@ -88,19 +90,19 @@ def write(path: str | Path, ratings: Sequence[Rating]) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    table.writerows((r.rater, r.left, r.right, r.answer) for r in ratings)
+    table.writerows(tuple(getattr(r, name) for name in COLUMNS) for r in ratings)
     write_text(path, text.getvalue())
 
 
 def read(path: str | Path) -> list[Rating]:
-    """Reads what `write` wrote.
+    """Reads what `write` wrote; a table without sessions will do.
 
     Raises:
         ValueError: other columns or answers.
     """
     with Path(path).open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
-    if not rows or tuple(rows[0]) != COLUMNS:
+    if not rows or tuple(rows[0]) not in (COLUMNS, COLUMNS[:-1]):
         raise ValueError(f"{path} is no table of ratings: its first line should be {','.join(COLUMNS)}")
     try:
         return [Rating(*row) for row in rows[1:]]

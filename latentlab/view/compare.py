@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from latentlab.view.film import film
 class Compare:
     """Asks a person which of two clips is better, pair by pair; no name is shown.
 
-    The table is written after every answer. Whoever comes back under the same name goes on where they stopped.
+    The table is written after every answer. Whoever comes back under the same name to the same pairs goes on where
+    they stopped; other pairs, such as those of `next_pairs`, begin a session of their own in the same table.
 
     Args:
         clips: what is compared, by name, each `(1, 3, frame, height, width)`.
@@ -24,6 +27,7 @@ class Compare:
         pairs: to show; default a balanced schedule of all.
         rounds: of the default schedule.
         seed: of the default schedule.
+        session: names the schedule; default a name made of its pairs. The same pairs asked again need another name.
         fps, width: of the clips.
 
     Attributes:
@@ -44,6 +48,7 @@ class Compare:
         pairs: Sequence[tuple[str, str]] | None = None,
         rounds: int = 1,
         seed: int = 0,
+        session: str | None = None,
         fps: float = 8.0,
         width: int = 256,
     ) -> None:
@@ -52,6 +57,7 @@ class Compare:
         self.clips, self.path, self.rater = dict(clips), Path(path), rater
         own = sum(ord(letter) * 31**i for i, letter in enumerate(rater)) % 2**31  # hash() differs from run to run
         self.pairs = schedule(list(clips), rounds=rounds, seed=seed + own) if pairs is None else list(pairs)
+        self.session = hashlib.sha256(repr(self.pairs).encode()).hexdigest()[:8] if session is None else session
         if unknown := {name for pair in self.pairs for name in pair} - set(clips):
             raise ValueError(f"pairs of unknown clips {', '.join(sorted(unknown))}; there are {', '.join(clips)}")
         self.ratings = read(path) if self.path.exists() else []
@@ -67,15 +73,14 @@ class Compare:
         self.back.on_click(lambda _: self.take_back())
         order = [self.buttons[answer] for answer in ("left", "equal", "right")]
         flow = w.Layout(flex_flow="row wrap")
-        self.widget = w.VBox(
-            [w.HTML(f"<b>{question}</b>"), self._screen, w.HBox([*order, self.back], layout=flow), self._progress]
-        )
+        asked, buttons = w.HTML(f"<b>{escape(question)}</b>"), w.HBox([*order, self.back], layout=flow)
+        self.widget = w.VBox([asked, self._screen, buttons, self._progress])
         self._render()
 
     @property
     def done(self) -> int:
-        """Pairs that this rater has answered."""
-        return sum(rating.rater == self.rater for rating in self.ratings)
+        """Pairs of this session that this rater has answered."""
+        return len(self._mine())
 
     @property
     def pair(self) -> tuple[str, str] | None:
@@ -86,15 +91,19 @@ class Compare:
         """Notes "left", "right" or "equal", and shows the next pair."""
         if self.pair is None:
             raise ValueError("every pair has its answer")
-        self.ratings.append(Rating(self.rater, *self.pair, answer))
+        self.ratings.append(Rating(self.rater, *self.pair, answer, self.session))
         self._keep()
 
     def take_back(self) -> None:
-        """Forgets this rater's last answer."""
-        mine = [i for i, rating in enumerate(self.ratings) if rating.rater == self.rater]
-        if mine:
+        """Forgets this rater's last answer of this session."""
+        if mine := self._mine():
             self.ratings.pop(mine[-1])
             self._keep()
+
+    def _mine(self) -> list[int]:
+        """Rows of this rater and session, in the order of the pairs."""
+        now = (self.rater, self.session)
+        return [i for i, rating in enumerate(self.ratings) if (rating.rater, rating.session) == now]
 
     def _keep(self) -> None:
         write(self.path, self.ratings)

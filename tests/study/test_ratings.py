@@ -36,10 +36,15 @@ def test_too_few_items_are_told(bad):
 
 
 def test_a_table_comes_back(tmp_path):
-    ratings = [Rating("ann", 'a, "quoted"', "b", "left"), Rating("ben", "b", "c\nd", "equal")]
+    ratings = [Rating("ann", 'a, "quoted"', "b", "left"), Rating("ben", "b", "c\nd", "equal", "second")]
     write(tmp_path / "ratings.csv", ratings)
     assert read(tmp_path / "ratings.csv") == ratings
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_table_without_sessions_is_read(tmp_path):
+    (tmp_path / "old.csv").write_text("rater,left,right,answer\nann,a,b,left\n")
+    assert read(tmp_path / "old.csv") == [Rating("ann", "a", "b", "left")]
 
 
 def test_what_is_no_table_is_told(tmp_path):

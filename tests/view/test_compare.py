@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latentlab.study.preference import fit
+from latentlab.study.preference import fit, next_pairs
 from latentlab.study.ratings import read
 
 pytest.importorskip("ipywidgets", reason="the widget needs the extra [notebook]")
@@ -46,6 +46,28 @@ def test_who_comes_back_goes_on(tmp_path):
     assert again.pair == first.pairs[0]
     assert read(tmp_path / "ratings.csv") == []
     assert Compare(CLIPS, tmp_path / "ratings.csv", rater="zoe").done == 0
+
+
+def test_other_pairs_are_a_session_of_their_own(tmp_path):
+    path = tmp_path / "ratings.csv"
+    first = Compare(CLIPS, path, rater="ann")
+    while first.pair:
+        brighter(first)
+    pairs = [first.pairs[0], *next_pairs(fit(first.ratings), 1)]  # one is asked a second time
+    second = Compare(CLIPS, path, rater="ann", pairs=pairs)
+    assert second._progress.value == "0 of 2"
+    assert second.back.disabled
+    second.take_back()
+    assert len(read(path)) == 3  # the answers of the first session stay
+    brighter(second)
+    assert Compare(CLIPS, path, rater="ann", pairs=pairs).done == 1
+    assert Compare(CLIPS, path, rater="ann").done == 3
+    assert Compare(CLIPS, path, rater="ann", pairs=pairs, session="again").done == 0
+
+
+def test_a_question_is_text(tmp_path):
+    shown = Compare(CLIPS, tmp_path / "r.csv", rater="ann", question="a < b & <script>?")
+    assert "a &lt; b &amp; &lt;script&gt;?" in shown.widget.children[0].value
 
 
 def test_bad_input_is_told(tmp_path):
