@@ -25,6 +25,8 @@ BARS = {  # seconds
     "core, 10,000 x 10": 8.0, "core, 10,000 x 10, null 20, bootstrap 200": 60.0,
 }  # fmt: skip
 
+ALONE = True
+
 
 @dataclass(frozen=True)
 class Config:

@@ -45,6 +45,8 @@ explorer.wait()
 print("told", json.dumps([explorer.sliders["push"].model_id, explorer._screen.model_id]))
 """
 
+ALONE = True
+
 
 @dataclass(frozen=True)
 class Config:

@@ -25,6 +25,8 @@ from latentlab.view.quality import judge_map
 from latentlab.view.report import Figure
 from latentlab.view.scatter import scatter
 
+ALONE = True
+
 
 @dataclass(frozen=True)
 class Config:

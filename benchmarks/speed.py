@@ -9,7 +9,6 @@ other bars are processor seconds of one thread. `yardstick` is the seconds of a 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import statistics
 import subprocess
@@ -26,6 +25,10 @@ from typing import Any
 import numpy as np
 import torch
 from tqdm.auto import tqdm
+
+from latentlab.bench import load_script
+
+ALONE = True
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ ROWS: dict[str, Callable[[Config], dict[str, Row]]] = {
     "disentanglement": disentanglement,
     "directions": directions,
     "projection": projection,
+    "explorer": explorer,
     "tour": tour,
 }
 
@@ -199,13 +203,7 @@ def seconds(work: Callable[[], Any], config: Config) -> float:
 @cache
 def script(name: str) -> ModuleType:
     """Another benchmark, from the file beside this one."""
-    spec = importlib.util.spec_from_file_location(f"speed_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(Path(__file__).with_name(f"{name}.py"))
 
 
 if __name__ == "__main__":

@@ -2,20 +2,23 @@
 
 import json
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 
-from latentlab.bench import SCRIPTS, bench, compare_benches, find_scripts, parse_settings, run
+from latentlab.bench import SCRIPTS, bench, compare_benches, find_scripts, parse_settings, run, script
 from latentlab.cli import main
-from latentlab.view.bench import Figure, judged, summary, tables
+from latentlab.view.bench import Measured, judged, summary, tables
+from latentlab.view.report import Player
 
 SCRIPT = '''"""How large is it?
 
 More about it.
 """
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -23,26 +26,28 @@ class Config:
     size: int = 2
     names: tuple[str, ...] = ("a", "b")
     seed: int = 0
-    log: str = ""
+    table: str = ""
 
 
 def run(config):
-    if config.log:
-        with open(config.log, "a") as file:
-            file.write("ran ")
+    with open(os.environ["LOG"], "a") as file:
+        file.write("ran ")
     wide = {n: {"psnr": 30.0 + i, "exact": True} for i, n in enumerate(config.names)}
     measured = {"value": 1.5, "interval": [1.0, 2.0], "null": 0.1}
     total = config.size + 0.001 * config.seed
     return {"config": {"size": 99}, "total": total, "mig": measured, "methods": wide, "_raw": [7777]}
 '''
 
+NONE = "from dataclasses import dataclass\n@dataclass\nclass Config:\n    pass\n"
+
 
 @pytest.fixture
-def scripts(tmp_path):
+def scripts(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
     folder = tmp_path / "scripts"
     folder.mkdir()
     (folder / "sizes.py").write_text(SCRIPT)
-    (folder / "broken.py").write_text('"""Does it break?"""\n\n\ndef run(clips, model):\n    raise KeyError("oh")\n')
+    (folder / "broken.py").write_text(f'"""Does it break?"""\n{NONE}\ndef run(config):\n    raise KeyError("oh")\n')
     (folder / "helper.py").write_text("x = 1\n")
     return folder
 
@@ -53,23 +58,37 @@ def ran(tmp_path) -> int:
 
 
 def test_an_answer_is_kept_and_made_again_when_anything_changes(scripts, tmp_path, monkeypatch):
-    options = {"out": tmp_path / "out", "scripts": scripts, "settings": {"sizes": {"log": str(tmp_path / "log")}}}
+    options = {"out": tmp_path / "out", "scripts": scripts}
     first = bench(["sizes"], **options)
     assert (ran(tmp_path), first["answers"][0]["figures"]["total"]) == (1, 2.0)
     second = bench(["sizes"], **options)
     assert ran(tmp_path) == 1
     assert second["answers"] == first["answers"]
-    bench(["sizes"], **{**options, "settings": {"sizes": {"log": str(tmp_path / "log"), "size": 3}}})
+    bench(["sizes"], settings={"sizes": {"size": 3}}, **options)
     assert ran(tmp_path) == 2  # other settings
     (scripts / "sizes.py").write_text(SCRIPT.replace("30.0", "31.0"))
     bench(["sizes"], **options)
     assert ran(tmp_path) == 3  # another script
-    monkeypatch.setattr(run, "code_version", lambda: "another")
+    (scripts / "helper.py").write_text("x = 2\n")
     bench(["sizes"], **options)
-    assert ran(tmp_path) == 4  # other code
+    assert ran(tmp_path) == 4  # a script that others may use
+    monkeypatch.setattr(run, "code_version", lambda scripts: "another")
+    bench(["sizes"], **options)
+    assert ran(tmp_path) == 5  # other code
     monkeypatch.setattr(run, "_weights", lambda model: "others")
     bench(["sizes"], **options)
-    assert ran(tmp_path) == 5  # other weights
+    assert ran(tmp_path) == 6  # other weights
+
+
+def test_files_that_settings_name_belong_to_the_question(scripts, tmp_path):
+    keys = []
+    for text in "aab":
+        (tmp_path / "table.csv").write_text(text)
+        run._files.cache_clear()
+        settings = {"sizes": {"table": str(tmp_path / "table.csv")}}
+        result = bench(["sizes"], out=tmp_path / "out", scripts=scripts, settings=settings)
+        keys.append(result["answers"][0]["key"])
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_repeats_have_seeds_of_their_own_and_give_intervals(scripts, tmp_path):
@@ -82,16 +101,24 @@ def test_repeats_have_seeds_of_their_own_and_give_intervals(scripts, tmp_path):
 
 
 def test_the_page_holds_questions_numbers_and_how_to_run_again(scripts, tmp_path):
-    bench(["sizes"], out=tmp_path, scripts=scripts, settings={"sizes": {"size": 5}})
+    bench(["sizes", "sizes"], out=tmp_path, scripts=scripts, settings={"sizes": {"size": 5}}, seed=3)
     html, text = (tmp_path / "bench.html").read_text(), (tmp_path / "bench.md").read_text()
     for page in (html, text):
         assert "How large is it?" in page
-        assert "latentlab bench sizes --set sizes.size=5" in page
+        assert "latentlab bench sizes --set sizes.size=5 --seed 3 --scripts" in page
         assert "7777" not in page
         assert "99" not in re.sub(r"[0-9a-f]{16}|data:[^\"]*|<style>.*</style>", "", page, flags=re.S)
     assert "| a | 30.0 | True |" in text
     assert "1.5 [1, 2] (null 0.1)" in text
     assert json.loads((tmp_path / "bench.json").read_text())["answers"][0]["settings"]["size"] == 5
+
+
+def test_clips_of_an_answer_are_on_the_page(scripts, tmp_path):
+    clip = asdict(Player(torch.zeros(1, 3, 2, 16, 16), "a gray clip").coded())
+    text = f'"""What does it look like?"""\n{NONE}\ndef run(config):\n    return {{"total": 1, "_clips": [{clip!r}]}}\n'
+    (scripts / "shown.py").write_text(text)
+    bench(["shown"], out=tmp_path, scripts=scripts)
+    assert 'aria-label="a gray clip"' in (tmp_path / "bench.html").read_text()
 
 
 def test_a_script_that_fails_is_told_and_the_others_stand(scripts, tmp_path):
@@ -116,15 +143,21 @@ def test_a_script_may_have_processes_of_its_own(scripts, tmp_path):
         '''"""How many?"""
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Config:
+    count: int = 2
 
 
 def double(x):
     return 2 * x
 
 
-def run(count):
+def run(config):
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return {"total": sum(pool.map(double, range(count)))}
+        return {"total": sum(pool.map(double, range(config.count)))}
 '''
     )
     result = bench(["pooled"], out=tmp_path / "out", scripts=scripts, settings={"pooled": {"count": 4}})
@@ -144,23 +177,29 @@ def test_comparing_tells_change_from_noise(scripts, tmp_path):
     assert re.search(r"\| total \| 2\.0010 ± .* \| 3\.0010 ± .* \| \+50\.0% \| more than noise \|", text)
     bench(["sizes"], out=new, scripts=scripts, settings={"sizes": {"size": 9}})
     assert "Settings differ (size)" in compare_benches(old, new, tmp_path / "c").sections[0].text
+    (scripts / "sizes.py").write_text(SCRIPT.replace('"total": total', '"sum": total'))
+    bench(["sizes"], out=new, scripts=scripts)
+    assert (
+        "Only in the old one: total. Only in the new one: sum."
+        in compare_benches(old, new, tmp_path / "c").sections[0].text
+    )
 
 
 def test_false_alarms_are_rare_over_a_whole_page():
     rng = np.random.default_rng(0)
     alarms = 0
     for _ in range(100):
-        pairs = [(Figure(tuple(rng.normal(size=5))), Figure(tuple(rng.normal(size=5)))) for _ in range(20)]
+        pairs = [(Measured(tuple(rng.normal(size=5))), Measured(tuple(rng.normal(size=5)))) for _ in range(20)]
         alarms += "more than noise" in judged(pairs)
     assert alarms <= 12  # of 100 pages of 20 numbers, at 5 %
-    far = [(Figure(tuple(rng.normal(size=5))), Figure(tuple(rng.normal(size=5) + 20))) for _ in range(20)]
+    far = [(Measured(tuple(rng.normal(size=5))), Measured(tuple(rng.normal(size=5) + 20))) for _ in range(20)]
     assert judged(far) == ["more than noise"] * 20
 
 
 def test_verdicts_without_repeats():
-    one, two = Figure((1.0,), (0.9, 1.1)), Figure((2.0,), (1.9, 2.1))
-    assert judged([(one, two), (one, Figure((1.05,), (0.9, 1.2)))]) == ["more than noise", "within noise"]
-    steady = Figure((1.0, 1.0)), Figure((1.5, 1.5))
+    one, two = Measured((1.0,), (0.9, 1.1)), Measured((2.0,), (1.9, 2.1))
+    assert judged([(one, two), (one, Measured((1.05,), (0.9, 1.2)))]) == ["more than noise", "within noise"]
+    steady = Measured((1.0, 1.0)), Measured((1.5, 1.5))
     assert judged([steady]) == ["more than noise"]
     assert judged([(one, one)]) == ["same"]
 
@@ -190,7 +229,7 @@ def test_wide_tables_are_turned_and_groups_with_nothing_in_common_stand_apart():
 def test_mistakes_are_named(scripts, tmp_path):
     with pytest.raises(ValueError, match="no benchmark nothing; there are broken, sizes"):
         bench(["nothing"], out=tmp_path, scripts=scripts)
-    with pytest.raises(ValueError, match="sizes has no setting 'sise'; it has size, names, seed, log"):
+    with pytest.raises(ValueError, match="sizes has no setting 'sise'; it has size, names, seed, table"):
         bench(["sizes"], out=tmp_path, scripts=scripts, settings={"sizes": {"sise": 1}})
     for value, default in (("two", "2"), (True, "2"), (2.5, "2")):
         with pytest.raises(ValueError, match=rf"sizes\.size is of the kind of {default}, got"):
@@ -219,3 +258,11 @@ def test_the_scripts_of_the_project_are_found():
     if not SCRIPTS.is_dir():
         pytest.skip("an installed package has no benchmarks beside it")
     assert {"inversion", "interpolation", "edits", "temporal"} <= set(find_scripts(SCRIPTS))
+
+
+def test_every_bar_of_speed_is_asked():
+    if not SCRIPTS.is_dir():
+        pytest.skip("an installed package has no benchmarks beside it")
+    speed = script.load_script(SCRIPTS / "speed.py")
+    rows = [f for f in vars(speed).values() if getattr(f, "__annotations__", {}).get("return") == "dict[str, Row]"]
+    assert set(rows) == set(speed.ROWS.values())

@@ -6,11 +6,11 @@ import hashlib
 import inspect
 import json
 import multiprocessing
+import platform
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -41,6 +41,7 @@ class Job:
         key: hash of all that the answer depends on.
         config: all settings.
         weights: hash of those that it loads.
+        alone: whether it measures seconds, and so runs with nothing beside it.
     """
 
     script: Path
@@ -50,6 +51,7 @@ class Job:
     key: str
     config: dict[str, Any]
     weights: str
+    alone: bool
 
     @property
     def name(self) -> str:
@@ -75,7 +77,7 @@ def bench(
         scripts: folder of the scripts.
         settings: fields of their Configs, by name of the script.
         repeats: with seeds that rise by one; two or more give intervals.
-        jobs: processes at a time.
+        jobs: processes at a time; scripts with `ALONE = True`, which measure seconds, run after the rest, one by one.
         seed: of the first repeat, where a script has one.
 
     Returns:
@@ -86,25 +88,26 @@ def bench(
         FileNotFoundError: no folder of scripts.
         RuntimeError: scripts that failed; the page is written all the same and says why.
     """
-    out, found = Path(out), find_scripts(scripts)
+    out, found, names = Path(out), find_scripts(scripts), tuple(dict.fromkeys(names))
     unknown = [name for name in (*names, *(settings or {})) if name not in found]
     if unknown:
         raise ValueError(f"no benchmark {', '.join(unknown)}; there are {', '.join(found)}")
     if repeats < 1 or jobs < 1:
         raise ValueError(f"`repeats` and `jobs` must be at least 1, got {repeats} and {jobs}")
-    code = code_version()
+    code = code_version(Path(scripts))
     plan = [
         _job(found[name], dict((settings or {}).get(name, {})), repeat, seed, code)
         for name in names or found
         for repeat in range(repeats)
     ]
+    asked = {"names": list(names), "repeats": repeats, "scripts": "" if scripts == SCRIPTS else str(scripts)}
     failed = _run_all([job for job in plan if not _file(out, job).is_file()], out, jobs)
     answers = [json.loads(_file(out, job).read_text(encoding="utf-8")) for job in plan if job.key not in failed]
     result = {
         "code": code,
         "answers": answers,
         "failed": {job.name: failed[job.key] for job in plan if job.key in failed},
-        "record": asdict(Record("latentlab bench", {"names": list(names), "repeats": repeats}, seed, "", "")),
+        "record": asdict(Record("latentlab bench", asked, seed, "", "")),
     }
     report = page(result, {name: load_script(found[name]) for name in {a["name"] for a in answers}})
     write_text(out / "bench.json", to_json(result) + "\n")
@@ -138,35 +141,45 @@ def _result(path: str | Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def code_version() -> str:
-    """SHA-256 over all Python files of latentlab."""
-    digest = hashlib.sha256()
-    for file in sorted(PACKAGE.rglob("*.py")):
-        digest.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+def code_version(scripts: Path) -> str:
+    """SHA-256 over all Python files of latentlab and of a folder of scripts, which may use each other."""
+    return _content([*PACKAGE.rglob("*.py"), *scripts.glob("*.py")])
 
 
 def _job(script: Path, settings: dict[str, Any], repeat: int, seed: int, code: str) -> Job:
-    config = _plain(config_of(load_script(script), settings, seed=seed + repeat))
+    module = load_script(script)
+    config, alone = _plain(config_of(module, settings, seed=seed + repeat)), getattr(module, "ALONE", False)
     weights = _weights(config.get("model"))
-    told = [script.stem, config, repeat, code, script.read_text(encoding="utf-8"), weights]
+    given = {k: _files(v) for k, v in config.items() if isinstance(v, str) and v and Path(v).exists()}
+    told = [script.stem, config, repeat, code, weights, given, platform.node() if alone else ""]
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-    return Job(script, settings, repeat, seed + repeat, key, config, weights)
+    return Job(script, settings, repeat, seed + repeat, key, config, weights, alone)
 
 
 def _plain(config: Any) -> dict[str, Any]:
     """As JSON holds it, without what does not change the figures."""
-    values = dict(config) if isinstance(config, dict) else asdict(config)
-    return json.loads(json.dumps({k: v for k, v in values.items() if k not in PLACES}, default=str))
+    return json.loads(json.dumps({k: v for k, v in asdict(config).items() if k not in PLACES}, default=str))
 
 
 @cache
 def _weights(model: str | None) -> str:
-    """SHA-256 over the weight files of a model, the shipped one by default."""
+    """SHA-256 over the files of a model, the shipped one by default; a hub id stands for itself."""
+    if model is not None:
+        return _files(model) if Path(model).exists() else model
+    with shipped() as folder:
+        return _files(str(folder))
+
+
+@cache
+def _files(path: str) -> str:
+    """SHA-256 over a file, or over all files of a folder."""
+    return _content(p for p in (Path(path), *Path(path).rglob("*")) if p.is_file())
+
+
+def _content(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    with shipped() if model is None else nullcontext(Path(model)) as folder:
-        for file in sorted(folder.rglob("*.safetensors")):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in sorted(files):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -177,25 +190,20 @@ def _file(out: Path, job: Job) -> Path:
 def _run_all(plan: Sequence[Job], out: Path, jobs: int) -> dict[str, str]:
     """Runs what is missing; returns what went wrong, by key."""
     failed: dict[str, str] = {}
-    bar = tqdm(total=len(plan), desc="benchmarks", disable=not plan)
-    if jobs == 1:
+    together = [job for job in plan if jobs > 1 and not job.alone]
+    with tqdm(total=len(plan), desc="benchmarks", disable=not plan) as bar:
+        if together:
+            with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+                running = {pool.submit(_answer, job, out): job for job in together}
+                for done in as_completed(running):
+                    failed[running[done].key] = done.result() if done.exception() is None else repr(done.exception())
+                    bar.update()
         for job in plan:
-            bar.set_description(job.name)
-            if why := _answer(job, out):
-                failed[job.key] = why
-            bar.update()
-        bar.close()
-        return failed
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        running = {pool.submit(_answer, job, out): job for job in plan}
-        for done in as_completed(running):
-            why = done.result() if done.exception() is None else repr(done.exception())
-            if why:
-                failed[running[done].key] = why
-            bar.update()
-    bar.close()
-    return failed
+            if job not in together:
+                bar.set_description(job.name)
+                failed[job.key] = _answer(job, out)
+                bar.update()
+    return {key: why for key, why in failed.items() if why}
 
 
 def _answer(job: Job, out: Path) -> str:
@@ -203,8 +211,7 @@ def _answer(job: Job, out: Path) -> str:
     began = time.perf_counter()
     try:
         module, work = load_script(job.script), out / "work" / f"{job.name}-{job.key}"
-        config = config_of(module, job.settings, seed=job.seed, work=work)
-        figures = module.run(**config) if isinstance(config, dict) else module.run(config)
+        figures = module.run(config_of(module, job.settings, seed=job.seed, work=work))
     except Exception:  # whatever a script raises must not take the others down
         return traceback.format_exc()
     record = Record(f"latentlab bench {job.name}", job.config, job.seed, "", job.weights)
@@ -215,7 +222,7 @@ def _answer(job: Job, out: Path) -> str:
         "repeat": job.repeat,
         "given": job.settings,
         "seconds": round(time.perf_counter() - began, 2),
-        "figures": json.loads(to_json(figures if isinstance(figures, dict) else {"rows": figures})),
+        "figures": json.loads(to_json(figures)),
         **{name: getattr(record, name) for name in ("settings", "seed", "weights", "versions", "platform", "made")},
     }
     write_text(_file(out, job), to_json(kept) + "\n")

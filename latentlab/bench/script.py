@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ def load_script(path: Path) -> ModuleType:
 
 
 def config_of(script: ModuleType, settings: Mapping[str, Any], *, seed: int = 0, work: Path = Path()) -> Any:
-    """The script's Config; for one without, the arguments of its `run`, None where nothing is said.
+    """The script's Config.
 
     Args:
         script: a module that `load_script` made.
@@ -44,15 +43,11 @@ def config_of(script: ModuleType, settings: Mapping[str, Any], *, seed: int = 0,
         ValueError: no such setting, or a value of another kind than the default.
     """
     name = script.__name__.rpartition(".")[2]
-    has_config = hasattr(script, "Config")
-    known = [f.name for f in fields(script.Config)] if has_config else list(inspect.signature(script.run).parameters)
-    for field in settings:
-        if field not in known:
-            raise ValueError(f"{name} has no setting {field!r}; it has {', '.join(known)}")
-    if not has_config:
-        return dict.fromkeys(known) | dict(settings)
+    known = [field.name for field in fields(script.Config)]
     config = script.Config(**({"out": str(work)} if "out" in known else {}))
     for field, value in settings.items():
+        if field not in known:
+            raise ValueError(f"{name} has no setting {field!r}; it has {', '.join(known)}")
         _check_kind(f"{name}.{field}", value, getattr(config, field))
     config = replace(config, **{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
     return replace(config, seed=config.seed + seed) if "seed" in known else config
@@ -66,15 +61,18 @@ def _check_kind(setting: str, value: Any, default: Any) -> None:
 
 
 def find_scripts(folder: str | Path) -> dict[str, Path]:
-    """Scripts with a `run`, by name.
+    """Scripts with `run(config)`, by name.
 
     Raises:
         FileNotFoundError: no such folder, or none in it.
     """
     files = sorted(Path(folder).glob("*.py"))
-    found = {file.stem: file for file in files if "\ndef run(" in file.read_text(encoding="utf-8")}
+    found = {file.stem: file for file in files if "\ndef run(config" in file.read_text(encoding="utf-8")}
     if not found:
-        raise FileNotFoundError(f"{folder} holds no benchmark, a script with run(config); give their folder")
+        raise FileNotFoundError(
+            f"{folder} holds no benchmark, a script with run(config); they are in a checkout of latentlab, not in the "
+            "installed package: give their folder by --scripts"
+        )
     return found
 
 

@@ -10,7 +10,7 @@ from shlex import quote
 from types import ModuleType
 from typing import Any
 
-from latentlab.view.report import Part, Report, Section, Table
+from latentlab.view.report import Coded, Part, Report, Section, Strip, Table
 
 UNSAID = ("config", "weights")  # of figures, as the page has them beside; also what starts with "_", for `parts`
 WIDE = 7  # columns of a table, above which one of few rows is turned
@@ -18,7 +18,7 @@ LEVEL = 0.05  # of the test that a change is more than noise, over the whole com
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measured:
     """A number of an answer, over its repeats.
 
     Attributes:
@@ -67,14 +67,19 @@ def page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report
         parts: list[Part] = list(tables(answers))
         if own := getattr(modules.get(name), "parts", None):
             parts = [*own(first["figures"]), *parts]
+        if clips := first["figures"].get("_clips"):
+            parts.append(Strip([Coded(**clip) for clip in clips]))
         given = "".join(
             " --set " + quote(f"{name}.{field}={json.dumps(value)}") for field, value in first["given"].items()
         )
-        repeats = f" --repeats {len(answers)}" if len(answers) > 1 else ""
+        asked = result["record"]["settings"]
+        how = f" --repeats {asked['repeats']}" if asked["repeats"] > 1 else ""
+        how += f" --seed {seed}" if (seed := result["record"]["seed"]) else ""
+        how += f" --scripts {quote(asked['scripts'])}" if asked["scripts"] else ""
         seconds = sum(answer["seconds"] for answer in answers)
         about = [
             ["settings", json.dumps(first["settings"])],
-            ["again", f"latentlab bench {name}{given}{repeats}"],
+            ["again", f"latentlab bench {name}{given}{how}"],
             ["took", f"{seconds:.0f} s on {first['made']}, {first['platform']}"],
             ["weights", first["weights"][:16]],
             ["key", ", ".join(answer["key"] for answer in answers)],
@@ -118,10 +123,16 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
                 rows.append([" / ".join(key), str(a), str(b), change, verdict])
         rows.sort(key=lambda row: row[-1] != "more than noise")
         text = "" if rows else "Nothing changed."
-        settings = before[name][0]["settings"], after[name][0]["settings"]
-        if settings[0] != settings[1]:
-            differ = [k for k in settings[1] if settings[0].get(k) != settings[1][k]]
+        first, second = before[name][0], after[name][0]
+        if first["weights"] != second["weights"]:
+            text = f"The weights differ. {text}"
+        if first["settings"] != second["settings"]:
+            both = first["settings"] | second["settings"]
+            differ = [k for k in both if first["settings"].get(k) != second["settings"].get(k)]
             text = f"Settings differ ({', '.join(differ)}): the numbers answer different questions. {text}"
+        for side, here, there in (("old", before, after), ("new", after, before)):
+            if alone := [" / ".join(k) for k in summary(here[name]) if k not in summary(there[name])]:
+                text += f" Only in the {side} one: {', '.join(alone)}."
         parts = [Table(["figure", "old", "new", "change", "verdict"], rows)] if rows else []
         sections.append(Section(name, text, parts))
     lead = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counted.items())) or "No number in common"
@@ -131,11 +142,11 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
     return Report("Benchmarks compared", f"{lead}.", sections, f"code {old['code'][:16]} and {new['code'][:16]}")
 
 
-def judged(pairs: Sequence[tuple[Figure, Figure]]) -> list[str]:
+def judged(pairs: Sequence[tuple[Measured, Measured]]) -> list[str]:
     """A verdict for each pair: "same", "within noise", "more than noise", or "one run, noise unknown".
 
-    >>> steady, higher = Figure((1.0, 1.01, 0.99)), Figure((2.0, 2.01, 1.99))
-    >>> judged([(steady, higher), (steady, steady), (Figure((1.0,)), Figure((1.1,)))])
+    >>> steady, higher = Measured((1.0, 1.01, 0.99)), Measured((2.0, 2.01, 1.99))
+    >>> judged([(steady, higher), (steady, steady), (Measured((1.0,)), Measured((1.1,)))])
     ['more than noise', 'same', 'one run, noise unknown']
     """
     verdicts, chances = [""] * len(pairs), {}
@@ -156,7 +167,7 @@ def judged(pairs: Sequence[tuple[Figure, Figure]]) -> list[str]:
     return verdicts
 
 
-def _welch(a: Figure, b: Figure) -> float:
+def _welch(a: Measured, b: Measured) -> float:
     """Probability of such a difference by chance; repeats that never vary leave none."""
     if a.spread == b.spread == 0:
         return 0.0
@@ -173,15 +184,15 @@ def by_name(answers: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
     return found
 
 
-def summary(answers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], Figure]:
+def summary(answers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], Measured]:
     """All numbers of an answer by their path, over repeats.
 
     >>> summary([{"figures": {"a": {"psnr": 30.0}}}, {"figures": {"a": {"psnr": 32.0}}}])
-    {('a', 'psnr'): Figure(values=(30.0, 32.0), interval=None, null=None)}
+    {('a', 'psnr'): Measured(values=(30.0, 32.0), interval=None, null=None)}
     """
     runs = [dict(_numbers(_shown(answer["figures"]))) for answer in answers]
     return {
-        path: Figure(tuple(run[path][0] for run in runs), interval, null)
+        path: Measured(tuple(run[path][0] for run in runs), interval, null)
         for path, (_, interval, null) in runs[0].items()
         if all(path in run for run in runs)
     }
