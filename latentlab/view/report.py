@@ -73,6 +73,21 @@ class Player:
         """The clip as an mp4 address; small ones doubled, as h264 keeps one colour for 2 x 2 pixels."""
         return data_uri(self.video, self.fps, scale=2 if self.small else 1)
 
+    def coded(self) -> Coded:
+        """The same without its frames, to be kept as JSON."""
+        return Coded(self.title, self.note, self.uri, self.size, self.small)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A `Player` whose clip is coded already; its fields are those of the same names there."""
+
+    title: str
+    note: str
+    uri: str
+    size: tuple[int, int]
+    small: bool
+
 
 @dataclass(frozen=True)
 class Strip:
@@ -85,7 +100,7 @@ class Strip:
     []
     """
 
-    players: Sequence[Player]
+    players: Sequence[Player | Coded]
     kind: ClassVar[str] = "strip"
 
 
