@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import latentlab
+
 DOCS = Path(__file__).parents[1] / "docs"
 PACKAGES = (
     "latentlab",
@@ -18,6 +20,13 @@ PACKAGES = (
     "latentlab.spaces",
     "latentlab.video",
 )
+ROOT = Path(latentlab.__file__).parent
+INNER = {  # parts of the pages' own modules, which nobody calls by name
+    "generator.graph",
+    *("view." + name for name in ("bench", "brush", "chart_matplotlib", "chart_plotly", "controls", "drawing", "film")),
+    *("view." + name for name in ("markdown", "scoreboard", "scores", "worker")),
+    "train.grid",
+}
 # an example would need weights by others, or those that training makes
 WEIGHTS = {"fid", "fvd", "i3d", "inception", "kid", "kvd", "lpips", "videomae", "VectorSpace"}
 
@@ -50,6 +59,15 @@ def test_every_package_and_every_module_named_is_there():
     assert len(set(named)) == len(named)
     for name in named:
         assert importlib.import_module(name).__doc__, name
+
+
+@pytest.mark.parametrize("package", ["generator", "study", "train", "view"])
+def test_every_module_is_on_a_page_or_inner(package):
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.md"))
+    there = {f"{package}.{path.stem}" for path in (ROOT / package).glob("*.py")} - {f"{package}.__init__"}
+    assert {name for name in there if f"automodule:: latentlab.{name}\n" not in pages} == {
+        name for name in INNER if name in there
+    }
 
 
 def test_every_page_is_reached_from_the_first():
