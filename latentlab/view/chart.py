@@ -13,7 +13,7 @@ import numpy as np
 
 from latentlab.record import write_text
 from latentlab.view.report import Figure, adapt
-from latentlab.view.style import Scale
+from latentlab.view.style import PAGE, Scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +154,8 @@ class Chart:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".html":
-            write_text(path, self.plotly(dark=dark).to_html(include_plotlyjs=True))
+            page = self.plotly(dark=dark).to_html(include_plotlyjs=True)
+            write_text(path, page.replace("<body>", f'<body style="background:{PAGE[dark]}">', 1))
         elif path.suffix == ".svg":
             write_text(path, self._svg(dark))
         elif path.suffix in (".png", ".pdf"):

@@ -100,10 +100,8 @@ def _points(axes: Axes, mark: Points, dark: bool) -> None:
         axes.scatter(mark.x, mark.y, c=mark.scale.colors(mark.color, dark), marker=MARKERS[mark.marker], **flat)
         _bar(axes, mark.scale)
         return
-    for i, label in enumerate(mark.scale.labels):
-        chosen = mark.color == i
-        color, marker = mark.scale.colors([i], dark)[0], MARKERS[i % len(MARKERS)]
-        axes.scatter(mark.x[chosen], mark.y[chosen], color=color, marker=marker, label=label, **flat)
+    for label, color, marker, rows in mark.scale.groups(mark.color, dark):
+        axes.scatter(mark.x[rows], mark.y[rows], color=color, marker=MARKERS[marker], label=label, **flat)
 
 
 def _bar(axes: Axes, scale: Scale) -> None:

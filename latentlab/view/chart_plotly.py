@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from latentlab.view.chart import Chart, Columns, Heat, Intervals, Line, Mark, Picture, Points
-from latentlab.view.style import MAPS, PALETTE, SCREEN_DASHES, SCREEN_MARKERS, SOFT, TEXT, Scale
+from latentlab.view.style import MAPS, PAGE, PALETTE, SCREEN_DASHES, SCREEN_MARKERS, SOFT, TEXT, Scale
 
 GRAY = len(PALETTE) - 1
 MANY = 2_000  # points from which WebGL draws them
 
 
 def draw(chart: Chart, dark: bool) -> Any:
-    """A `plotly.graph_objects.Figure`, its ground transparent."""
+    """A `plotly.graph_objects.Figure`, on a ground of its own: a notebook or a site may be dark or light."""
     try:
         from plotly.subplots import make_subplots
     except ImportError as error:
@@ -46,7 +46,7 @@ def draw(chart: Chart, dark: bool) -> Any:
             figure.update_xaxes(constrain="domain", **where)
     width, height = (round(100 * inches) for inches in chart.size)
     figure.update_layout(
-        template="none", width=width, height=height, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        template="none", width=width, height=height, paper_bgcolor=PAGE[dark], plot_bgcolor=PAGE[dark],
         font={"color": TEXT[dark], "size": 13}, margin={"l": 60, "r": 20, "t": 40, "b": 80 if chart.note else 50},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, bargap=0,
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": SOFT[dark], "activecolor": TEXT[dark], "orientation": "v"},
@@ -104,19 +104,20 @@ def _points(mark: Points, dark: bool, bar: dict[str, Any]) -> list[Any]:
         label = {"title": {"text": scale.label, "side": "right"}, "outlinewidth": 0, "thickness": 14, **bar}
         if scale.kind == "circular" and scale.high == 360:
             label["tickvals"] = [0, 90, 180, 270, 360]
-        colored = {"color": mark.color, "colorscale": _stops(scale), "cmin": scale.low, "cmax": scale.high}
+        turn = scale.high - scale.low
+        numbers = scale.low + (mark.color - scale.low) % turn if scale.kind == "circular" else mark.color
+        colored = {"color": numbers, "colorscale": _stops(scale), "cmin": scale.low, "cmax": scale.high}
         look = {**colored, "size": size, "colorbar": label, "showscale": True, "symbol": SCREEN_MARKERS[mark.marker]}
         ids = np.arange(len(mark.x))
         tip = "row %{customdata}: %{marker.color:.3g}<extra></extra>"
         return [kind(x=mark.x, y=mark.y, mode="markers", marker=look, customdata=ids, hovertemplate=tip,
                      showlegend=False)]  # fmt: skip
     traces = []
-    for i, label in enumerate(scale.labels):
-        chosen = np.flatnonzero(mark.color == i)
-        look = {"color": scale.colors([i], dark)[0], "size": size, "symbol": SCREEN_MARKERS[i % len(SCREEN_MARKERS)]}
+    for label, color, marker, rows in scale.groups(mark.color, dark):
+        look = {"color": color, "size": size, "symbol": SCREEN_MARKERS[marker]}
         tip = "row %{customdata}<extra>" + label + "</extra>"
-        traces.append(kind(x=mark.x[chosen], y=mark.y[chosen], mode="markers", marker=look, name=label,
-                           customdata=chosen, hovertemplate=tip))  # fmt: skip
+        traces.append(kind(x=mark.x[rows], y=mark.y[rows], mode="markers", marker=look, name=label,
+                           customdata=rows, hovertemplate=tip))  # fmt: skip
     return traces
 
 

@@ -11,14 +11,13 @@ from numpy.typing import ArrayLike
 from latentlab.factors import Factor
 from latentlab.shapes import Video
 from latentlab.view.chart import Chart, Columns, Heat, Intervals, Line, Mark, Panel, Picture, Points
-from latentlab.view.style import MAPS, Scale, scale_of
+from latentlab.view.style import MAPS, Scale, colored, scale_of
 
 if TYPE_CHECKING:
     from latentlab.metrics.temporal import Flicker
     from latentlab.view.projection import Projection
 
 NO_TICKS: tuple[list[float], list[str]] = ([], [])
-CIRCLE = {"degrees": 360.0, "radians": 2 * np.pi}
 SHOWN = 24  # samples of a trajectory
 
 
@@ -249,29 +248,6 @@ def attention(maps: ArrayLike, words: Sequence[str], *, top: float | None = None
     note = f"one colour scale, dark 0 to yellow {top:.3g}"
     alt = f"Attention to {', '.join(words)} over {len(values)} frames."
     return _tiles(stops[index].swapaxes(0, 1), list(words), frames, alt, note)
-
-
-def colored(
-    color: ArrayLike | None, label: str, factor: Factor | None, period: float | None, count: int
-) -> tuple[np.ndarray | None, Scale | None]:
-    """Numbers and their scale; words become indices."""
-    if color is None:
-        return None, None
-    color = color.detach().cpu().numpy() if hasattr(color, "detach") else color  # type: ignore[union-attr]
-    values = np.asarray(color)
-    if values.shape != (count,):
-        raise ValueError(f"`color` needs one value for each of {count} points, got shape {values.shape}")
-    if factor is None:
-        scale = scale_of(values, label, period=period)
-        if values.dtype.kind in "USOb":
-            values = np.searchsorted(scale.labels, values.astype(str))
-        return values.astype(float), scale
-    label = label or factor.name + (f" ({factor.unit})" if factor.unit else "")
-    if factor.kind == "categorical":
-        return values.astype(float), Scale("categorical", 0, len(factor.labels) - 1, label, factor.labels)
-    return values.astype(float), Scale(
-        "circular" if factor.kind == "circular" else "sequential", factor.low, factor.high, label
-    )
 
 
 def _measured(score: Any) -> tuple[float, float, float, float]:

@@ -21,10 +21,9 @@ from tqdm.auto import tqdm
 from latentlab.factors import FactorTable
 from latentlab.record import write_text
 from latentlab.shapes import Video
-from latentlab.view.plots import colored
 from latentlab.view.projection import Projection
 from latentlab.view.report import Player
-from latentlab.view.style import CATEGORIES, MAPS, PALETTE
+from latentlab.view.style import CATEGORIES, MAPS, PALETTE, colored
 
 GRID = 65_535  # places along a side of the square that holds all maps
 

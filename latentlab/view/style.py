@@ -6,11 +6,14 @@ yellow, which those who confuse red and green see too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from latentlab.factors import Factor
 
 # (on light, on dark): Okabe and Ito's hues, each at least 3:1 against its background; dashes tell them apart too
 PALETTE = (
@@ -36,7 +39,7 @@ INK = "#010203"  # stands for the page's text colour until the figure is finishe
 PAGE = {False: "#ffffff", True: "#131416"}  # by dark
 TEXT = {False: "#1b1c1e", True: "#e7e8ea"}
 SOFT = {False: "#5b5f66", True: "#a2a7af"}
-STOPS = 65
+STOPS, FEW = 65, 12  # colours of a map; whole numbers that are called few span less than this
 
 Kind = Literal["sequential", "circular", "diverging", "categorical"]
 
@@ -73,6 +76,13 @@ class Scale:
         stops = MAPS[self.kind]
         return [gray if p != p else stops[round(p * (STOPS - 1))] for p in place]
 
+    def groups(self, values: np.ndarray, dark: bool = False) -> Iterator[tuple[str, str, int, np.ndarray]]:
+        """Label, colour, place among the markers and rows of each category; NaN is the last, "unknown"."""
+        for i, label in enumerate(self.labels):
+            yield label, self.colors([i], dark)[0], i % len(MARKERS), np.flatnonzero(values == i)
+        if np.isnan(values).any():
+            yield "unknown", PALETTE[-1][dark], len(MARKERS) - 1, np.flatnonzero(np.isnan(values))
+
 
 def scale_of(values: np.ndarray, label: str = "", kind: str = "", period: float | None = None) -> Scale:
     """The scale that fits numbers: circular with a period, categorical for text and few whole numbers.
@@ -83,17 +93,51 @@ def scale_of(values: np.ndarray, label: str = "", kind: str = "", period: float 
     ('circle', 'star')
     """
     if values.dtype.kind in "USOb":
-        labels = tuple(str(v) for v in np.unique(values.astype(str)))
-        return Scale("categorical", 0, max(1, len(labels) - 1), label, labels)
+        return _categorical(sorted(set(_words(values)) - {""}), label)
     if period is not None:
+        if not 0 < period < np.inf:
+            raise ValueError(f"`period` must be a positive number, such as 360, got {period}")
         return Scale("circular", 0, period, label)
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     if kind == "diverging":
         return Scale("diverging", -max(abs(low), abs(high)), max(abs(low), abs(high)), label)
-    if not kind and values.dtype.kind in "iu" and high - low < 12:
-        return Scale("categorical", 0, max(1, high), label, tuple(str(i) for i in range(int(high) + 1)))
+    if not kind and values.dtype.kind in "iu" and high - low < FEW:
+        return _categorical(_words(np.unique(values)), label)
     return Scale("sequential", low, high, label)
+
+
+def colored(
+    color: ArrayLike | None, label: str, factor: Factor | None, period: float | None, count: int
+) -> tuple[np.ndarray | None, Scale | None]:
+    """Numbers and their scale; categories become the index of their label, NaN where there is none."""
+    if color is None:
+        return None, None
+    values = np.asarray(color.detach().cpu() if hasattr(color, "detach") else color)  # type: ignore[union-attr]
+    if values.shape != (count,):
+        raise ValueError(f"`color` needs one value for each of {count} points, got shape {values.shape}")
+    if factor is None:
+        scale = scale_of(values, label, period=period)
+        if scale.kind == "categorical":
+            index: dict[str, Any] = {word: i for i, word in enumerate(scale.labels)}
+            return np.array([index.get(word, np.nan) for word in _words(values)], dtype=float), scale
+        return values.astype(float), scale
+    label, values = label or factor.name + (f" ({factor.unit})" if factor.unit else ""), values.astype(float)
+    if factor.kind == "categorical":
+        known = np.isin(values, range(len(factor.labels)))
+        return np.where(known, values, np.nan), _categorical(factor.labels, label)
+    kind: Kind = "circular" if factor.kind == "circular" else "sequential"
+    return values, Scale(kind, factor.low, factor.high, label)
+
+
+def _categorical(labels: Sequence[str], label: str) -> Scale:
+    return Scale("categorical", 0, max(1, len(labels) - 1), label, tuple(labels))
+
+
+def _words(values: np.ndarray) -> list[str]:
+    """Values as words, empty where none is known."""
+    values = values.astype(str) if values.dtype.kind == "S" else values
+    return ["" if value is None or value != value else str(value) for value in values]
 
 
 def oklab(lab: np.ndarray) -> np.ndarray:

@@ -17,8 +17,10 @@ from latentlab.view.chart import Chart, Columns, Heat, Intervals, Line, Picture,
 from latentlab.view.chart_matplotlib import readable
 from latentlab.view.projection import project
 from latentlab.view.report import Report, Section
+from latentlab.view.style import PAGE, TEXT
 
 RNG = np.random.default_rng(0)
+SHAPE = Factor("shape", "categorical", 0, 1, labels=("star", "circle"))
 screens = pytest.mark.skipif(importlib.util.find_spec("plotly") is None, reason="plotly is not installed (notebook)")
 
 
@@ -30,6 +32,8 @@ CHARTS = {
     "map": lambda: plots.projection(RNG.normal(size=(30, 2))),
     "map by shape": lambda: plots.projection(RNG.normal(size=(4, 2)), ["a", "b", "a", "<c>"], label="shape"),
     "map by hue": lambda: plots.projection(RNG.normal(size=(4, 2)), [0.0, 90, 180, np.nan], period=360),
+    "map by cluster": lambda: plots.projection(RNG.normal(size=(4, 2)), [-1, 0, 1, -1]),
+    "map by what is known": lambda: plots.projection(RNG.normal(size=(4, 2)), [0, np.nan, 1, 0], factor=SHAPE),
     "trajectory": lambda: plots.trajectory(RNG.normal(size=(5, 3, 2)), np.linspace(0, 1, 5)),
     "traversal": lambda: plots.traversal({"light": torch.zeros(3, 3, 4, 8, 8)}, [-1, 0, 1]),
     "effects": lambda: plots.effect_matrix([[1.0, np.nan], [-0.2, 0.9]], ["a", "b"], ["light", "size"]),
@@ -69,6 +73,29 @@ def test_screens_show_as_many_points_as_files(name):
     assert sum(t.type == "heatmap" for t in figure.data) == len(marks(chart, Heat))
     assert sum(t.type == "image" for t in figure.data) == len(marks(chart, Picture))
     assert "script" in figure.to_html(include_plotlyjs=False)
+
+
+def test_files_show_every_point_of_a_category():
+    for name in ("map by cluster", "map by what is known"):
+        (axes,) = CHARTS[name]().matplotlib().axes
+        assert sum(len(drawn.get_offsets()) for drawn in axes.collections) == 4
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["star", "circle", "unknown"]
+
+
+@screens
+@pytest.mark.parametrize("dark", [False, True])
+def test_screens_have_a_ground_of_their_own(dark, tmp_path):
+    layout = CHARTS["bars"]().plotly(dark=dark).layout
+    assert (layout.paper_bgcolor, layout.plot_bgcolor, layout.font.color) == (PAGE[dark], PAGE[dark], TEXT[dark])
+    CHARTS["bars"]().save(tmp_path / "bars.html", dark=dark)
+    assert f'<body style="background:{PAGE[dark]}">' in (tmp_path / "bars.html").read_text()
+
+
+@screens
+def test_angles_are_wrapped_on_screens_as_in_files():
+    around = plots.projection(np.zeros((3, 2)), [-90.0, 370.0, 90.0], period=360)
+    (trace,) = around.plotly().data
+    np.testing.assert_array_equal(trace.marker.color, [270, 10, 90])
 
 
 @screens

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from latentlab.view.style import CATEGORIES, MAPS, PAGE, PALETTE, STOPS, Scale, oklab, scale_of
+from latentlab.factors import Factor
+from latentlab.view.style import CATEGORIES, MAPS, PAGE, PALETTE, STOPS, Scale, colored, oklab, scale_of
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB
 BLIND = {
@@ -74,3 +75,35 @@ def test_scales():
     assert circle.colors([10.0]) == circle.colors([370.0]) == circle.colors([-350.0])
     assert circle.colors([np.nan]) == [PALETTE[-1][0]]
     assert Scale("sequential", 2, 2).colors([2.0])[0] in MAPS["sequential"]
+
+
+@pytest.mark.parametrize(
+    ("given", "labels", "index"),
+    [
+        ([-1, 0, 1, -1], ("-1", "0", "1"), [0, 1, 2, 0]),  # DBSCAN's outliers
+        ([2024, 2019, 2020], ("2019", "2020", "2024"), [2, 0, 1]),
+        ([9, 10, 2], ("2", "9", "10"), [1, 2, 0]),
+        ([True, False], ("False", "True"), [1, 0]),
+        (["b", None, "a", float("nan")], ("a", "b"), [1, np.nan, 0, np.nan]),
+        ([b"b", b"a"], ("a", "b"), [1, 0]),
+    ],
+)
+def test_categories_become_the_index_of_their_label(given, labels, index):
+    color = np.array(given, dtype=object) if None in given else np.array(given)
+    values, scale = colored(color, "", None, None, len(given))
+    assert scale.labels == labels
+    np.testing.assert_array_equal(values, index)
+
+
+def test_a_factor_keeps_its_labels_and_does_not_guess():
+    factor = Factor("shape", "categorical", 0, 1, labels=("star", "circle"))
+    values, scale = colored([1.0, np.nan, 0.0, 7.0], "", factor, None, 4)
+    np.testing.assert_array_equal(values, [1, np.nan, 0, np.nan])
+    assert scale.labels == ("star", "circle")
+    label, color, _, rows = list(scale.groups(values, dark=True))[-1]
+    assert (label, color, rows.tolist()) == ("unknown", PALETTE[-1][True], [1, 3])
+
+
+def test_a_period_is_a_positive_number():
+    with pytest.raises(ValueError, match="`period` must be a positive number, such as 360, got 0"):
+        scale_of(np.array([1.0]), period=0)
