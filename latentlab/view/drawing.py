@@ -91,7 +91,7 @@ class Drawing:
         if key not in self._sources:
             clip = self.clip if key is None else self.generator.generate(setting.caption, seed=setting.seed).cpu()
             if self.kind:  # in noise, edits go along the very way that the clip came
-                place = EditSpace(self.generator, self.kind, clip, **self._solver())
+                place = EditSpace(self.generator, self.kind, clip, **self._way())
                 self._sources[key] = Source(clip, place.codes, place.decode)
             else:
                 self._sources[key] = Source(clip, self.space.encode(clip), self.space.decode)
@@ -155,11 +155,12 @@ class Drawing:
                 "export to a .json file, which an explorer of the same space loads"
             )
         clip = self.source(setting).clip
-        return Recipe(self.kind, self.steps(setting), **self._solver()).apply(self.generator, clip).recipe
+        return Recipe(self.kind, self.steps(setting), **self._way()).apply(self.generator, clip).recipe
 
-    def _solver(self) -> dict[str, Any]:
-        known = {name: getattr(self.space, name, None) for name in ("num_steps", "method")}
-        return {name: value for name, value in known.items() if value is not None}
+    def _way(self) -> dict[str, Any]:
+        """How the space inverts and draws; nothing where its codes are latents."""
+        names = ("num_steps", "method", "caption", "guidance") if self.kind == "noise" else ()
+        return {name: getattr(self.space, name) for name in names}
 
     def _towards(self, setting: Setting) -> Direction:
         """From the clip to a point on the path to the other, as one move."""

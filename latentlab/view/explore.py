@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import torch
@@ -59,7 +60,8 @@ def explore(
         directions = default_directions(space, source)
     preview = None
     if isinstance(space, NoiseSpace):
-        coarse = NoiseSpace(space.generator, num_steps=min(PREVIEW_STEPS, space.num_steps), method="ddim")
+        coarse = copy(space)  # its caption and guidance too
+        coarse.num_steps, coarse.method = min(PREVIEW_STEPS, space.num_steps), "ddim"
         preview = coarse.decode
     return Explorer(
         space,

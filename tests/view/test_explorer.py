@@ -13,6 +13,7 @@ from PIL import Image
 from latentlab.directions import Direction
 from latentlab.record import frame_hash
 from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.study.edit_space import EditSpace
 from latentlab.study.recipe import Recipe
 from latentlab.view.explore import default_directions, explore
 from latentlab.view.explorer import Explorer
@@ -176,6 +177,26 @@ def test_a_recipe_is_replayed_without_an_explorer(tiny_generator, clips, tmp_pat
         again = Recipe.load(tmp_path / f"{i}.safetensors").replay(tiny_generator, clips[:1])
         assert frame_hash(again.video) == frame_hash(explorer.video)
         assert frame_hash(again.video) != frame_hash(explorer.clip)
+    explorer.close()
+
+
+def test_a_told_space_draws_under_its_caption_and_guidance(tiny_generator, clips, tmp_path):
+    told = {"num_steps": 3, "method": "heun", "caption": "a red star", "guidance": 3.0}
+    space = NoiseSpace(tiny_generator, **told)
+    push = Direction("push", np.eye(1, space.dim)[0], 3.0)
+    explorer = explore(space, {"push": push}, clip=clips[:1])
+    explorer.set(Setting(strengths=(("push", 2.0),)))
+    assert explorer.wait(60)
+    expected = EditSpace(tiny_generator, "noise", clips[:1], **told).edit(push, 2.0)
+    assert torch.equal(explorer.video, expected.clamp(-1, 1))
+    codes = space.encode(clips[:1])
+    torch.testing.assert_close(explorer.drawing.source(explorer.setting).codes, codes)
+    coarse = NoiseSpace(tiny_generator, **{**told, "method": "ddim"}).decode(codes)
+    torch.testing.assert_close(explorer._worker._stages[0](Setting()).video, coarse.clamp(-1, 1))
+    explorer.export(tmp_path / "told.safetensors")
+    recipe = Recipe.load(tmp_path / "told.safetensors")
+    assert {name: getattr(recipe, name) for name in told} == told
+    assert frame_hash(recipe.replay(tiny_generator, clips[:1]).video) == frame_hash(explorer.video)
     explorer.close()
 
 
