@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentlab.view.quality import Quality, Refit, checked, judge_map
+from latentlab.view.quality import Quality, check_judging, checked, judge_map
 
 METHODS = ("pca", "tsne", "umap")
 FIT_AT_MOST = {"tsne": 5_000, "umap": 20_000}  # rows learned from; the others are placed on the finished map
@@ -86,8 +87,9 @@ def project(
 
     Args:
         codes: `(sample, dim)`, at least 5 rows.
-        method: "pca", "tsne", "umap", or any estimator with `fit_transform`, whose settings are kept; it is cloned and
-            its `random_state`, if it has one, is set to `seed`. t-SNE and UMAP see 50 principal components.
+        method: "pca", "tsne", "umap", or any estimator with `fit_transform`, whose settings are kept; it is copied and
+            its `random_state`, or that of each step of a pipeline, is set to `seed`. t-SNE and UMAP see 50 principal
+            components.
         dims: columns of the map.
         seed: same seed, same map.
         neighbours: that count as nearest; less than half of the rows judged, or it is lowered to that.
@@ -107,18 +109,21 @@ def project(
     >>> found.points.shape, round(found.quality.trustworthiness, 1)
     ((60, 2), 1.0)
     """
+    judging = _judging(neighbours, judge, repeats)
     rows = checked(codes)
-    fitted, points, notes = _fit(rows, method, dims, seed, at_most)
-    quality = judge_map(
-        rows, points, _refit(method, dims), seed=seed, neighbours=neighbours, judge=judge, repeats=repeats
-    )
-    if quality.judged < len(rows):
-        notes += (f"quality judged on {quality.judged:,} of {len(rows):,} rows",)
-    return Projection(points, _name(method), seed, quality, notes, fitted)
+    return _judged(rows, *_fit(rows, method, dims, seed, at_most), method, dims, seed, judging)
 
 
 def project_series(
-    steps: Sequence[ArrayLike], method: str | Any = "pca", *, dims: int = 2, seed: int = 0, **options: Any
+    steps: Sequence[ArrayLike],
+    method: str | Any = "pca",
+    *,
+    dims: int = 2,
+    seed: int = 0,
+    neighbours: int = 15,
+    judge: int = 1000,
+    repeats: int = 3,
+    at_most: int | None = None,
 ) -> list[Projection]:
     """Projects the same samples at successive frames, noise levels or training steps, so that the maps do not flip.
 
@@ -127,7 +132,8 @@ def project_series(
 
     Args:
         steps: codes `(sample, dim)` of each step, rows in one order.
-        method, dims, seed, options: see `project`.
+        method, dims, seed, neighbours, judge, repeats, at_most: see `project`; PCA learns from at most that many rows
+            of all steps together, other methods of each step.
 
     Returns:
         A map for each step.
@@ -141,17 +147,17 @@ def project_series(
     >>> bool(np.abs(first.points - second.points).max() < 0.1)
     True
     """
+    judging = _judging(neighbours, judge, repeats)
     arrays = [checked(step) for step in steps]
     if not arrays or any(a.shape != arrays[0].shape for a in arrays):
         shapes = [a.shape for a in arrays]
         raise ValueError(f"steps must be one or more arrays of one shape (sample, dim), got {shapes}")
-    at_most = options.pop("at_most", None)
-    judged = {"neighbours": 15, "judge": 1000, "repeats": 3} | options
-    shared = _fit(np.concatenate(arrays), method, dims, seed, at_most)[0] if method == "pca" else None
+    basis = _fit(np.concatenate(arrays), method, dims, seed, at_most) if method == "pca" else None
     found: list[Projection] = []
     for rows in arrays:
-        if shared is not None:
-            fitted, points, notes = shared, shared.transform(rows), ("one basis for all steps",)
+        if basis is not None:
+            fitted, _, notes = basis
+            points, notes = fitted.transform(rows), ("one basis for all steps", *notes)
         else:
             before = found[-1].points if found else None
             fitted, points, notes = _fit(rows, method, dims, seed, at_most, before)
@@ -159,8 +165,7 @@ def project_series(
                 fitted = fitted.turned(*_procrustes(points, before))
                 points = fitted.place(points)
                 notes += ("turned onto the step before",)
-        quality = judge_map(rows, points, _refit(method, dims), seed=seed, **judged)
-        found.append(Projection(points, _name(method), seed, quality, notes, fitted))
+        found.append(_judged(rows, fitted, points, notes, method, dims, seed, judging))
     return found
 
 
@@ -194,8 +199,29 @@ class _Map:
         return replace(self, turn=turn, shift=shift)
 
 
-def _refit(method: Any, dims: int) -> Refit:
-    return lambda codes, seed: _fit(codes, method, dims, seed, None)[1]
+def _judging(neighbours: int, judge: int, repeats: int) -> dict[str, int]:
+    check_judging(judge, neighbours, repeats)
+    return {"neighbours": neighbours, "judge": judge, "repeats": repeats}
+
+
+def _judged(
+    rows: np.ndarray,
+    fitted: _Map,
+    points: np.ndarray,
+    notes: tuple[str, ...],
+    method: Any,
+    dims: int,
+    seed: int,
+    judging: dict[str, int],
+) -> Projection:
+    """A fitted map with its quality, and with what was subsampled for it among the notes."""
+    quality = judge_map(rows, points, lambda codes, s: _fit(codes, method, dims, s, None)[1], seed=seed, **judging)
+    if quality.judged < len(rows):
+        notes += (f"quality judged on {quality.judged:,} of {len(rows):,} rows",)
+        if quality.stability is not None:
+            notes += (f"stability is that of maps of {quality.refitted:,} rows",)
+    name = method if isinstance(method, str) else type(method).__name__
+    return Projection(points, name, seed, quality, notes, fitted)
 
 
 def _fit(
@@ -205,6 +231,8 @@ def _fit(
     notes: tuple[str, ...] = ()
     if not 1 <= dims <= codes.shape[1]:
         raise ValueError(f"`dims` must be from 1 to the {codes.shape[1]} dims of the codes, got {dims}")
+    if at_most is not None and at_most < 5:
+        raise ValueError(f"`at_most` must be 5 or more rows to learn a map from, got {at_most}")
     dim, reduce, small = codes.shape[1], None, codes
     if method in ("tsne", "umap") and dim > REDUCED < len(codes):
         from sklearn.decomposition import PCA
@@ -220,6 +248,8 @@ def _fit(
         notes += (f"learned from {limit:,} of {len(small):,} rows, the others placed on the map",)
     estimator = _estimator(method, dims, seed, len(rows), start)
     raw = np.asarray(estimator.fit_transform(rows), dtype=np.float64)
+    if raw.ndim != 2 or len(raw) != len(rows):
+        raise ValueError(f"{type(method).__name__} has to make a map (sample, 2) of {len(rows)} rows, got {raw.shape}")
     fitted = _Map(dim, reduce, estimator, rows, raw, np.eye(raw.shape[1]), np.zeros(raw.shape[1]))
     return fitted, raw if len(rows) == len(small) else fitted.transform(codes), notes
 
@@ -244,19 +274,21 @@ def _estimator(method: Any, dims: int, seed: int, count: int, start: np.ndarray 
         init: Any = "spectral" if start is None else start.astype(np.float32)
         # one thread is what a seed means to UMAP; said aloud, it does not warn
         return UMAP(n_components=dims, n_neighbors=min(15, count - 1), init=init, random_state=seed, n_jobs=1)
-    if not hasattr(method, "fit_transform"):
+    if isinstance(method, type) or not hasattr(method, "fit_transform"):
         raise ValueError(f"`method` must be {', '.join(METHODS)} or an estimator with fit_transform, got {method!r}")
+    if not hasattr(method, "get_params"):  # a class of one's own
+        own = copy.deepcopy(method)
+        if hasattr(own, "random_state"):
+            own.random_state = seed
+        return own
     from sklearn.base import clone
 
-    copy: Any = clone(method)
-    return copy.set_params(random_state=seed) if "random_state" in copy.get_params() else copy
+    cloned: Any = clone(method)
+    states = [name for name in cloned.get_params() if name.split("__")[-1] == "random_state"]
+    return cloned.set_params(**dict.fromkeys(states, seed))
 
 
 def _procrustes(points: np.ndarray, onto: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Turn (or reflection) and shift that bring points nearest to others, by least squares (Schoenemann 1966)."""
     u, _, vt = np.linalg.svd((points - points.mean(0)).T @ (onto - onto.mean(0)))
     return u @ vt, onto.mean(0) - points.mean(0) @ u @ vt
-
-
-def _name(method: Any) -> str:
-    return method if isinstance(method, str) else type(method).__name__

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Refit = Callable[[np.ndarray, int], np.ndarray]  # (codes, seed) -> points
+KEPT = 0.9  # of the rows judged, in a refit
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Quality:
     stable_neighbours: float | None
     neighbours: int
     judged: int
+
+    @property
+    def refitted(self) -> int:
+        """Rows of each map that the stability compares."""
+        return math.ceil(KEPT * self.judged)
 
     def __str__(self) -> str:
         shares = {"trustworthiness": self.trustworthiness, "continuity": self.continuity}
@@ -77,14 +83,10 @@ def judge_map(
     >>> judge_map(codes, codes).neighbour_overlap
     1.0
     """
-    rows, points = checked(codes), checked(points)
+    check_judging(judge, neighbours, repeats)
+    rows, points = checked(codes), checked(points, what="points of the map")
     if len(rows) != len(points):
         raise ValueError(f"{len(rows)} codes for {len(points)} points of the map")
-    if judge < 5 or neighbours < 1 or repeats < 0 or repeats == 1:
-        raise ValueError(
-            "`judge` must be 5 or more, `neighbours` 1 or more, `repeats` 0 or at least 2, which can be compared; "
-            f"got {judge}, {neighbours} and {repeats}"
-        )
     if len(rows) > judge:
         drawn = np.sort(np.random.default_rng([seed, len(rows)]).permutation(len(rows))[:judge])
         rows, points = rows[drawn], points[drawn]
@@ -101,7 +103,7 @@ def _stability(refit: Refit, codes: np.ndarray, k: int, repeats: int, seed: int)
     """Mean over pairs of refits, of the Procrustes correlation and of the neighbours in common."""
     n, maps = len(codes), []
     for i in range(repeats):
-        kept = np.sort(np.random.default_rng([seed, n, 2, i]).permutation(n)[: math.ceil(0.9 * n)])
+        kept = np.sort(np.random.default_rng([seed, n, 2, i]).permutation(n)[: math.ceil(KEPT * n)])
         maps.append((kept, refit(codes[kept], seed + 1 + i)))
     layout, near = [], []
     for i, (kept, points) in enumerate(maps):
@@ -137,8 +139,17 @@ def _overlap(a: np.ndarray, b: np.ndarray, k: int) -> float:
     return float(near.sum() / (len(a) * k))
 
 
-def checked(codes: Any, *, least: int = 5, dim: int | None = None) -> np.ndarray:
-    """Codes as an array of float32 or float64, checked."""
+def check_judging(judge: int, neighbours: int, repeats: int) -> None:
+    """Raises a ValueError for numbers that no map can be judged by; before a long fit, not after it."""
+    if judge < 5 or neighbours < 1 or repeats < 0 or repeats == 1:
+        raise ValueError(
+            "`judge` must be 5 or more, `neighbours` 1 or more, `repeats` 0 or at least 2, which can be compared; "
+            f"got {judge}, {neighbours} and {repeats}"
+        )
+
+
+def checked(codes: Any, *, least: int = 5, dim: int | None = None, what: str = "codes") -> np.ndarray:
+    """Codes as an array of float32 or float64, checked; more than one have to differ."""
     if hasattr(codes, "detach"):
         codes = codes.detach().cpu()
         codes = codes.float() if codes.dtype.itemsize <= 4 else codes
@@ -146,12 +157,12 @@ def checked(codes: Any, *, least: int = 5, dim: int | None = None) -> np.ndarray
     array = array if array.dtype == np.float32 else array.astype(np.float64)  # a large set is not copied
     if array.ndim != 2 or (dim is not None and array.shape[1] != dim):
         expected = "(sample, dim)" if dim is None else f"(sample, {dim})"
-        raise ValueError(f"codes must be {expected}, got shape {array.shape}; `.flatten(1)` makes codes of latents")
+        raise ValueError(f"{what} must be {expected}, got shape {array.shape}; `.flatten(1)` makes codes of latents")
     if len(array) < least:
-        raise ValueError(f"a map needs at least {least} codes, got {len(array)}")
+        raise ValueError(f"at least {least} {what} are needed, got {len(array)}")
     if not np.isfinite(array).all():
         bad = np.flatnonzero(~np.isfinite(array).all(1))
-        raise ValueError(f"{len(bad)} codes are not finite, the first is row {bad[0]}; leave them out")
+        raise ValueError(f"{len(bad)} {what} are not finite, the first is row {bad[0]}; leave them out")
     if least > 1 and (array == array[0]).all():
-        raise ValueError("all codes are the same: there is nothing to map")
+        raise ValueError(f"all {what} are the same: nothing can be told apart")
     return array

@@ -10,6 +10,9 @@ import torch
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import FastICA
 from sklearn.manifold import MDS, trustworthiness
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.random_projection import GaussianRandomProjection
 
 from latentlab.view.projection import project, project_series
 from latentlab.view.quality import judge_map
@@ -72,9 +75,22 @@ def test_a_large_set_is_judged_on_a_part_and_says_so():
     found = project(codes, judge=200, repeats=2)
     assert found.quality.judged == 200
     assert "quality judged on 200 of 3,000 rows" in found.notes
+    assert "stability is that of maps of 180 rows" in found.notes
     part = project(codes, "tsne", at_most=150, judge=200, repeats=0)
     assert part.points.shape == (3000, 2)
     assert "learned from 150 of 3,000 rows, the others placed on the map" in part.notes
+
+
+def test_a_series_says_the_same():
+    codes = np.random.default_rng(0).normal(size=(300, 3))
+    judged = ("quality judged on 100 of 300 rows", "stability is that of maps of 90 rows")
+    shared = project_series([codes, codes], at_most=150, judge=100, repeats=2)
+    learned = "learned from 150 of 600 rows, the others placed on the map"
+    assert [one.notes for one in shared] == [("one basis for all steps", learned, *judged)] * 2
+    first, second = project_series([codes, codes], FastICA(2), judge=100, repeats=2)
+    assert (first.notes, second.notes) == (judged, ("turned onto the step before", *judged))
+    with pytest.raises(TypeError, match="neighbors"):
+        project_series([codes], neighbors=3)
 
 
 def test_long_codes_are_reduced_and_say_so():
@@ -103,6 +119,24 @@ def test_any_estimator(codes, estimator):
     assert np.array_equal(a.points, b.points)
     assert estimator.get_params() == before
     assert a.transform(codes[:3]).shape == (3, 2)
+
+
+class Thrown:
+    """A map by chance, by a class that knows nothing of scikit-learn."""
+
+    def __init__(self):
+        self.random_state = None
+
+    def fit_transform(self, codes):
+        return codes @ np.random.default_rng(self.random_state).normal(size=(codes.shape[1], 2))
+
+
+@pytest.mark.parametrize("method", [Thrown(), make_pipeline(StandardScaler(), GaussianRandomProjection(2))])
+def test_classes_of_ones_own_and_pipelines_are_seeded(codes, method):
+    a, b, c = (project(codes, method, seed=seed, repeats=0).points for seed in (1, 1, 2))
+    assert np.array_equal(a, b)
+    assert not np.allclose(a, c)
+    assert getattr(method, "random_state", None) is None  # the one given is left alone
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
@@ -157,7 +191,7 @@ def test_mistakes_are_named(codes):
         project([[0.0, 1], [np.nan, 1], [1, 2], [3, 4], [5, 6]])
     with pytest.raises(ValueError, match=r"got shape \(9, 4, 2, 2, 2\); `.flatten\(1\)`"):
         project(torch.zeros(9, 4, 2, 2, 2))
-    with pytest.raises(ValueError, match="at least 5 codes, got 3"):
+    with pytest.raises(ValueError, match="at least 5 codes are needed, got 3"):
         project(codes[:3])
     with pytest.raises(ValueError, match="all codes are the same"):
         project(np.ones((20, 3)))
@@ -169,3 +203,29 @@ def test_mistakes_are_named(codes):
         project_series([codes, codes[1:]])
     with pytest.raises(ValueError, match="`judge` must be 5 or more"):
         project(codes, judge=2)
+    with pytest.raises(ValueError, match="`at_most` must be 5 or more rows to learn a map from, got 0"):
+        project(codes, at_most=0)
+    with pytest.raises(ValueError, match="an estimator with fit_transform, got <class"):
+        project(codes, FastICA)
+    with pytest.raises(ValueError, match="all points of the map are the same"):
+        judge_map(codes, np.ones((150, 2)))
+
+
+class Slow:
+    def fit_transform(self, codes):
+        raise AssertionError("fitted before the settings were checked")
+
+
+@pytest.mark.parametrize("wrong", [{"judge": 4}, {"repeats": 1}, {"neighbours": 0}])
+def test_mistakes_are_named_before_a_long_fit(codes, wrong):
+    with pytest.raises(ValueError, match="`judge` must be 5 or more"):
+        project(codes, Slow(), **wrong)
+    with pytest.raises(ValueError, match="`judge` must be 5 or more"):
+        project_series([codes, codes], Slow(), **wrong)
+
+
+def test_a_map_has_a_row_for_each_code(codes):
+    flat = Slow()
+    flat.fit_transform = lambda rows: rows[0]
+    with pytest.raises(ValueError, match=r"Slow has to make a map \(sample, 2\) of 150 rows, got \(8,\)"):
+        project(codes, flat)
