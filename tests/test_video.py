@@ -652,10 +652,13 @@ def test_data_uri_is_an_mp4_of_sharp_pixels():
 
 
 def test_show_gives_one_player_a_clip():
-    html = show(torch.zeros(3, 3, 2, 16, 16), width=64)._repr_html_()
+    player = show(torch.zeros(3, 3, 2, 16, 16), width=64)
+    html = player._repr_html_()
     assert html.count("<video") == 3
-    for word in ("autoplay", "loop", "muted", "playsinline", 'width="64"'):
+    for word in ("controls", "autoplay", "loop", "muted", "playsinline", 'width="64"'):
         assert html.count(word) == 3
+    assert 'aria-label="clip 3 of 3"' in html
+    assert repr(player) == "Player(3 clips)"  # a notebook keeps this text too: the clips are not in it again
 
 
 def test_show_refuses_nonsense():

@@ -8,8 +8,8 @@ from latentlab.shapes import Video
 from latentlab.video.write import encode, frame_rate, one_clip
 
 _PLAYER = (
-    '<video src="{uri}" width="{width}" autoplay loop muted playsinline '
-    'style="image-rendering: pixelated; margin: 2px"></video>'
+    '<video src="{uri}" width="{width}" aria-label="{name}" controls autoplay loop muted '
+    'playsinline style="image-rendering: pixelated; margin: 2px"></video>'
 )
 
 
@@ -47,6 +47,9 @@ class Player:
 
     html: str
 
+    def __repr__(self) -> str:  # notebooks keep it beside the HTML, which holds every clip
+        return f"Player({self.html.count('<video')} clips)"
+
     def _repr_html_(self) -> str:
         return self.html
 
@@ -73,6 +76,8 @@ def show(video: Video, fps: float = 8.0, width: int = 256) -> Player:
     if width < 1:
         raise ValueError(f"`width` must be at least 1 pixel, got {width}")
     scale = max(1, round(width / video.shape[-1]))
-    clips = (video[item : item + 1] for item in range(len(video)))
-    players = [_PLAYER.format(uri=data_uri(clip, fps, scale), width=width) for clip in clips]
+    players = [
+        _PLAYER.format(uri=data_uri(clip, fps, scale), width=width, name=f"clip {number} of {len(video)}")
+        for number, clip in enumerate(video.split(1), 1)
+    ]
     return Player(f'<div style="display: flex; flex-wrap: wrap">{"".join(players)}</div>')
