@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def scatter(
     maps: Projection | ArrayLike | Sequence[Projection] | Sequence[np.ndarray],
     factors: FactorTable | Mapping[str, ArrayLike] | None = None,
     *,
-    clips: Video | Sequence[str] | Mapping[int, str | Video] | None = None,
+    clips: Video | Sequence[str | None] | Mapping[int, str | Video | None] | None = None,
     ids: Sequence[str | int] | None = None,
     steps: Sequence[Any] | None = None,
     step_label: str = "step",
@@ -87,7 +88,8 @@ def scatter(
         maps: of `project`, or `(sample, 2)`; several, of the same samples, as `project_series` makes them.
         factors: a table, or numbers or words by name, one a sample; each can colour the points.
         clips: what a point shows under the pointer. A video for each sample, or by row for some of them, lies inside
-            the page (16 frames of 64 x 64 take about 6 kB); addresses, relative to the page, are read from there.
+            the page (16 frames of 64 x 64 take about 6 kB); addresses, relative to the page, are read from there. A
+            row that has none is None.
         ids: names of the samples; None is their row.
         steps: names of the maps, such as noise levels.
         step_label: what they are.
@@ -101,6 +103,8 @@ def scatter(
     >>> page.count("http")
     1
     """
+    if not len(maps):
+        raise ValueError("no map to show: give (sample, 2), or one or more of them")
     found = [maps] if isinstance(maps, Projection) or np.ndim(maps[0]) == 1 else list(maps)  # type: ignore[index]
     arrays = [np.asarray(one, dtype=float) for one in found]
     shapes = {a.shape for a in arrays}
@@ -174,10 +178,11 @@ def _addresses(clips: Any, count: int, fps: float) -> dict[int, str]:
     if not isinstance(clips, Mapping):
         if len(clips) != count:
             raise ValueError(f"{len(clips)} clips for {count} samples; give some of them as a mapping of row to clip")
-        clips = {i: clips[i] if isinstance(clips[i], str) else clips[i : i + 1] for i in range(count)}
-    wrong = [row for row in clips if not 0 <= row < count]
+        clips = {i: clips[i : i + 1] if hasattr(clips, "ndim") else clips[i] for i in range(count)}
+    wrong = [row for row in clips if not isinstance(row, Integral) or not 0 <= row < count]
     if wrong:
-        raise ValueError(f"clips are given for rows {wrong[:3]}, but there are {count} samples")
+        raise ValueError(f"clips are given by row, from 0 to {count - 1}, got rows {wrong[:3]}")
+    clips = {row: clip for row, clip in clips.items() if clip is not None}
     return {
         int(row): clip if isinstance(clip, str) else Player(clip, str(row), fps=fps).uri
         for row, clip in tqdm(clips.items(), desc="clips", disable=len(clips) < 100)

@@ -82,14 +82,25 @@ def test_clips_by_row_by_address_or_all():
     assert "media-src data: 'self' file:;" in linked.html().replace("&#39;", "'")
 
 
+def test_rows_without_a_clip_are_left_out():
+    assert data(scatter(np.eye(2), clips=[None, "a.mp4"]))["clips"] == {"1": "a.mp4"}
+    assert data(scatter(np.eye(2), clips={np.int64(0): None}))["clips"] == {}
+    one = torch.zeros(1, 3, 4, 16, 16)
+    assert set(data(scatter(np.eye(2), clips=[one, None]))["clips"]) == {"0"}
+
+
 def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="no map to show"):
+        scatter([])
+    with pytest.raises(ValueError, match=r"by row, from 0 to 1, got rows \['a'\]"):
+        scatter(np.eye(2), clips={"a": "a.mp4"})
     with pytest.raises(ValueError, match=r"one shape \(sample, 2\), got \[\(3, 3\)\]"):
         scatter(np.eye(3))
     with pytest.raises(ValueError, match="of one shape"):
         scatter([np.eye(2), np.zeros((3, 2))])
     with pytest.raises(ValueError, match="1 clips for 2 samples"):
         scatter(np.eye(2), clips=torch.zeros(1, 3, 4, 16, 16))
-    with pytest.raises(ValueError, match=r"rows \[7\], but there are 2"):
+    with pytest.raises(ValueError, match=r"by row, from 0 to 1, got rows \[7\]"):
         scatter(np.eye(2), clips={7: "a.mp4"})
     with pytest.raises(ValueError, match="as many ids and steps, got 1 and 1"):
         scatter(np.eye(2), ids=["a"])
