@@ -90,6 +90,47 @@ class TestAdvice:
         assert advice.shrink == pytest.approx(0.5**0.5, abs=0.01)
         assert advice.angle == pytest.approx(90, abs=1)
 
+    @pytest.mark.parametrize("dim", [2, 10, 16, 32, 256])
+    def test_gaussian_points_of_any_dimension_have_a_shell(self, dim):
+        """In few dimensions norms vary by a fifth of their mean and more, and the chi law says so."""
+        draws = [advise(torch.randn(32, dim, generator=torch.Generator().manual_seed(i))) for i in range(40)]
+        assert sum(advice.use == "slerp" for advice in draws) >= 38  # a band of 99 in 100
+        assert sum(advice.norm_spread for advice in draws) / 40 == pytest.approx(1, abs=0.05)
+
+    @pytest.mark.parametrize("scale", [1e-3, 40.0])
+    def test_the_shell_may_have_any_radius(self, scale):
+        advice = advise(scale * torch.randn(32, 64, generator=torch.Generator().manual_seed(0)))
+        assert advice.use == "slerp"
+        assert advice.norm == pytest.approx(scale, rel=0.05)
+
+    def test_norms_that_vary_more_than_chi_may_still_be_a_shell(self):
+        generator = torch.Generator().manual_seed(0)
+        points = torch.randn(64, 4096, generator=generator) * (1 + 0.05 * torch.randn(64, 1, generator=generator))
+        advice = advise(points)
+        assert advice.use == "slerp"
+        assert advice.norm_spread > 3 * advice.chi_band[1]
+        assert advice.depth == pytest.approx(0.29 / 0.05, rel=0.25)
+
+    def test_energy_in_the_means_of_channels_wants_lerp_and_is_no_correlation(self):
+        noise = torch.randn(32, 4, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+        offset = torch.tensor([1.5, -1.5, 1.5, -1.5]).view(4, 1, 1, 1)
+        advice = advise(noise + offset)
+        assert advice.use == "lerp"
+        assert "69% of the energy is in the channels' means" in advice.why
+        assert advice.means == pytest.approx(offset.flatten().tolist(), abs=0.05)
+        assert advice.mean_share == pytest.approx(2.25 / 3.25, abs=0.01)
+        assert advice.correlation == pytest.approx(0, abs=0.01)
+        assert advice.norm == pytest.approx(1, abs=0.01)
+        little = advise(noise + offset / 3)
+        assert little.use == "slerp"
+        assert "take the channels' means off first, they hold 20% of the energy" in little.why
+
+    @pytest.mark.parametrize("count", [2, 32, 128])
+    def test_the_band_holds_99_of_100_sets_of_gaussian_points(self, count):
+        sets = torch.randn(400, count, generator=torch.Generator().manual_seed(count), dtype=torch.float64).std(1)
+        low, high = advise(torch.randn(count, 8)).chi_band
+        assert 0.97 < float(((sets > low) & (sets < high)).double().mean()) < 1
+
     def test_clips_of_one_scene_want_combine(self):
         advice = advise(seeds(32, correlation=0.6, batch=1)[:, 0])
         assert advice.use == "combine"
@@ -101,6 +142,20 @@ class TestAdvice:
         assert advice.use == "lerp"
         assert "no shell" in advice.why
 
-    def test_too_few_are_refused(self):
-        with pytest.raises(ValueError, match="two finite latents"):
-            advise(torch.zeros(1, 4))
+    def test_equal_points_are_answered(self):
+        assert advise(torch.randn(1, 64, generator=torch.Generator().manual_seed(0)).expand(4, 64)).use == "combine"
+        assert advise(torch.ones(4, 2, 8)).mean_share == 1
+
+    @pytest.mark.parametrize(
+        ("latents", "match"),
+        [
+            (torch.ones(1, 4), "two finite latents"),
+            (torch.full((3, 4), torch.nan), "two finite latents"),
+            (torch.zeros(3, 4), "not all zero"),
+            (torch.ones(4), r"one tensor of latents .* got shape \(4,\)"),
+            ([torch.ones(4), torch.ones(4)], r"see torch.stack; got a list"),
+        ],
+    )
+    def test_bad_latents_are_refused(self, latents, match):
+        with pytest.raises(ValueError, match=match):
+            advise(latents)
