@@ -84,6 +84,8 @@ def read_labels(y: Any, names: Sequence[str] | None, kinds: Sequence[str] | None
     kinds = tuple(kinds or table_kinds or ["continuous"] * count)
     if not len(names) == len(kinds) == count:
         raise ValueError(f"{count} factors but {len(names)} names and {len(kinds)} kinds")
+    if len(set(names)) < count:
+        raise ValueError(f"two factors cannot have one name: {', '.join(map(str, names))}")
     words = tuple(spec.labels for spec in getattr(y, "specs", [])) or ((),) * count
     return Labels(values, names, kinds, words)
 
@@ -120,6 +122,15 @@ def design_of(labels: Labels) -> Design:
         names += parts
         factor += [k] * len(parts)
     return Design(np.stack(columns, 1), tuple(names), np.array(factor))
+
+
+def shrinkage(samples: int, columns: int) -> float:
+    """The ridge that so many columns need: `(columns / samples)^2`, at least 1e-6.
+
+    Correlations of columns that are learned from n samples err by `1 / sqrt(n)`, and joint regression multiplies that
+    by the columns it holds. The ridge outgrows it when samples run out, and is gone long before it could bias.
+    """
+    return max((columns / samples) ** 2, 1e-6)
 
 
 def as_numpy(x: Any) -> Any:

@@ -22,8 +22,9 @@ class Direction:
         vector: unit vector, `(dim,)`.
         scale: standard deviation of the codes along it; one unit of edit strength.
         t: t value of its factor in codes that did not take part in finding it; NaN where no labels were given.
-        r2: share of the factor's variance told by such codes along it, 0 to 1; NaN likewise.
-        p: permutation p-value of the factor, how often shuffled labels leave as much trace; NaN likewise.
+        r2: cross-validated R2 of its factor, predicted from such codes along it: 1 is all, 0 no better than the mean,
+            below 0 worse; NaN likewise.
+        p: permutation p-value, how often shuffled labels go as well with such codes along it; NaN likewise.
     """
 
     name: str

@@ -1,19 +1,16 @@
-"""Whether a direction is real: t and R2 on codes that did not help to find it, and a permutation test of its factor."""
+"""Whether a direction is real: t, R2 and p of its factor in codes that did not help to find it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy import linalg
 
-from latentlab.directions.design import Design
+from latentlab.directions.design import Design, shrinkage
 from latentlab.directions.direction import unit
 
 Find = Callable[[np.ndarray, Design], np.ndarray]
-SKETCH = 64  # dims in which many wide codes are compared; the test holds in any number, only its power depends on it
-WHOLE = 1024  # samples up to which wide codes are compared in all their dims
 
 
 def split(count: int, folds: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -22,7 +19,7 @@ def split(count: int, folds: int, rng: np.random.Generator) -> list[np.ndarray]:
     return [np.sort(order[i::folds]) for i in range(min(folds, count))]
 
 
-def refitted(find: Find, codes: np.ndarray, design: Design, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+def refitted(find: Find, codes: np.ndarray, design: Design, parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
     """The effects without each part in turn, `(direction, dim)`."""
     for part in parts:
         rest = np.setdiff1d(np.arange(len(codes)), part)
@@ -30,7 +27,7 @@ def refitted(find: Find, codes: np.ndarray, design: Design, parts: list[np.ndarr
 
 
 def projections(
-    codes: np.ndarray, parts: list[np.ndarray], effects: Iterator[np.ndarray]
+    codes: np.ndarray, parts: Sequence[np.ndarray], effects: Iterator[np.ndarray]
 ) -> Float[np.ndarray, "sample direction"]:
     """Each code along directions that were found without it, centred part by part."""
     found = None
@@ -43,62 +40,72 @@ def projections(
     return found
 
 
-def t_and_r2(along: np.ndarray, design: Design) -> tuple[np.ndarray, np.ndarray]:
-    """t value of each column in the regression of its own projections on all columns, and their R2 with it alone.
+def predicted(
+    along: Float[np.ndarray, "sample direction"], design: Design, parts: Sequence[np.ndarray]
+) -> Float[np.ndarray, " direction"]:
+    """Cross-validated R2: 1 - SSE / SST of each column, read off the projections by the line of the other parts.
 
-    R2 is the squared correlation of the column with projections on directions found without these samples, 0 where
-    that correlation has the wrong sign; t holds the other factors.
+    At most 1; below 0 the direction tells less of a sample's factor than the mean of the others does.
     """
-    t, r2 = np.zeros(len(design.names)), np.zeros(len(design.names))
-    x = design.filled
-    gram = x.T @ x / len(x)
-    inverse = linalg.inv(gram + 1e-9 * np.eye(len(gram)))
-    inverse = inverse @ gram @ inverse  # dummies sum to zero: the plain inverse would be huge there
-    weights = inverse @ (x.T @ along) / len(x)
-    residual = ((along - x @ weights) ** 2).sum(0) / max(len(x) - x.shape[1] - 1, 1)
-    error = np.sqrt(np.maximum(np.diag(inverse) * residual / len(x), np.finfo(float).tiny))
-    t = np.where(along.any(0), np.diag(weights) / error, 0.0)
+    r2 = np.zeros(len(design.names))
     for k, column in enumerate(design.columns.T):
         known = np.isfinite(column)
-        u, f = along[known, k] - along[known, k].mean(), column[known] - column[known].mean()
-        size = np.sqrt((u @ u) * (f @ f))
-        r2[k] = max(u @ f / size, 0.0) ** 2 if size > 0 else 0.0
-    return t, r2
+        error = total = 0.0
+        for part in parts:
+            rest, held = known.copy(), part[known[part]]
+            rest[part] = False
+            if not rest.any():
+                continue
+            mean, u = column[rest].mean(), along[rest, k]
+            slope = u @ (column[rest] - mean) / max(u @ u, np.finfo(float).tiny)
+            error += ((column[held] - mean - slope * along[held, k]) ** 2).sum()
+            total += ((column[held] - mean) ** 2).sum()
+        r2[k] = 1 - error / total if total > 0 else 0.0
+    return r2
 
 
-def permutation_p(
-    codes: np.ndarray, design: Design, permutations: int, rng: np.random.Generator
-) -> Float[np.ndarray, " column"]:
-    """How often labels of other samples leave as much trace in the codes as a factor's own, one p for each column.
+def t_and_p(
+    along: Float[np.ndarray, "sample direction"], design: Design, permutations: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, " direction"], Float[np.ndarray, " direction"]]:
+    """t of each column in its own projections, the other factors held, and how often shuffled labels agree as well.
 
-    The trace is the sum of squares over all dims, each in its own standard deviation, that the factor explains after
-    the others (distance-based redundancy analysis, McArdle & Anderson 2001); factor and codes are freed of the other
-    factors before shuffling (Kennedy 1995). Many codes wider than `SKETCH` are compared in a random projection.
+    Column and projections are freed of the other factors, which is their joint regression (Frisch & Waugh 1933), and
+    the column is shuffled (Kennedy 1995). The labels of two samples in different parts meet twice in the actual sum,
+    as either helps to find the direction that the other is judged along, and once in a shuffled one: its variance is
+    twice theirs under the null. So shuffled sums count sqrt(2)-fold.
     """
-    spread = codes.std(0)
-    weight = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-    if codes.shape[1] > SKETCH and len(codes) <= WHOLE:
-        scaled = (codes - codes.mean(0)) * weight
-        values, axes = linalg.eigh((scaled @ scaled.T).astype(np.float64))  # as many coordinates as samples
-        sketch = axes * np.sqrt(np.maximum(values, 0))
-    elif codes.shape[1] > SKETCH:
-        mix = rng.standard_normal((codes.shape[1], SKETCH)) * weight[:, None]
-        sketch = (codes @ mix.astype(codes.dtype)).astype(np.float64)
-    else:
-        sketch = codes * weight.astype(np.float64)
-    sketch = sketch - sketch.mean(0)
-    orders = np.stack([rng.permutation(len(codes)) for _ in range(permutations)])
-    p = np.ones(len(design.names))
     x = design.filled
+    samples = len(x)
+    t, p = np.zeros(len(design.names)), np.full(len(design.names), 1.0 if permutations else np.nan)
+    orders = np.stack([rng.permutation(samples) for _ in range(permutations)]) if permutations else None
     for factor in np.unique(design.factor):
-        own = design.factor == factor
-        rest = linalg.orth(x[:, ~own]) if (~own).any() else np.zeros((len(x), 0))
-        free, y = (part - rest @ (rest.T @ part) for part in (x[:, own], sketch))
-        if np.abs(free).max() < 1e-9 * np.abs(x[:, own]).max():
-            continue  # the other factors tell all of it
-        basis = linalg.orth(free)
-        shuffled = basis[orders].transpose(1, 0, 2).reshape(len(x), -1)  # sample (permutation direction)
-        trace = ((y.T @ shuffled) ** 2).reshape(-1, permutations, basis.shape[1]).sum((0, 2))
-        actual = ((y.T @ basis) ** 2).sum()
-        p[own] = (1 + (trace >= actual * (1 - 1e-12)).sum()) / (1 + permutations)
-    return p
+        own = np.flatnonzero(design.factor == factor)
+        rest, used = freed_of(x[:, design.factor != factor])
+        label, seen = rest(x[:, own]), rest(along[:, own])
+        for k, f, u in zip(own, label.T, seen.T, strict=True):
+            if f @ f < 1e-18 * (x[:, k] @ x[:, k]) or not u.any():
+                continue  # the other factors tell all of it, or nothing was found
+            slope = f @ u / (f @ f)
+            error = ((u - slope * f) ** 2).sum() / max(samples - 2 - used, 1.0)
+            t[k] = slope / np.sqrt(max(error / (f @ f), np.finfo(float).tiny))
+            if orders is not None:
+                shuffled = np.sqrt(2) * (f[orders] @ u)
+                p[k] = (1 + (shuffled >= f @ u * (1 - 1e-12)).sum()) / (1 + permutations)
+    return t, p
+
+
+def freed_of(others: Float[np.ndarray, "sample column"]) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
+    """What takes the part that some columns tell out of others, and the degrees of freedom that this uses.
+
+    Where columns are many for so few samples they are damped by `shrinkage`, or nothing would be left.
+    """
+    samples, columns = others.shape
+    if not columns:
+        return lambda x: x - x.mean(0), 0.0
+    gram = others.T @ others / samples
+    inverse = np.linalg.inv(gram + shrinkage(samples, columns) * np.eye(columns))
+
+    def free(x: np.ndarray) -> np.ndarray:
+        return x - x.mean(0) - others @ (inverse @ (others.T @ (x - x.mean(0)) / samples))
+
+    return free, float(np.trace(inverse @ gram))

@@ -57,7 +57,7 @@ class Supervised(Finder, ABC):
         kinds: kind of each factor ("continuous", "ordinal", "categorical", "circular" in degrees); None takes them
             from the table given to `fit`, or "continuous" for a plain array.
         names: of the factors; None takes them from the table, or "factor0", "factor1", ...
-        folds: parts in which the codes are left out in turn, for t and R2; 0 leaves them NaN.
+        folds: parts in which the codes are left out in turn, for t, R2 and p; 0 leaves them NaN.
         permutations: of the labels, for p; 0 leaves it NaN.
         random_state: of folds and permutations.
 
@@ -108,14 +108,12 @@ class Supervised(Finder, ABC):
     def _learn(self, codes: np.ndarray, design: Design, labels: Labels) -> Self:
         self.effects_ = self._find(codes, design)
         rng = np.random.default_rng(self.random_state)
-        parts = evidence.split(len(codes), self.folds, rng) if self.folds > 1 else []
-        count = len(design.names)
-        self.t_value_, self.r2_, self.p_ = (np.full(count, np.nan) for _ in range(3))
-        if parts:
+        self.t_value_, self.r2_, self.p_ = (np.full(len(design.names), np.nan) for _ in range(3))
+        if self.folds > 1:
+            parts = evidence.split(len(codes), self.folds, rng)
             along = evidence.projections(codes, parts, self._refit(codes, design, parts))
-            self.t_value_, self.r2_ = evidence.t_and_r2(along, design)
-        if self.permutations:
-            self.p_ = evidence.permutation_p(codes, design, self.permutations, rng)
+            self.r2_ = evidence.predicted(along, design, parts)
+            self.t_value_, self.p_ = evidence.t_and_p(along, design, self.permutations, rng)
         known = {"t": self.t_value_, "r2": self.r2_, "p": self.p_}
         provenance = {"finder": type(self).__name__, "samples": len(codes), "factors": list(labels.names)}
         return self._keep(DirectionSet.measured(design.names, self.effects_, codes, provenance=provenance, **known))

@@ -9,12 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import linalg
 
-from latentlab.directions.design import Design, Labels
-from latentlab.directions.direction import Direction, DirectionSet
+from latentlab.directions.design import Design, Labels, shrinkage
 from latentlab.directions.finder import Supervised
 from latentlab.directions.normals import ridge_weights
-
-__all__ = ["Direction", "DirectionSet", "Dual", "Effect"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -27,7 +24,8 @@ class Effect(Supervised):
     factor gives a plane, in which `found["hue@240"]` is the direction towards 240 degrees.
 
     Args:
-        ridge: added to the diagonal of the factors' correlation matrix, for factors that nearly repeat each other.
+        ridge: added to the diagonal of the factors' covariance. None is `shrinkage`: next to nothing where labels are
+            many; where they are few, each factor is judged nearly by itself.
         kinds, names, folds, permutations, random_state: see `Supervised`. Samples with an unknown factor are left out.
 
     Attributes:
@@ -37,8 +35,8 @@ class Effect(Supervised):
         effects_: the rows of W, `(direction, dim)`.
         scale_: standard deviation of the codes along each direction, `(direction,)`.
         covariance_: of the codes along all of them, `(direction, direction)`.
-        t_: t value of each coefficient, `(direction, dim)`; |t| below 2 is indistinguishable from no effect.
         t_value_, r2_, p_: whether each direction is real, `(direction,)`, see `Direction`.
+        t_by_dim_: t value of each coefficient, `(direction, dim)`; |t| below 2 is indistinguishable from no effect.
         explained_: share of the codes' variance that the factors explain together, in sample.
 
     >>> rng = np.random.default_rng(0)
@@ -49,15 +47,17 @@ class Effect(Supervised):
     (array([1., 0.]), 0.01)
     """
 
-    ridge: float = 1e-6
+    ridge: float | None = None
     complete: ClassVar[bool] = True
 
     def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
-        return self._weights(*_moments(codes - codes.mean(0), design.columns))
+        gram, cross = _moments(codes - codes.mean(0), design.columns)
+        return linalg.solve(self._damped(gram, len(codes)), cross, assume_a="pos")
 
-    def _weights(self, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """W from the factors' second moments and those with the codes."""
-        return linalg.solve(gram + self.ridge * np.eye(len(gram)), cross, assume_a="pos")
+    def _damped(self, gram: np.ndarray, samples: int) -> np.ndarray:
+        """The factors' covariance with the ridge on its diagonal."""
+        ridge = shrinkage(samples, len(gram)) if self.ridge is None else self.ridge
+        return gram + ridge * np.eye(len(gram))
 
     def _refit(self, codes: np.ndarray, design: Design, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
         # Moments add up, so leaving a part out is a subtraction, not another pass over the rest.
@@ -65,14 +65,12 @@ class Effect(Supervised):
         totals = [sum(moments) for moments in zip(*each, strict=True)]
         for moments in each:
             count, gram, cross, sum_x, sum_z = (a - b for a, b in zip(totals, moments, strict=True))
-            yield self._weights(
-                gram / count - np.outer(sum_x, sum_x) / count**2, cross / count - np.outer(sum_x, sum_z) / count**2
-            )
+            gram = gram / count - np.outer(sum_x, sum_x) / count**2
+            cross = cross / count - np.outer(sum_x, sum_z) / count**2
+            yield linalg.solve(self._damped(gram, count), cross, assume_a="pos")
 
     def _learn(self, codes: np.ndarray, design: Design, labels: Labels) -> Self:
-        samples, columns = design.columns.shape
-        if samples <= columns + 1:
-            raise ValueError(f"{samples} fully labelled samples are too few for {columns} directions")
+        samples = len(codes)
         centred = codes - codes.mean(0)
         super()._learn(centred, design, labels)
         # Residual sums of squares from moments: the residuals themselves are as large as the codes.
@@ -80,10 +78,11 @@ class Effect(Supervised):
         w = self.effects_
         total = np.einsum("nd,nd->d", centred, centred).astype(np.float64) / samples
         residual = np.maximum(total - (w * (2 * cross - gram @ w)).sum(0), 0)
-        inverse = linalg.inv(gram + self.ridge * np.eye(columns))
+        inverse = linalg.inv(self._damped(gram, samples))
         spread = np.diag(inverse @ gram @ inverse)  # dummies sum to zero: the ridge's own inverse would be huge there
-        error = np.sqrt(np.maximum(np.outer(spread, residual / (samples - columns - 1)), np.finfo(float).tiny))
-        self.t_ = w / error
+        freedom = max(samples - 1 - np.trace(inverse @ gram), 1.0)
+        error = np.sqrt(np.maximum(np.outer(spread, residual / freedom), np.finfo(float).tiny))
+        self.t_by_dim_ = w / error
         self.explained_ = float(1 - residual.sum() / total.sum()) if total.sum() > 0 else 0.0
         return self
 

@@ -173,16 +173,41 @@ def test_ranked_channels_are_sparse_and_ordered():
     assert found.directions_[0, 4] > 0 > found.directions_[0, 7]
 
 
-def test_labels_that_say_nothing_have_no_evidence():
-    """Under the null p is uniform, t about standard normal and R2 small, also where dims outnumber samples."""
+@pytest.mark.parametrize("finder", [Effect(), MeanDifference()], ids=name)
+def test_labels_that_say_nothing_have_no_evidence(finder):
+    """Under the null small p are as rare as they say and R2 is none, also where dims outnumber samples."""
     rng = np.random.default_rng(0)
     found = [
-        Effect(random_state=i).fit(rng.standard_normal((60, 200)), rng.standard_normal((60, 2))) for i in range(40)
+        clone(finder).set_params(random_state=i).fit(rng.standard_normal((60, 100)), rng.standard_normal((60, 2)))
+        for i in range(60)
     ]
     p, r2 = np.ravel([f.p_ for f in found]), np.ravel([f.r2_ for f in found])
     assert 0.35 < p.mean() < 0.65
-    assert (p <= 0.1).mean() < 0.25
-    assert r2.mean() < 0.05
+    assert (p <= 0.05).mean() < 0.1
+    assert (p <= 0.1).mean() < 0.16
+    assert r2.mean() < 0.02
+
+
+def test_r2_is_that_of_predictions_and_negative_where_they_are_worse_than_the_mean():
+    rng = np.random.default_rng(0)
+    light = rng.standard_normal(4000)
+    codes = np.stack([light + rng.standard_normal(4000), rng.standard_normal(4000)], 1)
+    assert MeanDifference(permutations=0).fit(codes, light).r2_[0] == pytest.approx(0.5, abs=0.03)
+    noise = [
+        MeanDifference(permutations=0).fit(codes[i : i + 20], rng.standard_normal(20)).r2_ for i in range(0, 200, 20)
+    ]
+    assert min(noise) < 0
+
+
+def test_evidence_is_of_the_direction_and_not_of_codes_and_factors_alone():
+    """Light moves two dims; a finder that may name one dim alone takes the wrong one, as that is the one it ranks."""
+    rng = np.random.default_rng(0)
+    light = rng.uniform(size=(80, 1))
+    codes = 0.15 * light + 0.3 * rng.standard_normal((80, 40))  # a little of it everywhere
+    whole, single = Effect().fit(codes, light), ChannelRanking(channels=1).fit(codes, light)
+    assert whole.p_[0] < single.p_[0]
+    assert whole.r2_[0] > single.r2_[0]
+    assert whole.t_value_[0] > single.t_value_[0]
 
 
 def test_few_labels_still_tell_a_strong_effect():

@@ -5,7 +5,10 @@ import pytest
 import torch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from latentlab.data.moving.dataset import MovingShapes
 from latentlab.directions import Effect
+from latentlab.directions.design import design_of, read_labels
+from latentlab.directions.direction import unit
 from latentlab.factors import Factor, FactorTable
 
 
@@ -109,7 +112,7 @@ def test_t_values_of_a_factor_without_effect_are_those_of_chance():
     rng = np.random.default_rng(0)
     factors = rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], 400)
     codes = factors[:, :1] @ rng.standard_normal((1, 4000)) + rng.standard_normal((400, 4000))
-    t = Effect().fit(codes, factors).t_[1]
+    t = Effect().fit(codes, factors).t_by_dim_[1]
     assert t.std() == pytest.approx(1, abs=0.05)
     assert abs(t.mean()) < 0.08
     assert (abs(t) > 1.96).mean() == pytest.approx(0.05, abs=0.015)
@@ -118,13 +121,13 @@ def test_t_values_of_a_factor_without_effect_are_those_of_chance():
 
 def test_t_values_of_categories_without_effect_are_those_of_chance():
     rng = np.random.default_rng(0)
-    t = Effect(kinds=["categorical"]).fit(rng.standard_normal((400, 3000)), rng.integers(3, size=400)).t_
+    t = Effect(kinds=["categorical"]).fit(rng.standard_normal((400, 3000)), rng.integers(3, size=400)).t_by_dim_
     assert t.std(axis=1) == pytest.approx(np.ones(3), abs=0.06)
 
 
 def test_t_values_of_a_real_effect_are_large():
     codes, factors, vectors = planted()
-    t = Effect().fit(codes, factors).t_[0]
+    t = Effect().fit(codes, factors).t_by_dim_[0]
     strongest = abs(vectors[0]).argmax()
     assert abs(t[strongest]) > 20
 
@@ -150,12 +153,37 @@ def test_a_factor_that_never_changes_is_named():
 
 def test_too_few_labelled_samples_are_counted():
     codes, factors, _ = planted(8)
-    factors[3:, 0] = np.nan
-    with pytest.raises(ValueError, match="3 fully labelled samples are too few for 2 directions"):
+    factors[2:, 0] = np.nan
+    with pytest.raises(ValueError, match="2 fully labelled samples are too few for 2 factors"):
         Effect().fit(codes, factors)
     factors[:, 0] = np.nan
     with pytest.raises(ValueError, match="0 fully labelled samples are too few"):
         Effect().fit(codes, factors)
+
+
+@pytest.mark.parametrize(("labels", "least"), [(10, 0.45), (20, 0.65), (100, 0.95)])
+def test_a_few_labels_of_many_factors_are_enough_for_a_start(labels, least):
+    """Moving shapes have 17 directions; codes are their design times random effects, and as much noise."""
+    world = MovingShapes(2000, 1).factors()
+    design = design_of(read_labels(world, None, None))
+    rng = np.random.default_rng(0)
+    effects = rng.standard_normal((len(design.names), 200))
+    cosines = []
+    for seed in range(5):
+        rows = np.random.default_rng(seed).choice(2000, labels, replace=False)
+        codes = design.columns[rows] @ effects + rng.standard_normal((labels, 200))
+        found = Effect(folds=2, permutations=9).fit(codes, world[rows])
+        assert np.isfinite([found.t_value_, found.r2_, found.p_]).all()
+        assert np.isfinite(found.t_by_dim_).all()
+        continuous = [name for name in found.names_ if "=" not in name]
+        cosines += [found[n].vector @ unit(effects[[design.names.index(n)]])[0][0] for n in continuous]
+    assert np.mean(cosines) > least
+
+
+def test_two_factors_of_one_name_are_an_error():
+    codes, factors, _ = planted(20)
+    with pytest.raises(ValueError, match="two factors cannot have one name: light, light"):
+        Effect(names=["light", "light"]).fit(codes, factors)
 
 
 def test_shapes_that_do_not_fit_are_told():
