@@ -1,0 +1,88 @@
+"""Round trips: what the report claims, and that it is measured."""
+
+import pytest
+import torch
+
+from latentlab.metrics.perceptual import BACKBONES
+from latentlab.study.roundtrip import compare, exact_kernels, roundtrip, self_test
+
+
+@pytest.fixture
+def noisy_generator(tiny_generator):
+    """A generator whose network adds 1 % of noise to every answer."""
+    predict, rng = tiny_generator.predict, torch.Generator().manual_seed(0)
+
+    def noisy(y, s, condition):
+        v = predict(y, s, condition)
+        return v + 0.01 * v.std() * torch.randn(v.shape, generator=rng)
+
+    tiny_generator.predict = noisy
+    return tiny_generator
+
+
+@pytest.mark.parametrize("method", ["leapfrog", "edict", "ddpm", "ddim+anderson", "implicit-midpoint"])
+def test_what_was_measured_is_never_called_exact_beyond_its_bound(noisy_generator, clips, method):
+    trip = roundtrip(noisy_generator, clips, num_steps=4, method=method)
+    assert trip.latent_error > 1e-4
+    assert trip.verdict.startswith("not exact: ")
+    if method in ("leapfrog", "edict", "ddpm"):
+        assert trip.verdict == f"not exact: error {trip.latent_error:.1e}"
+
+
+def test_exact_asks_the_network_twice_and_shows_what_it_said(noisy_generator, clips):
+    trip = roundtrip(noisy_generator, clips, ["a red star", "", "a star"], num_steps=2, method="leapfrog", exact=True)
+    assert 0.005 < trip.determinism["twice"] < 0.05
+    assert trip.numbers()["network_twice"] == pytest.approx(trip.determinism["twice"], rel=1e-2)
+    head, _, row = str(trip).splitlines()
+    assert head.endswith("| verdict | network twice | network other batch |")
+    assert f"| {trip.determinism['twice']:.1e} |" in row
+
+
+def test_the_report_says_what_is_exact(tiny_generator, clips):
+    trips = {m: roundtrip(tiny_generator, clips, num_steps=4, method=m, exact=True) for m in ("ddim", "leapfrog")}
+    assert trips["leapfrog"].verdict == "exact"
+    assert trips["leapfrog"].determinism["twice"] == 0.0
+    assert trips["ddim"].verdict == "not exact"
+    assert trips["leapfrog"].latent_error < 1e-5 < trips["ddim"].latent_error
+
+
+def test_it_prints_as_a_table(tiny_generator, clips):
+    trips = compare(tiny_generator, clips, methods=("ddim", "leapfrog"), num_steps=2)
+    head, _, *rows = str(trips).splitlines()
+    assert head == "| method | autoencoder dB | inversion dB | total dB | latent error | verdict |"
+    assert [row.split(" | ")[0] for row in rows] == ["| ddim", "| leapfrog"]
+    assert rows[1].endswith("| exact |")
+    assert str(trips["leapfrog"]).splitlines() == [head, _, rows[1]]
+
+
+def test_lpips_is_measured_where_its_weights_are(tiny_generator, monkeypatch, tmp_path):
+    large = torch.rand(2, 3, 4, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("latentlab.study.roundtrip.lpips", lambda a, b: torch.full((len(a),), 0.25))
+    monkeypatch.setattr("latentlab.study.roundtrip.find_spec", lambda name: name)
+    assert roundtrip(tiny_generator, large, num_steps=1).total.perceptual is None
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / BACKBONES["alex"]).touch()
+    trip = roundtrip(tiny_generator, large, num_steps=1)
+    assert trip.numbers()["total_perceptual"] == 0.25
+    assert str(trip).splitlines()[0].endswith("| perceptual |")
+    assert roundtrip(tiny_generator, large[..., :16, :16], num_steps=1).total.perceptual is None  # too small for it
+
+
+def test_the_network_answers_twice_alike(tiny_generator):
+    for told in ("", tiny_generator.condition("a red star")):
+        report = self_test(tiny_generator, told)
+        assert report["twice"] == 0.0
+        assert report["other_batch"] < 1e-5
+
+
+def test_a_network_that_does_not_is_told_apart(tiny_generator):
+    predict, calls = tiny_generator.predict, []
+    tiny_generator.predict = lambda y, s, c: calls.append(s) or predict(y, s, c) * (1 + 1e-3 * len(calls))
+    assert self_test(tiny_generator)["twice"] > 1e-4
+
+
+def test_exact_kernels_are_put_back():
+    with exact_kernels():
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
