@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from latentlab.directions import Range
 from latentlab.directions.mask import PROFILES
 from latentlab.shapes import Video
 from latentlab.view.film import strip
 from latentlab.view.setting import PATHS, Setting
 
+Reach = tuple[float, float] | Range
 SHOWN = ("side by side", "edit alone", "with the difference")
+BOX_STEP = 0.05  # of a side of the frame; the least a box is wide
 EVERYWHERE = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -18,7 +21,7 @@ class Controls:
     """Widgets by purpose; whoever owns them listens to them.
 
     Args:
-        limits: lowest and highest strength of each direction, standard deviations.
+        limits: lowest and highest strength of each direction, standard deviations; a `Range` also says why.
         frames: of the clip.
         local: whether edits may be held to places and frames.
         between: whether there is a second clip to walk to.
@@ -27,7 +30,7 @@ class Controls:
 
     def __init__(
         self,
-        limits: Mapping[str, tuple[float, float]],
+        limits: Mapping[str, Reach],
         frames: int,
         *,
         local: bool,
@@ -40,16 +43,18 @@ class Controls:
         wide = {"layout": w.Layout(width="98%"), "style": {"description_width": "10em"}}
         last = frames - 1
         self.count = frames
-        self.strengths = {
-            name: w.FloatSlider(value=0.0, min=low, max=high, step=(high - low) / 60, description=name,
-                                tooltip=f"{name}, standard deviations", readout_format=".1f", **wide)
-            for name, (low, high) in limits.items()
-        }  # fmt: skip
+        self.strengths = {}
+        for name, limit in limits.items():
+            low, high, why = _reach(name, limit)
+            self.strengths[name] = w.FloatSlider(
+                value=0.0, min=low, max=high, step=(high - low) / 60 or 0.1, description=name, disabled=low == high,
+                tooltip=f"{name}, standard deviations{why}", readout_format=".1f", **wide,
+            )  # fmt: skip
         self.position = w.FloatSlider(value=0.0, min=0, max=1, step=0.02, description="to the other clip", **wide)
         self.path = w.Dropdown(options=PATHS, description="path", **wide)
         self.profile = w.Dropdown(options=PROFILES, description="over time", **wide)
         self.frames = w.IntRangeSlider(value=(0, last), min=0, max=last, description="frames", **wide)
-        unit = {"value": (0.0, 1.0), "min": 0, "max": 1, "step": 0.05, "readout_format": ".0%", **wide}
+        unit = {"value": (0.0, 1.0), "min": 0, "max": 1, "step": BOX_STEP, "readout_format": ".0%", **wide}
         self.across = w.FloatRangeSlider(description="box, across", **unit)
         self.down = w.FloatRangeSlider(description="box, down", **unit)
         self.playing = w.ToggleButton(value=True, description="play", icon="play", layout=w.Layout(width="5em"))
@@ -78,6 +83,9 @@ class Controls:
             )
         }
         self.brush = _brush() if local else None
+        self.radius = w.FloatSlider(value=3.0, min=0.5, max=8.0, step=0.5, description="brush, cells", **wide)
+        if self.brush is not None:
+            w.jslink((self.radius, "value"), (self.brush, "radius"))
         self.widget = self._arranged(w, local, between, caption is not None)
 
     def _arranged(self, w: Any, local: bool, between: bool, draws: bool) -> Any:
@@ -93,7 +101,7 @@ class Controls:
         drawers = {}
         if local:
             place = column(self.across, self.down, self.frames, self.profile)
-            paint = [] if self.brush is None else [column(self.brush, row(named["wipe paint"]))]
+            paint = [] if self.brush is None else [column(self.brush, self.radius, row(named["wipe paint"]))]
             drawers["where: box, brush, frames"] = row(place, *paint)
             drawers["keyframes"] = column(row(named["key this frame"], named["remove key"]), self.keys)
         if draws:
@@ -122,8 +130,8 @@ class Controls:
 
     def read(self, now: Setting) -> Setting:
         """The setting of the sliders; `now` tells what no slider does."""
-        (left, right), (top, bottom) = self.across.value, self.down.value
-        whole = (left, top, right, bottom) == EVERYWHERE or left >= right or top >= bottom
+        (left, right), (top, bottom) = _open(*self.across.value), _open(*self.down.value)
+        whole = (left, top, right, bottom) == EVERYWHERE
         frames = tuple(self.frames.value)
         moved = now.moved(
             position=round(self.position.value, 3),
@@ -166,6 +174,23 @@ class Controls:
         if self.brush is not None:
             frame = min(self.frame.value, clip.shape[2] - 1)
             self.brush.picture = strip(clip[:, :, frame : frame + 1])
+
+
+def _reach(name: str, limit: Reach) -> tuple[float, float, str]:
+    """Lowest and highest strength, and what a slider says of them."""
+    if isinstance(limit, Range):
+        low, high = limit.low, limit.high
+        why = f"; usable from {low:g} ({limit.why_low}) to {high:g} ({limit.why_high})"
+    else:
+        (low, high), why = limit, ""
+    if not low <= 0 <= high:
+        raise ValueError(f"limits of {name!r} are (low, high) with 0 between them, got ({low}, {high})")
+    return float(low), float(high), why
+
+
+def _open(low: float, high: float) -> tuple[float, float]:
+    """A side of a box whose handles may lie on each other."""
+    return (low, high) if low < high else (low, low + BOX_STEP) if low + BOX_STEP <= 1 else (1 - BOX_STEP, 1.0)
 
 
 def _brush() -> Any:

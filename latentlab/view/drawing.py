@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ WALKS = {"slerp": slerp, "lerp": lerp, "nlerp": nlerp}
 CLIPS = 8  # drawn clips and their codes that are kept
 
 Decode = Callable[[Codes], Video]
+Directions = Mapping[str, Moves] | Iterable[Moves]
 
 
 class Space(Protocol):
@@ -54,22 +55,28 @@ class View:
     source: Video
     figures: dict[str, float]
 
+    @property
+    def nbytes(self) -> int:
+        """Of both clips."""
+        return self.video.nbytes + self.source.nbytes
+
 
 class Drawing:
     """Draws settings of one space.
 
     Args:
         space: any.
-        directions: by name.
+        directions: by name, or one after another, each under its own name.
         clip: what is edited where a setting has no caption.
         other: a second clip, to walk to.
     """
 
-    def __init__(self, space: Space, directions: Mapping[str, Moves], clip: Video, other: Video | None = None) -> None:
+    def __init__(self, space: Space, directions: Directions, clip: Video, other: Video | None = None) -> None:
         self.space, self.clip, self.other = space, clip, other
         self.generator: Any = getattr(space, "generator", None)
         self.directions = {
-            name: Direction(name, np.asarray(move.vector), float(move.scale)) for name, move in directions.items()
+            name: Direction(name, np.asarray(move.vector), float(move.scale))
+            for name, move in by_name(directions).items()
         }
         self._sources: OrderedDict[Any, Source] = OrderedDict()
         self._other: Tensor | None = None
@@ -179,6 +186,23 @@ class Drawing:
         frames = torch.tensor([setting.at(frame)[name] for frame in range(self.clip.shape[2])])
         frames = F.adaptive_avg_pool1d(frames[None, None], self.shape[1])[0, 0]
         return tuple((frames * profile_weights(setting.profile, self.shape[1])).tolist())
+
+
+def by_name(directions: Directions) -> dict[str, Moves]:
+    """Directions under the names that they are given or have.
+
+    Raises:
+        ValueError: something that is no direction, or two of one name.
+    """
+    if isinstance(directions, Mapping):
+        return dict(directions)
+    listed: list[Any] = [directions] if hasattr(directions, "vector") else list(directions)
+    if wrong := [type(one).__name__ for one in listed if not hasattr(one, "vector")]:
+        raise ValueError(f"directions are what a finder gives, such as [found['light']], got {', '.join(wrong)}")
+    named = {one.name: one for one in listed}
+    if len(named) < len(listed):
+        raise ValueError(f"two directions of one name among {', '.join(one.name for one in listed)}; pass a dict")
+    return named
 
 
 def figures(video: Video, source: Video, mask: Tensor | None) -> dict[str, float]:

@@ -10,11 +10,11 @@ import torch
 
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.directions import Direction
-from latentlab.directions.edit import Moves
 from latentlab.generator.load import load
 from latentlab.shapes import Video
 from latentlab.spaces import LatentSpace, NoiseSpace
-from latentlab.view.drawing import Space
+from latentlab.view.controls import Reach
+from latentlab.view.drawing import Directions, Space
 from latentlab.view.explorer import Explorer
 
 EXAMPLES, COMPONENTS, FEW = 48, 6, 32
@@ -23,13 +23,13 @@ PREVIEW_STEPS = 6
 
 def explore(
     space: Space | None = None,
-    directions: Mapping[str, Moves] | None = None,
+    directions: Directions | None = None,
     *,
     clip: Video | None = None,
     other: Video | None = None,
     caption: str = "a large red star moving right on a blue background",
     seed: int = 0,
-    limits: Mapping[str, tuple[float, float]] | None = None,
+    limits: Mapping[str, Reach] | None = None,
     fps: float = 8.0,
     width: int = 224,
 ) -> Explorer:
@@ -37,12 +37,13 @@ def explore(
 
     Args:
         space: anything with `encode` and `decode`; default the latents of the shipped model.
-        directions: by name, as a finder gives them; default the dims of a space of at most 32, or the principal
-            directions of 48 clips of moving shapes in a wide one.
+        directions: as a finder gives them, or some by name or one after another; default the dims of a space of at
+            most 32, or the principal directions of 48 clips of moving shapes in a wide one.
         clip: what to edit, `(1, 3, frame, height, width)`; default one that the space's generator draws.
         other: a second clip, to walk to.
         caption, seed: of the clip that is drawn; both can be changed in the explorer.
-        limits: usable strengths of directions, e.g. from `auto_range`; default 3 standard deviations each way.
+        limits: usable strengths of directions, `(low, high)` or what `auto_range` found, whose reasons the slider then
+            tells; default 3 standard deviations each way.
         fps: frames a second.
         width: of a picture, pixels.
 

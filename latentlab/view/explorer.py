@@ -6,7 +6,6 @@ where the space has one, and keeps what it has drawn.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -15,17 +14,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from latentlab.directions.edit import Moves
-from latentlab.record import frame_hash, write_text
 from latentlab.shapes import Codes, Video
-from latentlab.view.drawing import Drawing, Space, View
+from latentlab.view import recipe_file
+from latentlab.view.controls import Controls, Reach
+from latentlab.view.drawing import Directions, Drawing, Space, View
 from latentlab.view.film import film, still
 from latentlab.view.setting import Setting
 from latentlab.view.worker import LatestWins
 
 REACH = 3.0  # standard deviations, where no usable range is known
 ONE_MOVE = 0.7  # seconds; what follows sooner on a change of the same kind is undone with it
-RECIPE = ".safetensors"
+KEPT = 256 * 2**20  # bytes of drawn clips that are kept
+ALERT = "background:#b3261e;color:#fff;padding:2px 6px;border-radius:4px"  # 6.5 : 1, whatever the theme
 
 
 class Explorer:
@@ -34,12 +34,12 @@ class Explorer:
     def __init__(
         self,
         space: Space,
-        directions: Mapping[str, Moves],
+        directions: Directions,
         clip: Video,
         other: Video | None = None,
         *,
         preview: Callable[[Codes], Video] | None = None,
-        limits: Mapping[str, tuple[float, float]] | None = None,
+        limits: Mapping[str, Reach] | None = None,
         caption: str = "",
         seed: int = 0,
         fps: float = 8.0,
@@ -48,25 +48,23 @@ class Explorer:
         for name, given in (("clip", clip), ("other", other)):
             if given is not None and (given.ndim != 5 or len(given) != 1):
                 raise ValueError(f"{name} must be one clip (1, 3, frame, height, width), got {tuple(given.shape)}")
-        unknown = set(limits or {}) - set(directions)
-        if unknown:
-            raise ValueError(f"limits of unknown directions {', '.join(sorted(unknown))}")
         try:
             import ipywidgets
-
-            from latentlab.view.controls import Controls
         except ImportError as error:
             raise ImportError("the explorer needs ipywidgets; pip install 'latentlab[notebook]'") from error
         self.drawing = Drawing(space, directions, clip, other)
+        if unknown := set(limits or {}) - set(self.drawing.directions):
+            raise ValueError(f"limits of unknown directions {', '.join(sorted(unknown))}")
         self.fps, self.width = fps, width
         self.setting = Setting()
         self.presets: OrderedDict[str, Setting] = OrderedDict()
         self._past: list[Setting] = []
         self._changed: tuple[Any, float] = (None, 0.0)  # what moved last, and when
         self._view: View | None = None
+        self._undrawn: tuple[Setting, Exception] | None = None  # the setting that failed last, and why
         self._began = time.monotonic()
         self._following = False  # while widgets are moved by us and not by a person
-        reach = {name: (limits or {}).get(name, (-REACH, REACH)) for name in directions}
+        reach = {name: (limits or {}).get(name, (-REACH, REACH)) for name in self.drawing.directions}
         self.controls = Controls(
             reach, clip.shape[2], local=self.drawing.shape is not None, between=other is not None,
             caption=caption if self.drawing.generator is not None else None, seed=seed,
@@ -76,7 +74,8 @@ class Explorer:
         self._connect()
         decoders = [*([preview] if preview else []), None]
         stages = [lambda setting, d=d: self.drawing.draw(setting, d) for d in decoders]
-        self._worker = LatestWins(stages, self._show, self._fail)
+        self._worker = LatestWins(stages, self._show, self._failed, keep=KEPT, size=lambda view: view.nbytes)
+        self.widget.observe(lambda change: self.close() if change["new"] is None else None, "comm")
         with self._by_us():
             self.controls.follow(self.setting)
         self._worker.ask(self.setting)
@@ -101,7 +100,9 @@ class Explorer:
             "own clip": lambda: self.set(self.setting.moved(caption=None, seed=0)),
             "keep": lambda: self.keep(self._name()),
             "recall": lambda: self.recall(self._name()),
-            "export recipe": lambda: self.export(self._name() + (RECIPE if self.drawing.kind else ".json")),
+            "export recipe": lambda: self.export(
+                self._name() + (recipe_file.REPLAYED if self.drawing.kind else ".json")
+            ),
         }
         for name, act in acts.items():
             controls.buttons[name].on_click(lambda _, act=act: self._press(act))
@@ -110,7 +111,7 @@ class Explorer:
         try:
             act()
         except Exception as error:  # a button has nobody to raise to
-            self._fail(self.setting, error)
+            self._alert(error)
 
     def _name(self) -> str:
         if not (name := self.controls.name.value.strip()):
@@ -151,14 +152,17 @@ class Explorer:
     # What a person sees
 
     def _show(self, setting: Setting, view: View, last: bool) -> None:
-        self._view = view
+        self._view, self._undrawn = view, None
         self._render()
         figures = " &nbsp; ".join(f"{escape(name)} <b>{value:.2f}</b>" for name, value in view.figures.items())
-        self._said.value = figures + ("" if last else " <i>(preview)</i>")
+        self._said.value = f'<span role="status">{figures}</span>' + ("" if last else " <i>(preview)</i>")
 
-    def _fail(self, setting: Setting, error: Exception) -> None:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        self._said.value = f'<span style="color:#d32f2f">{escape(f"{type(error).__name__}: {text}")}</span>'
+    def _failed(self, setting: Setting, error: Exception) -> None:
+        self._undrawn = setting, error
+        self._alert(error)
+
+    def _alert(self, error: Exception) -> None:
+        self._said.value = f'<span role="alert" style="{ALERT}">{escape(_words(error))}</span>'
 
     def _render(self) -> None:
         if self._view is None:
@@ -187,7 +191,8 @@ class Explorer:
         return still(self._clips(self._view), width=self.width, fps=self.fps) + f"<p>{self._said.value}</p>"
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        return {**(self.widget._repr_mimebundle_(**options) or {}), "text/html": self.snapshot()}
+        alive = self.widget._repr_mimebundle_  # None once it is closed
+        return {**((alive and alive(**options)) or {}), "text/html": self.snapshot()}
 
     # What a script may ask
 
@@ -197,7 +202,13 @@ class Explorer:
 
     @property
     def view(self) -> View:
-        """What is on the screen, with its figures."""
+        """What is on the screen, with its figures.
+
+        Raises:
+            RuntimeError: the setting at hand could not be drawn, or nothing has been drawn yet.
+        """
+        if self._undrawn and self._undrawn[0] == self.setting:
+            raise RuntimeError(f"this setting could not be drawn; {_words(self._undrawn[1])}") from self._undrawn[1]
         if self._view is None:
             raise RuntimeError("nothing is drawn yet; call wait() first")
         return self._view
@@ -244,16 +255,8 @@ class Explorer:
         self.set(self.presets[name])
 
     def recipe(self) -> dict[str, Any]:
-        """The setting, with what is needed to draw it again: the clip's hash, the space, the weights."""
-        generator = self.drawing.generator
-        return {
-            "setting": self.setting.to_dict(),
-            "directions": list(self.drawing.directions),
-            "space": type(self.drawing.space).__name__,
-            "weights": generator.fingerprint() if generator is not None else None,
-            "clip": frame_hash(self.clip),
-            "presets": {name: setting.to_dict() for name, setting in self.presets.items()},
-        }
+        """Setting and presets, with the hashes of all that they are drawn from: clips, space, weights, directions."""
+        return recipe_file.recipe(self.drawing, self.setting, self.presets)
 
     def export(self, path: str | Path) -> None:
         """Writes what makes these frames again.
@@ -265,27 +268,32 @@ class Explorer:
         Raises:
             ValueError: another ending, or no recipe knows this space.
         """
-        path = Path(path)
-        if path.suffix not in (RECIPE, ".json"):
-            raise ValueError(f"a recipe ends in {RECIPE} or .json, got {path.name!r}")
-        if path.suffix == RECIPE:
-            self.drawing.recipe(self.setting).save(path)
-        else:
-            write_text(path, json.dumps(self.recipe(), indent=2))
+        recipe_file.write(path, self.drawing, self.setting, self.presets)
         self._said.value = f"written to {escape(str(path))}"
 
     def load(self, path: str | Path) -> None:
-        """Goes to the setting of a .json file; one of another clip, space or model is refused."""
-        written = json.loads(Path(path).read_text(encoding="utf-8"))
-        setting = Setting.from_dict(written["setting"])
-        mine = self.recipe() | {"clip": frame_hash(self.drawing.source(setting).clip)}
-        for name in ("clip", "weights", "space"):
-            if written.get(name) != mine[name]:
-                raise ValueError(f"this recipe is of another {name}: {written.get(name)} instead of {mine[name]}")
-        for name, kept in written.get("presets", {}).items():
-            self.presets[name] = Setting.from_dict(kept)
+        """Goes to the setting of a .json file, and takes its presets.
+
+        Raises:
+            ValueError: it was made with another clip, space, model or direction; the message names what differs.
+        """
+        setting, presets = recipe_file.read(path, self.drawing)
+        self.presets.update(presets)
+        self.controls.name.options = tuple(self.presets)
         self.set(setting)
 
     def close(self) -> None:
-        """Ends the worker."""
+        """Forgets what was drawn and takes the widgets away; closing the widget does so, too."""
         self._worker.close()
+        _close(self.widget)
+
+
+def _words(error: Exception) -> str:
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return f"{type(error).__name__}: {text}"
+
+
+def _close(widget: Any) -> None:
+    for child in getattr(widget, "children", ()):
+        _close(child)
+    widget.close()

@@ -11,16 +11,17 @@ Work = Callable[[Any], Any]
 
 
 class LatestWins:
-    """One thread that computes the last thing asked for, coarse first.
+    """Computes the last thing asked for, coarse first, in a thread that lives only as long as there is work.
 
     Every stage is tried in turn on the newest request; what arrives meanwhile ends the work after the stage at hand.
     So fifty moves of a slider cost the one under way and the last, whatever the time each takes.
 
     Args:
         stages: from coarse and quick to full, each `request -> result`.
-        show: called in the worker as `show(request, result, last)`, `last` telling whether it is the full result.
-        fail: called in the worker as `fail(request, error)`; the worker lives on.
-        keep: how many results are kept; a request whose full result is kept is not computed again.
+        show: called in the thread as `show(request, result, last)`, `last` telling whether it is the full result.
+        fail: called in the thread as `fail(request, error)`; the next request is served again.
+        keep: how much is kept, in the unit of `size`; a request whose full result is kept is not computed again.
+        size: of a result, such as its bytes; default counts results. The last one is kept whatever its size.
     """
 
     def __init__(
@@ -30,44 +31,50 @@ class LatestWins:
         fail: Callable[[Any, Exception], None],
         *,
         keep: int = 64,
+        size: Callable[[Any], int] = lambda result: 1,
     ) -> None:
         if not stages or keep < 1:
             raise ValueError(f"a worker needs at least one stage and room for one result, got {len(stages)} and {keep}")
-        self._stages, self._show, self._fail, self._keep = tuple(stages), show, fail, keep
+        self._stages, self._show, self._fail = tuple(stages), show, fail
+        self._keep, self._size = keep, size
         self._kept: OrderedDict[tuple[Hashable, int], Any] = OrderedDict()
         self._changed = threading.Condition()
         self._wanted: Hashable | None = None
         self._waiting = self._busy = self._closed = False
         self.computed = 0  # stages run so far, for tests and for the curious
-        self._thread = threading.Thread(target=self._run, name="latentlab-worker", daemon=True)
-        self._thread.start()
 
     def ask(self, request: Hashable) -> None:
-        """Wants this one now; returns at once."""
+        """Wants this one now; returns at once. A closed worker does nothing."""
         with self._changed:
+            if self._closed:
+                return
             self._wanted, self._waiting = request, True
-            self._changed.notify_all()
+            if not self._busy:
+                self._busy = True
+                threading.Thread(target=self._run, name="latentlab-worker", daemon=True).start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all is done; False when it took longer than `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: not (self._waiting or self._busy), timeout)
+            return self._changed.wait_for(lambda: not self._busy, timeout)
 
     def close(self) -> None:
-        """Ends the thread after the stage at hand."""
+        """Ends after the stage at hand, and forgets all results."""
         with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+            self._closed, self._waiting = True, False
+            if not self._busy:
+                self._kept.clear()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._busy = False
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if self._closed:
+                if not self._waiting:
+                    if self._closed:
+                        self._kept.clear()
+                    self._busy = False
+                    self._changed.notify_all()
                     return
-                request, self._waiting, self._busy = self._wanted, False, True
+                request, self._waiting = self._wanted, False
             self._serve(request)
 
     def _serve(self, request: Any) -> None:
@@ -88,6 +95,6 @@ class LatestWins:
             self.computed += 1
             self._kept[key] = self._stages[stage](request)
         self._kept.move_to_end(key)
-        while len(self._kept) > self._keep:
+        while len(self._kept) > 1 and sum(map(self._size, self._kept.values())) > self._keep:
             self._kept.popitem(last=False)
         return self._kept[key]

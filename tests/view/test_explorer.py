@@ -2,15 +2,15 @@
 
 import base64
 import io
-import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from latentlab.directions import Direction
+from latentlab.directions import Direction, DirectionSet, Range
 from latentlab.record import frame_hash
 from latentlab.spaces import LatentSpace, NoiseSpace
 from latentlab.study.edit_space import EditSpace
@@ -63,6 +63,16 @@ def test_a_slider_changes_the_picture(explorer):
     assert explorer.wait(20)
     assert torch.allclose(explorer.video, torch.full((1, *SHAPE), 0.2), atol=1e-5)
     assert "flicker" in said(explorer)
+
+
+def test_directions_come_in_any_form():
+    one = light()["light"]
+    several = DirectionSet(("light",), one.vector[None], np.array([[one.scale**2]]))
+    for given in (one, [one], several):
+        explorer = Explorer(Pixels(), given, torch.zeros(1, *SHAPE))
+        assert list(explorer.sliders) == ["light"]
+        assert explorer.drawing.directions["light"].scale == pytest.approx(one.scale)
+        explorer.close()
 
 
 def test_it_walks_to_the_other_clip(explorer):
@@ -246,12 +256,91 @@ def test_scrubbing_stands_still_and_the_views_differ(explorer):
     assert "difference" in explorer._screen.value
 
 
-def test_a_recipe_of_another_clip_is_refused(explorer, tmp_path):
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"clip": torch.ones(1, *SHAPE)}, "another clip"),
+        ({"other": torch.ones(1, *SHAPE)}, "another second clip"),
+        ({"other": None}, "another second clip"),
+        ({"directions": [replace(light()["light"], vector=-light()["light"].vector)]}, "another direction light"),
+        ({"directions": [replace(light()["light"], scale=1.0)]}, "another direction light"),
+        ({"directions": {"bright": light()["light"]}}, "another direction light .* None now"),
+        ({"space": type("Others", (Pixels,), {})()}, "another space .Pixels then, Others now"),
+    ],
+)  # fmt: skip
+def test_a_recipe_of_something_else_is_refused(explorer, tmp_path, changed, what):
+    explorer.set(Setting(strengths=(("light", 1.0),), position=0.5))
     explorer.export(tmp_path / "mine.json")
-    written = json.loads((tmp_path / "mine.json").read_text())
-    (tmp_path / "other.json").write_text(json.dumps({**written, "clip": "0" * 64}))
-    with pytest.raises(ValueError, match="another clip"):
-        explorer.load(tmp_path / "other.json")
+    given = {"space": Pixels(), "directions": light(), "clip": torch.zeros(1, *SHAPE), "other": explorer.drawing.other}
+    same, another = Explorer(**given), Explorer(**(given | changed))
+    same.load(tmp_path / "mine.json")
+    assert same.setting == explorer.setting
+    with pytest.raises(ValueError, match=what):
+        another.load(tmp_path / "mine.json")
+    assert another.setting == Setting()
+    for opened in (same, another):
+        opened.close()
+
+
+def test_what_a_recipe_does_not_use_may_differ(explorer, tmp_path):
+    explorer.export(tmp_path / "mine.json")
+    another = Explorer(Pixels(), [], torch.zeros(1, *SHAPE))
+    another.load(tmp_path / "mine.json")
+    another.close()
+
+
+def test_a_recipe_of_another_solver_is_refused(tiny_generator, clips, tmp_path):
+    push = Direction("push", np.eye(1, LatentSpace(tiny_generator).dim)[0], 3.0)
+    first, second = (
+        explore(NoiseSpace(tiny_generator, num_steps=2, caption=caption), [push], clip=clips[:1])
+        for caption in ("a red star", "a blue star")
+    )
+    first.export(tmp_path / "mine.json")
+    with pytest.raises(ValueError, match=r"another space's caption \(a red star then, a blue star now"):
+        second.load(tmp_path / "mine.json")
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("text", ["light", "[1]", '{"setting": {}}'])
+def test_a_file_that_is_no_recipe_is_told(explorer, tmp_path, text):
+    (tmp_path / "odd.json").write_text(text)
+    with pytest.raises(ValueError, match=r"odd\.json"):
+        explorer.load(tmp_path / "odd.json")
+
+
+def test_usable_ranges_are_marked_on_the_sliders():
+    curve = np.zeros(3)
+    usable = Range(-1.5, 2.0, "hue moves", "the target saturates", curve, curve, curve, curve)
+    explorer = Explorer(Pixels(), light(), torch.zeros(1, *SHAPE), limits={"light": usable})
+    slider = explorer.sliders["light"]
+    assert (slider.min, slider.max) == (-1.5, 2.0)
+    assert "usable from -1.5 (hue moves) to 2 (the target saturates)" in slider.tooltip
+    explorer.close()
+    nowhere = replace(usable, low=0.0, high=0.0)
+    explorer = Explorer(Pixels(), light(), torch.zeros(1, *SHAPE), limits={"light": nowhere})
+    assert explorer.sliders["light"].disabled
+    explorer.close()
+
+
+def test_a_box_whose_handles_meet_stays_a_box(explorer):
+    explorer.sliders["light"].value = 1.0
+    for across, columns in (((0.5, 0.5), slice(8, 9)), ((1.0, 1.0), slice(15, 16))):
+        explorer.controls.across.value = across
+        assert explorer.wait(20)
+        mask = torch.zeros(SHAPE, dtype=torch.bool)
+        mask[..., columns] = True
+        assert explorer.video[0][mask].min() > 0.05
+        assert explorer.video[0][~mask].abs().max() < 1e-6
+
+
+def test_closing_the_widget_ends_the_worker(explorer):
+    explorer.widget.close()
+    explorer.set(Setting(position=1.0))
+    assert explorer.wait(5)
+    assert not explorer._worker._kept
+    assert explorer.sliders["light"].comm is None
+    assert "text/html" in explorer._repr_mimebundle_()
 
 
 def test_an_error_keeps_the_last_picture():
@@ -267,6 +356,9 @@ def test_an_error_keeps_the_last_picture():
     explorer.sliders["light"].value = 3.0
     assert explorer.wait(20)
     assert "too bright for me" in said(explorer)
+    assert 'role="alert"' in said(explorer)
+    with pytest.raises(RuntimeError, match="could not be drawn; RuntimeError: too bright for me"):
+        _ = explorer.video  # not the clip of another setting
     assert explorer._screen.value == picture
     explorer.sliders["light"].value = 1.0
     assert explorer.wait(20)
@@ -303,6 +395,13 @@ def test_bad_input_is_told():
         Explorer(Pixels(), light(), torch.zeros(1, *SHAPE), limits={"charm": (0, 1)})
     with pytest.raises(ValueError, match="pass clip="):
         explore(Pixels())
+    for wrong in ("light", [torch.ones(3)]):
+        with pytest.raises(ValueError, match="what a finder gives"):
+            Explorer(Pixels(), wrong, torch.zeros(1, *SHAPE))
+    with pytest.raises(ValueError, match="one name"):
+        Explorer(Pixels(), [*light().values()] * 2, torch.zeros(1, *SHAPE))
+    with pytest.raises(ValueError, match="0 between them"):
+        Explorer(Pixels(), light(), torch.zeros(1, *SHAPE), limits={"light": (1, 2)})
     explorer = Explorer(Pixels(), light(), torch.zeros(1, *SHAPE))
     with pytest.raises(ValueError, match="no generator"):
         explorer.set(Setting(caption="a red star"))

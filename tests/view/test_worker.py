@@ -86,6 +86,35 @@ def test_only_so_many_are_kept(screen):
     worker.close()
 
 
+def test_the_size_of_results_bounds_what_is_kept(screen):
+    worker = LatestWins([lambda x: x], screen.show, screen.fail, keep=12, size=lambda x: x)
+    for value in (4, 5, 4, 7, 4, 20, 4):  # 4 and 5 fit, 7 drives the older out; 20 is kept alone
+        worker.ask(value)
+        assert worker.wait(5)
+        assert sum(worker._kept.values()) <= 12 or len(worker._kept) == 1
+    assert worker.computed == 5
+    worker.close()
+
+
+def test_no_thread_is_left_without_work(screen):
+    def threads():
+        return [one for one in threading.enumerate() if one.name == "latentlab-worker"]
+
+    before = len(threads())
+    worker = LatestWins([lambda x: x], screen.show, screen.fail)
+    assert len(threads()) == before
+    worker.ask(1)
+    assert worker.wait(5)
+    for thread in threads():
+        thread.join(5)
+    assert len(threads()) == 0
+    worker.close()
+    worker.ask(2)
+    assert worker.wait(5)
+    assert screen.shown == [(1, 1, True)]
+    assert not worker._kept
+
+
 def test_it_survives_an_error(screen):
     worker = LatestWins([lambda x: 1 / x], screen.show, screen.fail)
     worker.ask(0)
