@@ -27,6 +27,8 @@ class Preference:
         lean: what being on the left is worth, logits; far from 0 says that sides were not judged fairly.
         ties: log of Davidson's nu; the higher, the more often "equal".
         count: of ratings.
+        raters: how many gave them.
+        inflation: how many answers say as much as one would if all were independent, 1 or more; see `fit`.
     """
 
     items: tuple[str, ...]
@@ -35,13 +37,13 @@ class Preference:
     lean: float
     ties: float
     count: int
+    raters: int
+    inflation: float
 
     @property
     def covariance(self) -> Float[np.ndarray, "item item"]:
         """Of the strengths; only their differences are observed, so the uncertainty of their mean is left out."""
-        count = len(self.items)
-        centre = np.eye(count) - 1 / count
-        return centre @ self.joint[:count, :count] @ centre
+        return _centred(self.joint, len(self.items))
 
     @property
     def lean_error(self) -> float:
@@ -60,7 +62,13 @@ class Preference:
         return tuple(self.items[i] for i in np.argsort(-self.strength, kind="stable"))
 
     def better(self, one: str, other: str) -> tuple[float, float, float]:
-        """Difference of two strengths with its 95 % interval; strengths share errors, so intervals do not subtract."""
+        """Difference of two strengths with its 95 % interval; strengths share errors, so intervals do not subtract.
+
+        Raises:
+            KeyError: an item that was not fitted.
+        """
+        if unknown := {one, other} - set(self.items):
+            raise KeyError(f"no item {', '.join(sorted(unknown))}; there are {', '.join(self.items)}")
         contrast = np.zeros(len(self.items))
         contrast[self.items.index(one)], contrast[self.items.index(other)] = 1.0, -1.0
         gap, half = float(contrast @ self.strength), Z * float(np.sqrt(contrast @ self.covariance @ contrast))
@@ -79,13 +87,18 @@ def fit(ratings: Sequence[Rating], items: Sequence[str] | None = None, *, prior:
     is a softmax of linear scores, so the likelihood has one maximum, found by Newton's method. A weak normal prior on
     the logarithms keeps an item that always won at a finite place; its interval says how little is known.
 
+    Answers of one rater go together: tastes differ. With several raters the information is divided by an inflation,
+    the sum of the strengths' variances by the sandwich over raters (Liang and Zeger 1986) in that of independent
+    answers; one factor for all, as Rao and Scott (1984) do, holds for few raters, too. With one rater nobody can tell:
+    the intervals are then about this rater, not about people.
+
     Args:
         ratings: at least one.
         items: names; default those that were rated.
         prior: standard deviation of log-strengths, log gamma and log nu beforehand.
 
     Returns:
-        Strengths with their covariance, the inverse of the information.
+        Strengths with their covariance, the inverse of the information after the inflation, and the inflation.
 
     Raises:
         ValueError: no ratings, a rated item that is not listed, or a prior that is not positive.
@@ -106,14 +119,25 @@ def fit(ratings: Sequence[Rating], items: Sequence[str] | None = None, *, prior:
         theta += step / max(1.0, np.abs(step).max())  # at most one logit a step, as far from the maximum Newton leaps
         if np.abs(step).max() < 1e-10:
             break
-    count = len(names)
+    count, p = len(names), _softmax(scores @ theta)
+    told, spread = _information(scores, p).sum(0), np.eye(len(theta)) / prior**2
+    people = sorted({r.rater for r in ratings})
+    sums = np.zeros((len(people), len(theta)))
+    np.add.at(sums, [people.index(r.rater) for r in ratings], said - np.einsum("na,nap->np", p, scores))
+    inflation = 1.0
+    if len(people) > 1:
+        inverse, observed = np.linalg.inv(told + spread), sums.T @ sums * len(people) / (len(people) - 1)
+        clustered, independent = (_centred(inverse @ each @ inverse, count) for each in (observed, told))
+        inflation = max(1.0, float(np.trace(clustered) / np.trace(independent)))
     return Preference(
         items=names,
         strength=theta[:count] - theta[:count].mean(),
-        joint=np.linalg.inv(information),
+        joint=np.linalg.inv(told / inflation + spread),
         lean=float(theta[count]),
         ties=float(theta[count + 1]),
         count=len(ratings),
+        raters=len(people),
+        inflation=inflation,
     )
 
 
@@ -126,6 +150,7 @@ def next_pairs(found: Preference, count: int = 1) -> list[tuple[str, str]]:
     pairs = list(permutations(found.items, 2))
     scores = _scores(pairs, found.items)
     gained = _information(scores, _softmax(scores @ np.array([*found.strength, found.lean, found.ties])))
+    gained /= found.inflation
     items, covariance, chosen = len(found.items), found.joint, []
     for _ in range(min(count, len(pairs))):
         after = covariance @ np.linalg.inv(np.eye(len(covariance)) + gained @ covariance)
@@ -144,7 +169,7 @@ def next_settings(
     candidates: Float[np.ndarray, "candidate setting"],
     count: int = 1,
 ) -> Float[np.ndarray, "count setting"]:
-    """Settings to try next: where a Gaussian process through the strengths may be highest.
+    """Settings to try next, none tried before: where a Gaussian process through the strengths may be highest.
 
     The upper end of the 95 % interval decides (GP-UCB, Srinivas et al. 2010). After each, the process takes its mean
     there for observed, so that several differ from one another.
@@ -152,10 +177,11 @@ def next_settings(
     Args:
         found: of the settings that were compared.
         tried: their numbers, such as edit strengths, in the order of `found.items`.
-        candidates: to choose from.
+        candidates: to choose from; those that were tried are left out.
+        count: of settings.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, or fewer untried candidates than are asked for.
     """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel
@@ -174,17 +200,22 @@ def next_settings(
             f"`tried` is ({len(found.items)}, setting) and `candidates` (candidate, setting), "
             f"got {tried.shape} and {candidates.shape}"
         )
+    fresh = np.array([row for row in np.unique(candidates, axis=0) if not np.isclose(tried, row).all(1).any()])
+    if not 1 <= count <= len(fresh):
+        raise ValueError(
+            f"{count} settings cannot be chosen of {len(fresh)} candidates that were not tried; count from 1"
+        )
     scale = np.where(np.ptp(tried, 0) > 0, np.ptp(tried, 0), 1.0)
     known, value, noise = tried / scale, found.strength, np.diag(found.covariance)
     kernel = ConstantKernel(max(float(np.var(value)), 1e-3), "fixed") * RBF(0.5, (0.1, 3.0))
     kernel = process(kernel=kernel).kernel_
     chosen: list[np.ndarray] = []
     for _ in range(count):
-        mean, error = process(kernel=kernel, optimizer=None).predict(candidates / scale, return_std=True)
+        mean, error = process(kernel=kernel, optimizer=None).predict(fresh / scale, return_std=True)
         best = int(np.argmax(mean + Z * error))
-        chosen.append(candidates[best])
-        known, value = np.vstack([known, candidates[best] / scale]), np.append(value, mean[best])
-        noise = np.append(noise, 1e-6)
+        chosen.append(fresh[best])
+        known, value = np.vstack([known, fresh[best] / scale]), np.append(value, mean[best])
+        noise, fresh = np.append(noise, 1e-6), np.delete(fresh, best, 0)
     return np.stack(chosen)
 
 
@@ -197,6 +228,12 @@ def _scores(pairs: Sequence[tuple[str, str]], items: Sequence[str]) -> Float[np.
     scores[rows, 2, left] = scores[rows, 2, right] = 0.5
     scores[:, 0, -2], scores[:, 2, -1] = 1.0, 1.0
     return scores
+
+
+def _centred(joint: np.ndarray, count: int) -> Float[np.ndarray, "item item"]:
+    """Covariance of strengths about their mean, from that of all parameters."""
+    centre = np.eye(count) - 1 / count
+    return centre @ joint[:count, :count] @ centre
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:

@@ -10,12 +10,15 @@ ITEMS = ("a", "b", "c", "d", "e")
 STRENGTH = np.array([1.2, 0.5, 0.0, -0.5, -1.2])
 
 
-def raters(count: int, *, seed: int = 0, lean: float = 0.0, ties: float = -0.5, strength=STRENGTH) -> list[Rating]:
-    """Simulated answers: each rater sees every pair twice."""
+def raters(
+    count: int, *, seed: int = 0, lean: float = 0.0, ties: float = -0.5, strength=STRENGTH, tastes: float = 0.0
+) -> list[Rating]:
+    """Simulated answers: each rater sees every pair twice; `tastes` is how far raters differ, standard deviation."""
     rng = np.random.default_rng(seed)
-    place = dict(zip(ITEMS, strength, strict=True))
     ratings = []
     for rater in range(count):
+        own = strength + tastes * np.random.default_rng([seed, rater]).normal(size=len(ITEMS))
+        place = dict(zip(ITEMS, own, strict=True))
         for left, right in schedule(ITEMS, rounds=2, seed=seed + rater):
             weights = np.exp([place[left] + lean, place[right], ties + (place[left] + place[right]) / 2])
             ratings.append(Rating(f"r{rater}", left, right, ANSWERS[rng.choice(3, p=weights / weights.sum())]))
@@ -47,6 +50,32 @@ def test_intervals_cover_as_they_promise():
         low, high = found.interval.T
         inside.append((low < STRENGTH) & (high > STRENGTH))
     assert 0.88 <= np.mean(inside) <= 1.0
+
+
+def test_intervals_are_about_people_where_tastes_differ():
+    truth = fit(raters(400, seed=1, tastes=2.0), ITEMS).strength  # of the people that raters are drawn from
+    inside, independent = [], []
+    for seed in range(25):
+        found = fit(raters(8, seed=1000 * seed, tastes=2.0), ITEMS)
+        error, half = np.abs(found.strength - truth), np.diff(found.interval)[:, 0] / 2
+        inside.append(error < half)
+        independent.append(error < half / np.sqrt(found.inflation))
+    assert 0.88 <= np.mean(inside) <= 1.0
+    assert np.mean(independent) < 0.8
+
+
+def test_answers_given_twice_say_no_more():
+    once = raters(30)
+    twice = [rating for rating in once for _ in range(2)]
+    one, two = fit(once, prior=100.0), fit(twice, prior=100.0)
+    assert two.inflation == pytest.approx(2 * one.inflation, rel=0.3)
+    assert np.trace(two.covariance) == pytest.approx(np.trace(one.covariance), rel=0.3)
+    assert (one.raters, two.raters) == (30, 30)
+
+
+def test_one_rater_cannot_tell_about_others():
+    found = fit(raters(1), ITEMS)
+    assert (found.raters, found.inflation) == (1, 1.0)
 
 
 def test_a_lean_to_one_side_moves_nobody():
@@ -110,6 +139,16 @@ def test_the_next_setting_lies_near_the_best():
     assert chosen[0, 0] != chosen[1, 0]
 
 
+def test_no_setting_is_tried_twice():
+    tried = np.linspace(-2, 2, 5)[:, None]
+    found = fit(raters(20, strength=-(tried[:, 0] ** 2)), ITEMS)  # the best has been tried
+    candidates = np.concatenate([tried, [[0.5], [0.5], [-0.5]]])
+    assert sorted(next_settings(found, tried, candidates, 2)[:, 0]) == [-0.5, 0.5]
+    for count in (0, 3):
+        with pytest.raises(ValueError, match=f"{count} settings cannot be chosen of 2 candidates"):
+            next_settings(found, tried, candidates, count)
+
+
 def test_bad_input_is_told():
     rating = Rating("r", "a", "b", "left")
     with pytest.raises(ValueError, match="needs ratings"):
@@ -118,5 +157,7 @@ def test_bad_input_is_told():
         fit([rating], prior=0.0)
     with pytest.raises(ValueError, match="not among"):
         fit([rating], ["a", "c"])
+    with pytest.raises(KeyError, match="no item zz; there are a, b"):
+        fit([rating]).better("a", "zz")
     with pytest.raises(ValueError, match="candidate"):
         next_settings(fit([rating]), np.zeros((3, 1)), np.zeros((4, 1)))
