@@ -45,7 +45,8 @@ def film(
         width: of the picture in the page, pixels.
         fps: frames a second.
         frame: None plays.
-        key: a name unique in the page, since CSS animations have names.
+        key: a name unique in the page, since CSS animations have names. The loop stands still for those who ask their
+            system for less motion.
         age: seconds that it has played, so that a new picture goes on where the old one was.
 
     >>> import torch
@@ -62,9 +63,11 @@ def film(
     )
     away = f"background-position:-{count * width}px 0"
     return (
-        f"<style>@keyframes {key}{{from{{background-position:0 0}}to{{{away}}}}}</style>"
+        f"<style>@keyframes {key}{{from{{background-position:0 0}}to{{{away}}}}}"
+        f"@media(prefers-reduced-motion:reduce){{.{key}{{animation:none!important}}}}</style>"
         f'<figure style="margin:0 8px 0 0;display:inline-block;vertical-align:top">'
-        f'<div role="img" aria-label="{escape(title or "clip", quote=True)}" style="width:{width}px;height:{height}px;'
+        f'<div class="{key}" role="img" aria-label="{escape(title or "clip", quote=True)}" '
+        f'style="width:{width}px;height:{height}px;'
         f"background-image:url({strip(video)});background-size:{count * width}px {height}px;"
         f'image-rendering:pixelated;border-radius:4px;{place}{move}"></div>'
         f'<figcaption style="font:12px/1.6 sans-serif">{escape(title)}</figcaption></figure>'

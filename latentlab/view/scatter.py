@@ -55,7 +55,8 @@ class Scatter:
         return page.from_string(template).render(
             title=self.title, step_label=self.step_label, notes=self.notes, data=Markup(self.data),
             media="'self' file:" if self.linked else "",
-            alt=f"{self.title}: a map of points; plus and minus zoom, arrows move, Escape clears the selection.",
+            alt=f"{self.title}: a map of points. Arrows go to the nearest point, Enter selects it, Escape clears the "
+            "selection, plus and minus zoom, Shift with an arrow moves the view.",
         )  # fmt: skip
 
     def save(self, path: str | Path) -> None:
@@ -63,9 +64,9 @@ class Scatter:
         write_text(path, self.html())
 
     def _repr_html_(self) -> str:
-        page = html.escape(self.html(), quote=True)
-        allowed = "allow-scripts allow-downloads"
-        return f'<iframe srcdoc="{page}" sandbox="{allowed}" style="width:100%;height:560px;border:0"></iframe>'
+        page, title = html.escape(self.html(), quote=True), html.escape(self.title, quote=True)
+        look = 'sandbox="allow-scripts allow-downloads" style="width:100%;height:560px;border:0"'
+        return f'<iframe srcdoc="{page}" title="{title}" {look}></iframe>'
 
 
 def scatter(
@@ -81,8 +82,9 @@ def scatter(
 ) -> Scatter:
     """Makes a page of one map, or of several that a slider turns into each other.
 
-    Move by dragging, zoom by the wheel; the lasso (or Shift) selects, a click on a category selects it. The ids of the
-    selection are copied or downloaded as JSON. `latentlab.view.lasso` brings a selection straight back to Python.
+    Move by dragging, zoom by the wheel; the lasso (or Shift) selects, a click on a category selects it; arrows and
+    Enter do the same by keys. The ids of the selection are copied or downloaded as JSON. `latentlab.view.lasso` brings
+    a selection straight back to Python.
 
     Args:
         maps: of `project`, or `(sample, 2)`; several, of the same samples, as `project_series` makes them.

@@ -71,6 +71,13 @@ def test_names_cannot_break_out_of_the_page():
     assert "&lt;/script&gt;" in page._repr_html_().replace("&amp;", "&")
 
 
+def test_those_who_hear_the_page_know_what_is_where():
+    page = scatter(np.eye(2), title="a <b>")
+    assert 'title="a &lt;b&gt;" sandbox' in page._repr_html_()
+    assert 'role="application" aria-label="a &lt;b&gt;: a map of points. Arrows' in page.html()
+    assert '<div id="strip" role="group"' in page.html()
+
+
 def test_clips_by_row_by_address_or_all():
     video = torch.zeros(2, 3, 4, 16, 16)
     assert set(data(scatter(np.eye(2), clips=video))["clips"]) == {"0", "1"}
@@ -153,6 +160,22 @@ def test_in_a_browser(browser, tmp_path):
     browser.run("step.value = 1; step.dispatchEvent(new Event('input'))")
     assert browser.run("document.querySelector('#stepname').textContent") == "0.5"
     assert f"{maps[1].quality.trustworthiness:.2f}" in browser.run("document.querySelector('#quality').textContent")
+
+    # by keys: to the point nearest to the middle, to one on the right of it, and into the selection; then over the maps
+    browser.run("home.click(); clear.click(); over.focus(); step.value = 0; step.dispatchEvent(new Event('input'))")
+    press = "over.dispatchEvent(new KeyboardEvent('keydown', { key: '%s' })); said.textContent"
+    near = int(np.linalg.norm(maps[0].points - middle, axis=1).argmin())
+    assert browser.run(press % "ArrowRight").startswith(f"{ids[near]}, ")
+    ahead = maps[0].points - maps[0].points[near]
+    cost = np.where(ahead[:, 0] > 0, ahead[:, 0] + 2 * np.abs(ahead[:, 1]), np.inf)
+    right = ids[int(cost.argmin())]
+    assert browser.run(press % "ArrowRight").startswith(f"{right}, ")
+    assert browser.run(press % "Enter").endswith(", selected")
+    browser.run("copy.click()")
+    assert json.loads(browser.run("window.copied")) == [right]
+    assert not browser.run(press % "Enter").endswith(", selected")
+    browser.run("step.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }))")
+    assert browser.run("step.getAttribute('aria-valuetext')") == "0.5"
 
     # both ways of drawing put the same colour where a point is
     for fragment in ("", "#webgl"):
