@@ -1,7 +1,8 @@
 """Which path between clips is even, smooth and likely? Near and distant pairs, in latents, inverted and drawn noise.
 
-Near pairs of drawn noise are correlated at 0.6, distant ones independent. Then: even spacing, interpolation learned
-from sequences against the straight line, and slerp's speed.
+Near pairs of drawn noise are correlated at 0.6, distant ones independent. Then, of a mixture whose flow is known
+exactly, whether the midpoint of two seeds is data; even spacing; interpolation learned from sequences against the
+straight line; and slerp's speed.
 
 python benchmarks/interpolation.py [--pairs 4] [--points 9]
 """
@@ -21,8 +22,19 @@ from tqdm.auto import tqdm
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
-from latentlab.interpolate import advise, combine, fit_between, held_out_error, lerp, nlerp, slerp, uniform
+from latentlab.interpolate import (
+    advise,
+    combine,
+    fit_between,
+    held_out_error,
+    lerp,
+    nlerp,
+    picture_distance,
+    slerp,
+    uniform,
+)
 from latentlab.metrics import flicker
+from latentlab.study.mixture import GaussianMixture
 
 
 def combined(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -43,6 +55,7 @@ class Config:
     pairs: int = 4
     points: int = 9
     num_steps: int = 15
+    mixture_seeds: int = 512
     sequences: int = 1024
     learning_steps: int = 1500
 
@@ -78,6 +91,7 @@ def run(config: Config) -> dict:
             for s in spaces
             for p in PATHS
         },
+        "mixture": mixture(config.mixture_seeds),
         "evenly_spaced_slerp_in_noise": even(noise, decode, pairs["noise"]["distant"], config),
         "learned": learned(generator, latents, config),
         "slerp_speed": speed(),
@@ -87,7 +101,29 @@ def run(config: Config) -> dict:
 def seeds(generator: Generator, config: Config) -> torch.Tensor:
     """Drawn noise: the first ends, ends correlated with them, independent ones."""
     first, other, last = generator.noise(3 * config.pairs).split(config.pairs)
-    return torch.cat([first, CORRELATION * first + (1 - CORRELATION**2) ** 0.5 * other, last])
+    return torch.cat([first, correlated(first, other, CORRELATION), last])
+
+
+def correlated(first: torch.Tensor, other: torch.Tensor, correlation: float) -> torch.Tensor:
+    """Noise correlated with the first, made of it and of other noise."""
+    return correlation * first + (1 - correlation**2) ** 0.5 * other
+
+
+def mixture(count: int) -> dict[str, dict[str, float]]:
+    """Midpoints of pairs of seeds through an exact denoiser: spread inside a mode, and the share off every mode."""
+    generator = torch.Generator().manual_seed(0)
+    means, first, other = (torch.randn(n, 256, generator=generator).double() for n in (16, count, count))
+    world = GaussianMixture(means, torch.full((16,), 0.25).double(), torch.full((16,), 1 / 16).double())
+    rows = {}
+    for name, correlation in {"independent": 0.0, f"correlated at {CORRELATION}": CORRELATION}.items():
+        for path in tqdm(PATHS, desc=f"mixture, {name} seeds"):
+            halfway = PATHS[path](first, correlated(first, other, correlation), torch.tensor([0.5]))[0]
+            spread = world.spread(world.decode(halfway))
+            rows[f"{name} seeds, {path}"] = {
+                "spread_inside_a_mode": round(float(spread.mean()), 4),
+                "off_every_mode": round(float((spread > 1.5).double().mean()), 4),
+            }
+    return rows
 
 
 def choose_pairs(latents: torch.Tensor, count: int) -> dict[str, list[tuple[int, int]]]:
@@ -107,16 +143,16 @@ def paths(points: torch.Tensor, decode, pairs: list[tuple[int, int]], name: str,
     for i, j in tqdm(pairs, desc=name):
         line = PATHS[name](points[i, None], points[j, None], t)[:, 0]
         clips = decode(line)
-        steps = distance(clips[:-1], clips[1:])
-        bends = distance(clips[1:-1], (clips[:-2] + clips[2:]) / 2)
+        steps = picture_distance(clips[:-1], clips[1:])
+        bends = picture_distance(clips[1:-1], (clips[:-2] + clips[2:]) / 2)
         rows.append((
-            chi_percentile(line[len(t) // 2]), spread(line), float(steps.sum()), float(steps.max() / steps.mean()),
+            chi_percentile(line[len(t) // 2]), deviation(line), float(steps.sum()), float(steps.max() / steps.mean()),
             float(steps.std() / steps.mean()), float(bends.mean() / steps.mean()),
             float(flicker(clips).overall.mean()),
         ))  # fmt: skip
     names = (
         "norm_percentile_halfway",
-        "spread_halfway",
+        "deviation_halfway",
         "length",
         "largest_step_over_mean",
         "variation_of_steps",
@@ -131,10 +167,10 @@ def chi_percentile(point: torch.Tensor) -> float:
     return 100 * float(chi2.cdf(float(point.double().square().sum()), point.numel()))
 
 
-def spread(line: torch.Tensor) -> float:
-    """Standard deviation halfway over that of the ends: 1 stays inside the mode, 0.71 is what lerp leaves."""
-    deviation = line.flatten(1).std(1)
-    return float(2 * deviation[len(line) // 2] / (deviation[0] + deviation[-1]))
+def deviation(line: torch.Tensor) -> float:
+    """Standard deviation of the latents halfway over that of the ends; lerp leaves 0.71 of independent noise."""
+    sd = line.flatten(1).std(1)
+    return float(2 * sd[len(line) // 2] / (sd[0] + sd[-1]))
 
 
 def even(points: torch.Tensor, decode, pairs: list[tuple[int, int]], config: Config) -> dict[str, float]:
@@ -143,14 +179,14 @@ def even(points: torch.Tensor, decode, pairs: list[tuple[int, int]], config: Con
     for i, j in tqdm(pairs[:4], desc="even spacing"):
 
         def path(t, a=points[i, None], b=points[j, None]):
-            return decode(slerp(a, b, t)[:, 0])
+            return slerp(a, b, t)[:, 0]
 
         for found, t in (
             (before, torch.linspace(0, 1, config.points)),
-            (after, uniform(path, distance, config.points, rounds=3)),
+            (after, uniform(path, config.points, decode=decode)),
         ):
-            clips = path(t)
-            steps = distance(clips[:-1], clips[1:])
+            clips = decode(path(t))
+            steps = picture_distance(clips[:-1], clips[1:])
             found.append(float(steps.std() / steps.mean()))
     return {
         "variation_before": round(statistics.median(before), 3),
@@ -163,12 +199,6 @@ def learned(generator: Generator, held_out: torch.Tensor, config: Config) -> dic
     video, _ = moving_shapes(config.sequences, TRAINING_SEED)
     between = fit_between(generator.encode(video), span=SPAN, steps=config.learning_steps, progress=True)
     return {k: float(f"{v:.3g}") for k, v in held_out_error(between, held_out, span=SPAN).items()}
-
-
-def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Root mean square of pixels, averaged over 4 x 4 blocks so that a shift of a pixel is a small change."""
-    pool = torch.nn.functional.avg_pool3d
-    return (pool(a, (1, 4, 4)) - pool(b, (1, 4, 4))).square().flatten(1).mean(1).sqrt()
 
 
 def speed() -> dict[str, float]:

@@ -4,9 +4,9 @@ from latentlab.interpolate.advise import Advice, advise
 from latentlab.interpolate.combine import combine, nlerp
 from latentlab.interpolate.learned import Between, fit_between, held_out_error, through
 from latentlab.interpolate.pair import lerp, slerp
-from latentlab.interpolate.path import spline, uniform
+from latentlab.interpolate.path import picture_distance, spline, uniform
 
 __all__ = [
-    "Advice", "Between", "advise", "combine", "fit_between", "held_out_error", "lerp", "nlerp", "slerp", "spline",
-    "through", "uniform",
+    "Advice", "Between", "advise", "combine", "fit_between", "held_out_error", "lerp", "nlerp",
+    "picture_distance", "slerp", "spline", "through", "uniform",
 ]  # fmt: skip

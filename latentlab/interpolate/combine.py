@@ -33,6 +33,10 @@ def combine(
     >>> combine(torch.stack([a, b]), [1, 1]).round(decimals=4)
     tensor([[0.7071, 0.7071]])
     """
+    if not isinstance(points, Tensor):
+        raise ValueError(
+            f"points are one tensor, axes (point, batch, ...), see torch.stack; got {type(points).__name__}"
+        )
     if points.ndim < 3 or not points.is_floating_point():
         raise ValueError(f"points have axes (point, batch, ...) and floating point, got {tuple(points.shape)}")
     w = torch.as_tensor(weights, dtype=points.dtype, device=points.device)

@@ -21,7 +21,7 @@ def lerp(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Ten
 
     Args:
         a, b: points of the same shape, first axis batch.
-        t: positions, one or many; outside [0, 1] they extrapolate.
+        t: positions, one or many; outside [0, 1] they extrapolate. `uniform` gives those that are even to the eye.
 
     Returns:
         One batch for each position.
@@ -44,7 +44,8 @@ def slerp(
 
     Args:
         a, b: points of the same shape, first axis batch.
-        t: positions, one or many; outside [0, 1] they go on along the circle.
+        t: positions, one or many; outside [0, 1] they go on along the circle. `uniform` gives those that are even to
+            the eye.
         axis: one angle for each clip, or with "frame" one for each frame (axis 2 of video latents).
 
     Returns:
@@ -55,6 +56,13 @@ def slerp(
     """
     t = positions(a, b, t)
     ((flat_a,), restore), ((flat_b,), _) = as_rows(a[None], axis), as_rows(b[None], axis)
+    return restore(great_circle(flat_a, flat_b, t))
+
+
+def great_circle(
+    flat_a: Float[Tensor, "row dim"], flat_b: Float[Tensor, "row dim"], t: Float[Tensor, "*row point"]
+) -> Float[Tensor, "point row dim"]:
+    """`slerp` of rows, at positions that all of them share or each has of its own."""
     norm_a, norm_b = flat_a.norm(dim=1, keepdim=True), flat_b.norm(dim=1, keepdim=True)
     tiny = torch.finfo(flat_a.dtype).tiny
     unit_a, unit_b = flat_a / norm_a.clamp(min=tiny), flat_b / norm_b.clamp(min=tiny)
@@ -64,9 +72,9 @@ def slerp(
     plane = torch.stack([unit_a, across], 1)  # row 2 dim
     line = ((norm_a * norm_b) == 0)[:, :, None]
     if line.any():  # a zero vector has no direction: take the straight line there
-        weights = torch.where(line, torch.stack([1 - t, t], 1), weights)
+        weights = torch.where(line, torch.stack([1 - t, t], -1), weights)
         plane = torch.where(line, torch.stack([flat_a, flat_b], 1), plane)
-    return restore(_combined(weights, plane))
+    return _combined(weights, plane)
 
 
 def _combined(weights: Tensor, plane: Tensor) -> Float[Tensor, "point row dim"]:
@@ -106,6 +114,8 @@ def _towards(unit_a: Tensor, unit_b: Tensor) -> tuple[Float[Tensor, "row 1"], Fl
 
 def as_rows(points: Tensor, axis: Axis) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Points `(point, batch, ...)` as `(point, row, dim)`, where a row is what shares one angle, and the way back."""
+    if points.ndim < 3:
+        raise ValueError(f"latents have axes (batch, ...), got shape {tuple(points.shape[1:])}; add one, x[None]")
     if axis == "clip":
         return points.flatten(2), lambda path: path.view(-1, *points.shape[1:])
     if axis != "frame":
@@ -130,9 +140,14 @@ def positions(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Floa
         raise ValueError(f"the two ends must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     if not (a.is_floating_point() and b.is_floating_point()):
         raise ValueError(f"the two ends must be floating point, got {a.dtype} and {b.dtype}")
+    return numbers(t, a)
+
+
+def numbers(t: float | Sequence[float] | Tensor, like: Tensor) -> Float[Tensor, " point"]:
+    """Positions in the dtype of the points."""
     try:
-        t = torch.as_tensor(t, dtype=a.dtype, device=a.device).reshape(-1)
-    except (TypeError, ValueError) as error:
+        t = torch.as_tensor(t, dtype=like.dtype, device=like.device).reshape(-1)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"positions are numbers, 0 at the first end and 1 at the last, got {t!r}") from error
     if not (t.isfinite().all() and len(t)):
         raise ValueError(f"positions must be finite and at least one, got {t.tolist()}")

@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from oracles import Gaussian, GaussianMixture
+from oracles import Gaussian
 
 from latentlab.generator.levels import sampling_levels
 from latentlab.generator.solver import METHODS, solve
+from latentlab.study.mixture import GaussianMixture
 
 ORDER = {"ddim": 1, "ddim+anderson": 1, "midpoint": 2, "heun": 2, "implicit-midpoint": 2}
 # The variance of y is quadratic in s, and on a single Gaussian the terms in h^2 of the midpoint rule's error cancel.

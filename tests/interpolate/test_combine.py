@@ -2,11 +2,9 @@
 
 import pytest
 import torch
-from oracles import GaussianMixture
 
-from latentlab.generator.levels import sampling_levels
-from latentlab.generator.solver import solve
 from latentlab.interpolate import advise, combine, lerp, nlerp, slerp
+from latentlab.study.mixture import GaussianMixture
 
 DIM = 256
 
@@ -25,8 +23,7 @@ def seeds(count: int, *, correlation: float = 0.0, batch: int = 48) -> torch.Ten
 
 def spread(mixture: GaussianMixture, noise: torch.Tensor) -> torch.Tensor:
     """Distance of each decoded point from its mode, 1 for data."""
-    ends = solve(mixture.velocity, noise, sampling_levels(60), method="midpoint")
-    return torch.cdist(ends, mixture.means).amin(1) / (0.25 * DIM**0.5)
+    return mixture.spread(mixture.decode(noise))
 
 
 @pytest.mark.parametrize("count", [2, 3, 8])
@@ -70,6 +67,7 @@ def test_each_frame_may_have_its_own_correlations():
     ("points", "weights", "match"),
     [
         (torch.ones(2, 3), [1, 1], "axes"),
+        ([torch.ones(1, 3)] * 2, [1, 1], "one tensor, .* got list"),
         (torch.ones(2, 1, 3), [1], "2 points need as many"),
         (torch.ones(2, 1, 3), [0, 0], "not all zero"),
         (torch.ones(2, 1, 3), [1, float("nan")], "finite weights"),

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentlab.interpolate import lerp, slerp
+from latentlab.interpolate import lerp, nlerp, slerp
 from latentlab.interpolate.pair import LARGE
 
 FEW = settings(max_examples=40, deadline=None, database=None)
@@ -191,6 +191,12 @@ def test_wrong_input_is_named(path):
         path([0.0], a, 0.5)
     with pytest.raises(ValueError, match="positions are numbers, 0 at the first end and 1 at the last, got 'half'"):
         path(a, a, "half")
+
+
+@pytest.mark.parametrize("path", [slerp, nlerp])
+def test_a_point_without_a_batch_is_named(path):
+    with pytest.raises(ValueError, match=r"axes \(batch, ...\), got shape \(3,\); add one"):
+        path(torch.zeros(3), torch.ones(3), 0.5)
 
 
 def test_an_axis_that_is_not_there_is_named():
