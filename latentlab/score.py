@@ -259,7 +259,7 @@ def _sets(rows: list[dict], others: list[dict], extract: Features, bootstrap: in
     options = {"name": extract.name, "bootstrap": bootstrap, "seed": seed, "settings": extract.settings()}
     found: dict[str, Any] = {m: asdict(compare(a, b, measure=m, **options)) for m in ("frechet", "kernel")}
     if min(len(a), len(b)) > 3:
-        found["precision"], found["recall"] = precision_recall(a, b)
+        found |= asdict(precision_recall(a, b))
     return found
 
 

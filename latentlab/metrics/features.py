@@ -1,17 +1,19 @@
 """Feature extractors of clips: callables that say their name, their preprocessing and which weights they hold.
 
-The published networks are read from the user's own file; there are no others under their names. Any callable becomes
-an extractor by `Features(name, preprocessing, fingerprint, extract)`.
+The published networks are read from the user's own file; a file that is not known to be theirs is called unverified in
+every result. Any callable becomes an extractor by `Features(name, preprocessing, fingerprint, extract)`, any network of
+single frames by `time_difference`; `latentlab.score.reader_td` is that of the shipped reader.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,14 +22,23 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from latentlab.metrics.frechet import Moments
 from latentlab.shapes import Video, check_video
 
 CHUNK = 32  # frames of an image network at once
+FrameFeatures = Callable[[Float[Tensor, "frame 3 height width"]], Float[Tensor, "frame dim"]]
 SOURCES = {
     "i3d": "i3d_torchscript.pt of github.com/universome/fvd-comparison (Kinetics-400 logits, 400 numbers)",
-    "videomae": "a TorchScript export of VideoMAE v2 ViT-g, fine-tuned on SSv2: (batch, 3, 16, 224, 224) to features",
+    "videomae": "your own TorchScript export, (batch, 3, 16, 224, 224) to (batch, 1408), of forward_features of the "
+    "model that load_videomae_model of github.com/songweige/content-debiased-fvd builds, VideoMAE v2 ViT-g with "
+    "vit_g_hybrid_pt_1200e_ssv2_ft.pth of huggingface.co/OpenGVLab/InternVideoMAE_models",
     "inception": "inception-2015-12-05.pt of nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics",
 }
+SHA256 = {
+    "i3d": "bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
+    "inception": "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
+}
+UNVERIFIED = "unverified file"
 
 
 @dataclass(frozen=True)
@@ -62,95 +73,146 @@ class Features:
         fewest, most = self.frames
         if not fewest <= video.shape[2] <= most:
             wanted = f"{fewest}" if fewest == most else f"{fewest} or more"
-            raise ValueError(f"{self.name} takes {wanted} frames, got {video.shape[2]}; choose them before")
+            raise ValueError(f"{self.network} takes {wanted} frames, got {video.shape[2]}; choose them before")
         with torch.no_grad():
             return self.extract(video)
 
+    def by_clip(self, videos: Video | Iterable[Video], *, progress: bool = False) -> list[Float[Tensor, "frame dim"]]:
+        """Features of each clip, one row or one a frame, batch by batch, on the CPU: what `compare` takes."""
+        return [rows for batch in self._batches(videos, progress) for rows in batch]
+
     def collect(self, videos: Video | Iterable[Video], *, progress: bool = False) -> Float[Tensor, "sample dim"]:
-        """Features of all clips, batch by batch, on the CPU; only the features are kept."""
-        batches = [videos] if isinstance(videos, Tensor) else videos
-        found = [self(batch).cpu() for batch in tqdm(batches, desc=self.name, disable=not progress)]
-        if not found:
+        """Features of all clips in one tensor."""
+        return torch.cat([batch.flatten(0, 1) for batch in self._batches(videos, progress)])
+
+    def moments(self, videos: Video | Iterable[Video], *, progress: bool = False) -> Moments:
+        """Moments of the features of all clips, in the memory of one batch; those of shards add up."""
+        return reduce(add, (Moments.of(batch.flatten(0, 1)) for batch in self._batches(videos, progress)))
+
+    def _batches(self, videos: Video | Iterable[Video], progress: bool) -> Iterator[Float[Tensor, "clip frame dim"]]:
+        batch = None
+        for batch in tqdm([videos] if isinstance(videos, Tensor) else videos, desc=self.name, disable=not progress):
+            found = self(batch).cpu()
+            if found.ndim != 2 or len(found) % len(batch):
+                kind = f"{tuple(found.shape)} for {len(batch)} clips"
+                raise ValueError(f"{self.name} must give (sample, dim), one row a clip or one a frame, got {kind}")
+            yield found.unflatten(0, (len(batch), -1))
+        if batch is None:
             raise ValueError(f"there are no clips to take {self.name} features of")
-        return torch.cat(found)
 
     def settings(self) -> dict[str, str]:
         """What a result must keep."""
         return {"features": self.name, "preprocessing": self.preprocessing, "weights": self.fingerprint}
 
+    @property
+    def network(self) -> str:
+        """The name without what was said of the file."""
+        return self.name.removesuffix(f", {UNVERIFIED}")
 
-def i3d(path: str | Path, *, resize: str = "crop") -> Features:
+
+def time_difference(frame: FrameFeatures, *, name: str, preprocessing: str, fingerprint: str) -> Features:
+    """Features of a clip by a network of single frames, which sees flicker and order on every frame.
+
+    Three parts, of each of the network's numbers: its mean over the clip; how far it comes, last minus first, which
+    a clip played backwards negates; and how far it walks, the sum of |f(t + 1) - f(t)|, which any jitter, swapped or
+    doubled frame changes. A mean alone is blind to all of them.
+
+    Args:
+        frame: frames in [-1, 1] to vectors.
+        name, preprocessing, fingerprint: of the `Features`.
+
+    >>> colour = time_difference(lambda x: x.mean((2, 3)), name="colour-td", preprocessing="none", fingerprint="")
+    >>> flashing = torch.tensor([0.0, 0.5, 0.0, 0.5]).view(1, 1, 4, 1, 1).expand(1, 3, 4, 8, 8)
+    >>> colour(flashing)[0, ::3]
+    tensor([0.2500, 0.5000, 1.5000])
+    """
+
+    def extract(video: Video) -> Tensor:
+        frames = rearrange(video, "b c f h w -> (b f) c h w").split(CHUNK)
+        seen = torch.cat([frame(chunk) for chunk in frames]).unflatten(0, (len(video), -1))
+        return torch.cat([seen.mean(1), seen[:, -1] - seen[:, 0], seen.diff(dim=1).abs().sum(1)], 1)
+
+    return Features(name, preprocessing, fingerprint, extract)
+
+
+def i3d(path: str | Path, *, resize: str = "crop", device: str | torch.device = "cpu") -> Features:
     """I3D logits on Kinetics-400 (Carreira & Zisserman 2017), the features of FVD (Unterthiner et al. 2018).
 
     Args:
         path: TorchScript file.
         resize: to 224 x 224, bilinear. "crop" scales the short side and cuts the centre, "stretch" ignores the
             proportions. Papers use both, and the distances differ.
+        device: that computes.
 
     Raises:
         FileNotFoundError: no such file; says which one is needed.
         ValueError: not a TorchScript file, or unknown resize rule.
     """
     how = f"224 x 224 by {resize}, bilinear, [-1, 1], all frames"
-    network, fingerprint = _torchscript(path, "i3d")
+    network, name, fingerprint = _torchscript(path, "i3d", device)
     squares = _squares(resize)
 
     def extract(video: Video) -> Tensor:
         return network(squares(video), rescale=False, resize=False, return_features=True)
 
-    return Features("i3d", how, fingerprint, extract, frames=(10, math.inf))
+    return Features(name, how, fingerprint, extract, frames=(10, math.inf))
 
 
-def videomae(path: str | Path) -> Features:
+def videomae(path: str | Path, *, device: str | torch.device = "cpu") -> Features:
     """VideoMAE features (Ge et al. 2024): less blind to motion than I3D. 16 frames, in [0, 1], no mean or deviation.
 
     Args:
-        path: TorchScript file.
+        path: TorchScript file of your own export; none is published, so every result calls it unverified.
+        device: that computes.
 
     Raises:
         FileNotFoundError: no such file; says which one is needed.
         ValueError: not a TorchScript file.
     """
-    network, fingerprint = _torchscript(path, "videomae")
+    network, name, fingerprint = _torchscript(path, "videomae", device)
     squares = _squares("stretch")
     how = "224 x 224 by stretch, bilinear, [0, 1], 16 frames"
-    return Features("videomae", how, fingerprint, lambda video: network((squares(video) + 1) / 2), frames=(16, 16))
+    return Features(name, how, fingerprint, lambda video: network((squares(video) + 1) / 2), frames=(16, 16))
 
 
-def inception(path: str | Path) -> Features:
+def inception(path: str | Path, *, device: str | torch.device = "cpu") -> Features:
     """Inception v3 pool features of every frame, the features of FID (Heusel et al. 2017).
-
-    Frames of one clip resemble each other: an interval over frames is narrower than the truth.
 
     Args:
         path: TorchScript file, which resizes by itself.
+        device: that computes.
 
     Raises:
         FileNotFoundError: no such file; says which one is needed.
         ValueError: not a TorchScript file.
     """
-    network, fingerprint = _torchscript(path, "inception")
+    network, name, fingerprint = _torchscript(path, "inception", device)
 
     def extract(video: Video) -> Tensor:
         frames = rearrange((127.5 * (video + 1)).round().clamp(0, 255).byte(), "b c f h w -> (b f) c h w")
         return torch.cat([network(chunk, return_features=True) for chunk in frames.split(CHUNK)])
 
-    return Features("inception", "frames in 8 bits, resized by the network", fingerprint, extract)
+    return Features(name, "frames in 8 bits, resized by the network", fingerprint, extract)
 
 
 PUBLISHED = {"i3d": i3d, "videomae": videomae, "inception": inception}
 
 
-def _torchscript(path: str | Path, name: str) -> tuple[Any, str]:
+def _torchscript(path: str | Path, name: str, device: str | torch.device) -> tuple[Callable[..., Tensor], str, str]:
+    """The network, its name in results, and the SHA-256 of its file; both say if that is not the published one."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no {name} weights at {path}; needed is {SOURCES[name]}")
     try:
-        network = torch.jit.load(path, map_location="cpu").eval()
+        network = torch.jit.load(path, map_location=device).eval()
     except RuntimeError as error:
-        raise ValueError(f"{path} is not a TorchScript file; needed is {SOURCES[name]}") from error
+        why = f"does not load on {device} as TorchScript: {str(error).strip().splitlines()[0]}"
+        raise ValueError(f"{path} {why}; needed is {SOURCES[name]}") from error
     with path.open("rb") as file:
-        return network, hashlib.file_digest(file, "sha256").hexdigest()
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != SHA256.get(name):
+        name, found = f"{name}, {UNVERIFIED}", f"{UNVERIFIED} sha256={found}"
+    return lambda x, **flags: network(x.to(device), **flags), name, found
 
 
 def _squares(resize: str) -> Callable[[Video], Video]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+# A set of clips: a vector each, or of each clip the vectors of its frames, which resemble each other.
+Clips = Float[Tensor, "sample dim"] | Sequence[Float[Tensor, "frame dim"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,8 @@ def frechet_distance(features: Tensor | Moments, reference: Tensor | Moments) ->
     `|m1 - m2|^2 + tr(C1) + tr(C2) - 2 tr (C1 C2)^(1/2)`, without a matrix square root. With `C = A' A` the last trace
     is the nuclear norm of `A1 A2'`, which for fewer samples than dimensions is small and needs no covariance; otherwise
     it is the sum of the roots of the eigenvalues of the symmetric `L' C2 L`, `C1 = L L'`. It is biased upwards by about
-    1 / samples: read it beside its floor (`compare`), extrapolated (`frechet_infinity`), or read `kernel_distance`.
+    1 / samples: `compare` gives it with n, interval and floor, `frechet_infinity` extrapolates it, `kernel_distance` is
+    unbiased.
 
     Args:
         features, reference: `(sample, dim)`, or their `Moments`; two samples at least.
@@ -125,38 +131,59 @@ def _sum_of_roots(symmetric: Tensor) -> Tensor:
     return torch.linalg.eigvalsh(symmetric).clamp(min=0).sqrt().sum()
 
 
-def frechet_infinity(features: Tensor, reference: Tensor, *, points: int = 8, seed: int = 0) -> float:
+def frechet_infinity(features: Clips, reference: Clips, *, points: int = 8, seed: int = 0) -> float:
     """Frechet distance extrapolated to endless samples (Chong & Forsyth 2020): its bias falls as 1 / samples.
 
-    Distances of random parts of both sets, of a quarter (but no fewer than dim + 1 samples) up to all, are fitted by a
+    Distances of random parts of both sets, of a quarter (but no fewer than dim + 1 clips) up to all, are fitted by a
     line over 1 / part; its value at 0 is returned. It can be a little below 0 for equal distributions.
 
     Args:
-        features, reference: `(sample, dim)`, at least 2 (dim + 1) samples each.
+        features, reference: a vector a clip, or a list with the vectors of each clip's frames, which stay together; at
+            least 2 (dim + 1) clips each.
         points: parts, at least 3.
         seed: of the choice.
 
     Raises:
-        ValueError: too few samples or points, different widths.
+        ValueError: too few clips or points, different widths.
 
     >>> x = torch.randn(2, 2000, 4, generator=torch.Generator().manual_seed(0))
     >>> abs(frechet_infinity(x[0], x[1])) < abs(frechet_distance(x[0], x[1]))
     True
     """
-    dim, *counts = check_pair(features, reference)
-    if min(counts) < 2 * (dim + 1) or points < 3:
+    dim, *_ = check_pair(rows(features), rows(reference))
+    clips = min(len(features), len(reference))
+    if clips < 2 * (dim + 1) or points < 3:
         way = "below, the bias is no straight line; `kernel_distance` has none"
-        raise ValueError(
-            f"needs 2 (dim + 1) = {2 * (dim + 1)} samples and 3 points, got {min(counts)} and {points}: {way}"
-        )
-    parts = np.linspace(max(0.25, (dim + 1) / min(counts)), 1, points)
+        raise ValueError(f"needs 2 (dim + 1) = {2 * (dim + 1)} samples and 3 points, got {clips} and {points}: {way}")
+    parts = np.linspace(max(0.25, (dim + 1) / clips), 1, points)
     values = []
     for i, part in enumerate(parts):
         rng = np.random.default_rng([seed, i])
         values.append(
-            frechet(*(x[rng.permutation(len(x))[: round(part * len(x))].copy()] for x in (features, reference)))
+            frechet(*(choose(x, rng.permutation(len(x))[: round(part * len(x))]) for x in (features, reference)))
         )
     return float(np.polyfit(1 / parts, values, 1)[1])
+
+
+def rows(features: Clips) -> Float[Tensor, "sample dim"]:
+    """All vectors of a set.
+
+    Raises:
+        ValueError: no clip, or clips whose vectors have no common width.
+    """
+    if isinstance(features, Tensor):
+        return features
+    shapes = {(x.ndim, x.shape[-1]) for x in features}
+    if len(shapes) != 1 or shapes.pop()[0] != 2:
+        raise ValueError(f"expected (frame, dim) of each clip, of one width, got {[tuple(x.shape) for x in features]}")
+    return torch.cat(list(features))
+
+
+def choose(features: Clips, clips: np.ndarray) -> Float[Tensor, "sample dim"]:
+    """The vectors of some clips, by number, repeats allowed."""
+    if isinstance(features, Tensor):
+        return features[torch.as_tensor(clips, device=features.device)]
+    return torch.cat([features[i] for i in clips])
 
 
 def check_pair(features: Tensor | Moments, reference: Tensor | Moments) -> tuple[int, int, int]:
@@ -175,13 +202,14 @@ def check_pair(features: Tensor | Moments, reference: Tensor | Moments) -> tuple
     return sizes[0][1], sizes[0][0], sizes[1][0]
 
 
-def too_few(count: int, dim: int) -> str:
-    """What to say of a Frechet distance of `count` samples; "" if there are enough."""
-    if count > dim:
-        return ""
-    return (
-        f"{count} samples for {dim} dimensions: the Frechet distance is mostly bias; read its floor, or kernel_distance"
-    )
+def too_few(count: int, dim: int, clips: float = math.inf) -> str:
+    """What to say of a Frechet distance of `count` samples from so many clips; "" if there are enough."""
+    bias = "the Frechet distance is mostly bias; read its floor, or kernel_distance"
+    if count <= dim:
+        return f"{count} samples for {dim} dimensions: {bias}"
+    if clips <= dim:
+        return f"{clips} clips ({count} frames, alike within a clip) for {dim} dimensions: {bias}"
+    return ""
 
 
 def _checked(x: Tensor) -> Tensor:

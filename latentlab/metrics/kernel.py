@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,10 +12,10 @@ from latentlab.metrics.frechet import check_pair
 
 BLOCK = 1024  # rows of a kernel or distance matrix held at once
 
-Features = Float[Tensor, "sample dim"]
+Vectors = Float[Tensor, "sample dim"]
 
 
-def kernel_distance(features: Features, reference: Features) -> float:
+def kernel_distance(features: Vectors, reference: Vectors) -> float:
     """Squared maximum mean discrepancy by the kernel `(x.y / dim + 1)^3`, unbiased (Binkowski et al. 2018).
 
     On Inception features of images it is KID, on video features KVD. It is 0 on average for equal distributions
@@ -32,7 +34,7 @@ def kernel_distance(features: Features, reference: Features) -> float:
     return kernel_gap(features, reference)
 
 
-def kernel_gap(features: Features, reference: Features) -> float:
+def kernel_gap(features: Vectors, reference: Vectors) -> float:
     """`kernel_distance` without its checks, for many calls on parts of one set."""
     x, y = features.double(), reference.double()
     n, m = len(x), len(y)
@@ -49,7 +51,24 @@ def _sum(x: Tensor, y: Tensor) -> Tensor:
     return torch.stack([_kernel(block @ y.T, x.shape[1]).sum() for block in x.split(BLOCK)]).sum()
 
 
-def precision_recall(features: Features, reference: Features, *, neighbours: int = 3) -> tuple[float, float]:
+@dataclass(frozen=True)
+class PrecisionRecall:
+    """Shares in [0, 1], and what they depend on.
+
+    Attributes:
+        precision: share of the features inside the reference's manifold.
+        recall: share of the reference inside the manifold of the features.
+        samples: of both; fewer samples make larger balls and larger shares.
+        neighbours: k.
+    """
+
+    precision: float
+    recall: float
+    samples: tuple[int, int]
+    neighbours: int
+
+
+def precision_recall(features: Vectors, reference: Vectors, *, neighbours: int = 3) -> PrecisionRecall:
     """Shares of samples inside the other set's manifold (Kynkaanniemi et al. 2019, eq. 2).
 
     A manifold is the union of balls around a set's samples that reach to their k-th nearest neighbour.
@@ -58,21 +77,18 @@ def precision_recall(features: Features, reference: Features, *, neighbours: int
         features, reference: more than `neighbours` samples each; for like numbers, of like counts.
         neighbours: k.
 
-    Returns:
-        Precision, the share of `features` inside the reference's manifold; recall, the other way round.
-
     Raises:
         ValueError: too few samples, different widths, NaN or infinity.
 
     >>> x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
     >>> precision_recall(x[:100] + 100, x[100:])
-    (0.0, 0.0)
+    PrecisionRecall(precision=0.0, recall=0.0, samples=(100, 100), neighbours=3)
     """
     _, *counts = check_pair(features, reference)
     if not 1 <= neighbours < min(counts):
         raise ValueError(f"`neighbours` must be from 1 to {min(counts) - 1}, got {neighbours}")
     x, y = features.double(), reference.double()
-    return _inside(x, y, neighbours), _inside(y, x, neighbours)
+    return PrecisionRecall(_inside(x, y, neighbours), _inside(y, x, neighbours), (len(x), len(y)), neighbours)
 
 
 def _inside(points: Tensor, centres: Tensor, k: int) -> float:

@@ -1,11 +1,15 @@
 """Feature extractors: what the published preprocessing hands to a network, and errors that name the file."""
 
+import hashlib
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentlab.metrics.features import Features, i3d, inception, videomae
+from latentlab.metrics import features
+from latentlab.metrics.features import Features, i3d, inception, time_difference, videomae
+from latentlab.metrics.frechet import Moments
 
 
 class Eye(nn.Module):
@@ -66,7 +70,7 @@ class TestPublished:
 
     def test_another_kind_of_file_is_told(self, tmp_path):
         torch.save({"a": torch.zeros(1)}, tmp_path / "state.pt")
-        with pytest.raises(ValueError, match=r"is not a TorchScript file; needed is i3d_torchscript.pt"):
+        with pytest.raises(ValueError, match=r"does not load on cpu as TorchScript: .*; needed is i3d_torchscript.pt"):
             i3d(tmp_path / "state.pt")
 
     def test_frames_are_counted(self, eye):
@@ -79,10 +83,20 @@ class TestPublished:
         with pytest.raises(ValueError, match="crop or stretch, got 'squash'"):
             i3d(eye, resize="squash")
 
-    def test_the_fingerprint_is_that_of_the_file(self, eye):
-        import hashlib
+    def test_a_file_that_is_not_the_published_one_says_so_everywhere(self, eye, monkeypatch):
+        digest = hashlib.sha256(eye.read_bytes()).hexdigest()
+        found = i3d(eye)
+        assert found.settings()["weights"] == f"unverified file sha256={digest}"
+        assert (found.name, found.network) == ("i3d, unverified file", "i3d")
+        monkeypatch.setitem(features.SHA256, "i3d", digest)
+        found = i3d(eye)
+        assert (found.settings()["weights"], found.name, found.network) == (digest, "i3d", "i3d")
+        assert videomae(eye).name == "videomae, unverified file"
 
-        assert i3d(eye).settings()["weights"] == hashlib.sha256(eye.read_bytes()).hexdigest()
+    def test_the_network_goes_to_the_device_and_its_features_come_back(self, eye):
+        assert i3d(eye, device=torch.device("cpu")).by_clip(clip(10, 32, 32))[0].device.type == "cpu"
+        with pytest.raises(ValueError, match="does not load on no such device as TorchScript: Invalid device"):
+            i3d(eye, device="no such device")
 
 
 class TestOwn:
@@ -97,3 +111,36 @@ class TestOwn:
             mean(torch.linspace(0, 255, 192).view(1, 3, 1, 8, 8))
         with pytest.raises(ValueError, match="no clips to take mean features of"):
             mean.collect([])
+
+    def test_rows_stay_with_their_clip_and_moments_are_those_of_all(self):
+        frames = Features("frames", "none", "", lambda video: video.mean((3, 4)).transpose(1, 2).flatten(0, 1))
+        video = clip(5, 8, 8)
+        rows = frames.by_clip(iter([video, video[:1, :, :2]]))
+        assert [len(x) for x in rows] == [5, 5, 2]
+        torch.testing.assert_close(rows[1], video[1].mean((2, 3)).T)
+        found, whole = frames.moments(iter(video.split(1))), Moments.of(frames.collect(video))
+        assert found.count == 10
+        torch.testing.assert_close(found.covariance, whole.covariance)
+
+    def test_rows_that_belong_to_no_clip_are_an_error(self):
+        bad = Features("bad", "none", "", lambda video: torch.zeros(3, 4))
+        with pytest.raises(ValueError, match=r"one row a clip or one a frame, got \(3, 4\) for 2 clips"):
+            bad.collect(clip(3, 8, 8))
+
+
+class TestTimeDifference:
+    def test_mean_way_and_walk_by_hand(self):
+        level = time_difference(lambda x: x.mean((1, 2, 3))[:, None], name="", preprocessing="", fingerprint="")
+        steps = torch.tensor([0.0, 0.3, 0.1, 0.2]).view(1, 1, 4, 1, 1).expand(2, 3, 4, 8, 8)
+        torch.testing.assert_close(level(steps)[1], torch.tensor([0.15, 0.2, 0.6]))
+        assert level(steps[:, :, :1])[0].tolist() == [0, 0, 0]
+
+    def test_every_frame_and_the_order_count(self):
+        colour = time_difference(lambda x: x.mean((2, 3)), name="", preprocessing="", fingerprint="")
+        video = clip(40, 4, 4)  # more frames than go through the network at once
+        whole = colour(video)
+        for frame in range(40):
+            other = video.clone()
+            other[:, :, frame] = 0
+            assert (colour(other) - whole).abs().max() > 1e-3
+        assert (colour(video.flip(2)) + whole)[:, 3:6].abs().max() < 1e-6  # played backwards it goes the other way

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from latentlab.metrics import kernel
-from latentlab.metrics.kernel import kernel_distance, precision_recall
+from latentlab.metrics.kernel import PrecisionRecall, kernel_distance, precision_recall
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -54,19 +54,17 @@ class TestPrecisionRecall:
     def test_four_points_on_a_line_by_hand(self):
         """With k = 1, balls around 0, 1, 3 reach 1, 1, 2; those around 0.5, 10, 11 reach 9.5, 1, 1."""
         reference, found = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[0.5], [10.0], [11.0]])
-        precision, recall = precision_recall(found, reference, neighbours=1)
-        assert precision == pytest.approx(1 / 3)
-        assert recall == 1
+        assert precision_recall(found, reference, neighbours=1) == PrecisionRecall(1 / 3, 1, (3, 3), 1)
 
     def test_a_set_lies_in_itself(self):
         x = normal(50, 3)
-        assert precision_recall(x, x) == (1, 1)
+        assert precision_recall(x, x) == PrecisionRecall(1, 1, (50, 50), 3)
 
     def test_samples_of_one_mode_are_precise_and_recall_little(self):
         reference = torch.cat([normal(50, 2, seed=1), normal(50, 2, seed=2) + 20])
-        precision, recall = precision_recall(normal(100, 2, seed=3), reference)
-        assert precision > 0.9
-        assert 0.3 < recall < 0.55
+        found = precision_recall(normal(100, 2, seed=3), reference)
+        assert found.precision > 0.9
+        assert 0.3 < found.recall < 0.55
 
     def test_blocks_do_not_change_it(self, monkeypatch):
         x, y = normal(50, 2, seed=1), normal(60, 2, seed=2) + 0.5
