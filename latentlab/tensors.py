@@ -21,7 +21,7 @@ def write_tensors(path: str | Path, key: str, header: Mapping[str, Any], tensors
     """
     metadata, path = {key: json.dumps(header)}, Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # several processes may write the same
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
     os.replace(partial, path)
 

@@ -3,7 +3,7 @@
 from latentlab.directions.compose import add, orthogonalise, project_out
 from latentlab.directions.contrastive import Contrastive
 from latentlab.directions.differences import ChannelRanking, MeanDifference, PairedDifference
-from latentlab.directions.direction import Direction, DirectionSet
+from latentlab.directions.direction import Direction, DirectionSet, Normal, Turning
 from latentlab.directions.edit import edit
 from latentlab.directions.files import load_directions, save_directions
 from latentlab.directions.jacobian import JacobianSVD
@@ -33,11 +33,13 @@ __all__ = [
     "Manipulator",
     "Match",
     "MeanDifference",
+    "Normal",
     "PairedDifference",
     "Range",
     "RidgeNormal",
     "SVMNormal",
     "Text",
+    "Turning",
     "Varimax",
     "WeightSVD",
     "above",

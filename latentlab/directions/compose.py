@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from latentlab.directions.direction import DirectionSet
+from latentlab.directions.direction import Directions, DirectionSet, as_set
 
 
-def add(directions: DirectionSet, shares: Mapping[str, float], name: str) -> DirectionSet:
+def add(directions: Directions, shares: Mapping[str, float], name: str) -> DirectionSet:
     """The set with one more direction: a weighted sum of others, each counted in its standard deviations.
 
     Moving by one unit of the sum goes where moving by the shares goes, up to length.
 
     Args:
-        directions: the set.
+        directions: the set, or the fitted finder that found it.
         shares: how many standard deviations of each; negative goes the other way.
         name: of the sum.
 
@@ -27,6 +27,7 @@ def add(directions: DirectionSet, shares: Mapping[str, float], name: str) -> Dir
     >>> both["across"].vector
     array([ 0.6, -0.8])
     """
+    directions = as_set(directions)
     row = np.zeros(len(directions))
     for part, share in shares.items():
         i = directions.index(part)
@@ -36,11 +37,11 @@ def add(directions: DirectionSet, shares: Mapping[str, float], name: str) -> Dir
     return directions.made_of(np.vstack([np.eye(len(directions)), row]), [*directions.names, name])
 
 
-def project_out(directions: DirectionSet, name: str, others: Sequence[str]) -> DirectionSet:
+def project_out(directions: Directions, name: str, others: Sequence[str]) -> DirectionSet:
     """The set in which one direction has lost its part in the span of others.
 
     Args:
-        directions: the set.
+        directions: the set, or the fitted finder that found it.
         name: the one that changes.
         others: what it is made orthogonal to.
 
@@ -52,6 +53,7 @@ def project_out(directions: DirectionSet, name: str, others: Sequence[str]) -> D
     >>> project_out(slanted, "x", ["y"])["x"].vector.round(9)
     array([1., 0.])
     """
+    directions = as_set(directions)
     i, rest = directions.index(name), [directions.index(other) for other in others]
     if i in rest:
         raise ValueError(f"{name!r} cannot be taken out of itself")
@@ -61,11 +63,11 @@ def project_out(directions: DirectionSet, name: str, others: Sequence[str]) -> D
     return directions.made_of(shares, directions.names)
 
 
-def orthogonalise(directions: DirectionSet, order: Sequence[str] | None = None) -> DirectionSet:
+def orthogonalise(directions: Directions, order: Sequence[str] | None = None) -> DirectionSet:
     """All directions made orthogonal.
 
     Args:
-        directions: the set.
+        directions: the set, or the fitted finder that found it.
         order: the first stays as it is, each next loses what the ones before span (Gram-Schmidt); None changes all by
             as little as possible together (Löwdin 1950): the nearest orthonormal set.
 
@@ -78,6 +80,7 @@ def orthogonalise(directions: DirectionSet, order: Sequence[str] | None = None) 
     array([[1., 0.],
            [0., 1.]])
     """
+    directions = as_set(directions)
     names = list(directions.names) if order is None else list(order)
     chosen = directions.select(names)
     gram = chosen.vectors @ chosen.vectors.T

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +12,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from latentlab.directions.direction import DirectionSet
+from latentlab.directions.direction import Direction, DirectionSet, Turning
 from latentlab.directions.finder import Finder
-from latentlab.directions.unsupervised import made_by, upright
+from latentlab.directions.unsupervised import made_by
+from latentlab.tensors import read_tensors, write_tensors
 
 Features = Callable[[Tensor], Tensor]
 
 
-class Moves(nn.Module):
+class Fan(nn.Module):
     """Unit vectors to move codes by: fixed, or turned by the code through a bottleneck of `rank`.
 
     Args:
@@ -63,7 +60,8 @@ class Contrastive(Finder):
         strength: how far codes are moved, in root mean square standard deviations of the codes.
         temperature: of the cosines.
         learning_rate: of Adam.
-        rank: 0 learns fixed directions; more lets each turn with the code, through so many numbers.
+        rank: 0 learns fixed directions; more lets each turn with the code, through so many numbers, see `Turning`;
+            `directions_` then holds the means.
         checkpoint: a file to go on from, written every `every` steps; None keeps none.
         every: see there.
         random_state: of start and batches.
@@ -104,23 +102,23 @@ class Contrastive(Finder):
         codes = self._codes(codes)
         z = torch.tensor(codes, dtype=torch.float32, device=device)
         centre, spread = z.mean(0), float(z.var(0, correction=0).mean().sqrt()) or 1.0
-        moves = Moves(self.count, z.shape[1], self.rank, self.random_state).to(device)
-        adam = torch.optim.Adam(moves.parameters(), self.learning_rate)
-        losses = self._resume(moves, adam, codes)
+        fan = Fan(self.count, z.shape[1], self.rank, self.random_state).to(device)
+        adam = torch.optim.Adam(fan.parameters(), self.learning_rate)
+        losses = self._resume(fan, adam, codes)
         size = min(self.batch_size, len(z))
         steps = range(len(losses), self.steps)
         for step in tqdm(steps, desc="learning directions", disable=not self.progress):
             rows = np.random.default_rng([self.random_state, step]).choice(len(z), size, replace=False)
-            loss = told_apart(self._changes(z[rows], moves((z[rows] - centre) / spread), spread), self.temperature)
+            loss = told_apart(self._changes(z[rows], fan((z[rows] - centre) / spread), spread), self.temperature)
             adam.zero_grad()
             loss.backward()
             adam.step()
             losses.append(float(loss.detach()))
             if self.checkpoint is not None and (len(losses) % self.every == 0 or len(losses) == self.steps):
-                self._save(moves, adam, losses, codes)
-        self.loss_, self.moves_ = losses, moves
+                self._save(fan, adam, losses, codes)
+        self.loss_, self.fan_, self.centre_, self.spread_ = losses, fan, centre, spread
         with torch.no_grad():
-            turned = moves((z - centre) / spread)
+            turned = fan((z - centre) / spread)
             parts = [
                 self._changes(part, turn, spread)
                 for part, turn in zip(z.split(size), turned.split(size, dim=1), strict=True)
@@ -128,9 +126,23 @@ class Contrastive(Finder):
             change = F.normalize(torch.cat(parts, 1), dim=2)
         nearest = torch.einsum("ksf,jf->ksj", change, F.normalize(change.mean(1), dim=1)).argmax(2)
         self.accuracy_ = float((nearest == torch.arange(self.count, device=device)[:, None]).float().mean())
-        vectors = upright(turned.mean(1).double().cpu().numpy())
+        vectors = turned.mean(1).double().cpu().numpy()  # not flipped: a change is learned one way
         names = [f"contrast{i}" for i in range(self.count)]
         return self._keep(DirectionSet.measured(names, vectors, codes, provenance=made_by(self, codes)))
+
+    def __getitem__(self, name: str) -> Direction:
+        """A direction by name; where it was learned to turn with the code, `edit` turns it."""
+        found = super().__getitem__(name)
+        if not self.rank:
+            return found
+        row = self.found_.index(name)
+
+        def at(codes: Tensor) -> Tensor:
+            own = self.centre_
+            with torch.no_grad():
+                return self.fan_((codes.to(own) - own) / self.spread_)[row].to(codes)
+
+        return Turning(name, found.vector, found.scale, at=at)
 
     def _changes(
         self, z: Float[Tensor, "sample dim"], moves: Float[Tensor, "direction sample dim"], spread: float
@@ -140,40 +152,30 @@ class Contrastive(Finder):
         before = features(z).flatten(1)
         return features(moved).flatten(1).view(len(moves), *before.shape) - before
 
-    def _settings(self, codes: np.ndarray) -> str:
+    def _settings(self, codes: np.ndarray) -> dict[str, Any]:
         names = ("count", "batch_size", "strength", "temperature", "learning_rate", "rank", "random_state")
-        own: dict[str, Any] = {name: getattr(self, name) for name in names}
-        return json.dumps({**own, "codes": hashlib.sha256(np.ascontiguousarray(codes).tobytes()).hexdigest()})
+        own = {name: getattr(self, name) for name in names}
+        return {**own, "codes": hashlib.sha256(np.ascontiguousarray(codes).tobytes()).hexdigest()}
 
-    def _save(self, moves: Moves, adam: torch.optim.Adam, losses: list[float], codes: np.ndarray) -> None:
+    def _save(self, fan: Fan, adam: torch.optim.Adam, losses: list[float], codes: np.ndarray) -> None:
         tensors = {"losses": torch.tensor(losses, dtype=torch.float64)}
-        for name, parameter in moves.named_parameters():
-            tensors[name] = parameter.detach()
+        for name, parameter in fan.named_parameters():
+            tensors[name] = parameter
             tensors |= {f"{name}.{part}": value for part, value in adam.state[parameter].items()}
-        path = Path(str(self.checkpoint))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        kept = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-        save_file(kept, partial, {"contrastive": self._settings(codes)})
-        os.replace(partial, path)
+        write_tensors(str(self.checkpoint), "contrastive", self._settings(codes), tensors)
 
-    def _resume(self, moves: Moves, adam: torch.optim.Adam, codes: np.ndarray) -> list[float]:
+    def _resume(self, fan: Fan, adam: torch.optim.Adam, codes: np.ndarray) -> list[float]:
         """Losses of the steps that a checkpoint holds; network and optimiser are set to where they stood."""
         if self.checkpoint is None or not Path(self.checkpoint).is_file():
             return []
-        try:
-            with safe_open(self.checkpoint, framework="pt") as file:
-                settings = (file.metadata() or {}).get("contrastive")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except Exception as error:  # safetensors raises its own type for every defect
-            raise ValueError(f"{self.checkpoint} is not a readable safetensors file: {error}") from error
+        tensors, settings = read_tensors(self.checkpoint, "contrastive", "checkpoint")
         if settings != self._settings(codes):
             raise ValueError(f"{self.checkpoint} is of other settings or codes; take another file, or remove it")
         losses = tensors.pop("losses").tolist()
         if len(losses) > self.steps:
             raise ValueError(f"{self.checkpoint} holds {len(losses)} steps, more than the {self.steps} asked for")
         with torch.no_grad():
-            for name, parameter in moves.named_parameters():
+            for name, parameter in fan.named_parameters():
                 parameter.copy_(tensors[name])
                 parts = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
                 adam.state[parameter] = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
+
+from latentlab.shapes import Codes
 
 TINY = np.finfo(float).tiny
 
@@ -35,6 +37,30 @@ class Direction:
     p: float = float("nan")
 
 
+@dataclass(frozen=True)
+class Turning(Direction):
+    """A direction that turns with the code; `vector` is its mean.
+
+    Attributes:
+        at: codes `(sample, dim)` to the unit vector at each.
+    """
+
+    at: Callable[[Codes], Codes] = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """What reads a factor off codes: their projection on it. Codes moved at right angles to it keep the factor.
+
+    Attributes:
+        name: of what is read.
+        vector: unit vector, `(dim,)`.
+    """
+
+    name: str
+    vector: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class DirectionSet:
     """Named directions of one space, with the covariance of the codes along them.
@@ -46,6 +72,7 @@ class DirectionSet:
         vectors: unit vectors, `(direction, dim)`; zeros where nothing was found.
         covariance: of the codes along all of them, `(direction, direction)`.
         lengths: of the effects before they became unit vectors, `(direction,)`; None takes them all for equal.
+        reads: whether the vectors are normals, by which factors are read, rather than moves.
         t, r2, p: see `Direction`, `(direction,)`; None where not known.
         provenance: how they were found, plain values.
 
@@ -58,6 +85,7 @@ class DirectionSet:
     vectors: Float[np.ndarray, "direction dim"]
     covariance: Float[np.ndarray, "direction direction"]
     lengths: np.ndarray | None = None
+    reads: bool = field(default=False, kw_only=True)
     t: np.ndarray | None = None
     r2: np.ndarray | None = None
     p: np.ndarray | None = None
@@ -82,6 +110,32 @@ class DirectionSet:
     def scale(self) -> Float[np.ndarray, " direction"]:
         """Standard deviation of the codes along each direction."""
         return np.sqrt(np.maximum(np.diag(self.covariance), 0))
+
+    def normals(self, *factors: str) -> tuple[Normal, ...]:
+        """What reads these factors off codes, for `edit(..., preserve=)`.
+
+        Moves W are read by their dual, the columns of the pseudo-inverse of W: `w_i n_j = 1` for i = j, else 0, so that
+        what moves one factor leaves the reading of the others. Finders of normals have them as they are.
+
+        Args:
+            factors: names of directions, or of factors that have several: "hue" is "hue@0" and "hue@90".
+
+        Raises:
+            KeyError: no such factor.
+
+        >>> found = DirectionSet(("x", "y"), np.array([[1.0, 0.0], [0.6, 0.8]]), np.eye(2))
+        >>> found.normals("y")[0].vector
+        array([0., 1.])
+        """
+        rows = [row for factor in factors for row in self._rows(factor)]
+        moves = self.vectors if self.lengths is None else self.vectors * self.lengths[:, None]
+        read = unit(self.vectors if self.reads else np.linalg.pinv(moves, rcond=1e-6).T)[0]
+        return tuple(Normal(self.names[row], read[row]) for row in rows)
+
+    def _rows(self, factor: str) -> list[int]:
+        """Rows of a direction, or of all directions of a factor."""
+        own = [i for i, name in enumerate(self.names) if name.startswith((f"{factor}@", f"{factor}="))]
+        return own or [self.index(factor)]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -140,7 +194,8 @@ class DirectionSet:
         if self.lengths is not None:
             known["lengths"] = np.where(mixed, lengths * self.lengths[source], self.lengths[source])
         covariance = (shares * scale) @ self.covariance @ (shares * scale).T
-        return DirectionSet(tuple(names), vectors * scale, covariance, provenance=dict(self.provenance), **known)
+        known |= {"reads": self.reads, "provenance": dict(self.provenance)}
+        return DirectionSet(tuple(names), vectors * scale, covariance, **known)
 
     def select(self, names: Sequence[str]) -> DirectionSet:
         """Only these, in this order.
@@ -181,6 +236,28 @@ class DirectionSet:
         if name not in self.names:
             raise KeyError(f"no direction {name!r}; there are {', '.join(self.names)}")
         return self.names.index(name)
+
+
+class Fitted(Protocol):
+    """A finder that has found a set."""
+
+    @property
+    def found_(self) -> DirectionSet: ...
+
+
+Directions = DirectionSet | Fitted
+
+
+def as_set(directions: Directions) -> DirectionSet:
+    """A set as it is, or that of a fitted finder.
+
+    Raises:
+        TypeError: neither.
+    """
+    found = getattr(directions, "found_", directions)
+    if not isinstance(found, DirectionSet):
+        raise TypeError(f"needs a set of directions or a fitted finder, got {type(directions).__name__}")
+    return found
 
 
 def unit(effects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from latentlab.directions.direction import Normal, Turning
 from latentlab.directions.mask import Mask, Profile, fit_mask, profile_weights
 from latentlab.shapes import Codes
+
+AnyCodes = TypeVar("AnyCodes", Tensor, np.ndarray)
 
 
 class Moves(Protocol):
@@ -25,32 +28,33 @@ class Moves(Protocol):
 
 
 def edit(
-    codes: Codes,
+    codes: AnyCodes,
     direction: Moves,
     strength: float | Sequence[float] | Tensor,
     *,
     profile: Profile = "constant",
     mask: Mask | None = None,
-    preserve: Sequence[Moves] = (),
+    preserve: Sequence[Normal] = (),
     shape: Sequence[int] | None = None,
-) -> Codes:
+) -> AnyCodes:
     """Moves codes along a direction.
 
     Args:
-        codes: `(sample, dim)`.
+        codes: `(sample, dim)`, a tensor or an array.
         direction: as a finder gives it.
         strength: in standard deviations of the codes along the direction; negative goes the other way. One for all
             samples or one for each.
         profile: over time, see `profile_weights`; needs `shape`.
         mask: where and when to move, `(1 or sample, 1, frame, height, width)` in [0, 1], at the size of the clip or of
             the codes; needs `shape`.
-        preserve: normals of factors to keep, as `SVMNormal` or `RidgeNormal` finds them: the projection of the codes on
-            each stays as it is (InterFaceGAN's conditional manipulation, Shen et al. 2020, eq. 5, here inside the
-            mask). The move that is left is the nearest that does so.
+        preserve: what reads the factors to keep: `found.normals("size", "hue")`. Their readings stay as they are
+            (InterFaceGAN's conditional manipulation, Shen et al. 2020, eq. 5, here inside the mask); the move that is
+            left is the nearest that does so. Moves of `Effect` leave each other's readings alone, but a mask or profile
+            may not, and directions of other finders do not.
         shape: channel, frame, height and width of one code, as `space.shape` gives it.
 
     Returns:
-        The moved codes.
+        The moved codes, of the kind given.
 
     Raises:
         ValueError: a direction is of another space, a strength is not finite, or `shape` is missing or does not fit.
@@ -62,8 +66,17 @@ def edit(
     >>> edit(torch.zeros(1, 2), light, strength=2.0, profile="ramp", shape=(1, 2, 1, 1))
     tensor([[0., 0.]])
     """
-    if not isinstance(codes, Tensor):
-        raise ValueError(f"codes are a tensor (sample, dim), got {type(codes).__name__}")
+    if isinstance(codes, np.ndarray):
+        options = {"profile": profile, "mask": mask, "preserve": preserve, "shape": shape}
+        return edit(torch.from_numpy(codes), direction, strength, **options).numpy()
+    if not isinstance(codes, Tensor) or not codes.is_floating_point():
+        kind = codes.dtype if isinstance(codes, Tensor) else type(codes).__name__
+        raise ValueError(f"codes are a tensor or an array (sample, dim) of floating point numbers, got {kind}")
+    if wrong := next((one for one in preserve if not isinstance(one, Normal)), None):
+        raise ValueError(
+            f"preserve= takes what reads a factor, such as found.normals('size'), got {type(wrong).__name__}: "
+            "a direction says what moves the factor, not how it is read"
+        )
     for one in (direction, *preserve):
         if not hasattr(one, "vector"):
             raise ValueError(f"a direction is what a finder gives, such as found['light'], got {type(one).__name__}")
@@ -81,11 +94,11 @@ def edit(
     if not amount.isfinite().all():
         raise ValueError(f"strength must be finite, got {strength}")
     weight = _weight(profile, mask, shape, codes)
-    vector = _like(direction.vector, codes)
+    vector = direction.at(codes) if isinstance(direction, Turning) else _like(direction.vector, codes)[None]
     if weight is None:
-        kept = _kept(vector[None], [_like(one.vector, codes)[None] for one in preserve])
+        kept = _kept(vector, [_like(one.vector, codes)[None] for one in preserve])
     else:  # inside the mask the factors are held by what may move there
-        kept = weight * _kept(vector.expand_as(weight), [weight * _like(one.vector, codes) for one in preserve])
+        kept = weight * _kept(vector, [weight * _like(one.vector, codes) for one in preserve])
     return codes + amount.reshape(-1, 1) * float(direction.scale) * kept
 
 

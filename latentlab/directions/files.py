@@ -9,19 +9,19 @@ from typing import Any
 
 import torch
 
-from latentlab.directions.direction import DirectionSet
+from latentlab.directions.direction import Directions, DirectionSet, as_set
 from latentlab.tensors import read_tensors, write_tensors
 
 FORMAT = 1  # of the file; raised when an old one could be misread
 _OPTIONAL = ("lengths", "t", "r2", "p")
 
 
-def save_directions(path: str | Path, directions: DirectionSet, provenance: Mapping[str, Any] | None = None) -> None:
+def save_directions(path: str | Path, directions: Directions, provenance: Mapping[str, Any] | None = None) -> None:
     """Writes directions, atomically.
 
     Args:
         path: of the file.
-        directions: to write.
+        directions: to write, or the fitted finder that found them.
         provenance: what made them beside what they say themselves, plain values: `space.describe()`, a seed, a set.
 
     Raises:
@@ -37,6 +37,7 @@ def save_directions(path: str | Path, directions: DirectionSet, provenance: Mapp
     >>> again.names
     ('light', 'size')
     """
+    directions = as_set(directions)
     try:
         software = version("latentlab")
     except PackageNotFoundError:  # run from a checkout
@@ -44,6 +45,7 @@ def save_directions(path: str | Path, directions: DirectionSet, provenance: Mapp
     header = {
         "format": FORMAT,
         "names": list(directions.names),
+        "reads": directions.reads,
         "latentlab": software,
         "provenance": {**directions.provenance, **(provenance or {})},
     }
@@ -79,4 +81,5 @@ def load_directions(path: str | Path) -> DirectionSet:
     fits = vectors.ndim == 2 and len(vectors) == count and covariance.shape == (count, count)
     if not fits or any(values is not None and values.shape != (count,) for values in optional.values()):
         raise ValueError(f"{path} names {count} directions, but its tensors are of another number")
-    return DirectionSet(tuple(names), vectors, covariance, provenance=header["provenance"], **optional)
+    told = {"reads": header.get("reads", False), "provenance": header["provenance"]}
+    return DirectionSet(tuple(names), vectors, covariance, **told, **optional)

@@ -13,14 +13,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentlab.directions import evidence
 from latentlab.directions.design import Design, Labels, as_numpy, design_of, read_labels
-from latentlab.directions.direction import Direction, DirectionSet, unit
+from latentlab.directions.direction import Direction, DirectionSet, Normal, unit
 
 
 class Finder(BaseEstimator):
-    """A finder of directions; after `fit` it is read like a set of them.
+    """A finder of directions; after `fit` it is read like a set of them, and taken wherever a set is.
 
     Attributes:
-        found_: the directions, with all that is known of them; it can be saved, added, orthogonalised.
+        found_: the directions, with all that is known of them.
         names_: of the directions.
         directions_: unit vectors, `(direction, dim)`.
         scale_: standard deviation of the codes along each, `(direction,)`.
@@ -34,7 +34,20 @@ class Finder(BaseEstimator):
 
     def __iter__(self) -> Iterator[Direction]:
         check_is_fitted(self)
-        return iter(self.found_)
+        return (self[name] for name in self.found_.names)
+
+    def __len__(self) -> int:
+        check_is_fitted(self)
+        return len(self.found_)
+
+    def __contains__(self, name: object) -> bool:
+        check_is_fitted(self)
+        return name in self.found_
+
+    def normals(self, *factors: str) -> tuple[Normal, ...]:
+        """What reads factors off codes, see `DirectionSet.normals`."""
+        check_is_fitted(self)
+        return self.found_.normals(*factors)
 
     def _codes(self, codes: Any, at_least: int = 2) -> np.ndarray:
         """Codes as a float array, after scikit-learn's checks."""
@@ -74,6 +87,7 @@ class Supervised(Finder, ABC):
     random_state: int = 0
 
     complete: ClassVar[bool] = False  # whether only samples of which every factor is known are of use
+    reads: ClassVar[bool] = False  # whether it finds normals, which read factors, rather than moves
 
     def fit(self, codes, y) -> Self:
         """Learns the directions.
@@ -114,7 +128,8 @@ class Supervised(Finder, ABC):
             along = evidence.projections(codes, parts, self._refit(codes, design, parts))
             self.r2_ = evidence.predicted(along, design, parts)
             self.t_value_, self.p_ = evidence.t_and_p(along, design, self.permutations, rng)
-        known = {"t": self.t_value_, "r2": self.r2_, "p": self.p_}
+        reads = self.reads and not getattr(self, "conditional", False)  # projected, a normal is a move
+        known: dict[str, Any] = {"t": self.t_value_, "r2": self.r2_, "p": self.p_, "reads": reads}
         provenance = {"finder": type(self).__name__, "samples": len(codes), "factors": list(labels.names)}
         return self._keep(DirectionSet.measured(design.names, self.effects_, codes, provenance=provenance, **known))
 

@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 
 from latentlab.directions.design import as_numpy
-from latentlab.directions.direction import DirectionSet
+from latentlab.directions.direction import Directions, DirectionSet, as_set
 from latentlab.directions.finder import Finder
 
 
@@ -32,11 +32,11 @@ class Match:
         return float(np.abs(self.values).mean())
 
 
-def match(ours: DirectionSet, theirs: DirectionSet, similarity: np.ndarray | None = None) -> Match:
+def match(ours: Directions, theirs: Directions, similarity: np.ndarray | None = None) -> Match:
     """Pairs directions of two sets one to one, so that the absolute similarities sum to the most (Kuhn 1955).
 
     Args:
-        ours, theirs: sets of one space; the larger one keeps some to itself.
+        ours, theirs: sets of one space, or finders fitted in it; the larger one keeps some to itself.
         similarity: `(ours, theirs)`, such as an effect matrix; None takes cosines.
 
     Returns:
@@ -50,6 +50,7 @@ def match(ours: DirectionSet, theirs: DirectionSet, similarity: np.ndarray | Non
     >>> match(ours, theirs).pairs
     (('x', 'q'), ('y', 'p'))
     """
+    ours, theirs = as_set(ours), as_set(theirs)
     if similarity is None:
         if ours.vectors.shape[1] != theirs.vectors.shape[1]:
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,6 +28,8 @@ class RidgeNormal(OneByOne):
     array([0., 1., 0.])
     """
 
+    reads: ClassVar[bool] = True
+
     def _normal(self, codes: np.ndarray, column: np.ndarray) -> np.ndarray:
         return ridge_weights(codes, column[:, None])[0]
 
@@ -48,6 +51,7 @@ class LogisticNormal(OneByOne):
 
     share: float = 0.1
     inverse_penalty: float = 1.0
+    reads: ClassVar[bool] = True
 
     def _normal(self, codes: np.ndarray, column: np.ndarray) -> np.ndarray:
         from sklearn.linear_model import LogisticRegression
@@ -73,6 +77,7 @@ class SVMNormal(OneByOne):
 
     share: float = 0.1
     inverse_penalty: float = 1.0
+    reads: ClassVar[bool] = True
 
     def _normal(self, codes: np.ndarray, column: np.ndarray) -> np.ndarray:
         from sklearn.svm import SVC
@@ -96,6 +101,7 @@ class LDA(OneByOne):
     """
 
     share: float = 0.25
+    reads: ClassVar[bool] = True
 
     def _normal(self, codes: np.ndarray, column: np.ndarray) -> np.ndarray:
         """(S + r I)^-1 (mean of high - mean of low), S the covariance within the sides, r its Ledoit-Wolf share."""

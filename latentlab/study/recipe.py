@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentlab.directions import Direction, edit
+from latentlab.directions import Direction, Normal, edit
 from latentlab.directions.mask import Mask
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
@@ -21,7 +21,7 @@ from latentlab.spaces.told import Caption
 from latentlab.study.edit_space import EditSpace
 from latentlab.tensors import read_tensors, write_tensors
 
-FORMAT = 2  # of the file; raised when an old one could be misread
+FORMAT = 3  # of the file; raised when an old one could be misread
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +33,14 @@ class Step:
         strength: in standard deviations of the codes.
         profile: over time, see `profile_weights`.
         mask: where and when, see `edit`; None is everywhere.
-        preserve: normals of the factors that are kept.
+        preserve: what reads the factors that are kept, see `edit`.
     """
 
     direction: Direction
     strength: float
     profile: str | tuple[float, ...] = "constant"
     mask: Mask | None = None
-    preserve: tuple[Direction, ...] = ()
+    preserve: tuple[Normal, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Recipe:
                     "strength": float(step.strength),
                     "profile": profile,
                     "direction": _named(step.direction),
-                    "preserve": [_named(kept) for kept in step.preserve],
+                    "preserve": [kept.name for kept in step.preserve],
                 }
             )
         header = {"format": FORMAT, "steps": steps, **{name: getattr(self, name) for name in _SETTINGS}}
@@ -210,5 +210,5 @@ def _step(i: int, step: dict[str, Any], tensors: dict[str, Tensor]) -> Step:
         strength=step["strength"],
         profile=profile if isinstance(profile, str) else tuple(profile),
         mask=tensors.get(f"{i}.mask"),
-        preserve=tuple(direction(kept, f"{i}.preserve.{j}") for j, kept in enumerate(step["preserve"])),
+        preserve=tuple(Normal(kept, tensors[f"{i}.preserve.{j}"].numpy()) for j, kept in enumerate(step["preserve"])),
     )

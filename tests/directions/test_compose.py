@@ -11,6 +11,7 @@ from latentlab.directions import (
     PCA,
     DirectionSet,
     Effect,
+    RidgeNormal,
     add,
     load_directions,
     match,
@@ -45,6 +46,34 @@ def scales_are_true(directions: DirectionSet, codes: np.ndarray) -> None:
     for direction in directions:
         assert np.linalg.norm(direction.vector) == pytest.approx(1)
         assert direction.scale == pytest.approx((codes @ direction.vector).std())
+
+
+def test_a_fitted_finder_is_taken_wherever_a_set_is(data, tmp_path):
+    finder = Effect(folds=0).fit(*data)
+    assert len(finder) == len(finder.found_) == 4
+    assert "light" in finder
+    assert "depth" not in finder
+    assert [direction.name for direction in finder] == finder.names_
+    save_directions(tmp_path / "found.safetensors", finder)
+    np.testing.assert_array_equal(load_directions(tmp_path / "found.safetensors").vectors, finder.directions_)
+    assert match(finder, finder).mean == pytest.approx(1)
+    assert add(finder, {"light": 1}, "more").names[-1] == "more"
+    assert orthogonalise(finder).names == tuple(finder.names_)
+    assert project_out(finder, "light", ["size"]).names == tuple(finder.names_)
+    with pytest.raises(TypeError, match="needs a set of directions or a fitted finder, got list"):
+        match([1], finder)
+    with pytest.raises(TypeError, match="a fitted finder, got Effect"):
+        add(Effect(), {"light": 1}, "more")
+
+
+def test_what_reads_and_what_moves_are_told_apart_on_disk(data, tmp_path):
+    for conditional in (False, True):
+        found = RidgeNormal(conditional=conditional, folds=0).fit(*data)
+        save_directions(tmp_path / "found.safetensors", found)
+        again = load_directions(tmp_path / "found.safetensors")
+        assert again.reads is not conditional
+        np.testing.assert_allclose(again.normals("size")[0].vector, found.normals("size")[0].vector)
+        assert (abs(again.normals("size")[0].vector @ found["size"].vector) > 1 - 1e-9) is not conditional
 
 
 def test_a_sum_goes_where_its_parts_go_and_knows_its_scale(found, data):

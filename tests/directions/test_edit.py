@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentlab.directions import Direction, Effect, edit
+from latentlab.directions import Contrastive, Direction, Effect, MeanDifference, Normal, SVMNormal, edit
 from latentlab.directions.mask import above, changed, fit_mask
 
 LIGHT = Direction("light", np.array([0.6, 0.8, 0.0]), scale=2.5)
@@ -47,7 +47,7 @@ def test_the_strength_must_be_finite(strength):
 
 
 def test_what_is_no_code_direction_or_strength_is_an_error():
-    with pytest.raises(ValueError, match=r"codes are a tensor \(sample, dim\), got list"):
+    with pytest.raises(ValueError, match=r"codes are a tensor or an array \(sample, dim\) of floating.*, got list"):
         edit([[0.0, 0.0, 0.0]], LIGHT, 1.0)
     with pytest.raises(ValueError, match=r"a direction is what a finder gives.*, got str"):
         edit(torch.zeros(1, 3), "light", 1.0)
@@ -92,7 +92,7 @@ def test_each_sample_may_have_its_own_strength():
 
 def test_a_preserved_normal_reads_the_same_after_the_edit():
     rng = np.random.default_rng(0)
-    normals = [Direction(f"n{i}", v / np.linalg.norm(v), 1.0) for i, v in enumerate(rng.standard_normal((3, 32)))]
+    normals = [Normal(f"n{i}", v / np.linalg.norm(v)) for i, v in enumerate(rng.standard_normal((3, 32)))]
     normals.append(normals[0])  # a repeated one does no harm
     codes, direction, shape = square_code()
     codes = torch.from_numpy(rng.standard_normal((3, 32)))
@@ -108,8 +108,88 @@ def test_a_preserved_normal_reads_the_same_after_the_edit():
     assert moved.view(3, *shape)[:, :, :, 1].abs().max() == 0
 
 
+def slanted(samples: int = 3000):
+    """Two correlated factors whose effects are slanted too, and codes of 32 dims with a little noise."""
+    rng = np.random.default_rng(0)
+    factors = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], samples)
+    light, other = np.linalg.qr(rng.standard_normal((32, 2)))[0].T
+    effects = np.stack([2 * light, 0.8 * light + 0.6 * other])
+    return factors @ effects + 0.1 * rng.standard_normal((samples, 32)), factors, effects
+
+
+def size_moved(moves: torch.Tensor, effects: np.ndarray) -> float:
+    """How far size moves, by what truly reads it."""
+    return float(abs(moves.numpy() @ np.linalg.pinv(effects)[:, 1]).mean())
+
+
+def test_preserving_a_factor_keeps_it_where_a_mask_or_another_finder_would_move_it():
+    codes, factors, effects = slanted()
+    found = Effect(names=["light", "size"]).fit(codes, factors)
+    naive = MeanDifference(names=["light", "size"]).fit(codes, factors)
+    machine = SVMNormal(names=["light", "size"], folds=0).fit(codes, factors)
+    mask = torch.zeros(1, 1, 4, 2, 2)
+    mask[:, :, :2] = 1
+    masked = {"mask": mask, "shape": (2, 4, 2, 2)}
+    for direction, options in ((found["light"], masked), (naive["light"], {}), (naive["light"], masked)):
+        free, held, by_machine = (
+            edit(torch.zeros(2, 32).double(), direction, 2.0, preserve=kept, **options)
+            for kept in ((), found.normals("size"), machine.normals("size"))
+        )
+        assert size_moved(free, effects) > 0.1
+        assert size_moved(held, effects) < 0.05 * size_moved(free, effects)
+        assert size_moved(by_machine, effects) < 0.6 * size_moved(free, effects)
+        assert held.norm() > 0.3 * free.norm()
+    # A move of Effect keeps the other factor by itself, so that there is nothing to take off.
+    still = edit(torch.zeros(1, 32).double(), found["light"], 2.0)
+    torch.testing.assert_close(
+        edit(torch.zeros(1, 32).double(), found["light"], 2.0, preserve=found.normals("size")), still
+    )
+
+
+def test_all_directions_of_a_factor_are_kept_by_its_name():
+    rng = np.random.default_rng(0)
+    factors = np.stack([rng.uniform(0, 360, 200), rng.integers(3, size=200), rng.uniform(size=200)], 1)
+    kinds, names = ["circular", "categorical", "continuous"], ["hue", "shape", "light"]
+    found = Effect(kinds=kinds, names=names, folds=0).fit(rng.standard_normal((200, 9)), factors)
+    assert [n.name for n in found.normals("hue", "light")] == ["hue@0", "hue@90", "light"]
+    assert [n.name for n in found.normals("shape")] == ["shape=0", "shape=1", "shape=2"]
+    assert [n.name for n in found.normals("hue@90")] == ["hue@90"]
+    with pytest.raises(KeyError, match="no direction 'size'; there are hue@0"):
+        found.normals("size")
+
+
+def test_a_direction_is_no_reading():
+    with pytest.raises(
+        ValueError, match=r"preserve= takes what reads a factor, such as found.normals\('size'\), got Dire"
+    ):
+        edit(torch.zeros(2, 3), LIGHT, 3.0, preserve=[LIGHT])
+
+
 def test_preserving_the_direction_itself_leaves_nothing():
-    assert edit(torch.zeros(2, 3), LIGHT, 3.0, preserve=[LIGHT]).abs().max() < 1e-6
+    assert edit(torch.zeros(2, 3), LIGHT, 3.0, preserve=[Normal("light", LIGHT.vector)]).abs().max() < 1e-6
+
+
+def test_arrays_are_edited_as_tensors_are():
+    codes = np.random.default_rng(0).standard_normal((4, 3))
+    moved = edit(codes, LIGHT, 2.0)
+    assert isinstance(moved, np.ndarray)
+    np.testing.assert_array_equal(moved, edit(torch.from_numpy(codes), LIGHT, 2.0).numpy())
+    with pytest.raises(ValueError, match="of floating point numbers, got torch.int64"):
+        edit(torch.zeros(1, 3, dtype=torch.long), LIGHT, 1.0)
+
+
+def test_a_direction_that_turns_with_the_code_is_turned():
+    codes = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
+    found = Contrastive(features=lambda z: torch.sin(2 * z), count=2, steps=30, rank=2).fit(codes)
+    moves = edit(codes, found["contrast0"], 3.0) - codes
+    length = np.linalg.norm(moves, axis=1)
+    np.testing.assert_allclose(length, 3 * found["contrast0"].scale, rtol=1e-4)
+    assert (moves / length[:, None]).std(0).max() > 0.01
+    with torch.no_grad():
+        own = found.fan_((torch.from_numpy(codes) - found.centre_) / found.spread_)[0].numpy()
+    np.testing.assert_allclose(moves / length[:, None], own, atol=1e-5)
+    mean = (own.mean(0) / np.linalg.norm(own.mean(0))) @ found.directions_[0]
+    assert mean == pytest.approx(1, abs=1e-5)
 
 
 def test_what_needs_the_shape_of_a_code_says_so():

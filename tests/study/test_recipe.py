@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from latentlab.directions import Direction, edit
+from latentlab.directions import Direction, Normal, edit
 from latentlab.record import frame_hash
 from latentlab.study.edit_space import EditSpace
 from latentlab.study.recipe import Recipe, Step
@@ -21,11 +21,15 @@ def direction(name: str, seed: int = 0) -> Direction:
     return Direction(name, vector / np.linalg.norm(vector), 1.7)
 
 
+def normal(name: str, seed: int) -> Normal:
+    return Normal(name, direction(name, seed).vector)
+
+
 def recipe(space: str) -> Recipe:
     mask = torch.zeros(1, 1, 4, 16, 16)
     mask[..., :8] = 1
     steps = (
-        Step(direction("light"), 1.5, "ramp", mask, (direction("size", 1), direction("speed", 2))),
+        Step(direction("light"), 1.5, "ramp", mask, (normal("size", 1), normal("speed", 2))),
         Step(direction("hue@90", 3), -0.7, (1.0, 0.0, 0.5, 0.25)),
     )
     return Recipe(space, steps, num_steps=3)
