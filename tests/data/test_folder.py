@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -135,6 +136,49 @@ def test_a_damaged_stretch_does_not_make_later_windows_depend_on_earlier_ones(ro
     assert max(max(pair) for pair in found) < 50
 
 
+def test_more_clips_than_files_are_other_windows_of_them(root):
+    clips = FolderClips(root, 4, (8, 8), count=60)
+    assert len(clips) == 60
+    starts = [levels(clips.clip(i, frames=[0]))[0] for i in range(60)]
+    assert [start // 50 for start in starts] == [0, 1, 2] * 20
+    assert all(len({start for start in starts if start // 50 == file}) > 8 for file in range(3))
+    first = [FolderClips(root, 4, (8, 8)).clip(i) for i in range(3)]  # the first of each file is that of a smaller set
+    assert all(torch.equal(clips.clip(i), clip) for i, clip in enumerate(first))
+    assert clips.windows == 3 * 27
+    with pytest.raises(IndexError, match="0 to 59, got 60"):
+        clips.clip(60)
+
+
+def test_a_look_names_all_bad_files_at_once_without_a_warning(root):
+    bad = [root / "clip5.mkv", root / "more" / "zero.mp4"]
+    for path in bad:
+        path.touch()
+    clips = FolderClips(root, 4, (8, 8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clips.look()
+        assert levels(clips.clip(1))[0] >= 50
+    assert list(clips.skipped) == bad
+    assert all("0 bytes" in reason for reason in clips.skipped.values())
+
+
+def test_a_look_at_bad_files_alone_says_so(tmp_path):
+    (tmp_path / "clip.mp4").write_text("no video")
+    with pytest.raises(ValueError, match=r"none of the 1 videos.*clip\.mp4"):
+        FolderClips(tmp_path, 2, (8, 8)).look()
+
+
+def test_a_set_is_known_by_its_files_and_by_how_clips_are_cut(root, tmp_path_factory):
+    known = FolderClips(root, 4, (8, 8)).identity
+    moved = tmp_path_factory.mktemp("moved") / "folder"
+    copytree(root, moved)
+    assert FolderClips(moved, 4, (8, 8), count=90).identity == known
+    assert FolderClips(root, 5, (8, 8)).identity != known
+    assert FolderClips(root, 4, (8, 8), step=2).identity != known
+    (moved / "clip2.mkv").rename(moved / "clip3.mkv")
+    assert FolderClips(moved, 4, (8, 8)).identity != known
+
+
 def test_links_lead_nowhere_outside(root, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     numbered(outside / "secret.mkv", 4)
@@ -169,8 +213,9 @@ def test_nothing_to_train_on_is_said(tmp_path):
 
 
 def test_bad_arguments_are_refused(root):
-    with pytest.raises(ValueError, match="num_frames"):
-        FolderClips(root, 0, (8, 8))
+    for options in ({"num_frames": 0}, {"num_frames": 4, "step": 0}, {"num_frames": 4, "count": 0}):
+        with pytest.raises(ValueError, match="must be at least 1, got"):
+            FolderClips(root, size=(8, 8), **options)
     clips = FolderClips(root, 4, (8, 8))
     for index in (3, -1):
         with pytest.raises(IndexError, match=f"got {index}"):
