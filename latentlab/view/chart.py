@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.record import write_text
-from latentlab.view.report import Figure, adapt
+from latentlab.view.figure import Figure, adapt
 from latentlab.view.style import PAGE, Scale
 
 
@@ -170,7 +170,8 @@ class Chart:
         from latentlab.view.chart_matplotlib import draw
 
         file = io.StringIO()
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": self.alt, "text.parse_math": False}):
+        salt = repr(self)  # ids that repeat from run to run, but not on a page
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "text.parse_math": False}):
             draw(self, dark).savefig(file, format="svg", transparent=dark is None, metadata=_unsaid(".svg"))
         return file.getvalue()
 

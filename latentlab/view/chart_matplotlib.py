@@ -57,9 +57,11 @@ def _panel(axes: Axes, panel: Panel, dark: bool, ink: str) -> None:
         axes.set_aspect("equal", adjustable="datalim")
     handles, names = axes.get_legend_handles_labels()
     if names:
-        columns = len(names) if sum(len(name) + 6 for name in names) <= 50 else 2
+        longest = max(map(len, names))
+        columns = len(names) if sum(len(name) + 5 for name in names) <= 50 else 2 if longest < 22 else 1
         axes.legend(
-            handles, names, loc="lower left", bbox_to_anchor=(0, 1.02 if not panel.title else 1.08), frameon=False,
+            handles, [name.strip() for name in names], loc="lower left", frameon=False,
+            bbox_to_anchor=(0, 1.08 if panel.title else 1.02),
             ncols=columns, borderaxespad=0, handlelength=2.2, columnspacing=1.2, handletextpad=0.5, fontsize=9,
         )  # fmt: skip
 
@@ -74,12 +76,12 @@ def _mark(axes: Axes, mark: Mark, dark: bool, ink: str) -> None:
             axes.fill_between(mark.x, mark.low, mark.high, color=color, alpha=0.2, linewidth=0)
         axes.plot(
             mark.x, mark.y, color=color, linestyle=dash, linewidth=0.8 if mark.soft else 1.8,
-            marker="o" if mark.dots else "", markersize=4, label=mark.name or None, zorder=1.5 if mark.soft else 2,
+            marker="o" if mark.dots else "", markersize=4, label=_label(mark.name), zorder=1.5 if mark.soft else 2,
         )  # fmt: skip
     elif isinstance(mark, Columns):
         color = PALETTE[mark.hue][dark]
         axes.bar(mark.edges[:-1], mark.heights, np.diff(mark.edges), align="edge", color=color, alpha=0.55,
-                 label=mark.name or None)  # fmt: skip
+                 label=_label(mark.name))  # fmt: skip
     elif isinstance(mark, Intervals):
         _intervals(axes, mark, dark, ink)
     elif isinstance(mark, Heat):
@@ -93,7 +95,7 @@ def _points(axes: Axes, mark: Points, dark: bool) -> None:
     flat: dict[str, Any] = {"s": mark.size**2, "linewidths": 0, "rasterized": len(mark.x) > 5000}
     if mark.scale is None or mark.color is None:
         axes.scatter(
-            mark.x, mark.y, color=PALETTE[mark.hue][dark], marker=MARKERS[mark.marker], label=mark.name or None, **flat
+            mark.x, mark.y, color=PALETTE[mark.hue][dark], marker=MARKERS[mark.marker], label=_label(mark.name), **flat
         )
         return
     if mark.scale.kind != "categorical":
@@ -101,7 +103,7 @@ def _points(axes: Axes, mark: Points, dark: bool) -> None:
         _bar(axes, mark.scale)
         return
     for label, color, marker, rows in mark.scale.groups(mark.color, dark):
-        axes.scatter(mark.x[rows], mark.y[rows], color=color, marker=MARKERS[marker], label=label, **flat)
+        axes.scatter(mark.x[rows], mark.y[rows], color=color, marker=MARKERS[marker], label=_label(label), **flat)
 
 
 def _bar(axes: Axes, scale: Scale) -> None:
@@ -146,6 +148,11 @@ def _heat(axes: Axes, mark: Heat, ink: str) -> None:
             if np.isfinite(value):
                 color = readable(scale.colors([value])[0])
                 axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8.5, color=color)
+
+
+def _label(name: str) -> str | None:
+    """A name for the legend, from which matplotlib leaves those that begin with an underscore."""
+    return f" {name}" if name else None
 
 
 def readable(background: str) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentlab.view.plots import colored, projection
+from latentlab.view.plots import projection
 from latentlab.view.projection import Projection
+from latentlab.view.style import colored
 
 TOOLS = ("plotly", "jupyter-scatter")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def trajectory(points: ArrayLike, levels: ArrayLike, *, label: str = "noise leve
     'Ways of 2 samples over 3 steps of noise level.'
     """
     way, level = np.asarray(points, dtype=float), np.asarray(levels, dtype=float)
-    if way.ndim != 3 or way.shape[2] != 2 or len(level) != len(way):
+    if way.ndim != 3 or not way.size or way.shape[2] != 2 or level.shape != way.shape[:1]:
         raise ValueError(f"a trajectory is (step, sample, 2) with a level a step, got {way.shape} and {level.shape}")
     count, way = way.shape[1], way[:, :SHOWN]
     marks: list[Mark] = [Line(way[:, i, 0], way[:, i, 1], soft=True) for i in range(way.shape[1])]
@@ -110,9 +111,24 @@ def traversal(clips: Mapping[str, Video], strengths: Sequence[float], *, frame: 
 
 
 def effect_matrix(
-    effects: ArrayLike, directions: Sequence[str], factors: Sequence[str], *, label: str = "effect (sd)"
+    effects: ArrayLike,
+    directions: Sequence[str],
+    factors: Sequence[str],
+    *,
+    label: str = "effect (sd)",
+    top: float | None = None,
 ) -> Chart:
     """What each direction moves: a row for each direction, a column for each factor, the numbers written in.
+
+    Args:
+        effects: `(direction, factor)`; NaN stays empty.
+        directions: names of the rows.
+        factors: names of the columns.
+        label: of the colours, with unit.
+        top: value of the last colour, its negative has the first; None is the largest effect.
+
+    Raises:
+        ValueError: effects of another shape.
 
     >>> effect_matrix([[1.0, 0.1]], ["light"], ["light", "size"]).alt
     'Effects of 1 directions on 2 factors, from 0.1 to 1.'
@@ -120,14 +136,15 @@ def effect_matrix(
     values = np.asarray(effects, dtype=float)
     if values.shape != (len(directions), len(factors)):
         raise ValueError(f"effects must be ({len(directions)}, {len(factors)}), got {values.shape}")
-    heat = Heat(values, scale_of(values, label, "diverging"), written=True)
+    scale = scale_of(values, label, "diverging") if top is None else Scale("diverging", -top, top, label)
+    words = [name.replace("_", "\n") for name in factors]
     panel = Panel(
-        [heat], xlabel="factor", ylabel="direction", xticks=(range(len(factors)), factors),
+        [Heat(values, scale, written=True)], xlabel="factor", ylabel="direction", xticks=(range(len(words)), words),
         yticks=(range(len(directions)), directions),
     )  # fmt: skip
     low, high = (f"{x:.3g}" for x in (np.nanmin(values), np.nanmax(values)))
     alt = f"Effects of {len(directions)} directions on {len(factors)} factors, from {low} to {high}."
-    return Chart([panel], alt, size=(2.2 + 0.95 * len(factors), 1.4 + 0.42 * len(directions)))
+    return Chart([panel], alt, size=(2.6 + 0.8 * len(factors), 1.4 + 0.42 * len(directions)))
 
 
 def metric_bars(scores: Mapping[str, Any] | Sequence[Any], *, label: str = "score") -> Chart:
@@ -137,13 +154,16 @@ def metric_bars(scores: Mapping[str, Any] | Sequence[Any], *, label: str = "scor
         scores: by name: a disentanglement `Score`, a number, or `(value, (low, high) or None, null level or None)`. A
             sequence of `Score` has its names inside.
 
+    Raises:
+        ValueError: no scores, or one that is none of these.
+
     >>> metric_bars({"mig": (0.4, (0.35, 0.45), 0.02)}).alt
     'Bars of score. mig: 0.4, null level 0.02.'
     """
     named = scores if isinstance(scores, Mapping) else {score.name: score for score in scores}
     if not named:
         raise ValueError("no scores to show")
-    rows = {name: _measured(score) for name, score in named.items()}
+    rows = {name: _measured(name, score) for name, score in named.items()}
     values, low, high, null = (np.array(column, dtype=float) for column in zip(*rows.values(), strict=True))
     said = [
         f"{name}: {row[0]:.3g}{'' if row[3] != row[3] else f', null level {row[3]:.3g}'}." for name, row in rows.items()
@@ -163,16 +183,21 @@ def flicker(found: Flicker, clip: int = 0) -> Chart:
     series = {name: found.series[name][clip].detach().cpu().double().numpy() for name in names}
     frames = np.arange(1, len(series["overall"]) + 1)
     lines = [Line(frames, y, name, hue) for hue, (name, y) in enumerate(series.items())]
-    levels = found.maps["overall"][clip].detach().cpu().double().numpy()
-    # one bright spot must not darken all else
-    top = max(1.0, float(np.nanquantile(levels, 0.995))) if np.isfinite(levels).any() else 1.0
-    heat = Heat(levels, Scale("sequential", 0, top, "8-bit levels"))
-    panels = [
-        Panel(lines, xlabel="frame", ylabel="jitter (8-bit levels)"),
-        Panel([heat], "where", xticks=NO_TICKS, yticks=NO_TICKS),
-    ]
+    where = flicker_map(found.maps["overall"][clip].detach().cpu().double().numpy())
+    panels = [Panel(lines, xlabel="frame", ylabel="jitter (8-bit levels)"), replace(where, title="where")]
     alt = f"Flicker over {len(frames)} frames, overall {float(found.overall[clip]):.2f} levels, and its map."
     return Chart(panels, alt, size=(9, 3.6))
+
+
+def flicker_map(levels: np.ndarray) -> Panel:
+    """Where in a picture `(height, width)` it flickers, up to the 99.5th percentile: one spot must not darken all else.
+
+    >>> flicker_map(np.full((2, 2), 3.0)).marks[0].scale.high
+    3.0
+    """
+    top = max(1.0, float(np.nanquantile(levels, 0.995))) if np.isfinite(levels).any() else 1.0
+    heat = Heat(levels, Scale("sequential", 0, top, "8-bit levels"))
+    return Panel([heat], xticks=NO_TICKS, yticks=NO_TICKS)
 
 
 def norms(codes: ArrayLike, *, bins: int = 40) -> Chart:
@@ -185,7 +210,7 @@ def norms(codes: ArrayLike, *, bins: int = 40) -> Chart:
 
     from latentlab.view.quality import checked
 
-    rows = checked(codes, least=2)
+    rows = checked(codes, least=1)
     norm, dim = np.linalg.norm(rows.astype(np.float64), axis=1), rows.shape[1]
     heights, edges = np.histogram(norm, bins=bins, density=True)
     law: Any = chi(dim)
@@ -250,19 +275,27 @@ def attention(maps: ArrayLike, words: Sequence[str], *, top: float | None = None
     return _tiles(stops[index].swapaxes(0, 1), list(words), frames, alt, note)
 
 
-def _measured(score: Any) -> tuple[float, float, float, float]:
+def _measured(name: str, score: Any) -> tuple[float, float, float, float]:
     """Value, interval and null level, NaN for none."""
     nan = float("nan")
-    if isinstance(score, int | float):
-        return float(score), nan, nan, nan
-    if isinstance(score, tuple):
-        value, interval, null = score
-    else:
-        value, interval, null = score.value, score.ci, score.null
-        if interval is not None and score.adjusted is not None and null is not None:
-            interval = [null + end * (1 - null) for end in interval]  # of the adjusted value; bars show the published
-    low, high = interval if interval is not None else (nan, nan)
-    return float(value), float(low), float(high), nan if null is None else float(null)
+    try:
+        score = score.item() if hasattr(score, "item") else score  # numpy's and torch's own
+        if isinstance(score, int | float):
+            value, interval, null = score, None, None
+        elif isinstance(score, Sequence):
+            value, interval, null = score
+        else:
+            value, interval, null = score.value, score.ci, score.null
+            if interval is not None and score.adjusted is not None and null is not None:
+                interval = [
+                    null + end * (1 - null) for end in interval
+                ]  # of the adjusted value; bars show the published
+        low, high = (nan, nan) if interval is None else interval
+        return float(value), float(low), float(high), nan if null is None else float(null)
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name!r} must be a Score, a number or (value, (low, high) or None, null level or None), got {score!r}"
+        ) from error
 
 
 def _variances(rows: np.ndarray) -> np.ndarray:

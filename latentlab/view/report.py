@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from latentlab.record import write_text
 from latentlab.shapes import Video
 from latentlab.video import data_uri
-from latentlab.view.style import DASHES, INK, PALETTE
+from latentlab.view.chart import Chart, Line, Panel
+from latentlab.view.figure import Figure
+from latentlab.view.style import PALETTE
 
 SMALL, SHOWN, WIDEST = 128, 160, 320  # clips up to SMALL px wide are shown at SHOWN px, others at most at WIDEST
 NUMBER = re.compile(r"[-+<>]?\s?\d[\d\s.,e%±+-]*")  # text that belongs in a column of numbers: "< 0.01", "3 ± 1"
@@ -145,49 +146,6 @@ class Table:
         return [[row[i] for row in plain] for i in range(len(self.columns))]
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A picture with its description and caption.
-
-    Args:
-        svg_or_png: SVG text or PNG bytes. Text enters the page as an image, where no script runs and nothing is
-            fetched; only a `markupsafe.Markup`, which says "I trust this", is written into the page itself.
-        alt: what the picture shows, for those who do not see it.
-        caption: shown below.
-
-    Raises:
-        ValueError: if it is neither SVG nor PNG, or `alt` is empty.
-
-    >>> Figure('<svg xmlns="http://www.w3.org/2000/svg"/>', alt="nothing").source[:26]
-    'data:image/svg+xml;base64,'
-    """
-
-    svg_or_png: str | bytes
-    alt: str
-    caption: str = ""
-    kind: ClassVar[str] = "figure"
-
-    def __post_init__(self) -> None:
-        data = self.svg_or_png
-        if not (data.startswith(b"\x89PNG") if isinstance(data, bytes) else "<svg" in data):
-            raise ValueError(f"a figure is SVG text or PNG bytes, got {type(data).__name__} {data[:40]!r}")
-        if not self.alt.strip():
-            raise ValueError("a figure needs `alt`, a text for those who do not see it")
-
-    @property
-    def inline(self) -> Markup | None:
-        """SVG to write into the page itself, if it is trusted."""
-        return self.svg_or_png if isinstance(self.svg_or_png, Markup) else None
-
-    @property
-    def source(self) -> str:
-        """The picture as a `data:` address."""
-        data, kind = self.svg_or_png, "png"
-        if isinstance(data, str):
-            data, kind = data.encode(), "svg+xml"
-        return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
 Part = Strip | Table | Figure
 
 
@@ -269,47 +227,11 @@ def line_figure(
             raise ValueError(f"series {name!r} has {len(y)} values for {len(x)} of x")
     ends = [f"{name}: {float(y[0]):.3g} to {float(y[-1]):.3g}." for name, y in series.items() if len(y)]
     alt = " ".join([f"Lines of {ylabel} against {xlabel}.", *ends])
-    return Figure(adapt(_draw_lines(x, series, xlabel, ylabel)), alt, caption)
-
-
-def _draw_lines(x: Sequence[float], series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> str:
-    """The SVG as matplotlib writes it, by its objects alone: no pyplot, whose figures are global."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure as Canvas
-
-    data = [[float(v) for v in values] for values in (x, *series.values())]
-    salt = repr((data, list(series), xlabel, ylabel))  # ids that repeat from run to run, but not on a page
-    ink = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
-    style: Any = {"svg.fonttype": "none", "svg.hashsalt": salt, "text.parse_math": False, "font.size": 10, **ink}
-    with rc_context(style):
-        columns = len(series) if sum(len(name) + 8 for name in series) <= 60 else 1
-        canvas = Canvas(figsize=(5, 3 if columns > 1 else 2.8 + 0.2 * len(series)), layout="constrained")
-        axes = canvas.add_subplot()
-        marker = "o" if len(x) <= 20 else ""
-        lines = []
-        for i, y in enumerate(data[1:]):
-            color, dash = PALETTE[i % len(PALETTE)][0], DASHES[i % len(DASHES)]
-            lines += axes.plot(data[0], y, color=color, linestyle=dash, linewidth=1.8, marker=marker, markersize=4)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
-        axes.grid(color=INK, alpha=0.15, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-        if lines:
-            place = {"loc": "outside upper left", "ncols": columns, "frameon": False, "handlelength": 2.6}
-            canvas.legend(lines, list(series), **place)
-        file = io.StringIO()
-        unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        canvas.savefig(file, format="svg", transparent=True, metadata=unsaid)
-    return file.getvalue()
-
-
-def adapt(svg: str) -> Markup:
-    """Matplotlib's SVG made part of the page: its colours and size by CSS, without ids that would repeat."""
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    for i, (light, _) in enumerate(PALETTE):
-        svg = svg.replace(light, f"var(--series-{i}, {light})")
-    return Markup(svg)
+    lines = [
+        Line(np.array(x, float), np.array(y, float), name, hue, dots=len(x) <= 20)
+        for hue, (name, y) in enumerate(series.items())
+    ]
+    return Chart([Panel(lines, xlabel=xlabel, ylabel=ylabel)], alt, size=(5, 3)).figure(caption)
 
 
 def _is_number(value: Any) -> bool:

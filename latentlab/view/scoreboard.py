@@ -7,15 +7,15 @@ each a `latentlab.study.scoreboard` score of one direction.
 
 from __future__ import annotations
 
-import io
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from latentlab.data.moving.factors import FACTORS
 from latentlab.study.scoreboard import interval
-from latentlab.view.report import Figure, Report, Section, Strip, Table
+from latentlab.view.figure import Figure
+from latentlab.view.plots import effect_matrix
+from latentlab.view.report import Report, Section, Strip, Table
 
 NETWORK = "manipulation network"  # not a direction: it moves every code its own way
 OURS = ("effect", "dual", NETWORK)
@@ -50,7 +50,7 @@ def page(results: Sequence[dict], strips: Mapping[str, Sequence[Strip]], setting
                 parts += tables(groups, variant)
         shown = [g for g in grouped(of_space) if _is(g[0], variant=VARIANTS[0]) and g[0]["labels"] in (0, 1000)]
         shown.sort(key=rank)
-        parts += [matrices(shown[first : first + MATRICES]) for first in range(0, len(shown), MATRICES)]
+        parts += [matrix(group) for group in shown]
         parts += side_effects(of_space)
         parts += strips.get(space, ())
         sections.append(Section(f"Space: {space}", ABOUT.get(space, ""), parts, HOW_TO_READ))
@@ -70,7 +70,7 @@ ABOUT = {
     "noise": "Inverted noise, edited, sampled and decoded.",
     "vector": "The short code of a vector VAE, edited and decoded.",
 }
-NONE, ACROSS, MATRICES = "\u2013", 3, 9  # an empty cell; matrices beside each other, and in one picture
+NONE = "\u2013"  # an empty cell
 HOW_TO_READ = (
     "Moved is how far the target does, at most one: where the largest strength did not do it, the other figures are "
     "those of a small move, and with few clips a small move looks precise. Precision is the share of all that moves "
@@ -199,36 +199,12 @@ def network_verdict(space: str, groups: Sequence[list[dict]]) -> list[str]:
     ]
 
 
-def matrices(groups: Sequence[list[dict]]) -> Figure:
-    """Effect matrices, means over seeds: what moves (columns) when a direction (row) moves its target by one."""
-    from matplotlib.figure import Figure as Canvas
-
-    rows = {id(g): sorted({row["name"] for r in g for row in r["scores"]}, key=_order(g)) for g in groups}
-    columns, height = groups[0][0]["factors"], max(map(len, rows.values()))
-    lines = -(-len(groups) // ACROSS)
-    canvas = Canvas(figsize=(10, lines * (1.5 + 0.19 * height)), layout="constrained")
-    panels = canvas.subplots(lines, ACROSS, squeeze=False).ravel()
-    for axes, group in itertools.zip_longest(panels, groups):
-        if group is None:
-            axes.set_axis_off()
-            continue
-        names = rows[id(group)]
-        every = [[row["effect"] for r in group for row in r["scores"] if row["name"] == name] for name in names]
-        matrix = np.array([np.mean(effects, 0) for effects in every])
-        axes.pcolormesh(matrix, vmin=0, vmax=1, cmap="Blues", edgecolors="white", linewidth=0.5)
-        axes.invert_yaxis()
-        axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=60, ha="right", rotation_mode="anchor")
-        axes.set_yticks(np.arange(len(names)) + 0.5, names)
-        axes.tick_params(length=0, labelsize=6)
-        axes.spines[:].set_visible(False)
-        axes.set_title(title(group[0]), fontsize=8, loc="left")
-        for (i, j), value in np.ndenumerate(matrix):
-            axes.text(j + 0.5, i + 0.5, f"{value:.1f}", ha="center", va="center", fontsize=5,
-                      color="white" if value > 0.6 else "black")  # fmt: skip
-    file = io.BytesIO()
-    canvas.savefig(file, format="png", dpi=150, facecolor="white")
-    note = "Effect matrices: standard deviations that a factor (column) moves when the target (row) moves by one"
-    return Figure(file.getvalue(), f"Effect matrices of {', '.join(title(g[0]) for g in groups)}", note)
+def matrix(group: Sequence[dict]) -> Figure:
+    """Effect matrix, mean over seeds: what moves (columns) when a direction (row) moves its target by one."""
+    names = sorted({row["name"] for r in group for row in r["scores"]}, key=_order(group))
+    effects = [np.mean([row["effect"] for r in group for row in r["scores"] if row["name"] == n], 0) for n in names]
+    note = f"{title(group[0])}: standard deviations that a factor (column) moves when the target (row) moves by one"
+    return effect_matrix(effects, names, group[0]["factors"], top=1.0).figure(note)
 
 
 def title(result: dict) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,10 @@ from jaxtyping import Float
 
 from latentlab.shapes import Video
 from latentlab.video import read
-from latentlab.view.report import WIDEST, Figure, Player, Report, Section, Strip, Table, line_figure
+from latentlab.view.chart import Chart
+from latentlab.view.figure import Figure
+from latentlab.view.plots import flicker_map
+from latentlab.view.report import WIDEST, Player, Report, Section, Strip, Table, line_figure
 
 SHOWN = 6  # clips with their series and maps
 
@@ -76,14 +78,6 @@ def _small(video: Video) -> Video:
 
 
 def _map(levels: Float[np.ndarray, "height width"]) -> Figure:
-    """Colours from 0 to the 99.5th percentile, so that one bright spot does not darken all else."""
-    from matplotlib import colormaps
-    from matplotlib.image import imsave
-
-    top = max(1.0, math.ceil(np.quantile(np.nan_to_num(levels), 0.995)))
-    larger = max(1, WIDEST // levels.shape[1])
-    squares = np.ma.masked_invalid(np.kron(levels, np.ones((larger, larger))))
-    file = io.BytesIO()
-    imsave(file, squares, cmap=colormaps["magma"], vmin=0, vmax=top, format="png")
-    caption = f"Where it flickers, over all frames: black 0, yellow {top:g} levels and more; white is never seen."
-    return Figure(file.getvalue(), alt="Map of the flicker over the picture", caption=caption)
+    panel = flicker_map(levels)
+    caption = "Where it flickers, over all frames; yellow is as much and more, empty is never seen."
+    return Chart([panel], "Map of the flicker over the picture", size=(4, 3)).figure(caption)

@@ -150,6 +150,18 @@ def test_interval_of_an_adjusted_score_is_drawn_around_the_published_one():
     assert bars.values[0] == pytest.approx(0.1 + 0.5 * 0.9)
 
 
+@pytest.mark.parametrize("score", [0.4, np.float32(0.4), torch.tensor(0.4), (0.4, None, None), [0.4, None, None]])
+def test_a_score_is_a_number_of_any_kind(score):
+    (bars,) = marks(plots.metric_bars({"a": score}), Intervals)
+    assert bars.values[0] == pytest.approx(0.4)
+    assert np.isnan([bars.low[0], bars.null[0]]).all()
+
+
+def test_codes_that_are_all_the_same_have_a_norm():
+    (columns,) = marks(plots.norms(np.ones((5, 4))), Columns)
+    assert columns.edges[0] < 2 < columns.edges[-1]
+
+
 def test_norms_follow_the_law():
     chart = plots.norms(np.random.default_rng(0).normal(size=(4000, 64)))
     (columns,), (law,) = marks(chart, Columns), marks(chart, Line)
@@ -197,6 +209,13 @@ def test_mistakes_are_named(tmp_path):
         plots.projection(np.eye(2), [1, 2, 3])
     with pytest.raises(ValueError, match=r"\(step, sample, 2\) with a level a step"):
         plots.trajectory(np.zeros((3, 2, 2)), [0, 1])
+    with pytest.raises(ValueError, match=r"got \(0, 3, 2\) and \(0,\)"):
+        plots.trajectory(np.zeros((0, 3, 2)), [])
+    for wrong in ("high", None, (0.4, 0.1), [0.4, 0.3, 0.1], torch.ones(2)):
+        with pytest.raises(ValueError, match=r"'a' must be a Score, a number or \(value"):
+            plots.metric_bars({"a": wrong})
+    with pytest.raises(ValueError, match="all codes are the same"):
+        plots.scree(np.ones((9, 4)))
     with pytest.raises(ValueError, match="each of 2 strengths"):
         plots.traversal({"a": torch.zeros(3, 3, 4, 8, 8)}, [0, 1])
     with pytest.raises(ValueError, match="at least one direction"):

@@ -239,6 +239,7 @@ def test_figure_is_well_formed_and_takes_the_colours_of_the_page():
     root = ElementTree.fromstring(svg)
     assert root.tag.endswith("svg")
     assert "width" not in root.attrib
+    assert root.attrib["style"].startswith("max-width: 360pt")  # 5 inches, and less on a narrow screen
     texts = ["".join(e.itertext()) for e in root.iter() if e.tag.endswith("}text")]
     assert {*names, "x_$1", "y (dB)"} <= set(texts)
     assert "currentColor" in svg
