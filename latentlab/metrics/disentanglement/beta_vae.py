@@ -31,29 +31,22 @@ def beta_vae(codes: Any, factors: Any, **options: Any) -> Score:
 
 def beta_vae_of(data: Data) -> Parts:
     """Accuracy of the classifier, `per_factor` for each factor."""
-    if not data.active.any():
-        return Parts(0.0, np.zeros(len(data.names)))
     rng = np.random.default_rng(data.seed)
     learn, judge = split(len(data.codes), 0.5, data.seed)
-    dims = np.concatenate([unit for unit, on in zip(data.units, data.active, strict=True) if on])
-    (x, y), (other_x, other_y) = (
-        _differences(data, rows, dims, n, rng) for rows, n in ((learn, LEARN), (judge, JUDGE))
-    )
+    (x, y), (other_x, other_y) = (_differences(data, rows, n, rng) for rows, n in ((learn, LEARN), (judge, JUDGE)))
     classes, chances = class_chances(x, y, other_x)
     right = classes[chances.argmax(1)] == other_y
     per_factor = [right[other_y == k].mean() if (other_y == k).any() else 0.0 for k in range(len(data.names))]
     return Parts(float(right.mean()), np.array(per_factor))
 
 
-def _differences(
-    data: Data, rows: np.ndarray, dims: np.ndarray, count: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _differences(data: Data, rows: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Mean absolute differences of batches of pairs, and the factor that each batch shares."""
-    codes, shared = data.codes[np.ix_(rows, dims)], rng.integers(len(data.names), size=count)
-    found = np.zeros((count, len(dims)))
+    codes, shared = data.codes[rows], rng.integers(len(data.names), size=count)
+    found = np.zeros((count, codes.shape[1]))
     for k, labels in enumerate(data.labels[:, rows]):
         at = np.flatnonzero(shared == k)
-        for part in np.array_split(at, max(1, len(at) * BATCH * len(dims) // 4_000_000)):
+        for part in np.array_split(at, max(1, len(at) * BATCH * codes.shape[1] // 4_000_000)):
             one = rng.integers(len(rows), size=len(part) * BATCH)
             two = draw_alike(labels, labels[one], 1, rng)[:, 0]
             found[part] = np.abs(codes[one] - codes[two]).reshape(len(part), BATCH, -1).mean(1)

@@ -5,29 +5,47 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
+PERMUTED = 3  # permutations that a conditional information is held against
 
-def assign_bins(values: Float[np.ndarray, "row sample"], bins: int, binning: str) -> Int[np.ndarray, "row sample"]:
-    """Each row as integers from 0: bins of equal count ("quantile", ties together) or of equal width ("width").
+
+def assign_bins(
+    values: Float[np.ndarray, "row sample"], bins: int, binning: str, keep: int = 0
+) -> Int[np.ndarray, "row sample"]:
+    """Each row as integers from 0: bins of equal count ("quantile") or of equal width ("width").
+
+    Bins of equal count are cut between values, never through one; a row of few values (at most `bins`, or at most
+    `keep` that occur ten times each on average) is told apart value by value.
 
     >>> assign_bins(np.array([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]]), 3, "width").tolist()
     [[0, 0, 1, 1, 2, 2]]
+    >>> assign_bins(np.array([[0.0] * 8 + [1.0, 2.0]]), 3, "quantile").tolist()
+    [[0, 0, 0, 0, 0, 0, 0, 0, 1, 2]]
     """
     values = np.ascontiguousarray(values)
     if binning == "width":
         edges = [np.histogram_bin_edges(row, bins)[1:-1] for row in values]
     else:
-        # Linear interpolation between order statistics, as np.quantile; one sort of all rows is many times faster.
-        ordered = np.sort(values, axis=1)
-        at = np.linspace(0, 1, bins + 1)[1:-1] * (values.shape[1] - 1)
-        low = at.astype(int)
-        edges = ordered[:, low] + (ordered[:, np.minimum(low + 1, values.shape[1] - 1)] - ordered[:, low]) * (at - low)
-    found = np.zeros(values.shape, np.int64)
-    for row, row_edges, of_row in zip(values, edges, found, strict=True):
-        small = np.zeros(len(row), np.uint8 if bins < 256 else np.int64)
-        for edge in np.unique(row_edges):  # few edges: comparing with each is faster than a search for each value
-            small += row >= edge
-        of_row[:] = small
-    return found
+        keep = max(bins, min(keep, values.shape[1] // 10))
+        edges = [_cut_between(row, bins, keep) for row in np.sort(values, axis=1)]
+    return np.stack([bin_by(row, row_edges) for row, row_edges in zip(values, edges, strict=True)])
+
+
+def bin_by(row: Float[np.ndarray, " sample"], edges: Float[np.ndarray, " edge"]) -> Int[np.ndarray, " sample"]:
+    """How many edges each value has reached."""
+    found = np.zeros(len(row), np.uint8 if len(edges) < 255 else np.int64)
+    for edge in np.unique(edges):  # few edges: comparing with each is faster than a search for each value
+        found += row >= edge
+    return found.astype(np.int64)
+
+
+def _cut_between(ordered: Float[np.ndarray, " sample"], bins: int, keep: int) -> Float[np.ndarray, " edge"]:
+    """Values at which a bin begins: all but the lowest if there are at most `keep`, else those nearest quantiles."""
+    begins = np.flatnonzero(np.diff(ordered)) + 1
+    if len(begins) >= keep:
+        wanted = -(-np.arange(1, bins) * (len(ordered) - 1) // bins)
+        after = np.searchsorted(begins, wanted).clip(1, len(begins) - 1)
+        begins = begins[after - (wanted - begins[after - 1] <= begins[after] - wanted)]
+    return ordered[begins]
 
 
 def entropy(counts: np.ndarray) -> float:
@@ -47,20 +65,33 @@ def mutual_information(a: Int[np.ndarray, " sample"], others: Int[np.ndarray, "o
     return found
 
 
-def conditional_information(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
-    """I(a; b | given) in nats: H(a, c) + H(b, c) - H(a, b, c) - H(c), each with Miller's correction for few samples.
+def conditional_information(a: np.ndarray, b: np.ndarray, given: np.ndarray, seed: int = 0) -> float:
+    """I(a; b | given) in nats, less what it comes to by chance: 0 for strangers, H(b | given) where a tells all.
 
-    With `a` the same as `b`, this is H(b | given).
+    Chance is the mean over permutations of b among samples of the same `given`; I is stretched from (chance, H) to
+    (0, H). NaN where chance comes to more than half of H: too few samples for so many values.
+
+    >>> bit = np.arange(80) // 40
+    >>> conditional_information(bit, bit, bit)
+    0.0
     """
 
-    def corrected(*columns: np.ndarray) -> float:
+    def joint(*columns: np.ndarray) -> float:
         code = columns[0]
         for column in columns[1:]:
             code = code * (int(column.max()) + 1) + column
-        counts = np.unique(code, return_counts=True)[1]
-        return entropy(counts) + (len(counts) - 1) / (2 * len(code))
+        return entropy(np.unique(code, return_counts=True)[1])
 
-    return max(0.0, corrected(a, given) + corrected(b, given) - corrected(a, b, given) - corrected(given))
+    most = joint(b, given) - joint(given)
+    apart = joint(a, given) + most  # the joint entropy of all three if a and b are strangers
+    rng, order, chance = np.random.default_rng(seed), np.argsort(given, kind="stable"), 0.0
+    for _ in range(PERMUTED):
+        strange = np.empty_like(b)
+        strange[order] = b[np.lexsort((rng.random(len(b)), given))]
+        chance += (apart - joint(a, strange, given)) / PERMUTED
+    if chance > most / 2:
+        return float("nan")
+    return most * max(0.0, (apart - joint(a, b, given) - chance) / (most - chance)) if most > 0 else 0.0
 
 
 def neighbour_information(

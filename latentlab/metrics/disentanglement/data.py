@@ -18,10 +18,12 @@ from latentlab.metrics.disentanglement.counts import (
     neighbour_information,
 )
 from latentlab.metrics.disentanglement.groups import read_group
+from latentlab.metrics.disentanglement.result import Parts
 
 Binning = Literal["quantile", "width"]
 Estimator = Literal["bins", "neighbours"]
 LABELLED = ("categorical", "ordinal")
+CATEGORIES = 64  # at most so many values that repeat count as they are, without bins
 CORRELATED = 0.02  # share of a factor's entropy that another one may tell before both are called correlated
 Answer = TypeVar("Answer")
 
@@ -33,16 +35,19 @@ class Data:
     A *unit* is what a metric takes for one dimension of the code: a dim, or a group of them.
 
     Attributes:
-        codes: `(sample, dim)`, float64.
+        codes: `(sample, dim)`, float64, the dims that count: `columns` of the codes given.
         factors: `(sample, factor)`, float64.
         names, kinds: of the factors.
         bins: for continuous values.
         binning: "quantile" (equal counts) or "width" (equal width, as disentanglement_lib does).
         estimator: of mutual information, "bins" (counts) or "neighbours" (distances to the k-th nearest code).
         neighbours: k.
-        active: units that count, `(unit,)`.
-        groups: dims of each unit by name; None where each dim is a unit.
+        columns: which dims of the codes given these are, `(dim,)`.
+        active: which of the units given count, `(given,)`.
+        given: their names.
+        groups: dims of each unit that counts, by name; None where each dim is a unit.
         spread: standard deviations of codes that are drawn, `(sample, dim)`; None where they are not.
+        parity: the library whose ways are followed, None for our own.
         seed: of the metrics that draw samples.
     """
 
@@ -54,9 +59,12 @@ class Data:
     binning: Binning
     estimator: Estimator
     neighbours: int
+    columns: np.ndarray
     active: np.ndarray
+    given: tuple[str | int, ...]
     groups: Mapping[str, np.ndarray] | None = None
     spread: np.ndarray | None = None
+    parity: str | None = None
     seed: int = 0
 
     @cached_property
@@ -67,31 +75,34 @@ class Data:
     @cached_property
     def binned_codes(self) -> Int[np.ndarray, "dim sample"]:
         """Codes as small integers, one row for each dim."""
-        return assign_bins(self.codes.T, self.bins, self.binning)
+        return assign_bins(self.codes.T, self.bins, self.binning, CATEGORIES)
 
     @cached_property
     def labels(self) -> Int[np.ndarray, "factor sample"]:
         """Factors as small integers: the values of categorical and ordinal ones, bins of the rest."""
-        labelled = [kind in LABELLED for kind in self.kinds]
-        pairs = zip(self.factors.T, labelled, strict=True)
-        return np.stack(
-            [
-                np.unique(f, return_inverse=True)[1] if whole else assign_bins(f[None], self.bins, "quantile")[0]
-                for f, whole in pairs
-            ]
-        )
+        return np.stack([
+            np.unique(f, return_inverse=True)[1] if kind in LABELLED
+            else assign_bins(f[None], self.bins, "quantile", CATEGORIES)[0]
+            for f, kind in zip(self.factors.T, self.kinds, strict=True)
+        ])  # fmt: skip
 
     @cached_property
     def readings(self) -> Int[np.ndarray, "unit factor sample"]:
-        """What each unit says of each factor, as small integers: its bin; of a group, the prediction."""
+        """What each unit says of each factor, as small integers: its bin; of a group of dims, the prediction."""
+        shape = (len(self.names), len(self.codes))
         if self.groups is None:
-            return np.broadcast_to(self.binned_codes[:, None], (len(self.units), len(self.names), len(self.codes)))
+            return np.broadcast_to(self.binned_codes[:, None], (len(self.units), *shape))
         columns = [*zip(self.factors.T, self.labels, self.kinds, strict=True)]
-        return np.stack([
-            [assign_bins(r[None], self.bins, "quantile")[0] if r.dtype.kind == "f" else r
-             for r in read_group(self.codes[:, dims], columns)]
-            for dims in self.units
-        ])  # fmt: skip
+
+        def read(dims: np.ndarray) -> np.ndarray:
+            if len(dims) == 1:
+                return np.broadcast_to(self.binned_codes[dims[0]], shape)
+            return np.stack([
+                assign_bins(r[None], self.bins, "quantile")[0] if r.dtype.kind == "f" else r
+                for r in read_group(self.codes[:, dims], columns)
+            ])  # fmt: skip
+
+        return np.stack([read(dims) for dims in self.units])
 
     @cached_property
     def information(self) -> Float[np.ndarray, "unit factor"]:
@@ -101,14 +112,14 @@ class Data:
         found = np.array([mutual_information(z, self.labels) for z in self.binned_codes]) if self.groups is None else (
             np.array([[mutual_information(r, f[None])[0] for r, f in zip(rs, self.labels, strict=True)]
                       for rs in self.readings]))  # fmt: skip
-        return np.where(self.active[:, None], found, 0.0)
+        return found
 
     @cached_property
     def neighbour_information(self) -> Float[np.ndarray, "unit factor"]:
         """The same from distances to the k-th nearest neighbour (Ross 2014): no bins, less bias with few samples."""
         found = np.zeros((len(self.units), len(self.names)))
-        for j in np.flatnonzero(self.active):
-            found[j] = neighbour_information(self.codes[:, self.units[j][0]], self.labels, self.neighbours, self.seed)
+        for j, column in enumerate(self.codes.T):
+            found[j] = neighbour_information(column, self.labels, self.neighbours, self.seed)
         return found
 
     @cached_property
@@ -128,22 +139,42 @@ class Data:
                 found[int(a), int(b)] = float(share)
         return found
 
-    def given_correlated(self) -> Data:
-        """The same data, where information on a factor and its entropy are those given all factors it correlates with.
+    def given_correlated(self) -> Data | None:
+        """The same data, where what a unit tells of a factor is what it tells given the factor that it tells most of.
 
-        A code of one factor tells of every other that goes with it; given these, it tells nothing.
+        Only where the two are correlated: a code of one tells of the other, given the one it does not. So Watcharasupat
+        & Lerch (2021) answer for the runner-up of a gap. Chance is put back at the level that all other entries have.
+        None where samples are too few.
         """
-        information, own = self.information.copy(), self.entropy.copy()
-        for k in range(len(self.names)):
-            partners = [b if a == k else a for a, b in self.correlated if k in (a, b)]
-            if partners:
-                given = np.unique(self.labels[partners], axis=1, return_inverse=True)[1].ravel()
-                information[:, k] = [conditional_information(r[k], self.labels[k], given) for r in self.readings]
-                own[k] = max(conditional_information(self.labels[k], self.labels[k], given), 1e-12)
+        rng = np.random.default_rng(self.seed)
+        information, own = self.information.copy(), (self.information / self.entropy).argmax(1)
+        for j, k in np.ndindex(information.shape):
+            if (min(own[j], k), max(own[j], k)) in self.correlated:
+                columns = self.readings[j, k], self.labels[k], self.labels[own[j]]
+                chance = mutual_information(columns[0], rng.permutation(columns[1])[None])[0]
+                information[j, k] = chance + conditional_information(*columns, seed=self.seed)
+        if np.isnan(information).any():
+            return None
         other = replace(self)
-        known = {"information": np.where(self.active[:, None], information, 0), "entropy": own}
-        other.__dict__.update(self.__dict__, **known, _known={})
+        other.__dict__.update(self.__dict__, information=information, _known={})
         return other
+
+    @property
+    def kept(self) -> Int[np.ndarray, " unit"]:
+        """Which of the units given are scored; where none counts, the first stands for all."""
+        return np.flatnonzero(self.active) if self.active.any() else np.array([0])
+
+    def restored(self, parts: Parts) -> Parts:
+        """What a metric found, with zeros for the units that do not count."""
+
+        def whole(found: np.ndarray | None) -> np.ndarray | None:
+            if found is None:
+                return None
+            every = np.zeros((len(self.given), *found.shape[1:]))
+            every[self.kept] = found
+            return every
+
+        return parts._replace(per_dim=whole(parts.per_dim), matrix=whole(parts.matrix))
 
     def once(self, compute: Callable[[Data], Answer]) -> Answer:
         """`compute` of this data, remembered: what several metrics are made of."""
@@ -176,14 +207,14 @@ class Data:
     @property
     def settings(self) -> dict[str, Any]:
         """How the data were read, for the record."""
-        units = [*self.groups] if self.groups else [*range(len(self.units))]
-        inactive = [unit for unit, on in zip(units, self.active, strict=True) if not on]
+        inactive = [unit for unit, on in zip(self.given, self.active, strict=True) if not on]
         correlated = {f"{self.names[a]}, {self.names[b]}": round(s, 3) for (a, b), s in self.correlated.items()}
         return {
-            "samples": len(self.codes), "dims": self.codes.shape[1], "units": len(self.units),
+            "samples": len(self.codes), "dims": self.codes.shape[1], "units": len(self.given),
             "active": int(self.active.sum()), "inactive": inactive,
-            "kinds": self.kinds, "bins": self.bins, "binning": self.binning, "estimator": self.estimator,
-            "correlated": correlated,
+            "kinds": self.kinds, "bins": self.bins, "binning": self.binning,
+            "estimator": self.estimator if self.groups is None else "bins",  # of predictions
+            "correlated": correlated, "parity": self.parity,
         }  # fmt: skip
 
 

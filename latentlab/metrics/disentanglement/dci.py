@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from latentlab.metrics.disentanglement.call import ask_all
 from latentlab.metrics.disentanglement.data import LABELLED, Data, split
-from latentlab.metrics.disentanglement.prepare import prepare
+from latentlab.metrics.disentanglement.prepare import hold_out, prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
 COPY = 1 - 1e-6  # correlation from which two dims are copies of each other
@@ -44,7 +44,8 @@ def dci(codes: Any, factors: Any, *, test: tuple[Any, Any] | None = None, **opti
     if test is None:
         return ask_all(DCI, codes, factors, **options)
     chance = {name: options.pop(name) for name in ("null", "bootstrap") if name in options}
-    data, held_out = prepare(codes, factors, **options), prepare(*test, **options)
+    data = prepare(codes, factors, **options)
+    held_out = hold_out(data, *test)
 
     def judged(data: Data) -> Found:
         return forests(data, held_out)

@@ -40,11 +40,11 @@ def explicitness_of_probes(data: Data) -> Parts:
     targets = [encode_factor(*column) for column in zip(data.factors.T, data.labels, data.kinds, strict=True)]
     edges = np.cumsum([t.shape[1] for t in targets])[:-1]
     every = np.concatenate(targets, 1)
-    dims = np.concatenate([unit for unit, on in zip(data.units, data.active, strict=True) if on] or [np.array([0])])
-    features = fourier_features(data.codes[:, dims], SIZES[-1], np.random.default_rng(data.seed))
-    losses = np.stack([_losses(features[:, : len(dims) + size], every, learn, judge, edges) for size in SIZES])
+    dims = data.codes.shape[1]
+    features = fourier_features(data.codes, SIZES[-1], np.random.default_rng(data.seed))
+    losses = np.stack([_losses(features[:, : dims + size], every, learn, judge, edges) for size in SIZES])
     losses = np.minimum.accumulate(losses)  # a larger probe can always do as well
-    capacity = np.log([len(dims) + size for size in SIZES])
+    capacity = np.log([dims + size for size in SIZES])
     area = np.trapezoid(losses - losses[-1], capacity, axis=0)
     scores = 1 - 2 * area / (capacity[-1] - capacity[0])
     return Parts(float(scores.mean()), scores, None, losses)
@@ -52,7 +52,7 @@ def explicitness_of_probes(data: Data) -> Parts:
 
 def size_of(data: Data) -> Parts:
     """K / dims that count."""
-    return Parts(len(data.names) / max(1, int(data.active.sum())))
+    return Parts(len(data.names) / len(data.units))
 
 
 def _losses(
@@ -66,6 +66,6 @@ def _losses(
 
 
 DCI_ES = (
-    Metric("dci_e", explicitness_of_probes, slow=True, null=False),
+    Metric("dci_e", explicitness_of_probes, slow=True, null=False, by_unit=False),
     Metric("dci_s", size_of, null=False),
 )

@@ -33,8 +33,6 @@ def factor_vae(codes: Any, factors: Any, **options: Any) -> Score:
 
 def factor_vae_of(data: Data) -> Parts:
     """Accuracy of the majority vote; `per_factor` its accuracy for each factor, `matrix` the share of votes."""
-    if not data.active.any():
-        return Parts(0.0, np.zeros(len(data.names)), None, np.zeros((len(data.units), len(data.names))))
     rng = np.random.default_rng(data.seed)
     learn, judge = split(len(data.codes), 0.5, data.seed)
     whole = data.codes.var(0)
@@ -67,7 +65,7 @@ def _stillest(data: Data, still: Float[np.ndarray, "batch dim"], whole: np.ndarr
         mean = [np.nanmean(still[:, dims], axis=1) if (whole[dims] > 0).any() else still[:, dims[0]]
                 for dims in data.units]  # fmt: skip
         still = np.stack(mean, 1)
-    return np.where(data.active & ~np.isnan(still), still, np.inf).argmin(1)
+    return np.where(np.isnan(still), np.inf, still).argmin(1)
 
 
 def draw_alike(

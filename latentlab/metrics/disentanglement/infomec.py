@@ -48,13 +48,13 @@ def infom_of(data: Data) -> Parts:
     """Share of the best factor, of every dim that counts, 1 / K mapped to 0."""
     found = data.once(shares)
     scores = _share_of_best(found, found.shape[1])
-    return Parts(float(scores[data.active].mean()) if data.active.any() else 0.0, None, scores, found)
+    return Parts(float(scores.mean()) if found.any() else 0.0, None, scores, found)
 
 
 def infoc_of(data: Data) -> Parts:
     """Share of the best dim, of every factor."""
     found = data.once(shares)
-    scores = _share_of_best(found.T, int(data.active.sum()))
+    scores = _share_of_best(found.T, len(found))
     return Parts(float(scores.mean()), scores, None, found)
 
 

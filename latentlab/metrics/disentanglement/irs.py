@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.metrics.disentanglement.call import ask
+from latentlab.metrics.disentanglement.counts import assign_bins
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
@@ -35,7 +36,9 @@ def irs_of(data: Data) -> Parts:
     """The best factor of every unit."""
     deviation = _lengths(data, data.codes - data.codes.mean(0)).max(0)
     scores = np.zeros((len(data.units), len(data.names)))
-    for k, labels in enumerate(data.labels):
+    # That library cuts the factors too, whatever they are.
+    values = assign_bins(data.factors.T, data.bins, "width") if data.parity else data.labels
+    for k, labels in enumerate(values):
         order = np.argsort(labels, kind="stable")
         codes = data.codes[order]
         edges = np.flatnonzero(np.diff(labels[order])) + 1

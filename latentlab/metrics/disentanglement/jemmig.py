@@ -16,8 +16,10 @@ from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 def jemmig(codes: Any, factors: Any, **options: Any) -> Score:
     """JEMMIG (Do & Tran 2020, eq. 8), scaled to [0, 1]: the gap, less what the best dim holds besides the factor.
 
-    mean_k 1 - (H(f_k, z_j*) - I_(1)k + I_(2)k) / (H_k + log bins). Blind as MIG is, and it takes detail finer than the
-    factor's own values for something else: more bins than values lower it. Arguments as in `mig`.
+    mean_k 1 - (H(f_k, z_j*) - I_(1)k + I_(2)k) / (H_k + log bins), and 0 where no dim tells anything of the factor.
+    Blind as MIG is, and it takes detail finer than the factor's own values for something else: more bins than values
+    lower it. It is high for a dim that hardly ever changes, which holds nothing besides the factor as it holds nothing
+    at all: read `adjusted`, or prune such dims. Arguments as in `mig`.
 
     >>> rng = np.random.default_rng(0)
     >>> factors = rng.integers(4, size=(500, 2))
@@ -35,7 +37,8 @@ def jemmig_of(data: Data) -> Parts:
     best = data.information.argmax(0)
     own = np.array([entropy(np.bincount(data.readings[j, k])) for k, j in enumerate(best)])
     joint = data.entropy + own - first
-    scores = 1 - (joint - first + second) / (data.entropy + np.log(data.bins))
+    bins = np.array([max(data.bins, data.readings[j, k].max() + 1) for k, j in enumerate(best)])
+    scores = np.where(first > 0, 1 - (joint - first + second) / (data.entropy + np.log(bins)), 0.0)
     return Parts(float(scores.mean()), per_factor=scores, matrix=data.information)
 
 

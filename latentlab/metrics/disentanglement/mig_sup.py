@@ -28,10 +28,10 @@ def mig_sup(codes: Any, factors: Any, **options: Any) -> Score:
 
 
 def mig_sup_of(data: Data) -> Parts:
-    """The gap of every dim; dims that do not count are left out of the mean."""
+    """The gap of every dim that counts."""
     first, second = top_two((data.information / data.entropy).T)
     gaps = first - second
-    return Parts(float(gaps[data.active].mean()) if data.active.any() else 0.0, None, gaps, data.information)
+    return Parts(float(gaps.mean()), None, gaps, data.information)
 
 
 MIG_SUP = Metric("mig_sup", mig_sup_of, conditional=True)

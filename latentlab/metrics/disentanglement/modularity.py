@@ -33,7 +33,7 @@ def modularity_of(data: Data) -> Parts:
     best = squares.max(1)
     others = (squares.sum(1) - best) / max(1, squares.shape[1] - 1)
     scores = np.where(best > 0, 1 - others / np.where(best > 0, best, 1), 0.0)
-    return Parts(float(scores[data.active].mean()) if data.active.any() else 0.0, None, scores, data.information)
+    return Parts(float(scores.mean()), None, scores, data.information)
 
 
 MODULARITY = Metric("modularity", modularity_of, conditional=True)

@@ -45,6 +45,7 @@ class Metric(Generic[E]):
         null: whether codes that know nothing have a level of their own.
         bounded: whether 1 is the best value, so that it can be adjusted for chance.
         conditional: whether it is made of mutual information only, so that factors can be taken given others.
+        by_unit: whether rows of its matrix stand for units of the code.
         settings: how it computes.
     """
 
@@ -54,6 +55,7 @@ class Metric(Generic[E]):
     null: bool = True
     bounded: bool = True
     conditional: bool = False
+    by_unit: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -66,12 +68,15 @@ class Score:
         value: the score as published.
         null: what codes that know nothing score here: mean over permutations of the factors. None if not asked for.
         adjusted: (value - null) / (1 - null): 0 for chance, 1 for perfect.
-        ci: 95 % bootstrap interval of `adjusted` (of `value` where that is None). None if not asked for.
-        conditional: the value with each factor given those it is correlated with; None where none are, or where the
-            metric is not made of mutual information.
+        ci: 95 % interval of `adjusted` (of `value` where that is None), from random halves of the samples: a bootstrap
+            without replacement, see `assess`. None if not asked for.
+        conditional: the value where what a unit tells of a factor is counted given the factor it tells most of, if
+            both are correlated; None where none are, or where the metric is not made of mutual information; NaN where
+            samples are too few to tell, as `settings["conditional"]` then says.
         per_factor, per_dim, matrix: what the value is made of, where the metric has it; matrix is `(dim, factor)`, and
             for groups of dims each stands for one dim.
-        settings: how it was computed: kinds, bins, dims that do not count, factors that are correlated.
+        settings: how it was computed: kinds, bins, dims that do not count, factors that are correlated, and how many
+            permutations and halves there were.
     """
 
     name: str
@@ -97,7 +102,9 @@ def assess(
 ) -> dict[str, Score]:
     """Scores the evidence, `null` permutations of it and `bootstrap` halves of it, by metric.
 
-    All metrics look at the same permutations and halves, so what they share is computed once for each.
+    All metrics look at the same permutations and halves, so what they share is computed once for each. A half drawn
+    without replacement varies about the whole as the whole varies about the truth (the delete-half jackknife, Shao & Wu
+    1989), and repeats no sample, which trees and neighbours would take for knowledge.
     """
     if null < 0 or bootstrap < 0 or bootstrap == 1:
         raise ValueError(f"null must be 0 or more and bootstrap 0 or at least 2, got {null} and {bootstrap}")
@@ -128,28 +135,27 @@ def assess(
             for name, value in found.items():
                 varied[name].append(value)
             bar.update(len(metrics) - len(chosen))
-    given = _given_correlated(evidence) if any(m.conditional for m in metrics) else None
-    common = {**evidence.settings, "null": null, "bootstrap": bootstrap, "seed": seed}
+    given, missing = _given_correlated(evidence) if any(m.conditional for m in metrics) else (None, None)
+    names, restored = getattr(evidence, "names", ()), getattr(evidence, "restored", None)
     scores = {}
     for m in metrics:
-        part, (level, adjusted, interval) = parts[m.name], _against(parts[m.name].value, m, chance, varied)
-        names = getattr(evidence, "names", ())
+        part = restored(parts[m.name]) if restored and m.by_unit else parts[m.name]
+        level, adjusted, interval = _against(part.value, m, chance, varied)
         each = [] if part.per_factor is None else [*map(float, part.per_factor)]
+        settings = {**evidence.settings, "null": len(chance[m.name]), "bootstrap": len(varied[m.name]), "seed": seed}
         conditional = m.of(given).value if m.conditional and given is not None else None
+        if m.conditional and missing:
+            conditional, settings["conditional"] = float("nan"), missing
         scores[m.name] = Score(m.name, float(part.value), level, adjusted, interval, conditional,
                                dict(zip(names, each, strict=bool(each))), part.per_dim, part.matrix,
-                               {**common, **m.settings})  # fmt: skip
+                               {**settings, **m.settings})  # fmt: skip
     return scores
 
 
 def _against(
     value: float, metric: Metric, chance: dict[str, list[float]], varied: dict[str, list[float]]
 ) -> tuple[float | None, float | None, tuple[float, float] | None]:
-    """Null level, adjusted value, and Student's interval from the spread over halves and of the null level.
-
-    A half drawn without replacement varies about the whole as the whole varies about the truth (the delete-half
-    jackknife, Shao & Wu 1989), and repeats no sample, which trees and neighbours would take for knowledge.
-    """
+    """Null level, adjusted value, and Student's interval from the spread over halves and of the null level."""
     from scipy.special import stdtrit
 
     nulls, halves = np.array(chance[metric.name]), np.array(varied[metric.name])
@@ -168,13 +174,15 @@ def _against(
     return level, adjusted, (float(centre - half), float(centre + half))
 
 
-def _given_correlated(evidence: Any) -> Any:
-    """The data given correlated factors, or None where none are; says which are."""
+def _given_correlated(evidence: Any) -> tuple[Any, str | None]:
+    """The data given correlated factors, None where none are; and why it is missing where some are."""
     if not getattr(evidence, "correlated", None):
-        return None
+        return None, None
+    given = evidence.given_correlated()
     told = "; ".join(f"{evidence.names[a]} and {evidence.names[b]}" for a, b in evidence.correlated)
+    missing = None if given else f"{len(evidence.codes)} samples are too few to tell {told} apart; bring more"
     warnings.warn(
         f"factors are correlated: {told}. A code of one tells of the other, so gaps shrink; `conditional` is the score "
-        "given the correlated factors", stacklevel=4,
+        f"given the correlated factors{f', but {missing}' if missing else ''}", stacklevel=4,
     )  # fmt: skip
-    return evidence.given_correlated()
+    return given, missing

@@ -46,7 +46,7 @@ def drawn_information(data: Data, spread: np.ndarray) -> np.ndarray:
     from scipy.special import ndtr
 
     found = np.zeros((len(data.units), len(data.names)))
-    for j in np.flatnonzero(data.active):
+    for j in range(len(found)):
         mean, deviation = data.codes[:, j, None], np.maximum(spread[:, j, None], 1e-12)
         # Edges of what is drawn, not of the means: three deviations past the outermost.
         edges = np.linspace((mean - 3 * deviation).min(), (mean + 3 * deviation).max(), data.bins + 1)[1:-1]

@@ -7,21 +7,23 @@ from typing import Any
 import numpy as np
 
 from latentlab.metrics.disentanglement.call import ask
-from latentlab.metrics.disentanglement.data import Data
+from latentlab.metrics.disentanglement.counts import bin_by
+from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.groups import encode_factor, predict_folds
 from latentlab.metrics.disentanglement.mig import top_two
-from latentlab.metrics.disentanglement.prepare import prepare
-from latentlab.metrics.disentanglement.result import Metric, Parts, Score
+from latentlab.metrics.disentanglement.prepare import hold_out, prepare
+from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
 
 def sap(codes: Any, factors: Any, *, test: tuple[Any, Any] | None = None, **options: Any) -> Score:
     """SAP (Kumar et al. 2018): how much better the best dim predicts a factor than the second best.
 
     By squared correlation; for categorical factors the share of a dim's variance between values (the correlation
-    ratio), for circular ones the multiple correlation with (cos, sin). With `test=(codes, factors)` as published for
-    labels: accuracy there of linear support vector machines on one dim; these, one against the rest, cannot pick out a
-    middle class of a line, so a perfect code of ten values scores 0.19. Blind to what is not linear, to a factor well
-    coded in two dims (0) and to what dims hold only together. Other arguments as in `mig`.
+    ratio; with parity the squared correlation of their numbers), for circular ones the multiple correlation with (cos,
+    sin). With `test=(codes, factors)` as published for labels: accuracy there of linear support vector machines on one
+    dim; these, one against the rest, cannot pick out a middle class of a line, so a perfect code of ten values scores
+    0.19. Blind to what is not linear, to a factor well coded in two dims (0) and to what dims hold only together. Other
+    arguments as in `mig`.
 
     >>> rng = np.random.default_rng(0)
     >>> factors = rng.integers(4, size=(500, 2))
@@ -32,28 +34,40 @@ def sap(codes: Any, factors: Any, *, test: tuple[Any, Any] | None = None, **opti
     """
     if test is None:
         return ask(SAP, codes, factors, **options)
-    read = {name: option for name, option in options.items() if name not in ("null", "bootstrap")}
-    held_out = prepare(*test, **read)
-    return ask(Metric("sap_svm", lambda data: sap_svm_of(data, held_out), slow=True), codes, factors, **options)
+    chance = {name: options.pop(name) for name in ("null", "bootstrap") if name in options}
+    data = prepare(codes, factors, **options)
+    held_out = hold_out(data, *test)
+    columns = zip(data.factors.T, data.labels, held_out.factors.T, data.kinds, strict=True)
+    truth = np.stack([_labels_as(*column) for column in columns])
+    svm = Metric("sap_svm", lambda data: sap_svm_of(data, held_out.codes, truth), slow=True)
+    return assess([svm], data, seed=options.get("seed", 0), **chance)[svm.name]
 
 
 def sap_of(data: Data) -> Parts:
     """The gap of every factor in explained variance."""
-    columns = zip(data.factors.T, data.labels, data.kinds, strict=True)
+    kinds = len(data.kinds) * ("ordinal",) if data.parity else data.kinds  # that library reads numbers here
+    columns = zip(data.factors.T, data.labels, kinds, strict=True)
     scores = np.stack([_explained(data, f, labels, kind) for f, labels, kind in columns], 1)
     return _gap(np.where(_varies(data)[:, None], scores, 0.0))
 
 
-def sap_svm_of(data: Data, test: Data) -> Parts:
-    """The gap of every factor in accuracy."""
+def sap_svm_of(data: Data, codes: np.ndarray, truth: np.ndarray) -> Parts:
+    """The gap of every factor in accuracy on other codes, `truth` their labels `(factor, sample)`."""
     from sklearn.svm import LinearSVC
 
     scores = np.zeros((len(data.units), len(data.names)))
     for j, k in np.ndindex(*scores.shape):
         model = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
         model.fit(data.codes[:, data.units[j]], data.labels[k])
-        scores[j, k] = np.mean(model.predict(test.codes[:, data.units[j]]) == test.labels[k])
+        scores[j, k] = np.mean(model.predict(codes[:, data.units[j]]) == truth[k])
     return _gap(scores)
+
+
+def _labels_as(factor: np.ndarray, labels: np.ndarray, other: np.ndarray, kind: str) -> np.ndarray:
+    """Labels of other values of a factor, by the values and edges of the first; -1 for a category not seen there."""
+    lowest = np.array([factor[labels == label].min() for label in range(int(labels.max()) + 1)])
+    found = bin_by(other, lowest[1:])
+    return np.where(lowest[found] == other, found, -1) if kind in LABELLED else found
 
 
 def _gap(scores: np.ndarray) -> Parts:

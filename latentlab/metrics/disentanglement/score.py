@@ -33,6 +33,7 @@ CORE_METRICS: tuple[Metric[Data], ...] = (
 ALL_METRICS = (*CORE_METRICS, RMIG, *DCI_ES, FACTOR_VAE, BETA_VAE, *INFOMEC, *SNC_NK)
 ON_TRAVERSALS: tuple[Metric[Data], ...] = (FLATNESS, AXIS_ALIGNMENT)  # need samples in which one factor changes alone
 METRICS = {metric.name: metric for metric in (*ALL_METRICS, *ON_TRAVERSALS)}
+OTHERS = ("total_correlation", "wasserstein_dependence", "udr", "swap")  # take more or less than codes and factors
 CORE = tuple(metric.name for metric in CORE_METRICS)
 
 
@@ -75,7 +76,9 @@ def score(
     every = {"core": CORE, "all": tuple(metric.name for metric in ALL_METRICS)}
     wanted = (every.get(metrics) or (metrics,)) if isinstance(metrics, str) else tuple(metrics)
     if unknown := [name for name in wanted if name not in METRICS]:
-        raise ValueError(f"unknown metrics {', '.join(unknown)}; there are {', '.join(METRICS)}")
+        elsewhere = [f"{name} is a function of its own, {name}(...)" for name in unknown if name in OTHERS]
+        told = "; ".join([f"there are {', '.join(METRICS)}", *elsewhere])
+        raise ValueError(f"unknown metrics {', '.join(unknown)}; {told}")
     data = prepare(codes, factors, seed=seed, **options)
     chosen = [METRICS[name] for name in wanted]
     return Table(assess(chosen, data, null=null, bootstrap=bootstrap, seed=seed, progress=progress))

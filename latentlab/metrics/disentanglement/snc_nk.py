@@ -41,8 +41,8 @@ def match_units(data: Data) -> tuple[np.ndarray, np.ndarray]:
     accuracy = np.zeros((len(data.units), len(data.names)))
     for k, labels in enumerate(data.labels):
         count = int(labels.max()) + 1
-        for j in np.flatnonzero(data.active):
-            for told in _cut(data, int(j), k, count):
+        for j in range(len(data.units)):
+            for told in _cut(data, j, k, count):
                 joint = np.bincount(told * count + labels, minlength=count**2).reshape(-1, count)
                 rows, columns = linear_sum_assignment(-joint)
                 accuracy[j, k] = max(accuracy[j, k], joint[rows, columns].sum() / len(labels))

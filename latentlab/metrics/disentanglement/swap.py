@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from tqdm.auto import tqdm
 
 from latentlab.metrics.disentanglement.data import LABELLED, Data
+from latentlab.metrics.disentanglement.groups import name_groups
 from latentlab.metrics.disentanglement.prepare import prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
@@ -23,7 +24,9 @@ class Swaps:
     """Pairs of clips, and the units of the code that each factor is thought to be in.
 
     Attributes:
-        data: codes and factors; for sequences a unit is one dim in all frames.
+        data: codes and factors.
+        codes: all dims, `(sample, dim)`: what is read needs those too that do not count.
+        units: dims of each unit; for sequences a unit is one dim in all frames.
         shape: of the code of one sample.
         read: codes to factors, `(sample, factor)` or for each frame `(sample, frame, factor)`.
         subsets: units of each factor, `(factor, unit)`.
@@ -32,6 +35,8 @@ class Swaps:
     """
 
     data: Data
+    codes: Float[np.ndarray, "sample dim"]
+    units: list[np.ndarray]
     shape: tuple[int, ...]
     read: Read
     subsets: Bool[np.ndarray, "factor unit"]
@@ -58,9 +63,9 @@ class Swaps:
         count = len(self.names)
         agree, still = np.zeros((len(self.first), count, count)), np.ones((len(self.first), count, count))
         for k in tqdm(range(count), desc="swapping", disable=not self.progress):
-            kept = np.concatenate([np.zeros(0, int), *[self.data.units[u] for u in np.flatnonzero(self.subsets[k])]])
-            codes = self.data.codes[self.second].copy()
-            codes[:, kept] = self.data.codes[self.first][:, kept]
+            kept = np.concatenate([np.zeros(0, int), *[self.units[u] for u in np.flatnonzero(self.subsets[k])]])
+            codes = self.codes[self.second].copy()
+            codes[:, kept] = self.codes[self.first][:, kept]
             for start in range(0, len(codes), self.batch):
                 rows = slice(start, start + self.batch)
                 found = self._factors(codes[rows])
@@ -154,7 +159,9 @@ def swap(
         if options.get("groups") is not None:
             raise ValueError("codes of sequences already group each dim over its frames; leave out `groups`")
         options["groups"] = {str(j): np.arange(raw.shape[1]) * raw.shape[2] + j for j in range(raw.shape[2])}
-    data = prepare(raw.reshape(len(raw), -1) if raw.ndim == 3 else raw, factors, seed=seed, **options)
+    flat, groups = raw.reshape(len(raw), -1) if raw.ndim == 3 else raw, options.get("groups")
+    data = prepare(flat, factors, seed=seed, **options)
+    units = [*np.arange(flat.shape[1])[:, None]] if groups is None else [*name_groups(groups, flat.shape[1]).values()]
     if pairs < 2 or batch < 1 or not 0 <= tolerance < 1:
         raise ValueError(
             f"2 pairs, a batch of 1 and a tolerance in [0, 1) at least, got {pairs=}, {batch=}, {tolerance=}"
@@ -162,7 +169,8 @@ def swap(
     rng = np.random.default_rng(seed)
     first, second = rng.integers(len(raw), size=pairs), rng.integers(1, len(raw), size=pairs)
     chosen = find_subsets(data) if subsets is None else _named_subsets(subsets, data)
-    evidence = Swaps(data, raw.shape[1:], read, chosen, first, (first + second) % len(raw), tolerance, batch, progress)
+    second = (first + second) % len(raw)
+    evidence = Swaps(data, flat, units, raw.shape[1:], read, chosen, first, second, tolerance, batch, progress)
     scores = assess(SWAP, evidence, null=null, bootstrap=bootstrap, seed=seed)
     return scores["swap"], scores["swap_consistency"]
 
@@ -173,9 +181,9 @@ def find_subsets(data: Data) -> Bool[np.ndarray, "factor unit"]:
     levels = np.array([r.max() for r in data.readings.reshape(-1, len(data.codes))]).reshape(len(data.units), -1)
     free = levels * data.labels.max(1)  # 2 n I is chi-square of so many degrees of freedom
     told = 2 * len(data.codes) * data.information > free + 4 * np.sqrt(2 * free)
-    found = np.zeros((len(data.names), len(data.units)), bool)
-    for unit, factor in enumerate(best):
-        found[factor, unit] = told[unit, factor]
+    found = np.zeros((len(data.names), len(data.given)), bool)
+    for unit, (at, factor) in enumerate(zip(data.kept, best, strict=True)):
+        found[factor, at] = told[unit, factor]
     return found
 
 
@@ -195,11 +203,11 @@ def consistency_of(swaps: Swaps) -> Parts:
 
 
 def _named_subsets(subsets: Mapping[str, Sequence[int]], data: Data) -> Bool[np.ndarray, "factor unit"]:
-    found = np.zeros((len(data.names), len(data.units)), bool)
+    found = np.zeros((len(data.names), len(data.given)), bool)
     for name, units in subsets.items():
         at = np.asarray(units, int)
-        if name not in data.names or (len(at) and not 0 <= at.min() <= at.max() < len(data.units)):
-            raise ValueError(f"subset {name!r}: {at.tolist()} fits neither {data.names} nor {len(data.units)} dims")
+        if name not in data.names or (len(at) and not 0 <= at.min() <= at.max() < len(data.given)):
+            raise ValueError(f"subset {name!r}: {at.tolist()} fits neither {data.names} nor {len(data.given)} dims")
         found[data.names.index(name), at] = True
     return found
 

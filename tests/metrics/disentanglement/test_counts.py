@@ -16,11 +16,32 @@ from latentlab.metrics.disentanglement.counts import (
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("values", [RNG.standard_normal((3, 401)), RNG.integers(4, size=(3, 400)).astype(float)])
-def test_quantile_bins_are_numpy_s(values):
+def test_quantile_bins_are_numpy_s():
+    values = RNG.standard_normal((3, 400))
     edges = [np.unique(np.quantile(row, np.linspace(0, 1, 21)[1:-1])) for row in values]
     expected = [np.searchsorted(e, row, side="right") for e, row in zip(edges, values, strict=True)]
     np.testing.assert_array_equal(assign_bins(values, 20, "quantile"), expected)
+
+
+@pytest.mark.parametrize(("values", "keep"), [([0.0, 1.0], 0), (range(5), 0), (range(32), 64)])
+def test_few_values_are_told_apart_however_rare(values, keep):
+    share = np.geomspace(1, 0.05, len(values))
+    row = RNG.choice(np.array([*values], float), 2000, p=share / share.sum())
+    found = assign_bins(row[None], 5, "quantile", keep)[0]
+    np.testing.assert_array_equal(found, np.unique(row, return_inverse=True)[1])
+
+
+def test_bins_are_cut_between_values():
+    """Nine tenths are one value, as behind a rectifier: what lies above is not taken for it."""
+    row = np.maximum(RNG.standard_normal(1000) - 1.28, 0)
+    found = assign_bins(row[None], 20, "quantile")[0]
+    assert (found == 0).sum() == (row == 0).sum()
+    assert found.max() >= 1
+    steps = RNG.integers(100, size=1000).astype(float)
+    found = assign_bins(steps[None], 20, "quantile", 64)[0]
+    assert found.max() == 19
+    assert np.bincount(found).max() < 80
+    assert len(np.unique(np.stack([steps, found]), axis=1).T) == len(np.unique(steps))
 
 
 def test_many_bins_and_a_constant_row():
@@ -54,7 +75,14 @@ def test_information_given_a_common_cause():
     bit = RNG.integers(2, size=20_000)
     one, two = ((bit + (RNG.random(20_000) < 0.1)) % 2 for _ in range(2))
     assert mutual_information(one, two[None])[0] > 0.1
-    assert conditional_information(one, two, bit) < 1e-3
+    assert conditional_information(one, two, bit) < 2e-3
     other = RNG.integers(2, size=20_000)
     assert conditional_information((bit + other) % 2, bit, other) == pytest.approx(np.log(2), abs=1e-3)
     assert conditional_information(bit, bit, bit) == 0
+
+
+def test_information_given_many_values_is_not_made_of_chance():
+    given = RNG.integers(10, size=3000)
+    one, two = RNG.integers(20, size=3000), (given + RNG.integers(3, size=3000)) % 10
+    assert conditional_information(one, two, given) < 0.03
+    assert np.isnan(conditional_information(one[:100], two[:100], given[:100]))

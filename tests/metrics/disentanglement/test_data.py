@@ -16,7 +16,73 @@ def test_dims_that_do_not_count_are_named():
     assert {p: s.settings["inactive"] for p, s in found.items()} == {"none": [], "constant": [2], 0.05: [2, 3]}
     assert found[0.05].value > 0.99
     assert found["none"].value < 0.9
-    assert dis.mig(np.zeros((60, 3)), FACTORS[:60], null=2, bootstrap=2).value == 0
+
+
+def test_no_metric_sees_dims_that_do_not_count():
+    """A copy of small scale, left out: every score is that of the code without it, and its rows are zero."""
+    kept, codes = PERFECT[:600], np.column_stack([1e-3 * PERFECT[:600, ::-1], PERFECT[:600]])
+    options = {"null": 0, "bootstrap": 0, "progress": False}
+    alone, pruned = (dis.score(z, FACTORS[:600], "all", **options, prune=0.05) for z in (kept, codes))
+    for name, found in pruned.items():
+        assert found.value == pytest.approx(alone[name].value, abs=1e-12), name
+        if found.matrix is not None and name != "dci_e":
+            assert found.matrix.shape == (4, 2)
+            assert not found.matrix[:2].any()
+    grid = np.stack(np.meshgrid(np.arange(8.0), np.arange(8.0)), -1).reshape(-1, 2)
+    for metric in (dis.flatness, dis.axis_alignment):
+        assert metric(np.column_stack([grid, 0.01 * grid @ [[1, -1], [1, 1]]]), grid, prune=0.05).value > 0.999
+
+
+@pytest.mark.parametrize("values", [2, 5, 32])
+def test_a_code_of_few_values_is_as_good_as_its_factor(values):
+    share = np.geomspace(1, 0.04, values)
+    factors = np.random.default_rng(0).choice(values, (3000, 2), p=share / share.sum())
+    assert dis.mig(factors, factors).value > 0.93
+    assert dis.mig(factors, factors, bins=5).value > 0.93
+
+
+def test_a_code_that_says_nothing_scores_nothing():
+    for metric in (dis.mig, dis.jemmig, dis.modularity, dis.sap, dis.irs, dis.med):
+        found = metric(np.ones((100, 3)), FACTORS[:100])
+        assert found.value == 0, metric
+        assert found.settings["inactive"] == [0, 1, 2]
+
+
+def test_what_was_counted_is_what_is_recorded():
+    few, truth = PERFECT[:200], FACTORS[:200]
+    options = {"null": 6, "bootstrap": 7, "progress": False}
+    found = dis.score(few, truth, ("mig", "factor_vae", "dci_s"), groups=[0, 1], estimator="neighbours", **options)
+    asked = {name: (s.settings["null"], s.settings["bootstrap"]) for name, s in found.items()}
+    assert asked == {"mig": (6, 7), "factor_vae": (3, 5), "dci_s": (0, 7)}
+    assert found["mig"].settings["estimator"] == "bins"
+
+
+def test_several_correlated_factors_do_not_spoil_a_good_code():
+    """A chain of three, each told by a dim of its own with a little noise."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(5, size=4000)
+    second, third = ((first + step * (rng.random(4000) < 0.3)) % 5 for step in (1, 2))
+    factors = np.stack([first, second, third], 1)
+    codes = factors + 0.15 * rng.standard_normal(factors.shape)
+    with pytest.warns(UserWarning, match="correlated"):
+        found = dis.score(codes, factors, ("mig", "modularity"), null=0, bootstrap=0, progress=False)
+    with pytest.warns(UserWarning, match="correlated"):
+        noise = dis.modularity(rng.standard_normal((4000, 6)), factors)
+    assert found["mig"].value < 0.8
+    assert all(s.conditional is not None and s.conditional > 0.9 for s in found.values())
+    assert noise.conditional is not None
+    assert noise.conditional == pytest.approx(noise.value, abs=0.35)
+
+
+def test_correlated_factors_of_too_many_values_are_not_guessed_at():
+    rng = np.random.default_rng(0)
+    first = rng.integers(20, size=400)
+    factors = np.stack([first, (first + rng.integers(4, size=400)) % 20], 1)
+    with pytest.warns(UserWarning, match="400 samples are too few to tell factor0 and factor1"):
+        found = dis.mig(rng.standard_normal((400, 2)), factors)
+    assert found.conditional is not None
+    assert np.isnan(found.conditional)
+    assert "400 samples are too few" in found.settings["conditional"]
 
 
 def test_correlated_factors_are_named_and_answered():
@@ -70,6 +136,10 @@ def test_codes_that_are_drawn_know_less_than_their_means():
         ({"kinds": ("ordinal", "round")}, "a kind is one of categorical"),
         ({"estimator": "guess"}, "estimator='guess'"),
         ({"prune": "some"}, "prune='some'"),
+        ({"prune": -1}, "prune=-1"),
+        ({"bins": 2.5}, "bins=2.5"),
+        ({"names": ("size", "size")}, "different names"),
+        ({"kinds": ("ordinal",) * 2, "parity": "disentanglement_lib"}, "leave out `kinds`"),
         ({"neighbours": 0}, "neighbours=0"),
         ({"bootstrap": 1}, "bootstrap 0 or at least 2"),
         ({"groups": [0]}, "2 dims need 2 group labels"),

@@ -80,3 +80,6 @@ def test_dims_of_no_group_are_left_out():
     named = {"a": [0], "b": [1], "c": [2]}
     assert dis.sap(codes, FACTORS, groups=named).value > 0.95
     assert dis.snc_nk(codes, FACTORS, groups=named)[0].value > 0.95
+    alone = {"a": [0]}
+    assert dis.dci(codes[:300], FACTORS[:300], groups=alone)[2].value < 0.7
+    assert dis.explicitness(codes, FACTORS, groups=alone).value < 0.8

@@ -33,16 +33,51 @@ class TestParity:
         assert dis.modularity(codes, factors, **same).value == pytest.approx(
             float(oracle[f"{regime}/dlib/modularity"]), abs=1e-9
         )
-        ordinal = dis.sap(codes, factors, kinds=["ordinal"] * 6, prune="none")
-        np.testing.assert_allclose(ordinal.matrix, oracle[f"{regime}/dlib/sap_continuous_matrix"], atol=1e-9)
-        np.testing.assert_allclose(ordinal.value, oracle[f"{regime}/dlib/sap_continuous"], atol=1e-9)
-        assert dis.irs(codes, factors, **same).value == pytest.approx(float(oracle[f"{regime}/dlib/irs"]), abs=1e-9)
+        kinds = ["ordinal", "continuous", "categorical"] * 2  # parity takes no notice
+        specs = tuple(Factor(f"f{k}", kind, 0, 1) for k, kind in enumerate(kinds))
+        found = dis.score(codes, FactorTable(factors, specs), ("mig", "modularity", "sap", "irs"), null=0, bootstrap=0,
+                          progress=False, **same)  # fmt: skip
+        np.testing.assert_allclose(found["sap"].matrix, oracle[f"{regime}/dlib/sap_continuous_matrix"], atol=1e-9)
+        for name, theirs in (("mig", "mig"), ("modularity", "modularity"), ("sap", "sap_continuous"), ("irs", "irs")):
+            assert found[name].value == pytest.approx(float(oracle[f"{regime}/dlib/{theirs}"]), abs=1e-9), name
+
+
+def test_robustness_in_parity_cuts_factors_as_the_reference_does():
+    factors = np.random.default_rng(0).integers(32, size=(2000, 2))
+    codes = factors + np.random.default_rng(1).standard_normal((2000, 2))
+    away = np.abs(codes - codes.mean(0)).max(0)
+    best = np.zeros(2)
+    for factor in factors.T:
+        cut = np.digitize(factor, np.histogram(factor, 20)[1][:-1])
+        far = [np.quantile(np.abs(z - z.mean(0)), 0.99, axis=0) for z in (codes[cut == v] for v in np.unique(cut))]
+        best = np.maximum(best, 1 - np.mean(far, 0) / away)
+    expected = float(np.average(best, weights=away))
+    assert dis.irs(codes, factors, parity="disentanglement_lib").value == pytest.approx(expected, abs=1e-9)
+    assert abs(dis.irs(codes, factors).value - expected) > 0.01
 
 
 def test_sap_by_support_vectors_is_the_reference_s(oracle):
     train, test = ((oracle[f"perfect6/z_{part}"], oracle[f"perfect6/f_{part}"]) for part in ("train", "test"))
     found = dis.sap(*train, test=test, parity="disentanglement_lib")
     assert found.value == pytest.approx(float(oracle["perfect6/dlib/sap"]), abs=2e-3)
+
+
+def test_support_vectors_are_judged_by_the_labels_they_learned():
+    """A test set of one value alone is numbered as in training, and a value never seen is never right."""
+    codes, large = PERFECT[:, :1], (FACTORS[:, :1] > 1).astype(float)
+    learn, judge = slice(0, 300), slice(300, 600)
+    alike = 300 + np.flatnonzero(large[300:, 0])[:200]
+    for rows, truth, expected in (
+        (judge, large[judge], 1),
+        (alike, np.ones((200, 1)), 1),
+        (alike, np.full((200, 1), 2), 0),
+    ):
+        assert dis.sap(codes[learn], large[learn], test=(codes[rows], truth)).value == expected
+    kinds = ["continuous"]
+    one, other = (dis.sap(codes[learn], codes[learn], kinds=kinds, bins=2, test=(codes[rows], codes[rows])).value
+                  for rows in (judge, alike))  # fmt: skip
+    assert one > 0.8
+    assert other > 0.7
 
 
 @pytest.mark.parametrize("name", ["mig", "mig_sup", "dci_mig", "modularity", "med", "sap", "irs", "explicitness"])
@@ -136,6 +171,14 @@ def test_bad_input_is_named(codes, factors, options, match):
 def test_an_unknown_metric_is_named():
     with pytest.raises(ValueError, match="unknown metrics migg; there are mig"):
         dis.score(NOISE, FACTORS, "migg")
+    with pytest.raises(ValueError, match=r"udr is a function of its own, udr\(...\)"):
+        dis.score(NOISE, FACTORS, "udr")
+
+
+def test_names_may_be_an_array_and_labels_may_not_be_text():
+    assert [*dis.mig(PERFECT, FACTORS, names=np.array(["x", "y", "z"])).per_factor] == ["x", "y", "z"]
+    with pytest.raises(ValueError, match="factors must be numbers"):
+        dis.mig(PERFECT, FACTORS.astype(str))
 
 
 def test_more_dims_than_samples_and_one_dim():
