@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -12,6 +13,20 @@ METHODS = ("ddim", "ddim+anderson", "midpoint", "heun", "implicit-midpoint", "le
 NETWORKS = ("autoencoder", "clip", "denoiser", "reader", "vector-vae")
 # Those of train.objectives, likewise.
 OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
+TRAINING = """\
+Train a network; a run that was stopped goes on when the same command is given again.
+
+A generator is three networks, trained in this order: the autoencoder turns frames into latents and back, clip learns
+which caption fits which clip, the denoiser learns to make latents under captions and needs the other two. Its run
+writes a folder `generator` that `--model` of the other commands reads. The reader reads factors off moving shapes; the
+vector-vae has one short code for a clip and needs no other network.
+
+Your own videos: --data FOLDER takes all of it, subfolders too. clip.txt beside clip.mp4 is its caption. Videos are
+scaled and cropped to --size, and windows of --num-frames are cut at random, as many as there are different ones (but
+see --clips). Files that cannot be read are named, counted and left out.
+
+Runs of a few steps show whether all fits: --steps 20 --clips 64.
+"""
 FORMAT = argparse.RawDescriptionHelpFormatter
 
 
@@ -199,12 +214,25 @@ def _train(commands) -> None:
         "latentlab train autoencoder --out runs/autoencoder\n"
         "  latentlab train clip --out runs/clip\n"
         "  latentlab train denoiser --autoencoder runs/autoencoder --clip runs/clip --out runs/denoiser\n"
+        "  latentlab train autoencoder --data my_videos/ --size 64x96 --out runs/mine\n"
         "  latentlab train vector-vae --objective beta-tcvae --out runs/vector-vae\n"
         "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
         out="runs",
     )
+    p.description = TRAINING
     p.add_argument("network", choices=NETWORKS, help="what to train")
     p.add_argument("--data", default="moving-shapes", help="moving-shapes, dsprites, or a folder of video files")
+    p.add_argument(
+        "--num-frames",
+        type=_positive(int),
+        help="of a folder's clips (default: 16; denoiser: a multiple of it), or of a vector-vae's (default: 1)",
+    )
+    p.add_argument(
+        "--size",
+        type=_size,
+        metavar="HxW",
+        help="of a folder's clips in pixels (default: 64x64); multiples of 8, for denoiser and vector-vae of 16",
+    )
     p.add_argument(
         "--autoencoder",
         metavar="FOLDER",
@@ -231,8 +259,14 @@ def _train(commands) -> None:
     vae.add_argument("--dims", type=_positive(int), help="length of its code (default: 10)")
     vae.add_argument("--rings", type=_positive(int), help="dims that are angles, for hues and turns (default: none)")
     vae.add_argument("--moves", action="store_true", help="the last two dims move the picture")
-    vae.add_argument("--num-frames", type=_positive(int), help="of a clip (default: 1, single frames)")
     vae.add_argument("--motion-dims", type=_positive(int), help="of a motion code for each frame (default: none)")
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", text, re.ASCII)
+    if not found:
+        raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH, as 64x96, or one side of a square, got {text}")
+    return int(found[1]), int(found[2] or found[1])
 
 
 def _positive(kind: Callable, least: float = 0) -> Callable:

@@ -10,8 +10,6 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from latentlab.data import DSprites, FolderClips, MovingShapes
-from latentlab.data.moving.dataset import TRAIN_SEED
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp
@@ -222,19 +220,20 @@ def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, d
     _tell(result, json, [f"{len(result['answers'])} runs", f"open {Path(out) / 'bench.html'} in a browser"])
 
 
-def train(network: str, *, data, out, seed, device, json, **options) -> None:
+def train(network: str, *, data, num_frames, size, out, seed, device, json, **options) -> None:
     """Trains one of the networks."""
-    from latentlab.train.runs import RUNS
+    from latentlab.train.loop import is_main_process
+    from latentlab.train.runs import RUNS, open_data
 
     folder = Path(out) / network if out == "runs" else Path(out)
-    if data == "dsprites":
-        if network not in ("autoencoder", "vector-vae"):
-            raise ValueError(f"dsprites has pictures alone, and the {network} learns captions or motion")
-        clips = DSprites()
-    else:
-        clips = MovingShapes(1_000_000, TRAIN_SEED) if data == "moving-shapes" else FolderClips(data, 16, (64, 64))
-    files = RUNS[network](clips, folder, seed=seed, device=device, **options)
-    _tell({"files": [str(f) for f in files]}, json, [f"wrote {f}" for f in files])
+    clips = open_data(network, data, num_frames=num_frames, size=size)
+    skipped = {str(path): reason for path, reason in getattr(clips, "skipped", {}).items()}
+    if skipped and is_main_process():  # before the hours of training
+        few = "; ".join(f"{path}: {reason}" for path, reason in list(skipped.items())[:3])
+        sys.stderr.write(f"skipped {len(skipped)} files of {data}: {few}{'; ...' if len(skipped) > 3 else ''}\n")
+    files = RUNS[network](clips, folder, seed=seed, device=device, num_frames=num_frames, **options)
+    lines = [f"wrote {f}" for f in files]
+    _tell({"files": [str(f) for f in files], "clips": len(clips), "skipped": skipped}, json, lines)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

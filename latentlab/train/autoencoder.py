@@ -19,8 +19,9 @@ from tqdm.auto import trange
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.shapes import Video
 from latentlab.train.grid import save_grid
+from latentlab.train.identity import identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
-from latentlab.weights import save_weights
+from latentlab.weights import fingerprint, save_weights
 
 
 class ClipSource(Protocol):
@@ -115,7 +116,14 @@ def train_autoencoder(
             again = net.decode(net.encode(preview.to(where))).cpu()
         save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=8)
 
-    trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
+    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
+        "data": identity(data),
+        "start": start and fingerprint(start)[:16],
+        "decoder_only": decoder_only,
+    }
+    trained = train(
+        model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker, sample=sample
+    )
     if not decoder_only:
         _normalise(trained, data, config.loop.seed, where)
     if is_main_process():

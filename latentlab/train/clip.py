@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from latentlab.generator.clip import ClipConfig, ClipModel, contact_sheet
 from latentlab.train.autoencoder import ClipSource
+from latentlab.train.identity import identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.weights import save_weights
 
@@ -83,7 +84,9 @@ def train_clip(
         value = 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
         return value, {"accuracy": (logits.argmax(1) == own).float().mean()}
 
-    trained = train(model, make_batch, loss, config.loop, out, device=device_for_training(device), tracker=tracker)
+    about = {"data": identity(data), "clips": config.clips, "network": asdict(shape)}
+    where = device_for_training(device)
+    trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
     if is_main_process():
         save_weights(out / "clip.safetensors", trained, trained.header())
     return trained

@@ -21,6 +21,7 @@ from latentlab.metrics.flow import dis
 from latentlab.metrics.temporal import fields, flicker_loss
 from latentlab.shapes import Latents
 from latentlab.train.clip import CaptionedClips
+from latentlab.train.identity import identity, short
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, rank_and_world, train
 from latentlab.weights import fingerprint, save_weights
 
@@ -34,7 +35,7 @@ class DenoiserTraining:
     Args:
         loop: steps, rates, seed.
         network: shape of the network.
-        clips: how many clips of the data are encoded, once, before training.
+        clips: how many clips of the data are encoded, once, before training; all of them where there are fewer.
         caption_dropout: share of clips trained without their caption, for classifier-free guidance.
         level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
         flicker: weight of `flicker_loss` on the clips that the network has in mind, decoded; 0 leaves it out.
@@ -85,11 +86,12 @@ def train_denoiser(
     where = device_for_training(device)
     count = min(config.clips, len(data))
     clip = clip.to(where).eval()
+    said = [data.caption(i) for i in range(min(count, 4096))]
+    clip.tokenize(said)  # a word that the model does not know is told before the work
     latents = encode_all(data, autoencoder.to(where).eval(), count, out / "latents", config.loop.seed)
     torch.manual_seed(config.loop.seed)
     model = Denoiser(config.network)
     with torch.no_grad():
-        said = [data.caption(i) for i in range(min(count, 4096))]
         model.measure_captions(*(x.cpu() for x in clip.tokens(said)))
     if start is not None:
         begin_from(model, start)
@@ -119,7 +121,15 @@ def train_denoiser(
         flickers = flicker_of(autoencoder, clean[few], (y - at * v.float())[few])
         return error + config.flicker * flickers, {"flicker": flickers.detach()}
 
-    trained = train(model, make_batch, loss, config.loop, out, device=where, tracker=tracker, sample=sample)
+    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
+        "data": identity(data),
+        "autoencoder": fingerprint(autoencoder)[:16],
+        "clip_model": fingerprint(clip)[:16],
+        "start": start and fingerprint(start)[:16],
+    }
+    trained = train(
+        model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker, sample=sample
+    )
     if is_main_process():
         save_weights(out / "denoiser.safetensors", trained, asdict(config.network))
     return trained
@@ -151,11 +161,11 @@ def flicker_of(autoencoder: Autoencoder, clean: Latents, estimate: Latents) -> F
 def encode_all(data: CaptionedClips, autoencoder: Autoencoder, count: int, folder: Path, seed: int) -> Latents:
     """Latents of the first `count` clips, float16, kept in shards so that a killed run goes on where it was."""
     device = autoencoder.mean.device
-    key = fingerprint(autoencoder)[:16]
+    key = f"{fingerprint(autoencoder)[:16]}-{short(identity(data))}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     rank, world = rank_and_world()
     shards = [range(first, min(count, first + SHARD)) for first in range(0, count, SHARD)]
-    paths = [folder / f"{key}-{seed}-{rows.start:08d}-{rows.stop:08d}.safetensors" for rows in shards]
+    paths = [folder / f"{key}-{rows.start:08d}-{rows.stop:08d}.safetensors" for rows in shards]
     mine = list(zip(shards, paths, strict=True))[rank::world]
     for rows, path in tqdm(mine, desc="encoding clips", unit_scale=SHARD, disable=rank > 0):
         if not path.exists():

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -94,6 +94,7 @@ def train(
     out: Path,
     *,
     device: torch.device,
+    about: Mapping[str, Any] | None = None,
     tracker: Tracker | None = None,
     sample: Callable[[nn.Module, int], None] | None = None,
 ) -> Network:
@@ -106,11 +107,14 @@ def train(
         config: how.
         out: folder of `checkpoint.pt` and `log.jsonl`.
         device: where.
+        about: whatever else makes this run what it is, as plain values: data, network, weights of the loss. It is kept
+            in the checkpoint, and a run goes on only where both say the same.
         tracker: called as `tracker(figures, step)` beside the log file.
         sample: called as `sample(ema_model, step)` every `sample_every` steps and at the end.
 
     Raises:
         TrainingError: the loss is not finite, a batch cannot be made, or the disk is full.
+        ValueError: `out` holds a run of other settings.
     """
     rank, world = rank_and_world()
     out.mkdir(parents=True, exist_ok=True)
@@ -119,7 +123,8 @@ def train(
     ema = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=_ema_update(config.ema))
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=0.0, weight_decay=config.weight_decay, betas=(0.9, 0.99))
-    start = _resume(checkpoint, model, ema, optimizer, config, device)
+    settings = json.loads(json.dumps({**(about or {}), **asdict(config)}))  # as a checkpoint gives them back
+    start = _resume(checkpoint, model, ema, optimizer, settings, device)
     if rank == 0:
         _drop_from_log(out / "log.jsonl", start)
     wrapped = DistributedDataParallel(model) if world > 1 else model
@@ -154,7 +159,7 @@ def train(
                 bar.update()
                 _log(out, figures, step, tracker)
                 if done % config.save_every == 0 or done == config.steps:
-                    _save(checkpoint, done, model, ema, optimizer, config)
+                    _save(checkpoint, done, model, ema, optimizer, settings)
                 if sample and (done % config.sample_every == 0 or done == config.steps):
                     sample(ema.module.eval(), done)
     return cast(Network, ema.module.eval())
@@ -216,15 +221,14 @@ def _batches(
             raise TrainingError(f"no batch for step {step}: {reason[0]}. {_last_good(checkpoint)}") from error
 
 
-def _resume(checkpoint: Path, model, ema, optimizer, config: LoopConfig, device: torch.device) -> int:
+def _resume(checkpoint: Path, model, ema, optimizer, settings: dict[str, Any], device: torch.device) -> int:
     if not checkpoint.exists():
         return 0
     state = torch.load(checkpoint, map_location=device, weights_only=True)
     may_differ = {"steps", "decay", "save_every", "sample_every", "workers"}
-    then = {k: v for k, v in json.loads(state["config"]).items() if k not in may_differ}
-    now = {k: v for k, v in asdict(config).items() if k not in may_differ}
-    if changed := {k for k in now if then.get(k) != now[k]}:
-        was = ", ".join(f"{k} was {then.get(k)}, is {now[k]}" for k in sorted(changed))
+    then, now = _flat(json.loads(state["config"])), _flat(settings)  # an older checkpoint says less
+    if changed := [k for k in sorted(now.keys() & then.keys() - may_differ) if then[k] != now[k]]:
+        was = ", ".join(f"{k} was {_brief(then[k])}, is {_brief(now[k])}" for k in changed)
         raise ValueError(f"{checkpoint} was made with other settings ({was}); use the same ones or another --out")
     model.load_state_dict(state["model"])
     ema.load_state_dict(state["ema"])
@@ -232,10 +236,23 @@ def _resume(checkpoint: Path, model, ema, optimizer, config: LoopConfig, device:
     return state["step"]
 
 
-def _save(checkpoint: Path, step: int, model, ema, optimizer, config: LoopConfig) -> None:
+def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    flat = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return flat
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _save(checkpoint: Path, step: int, model, ema, optimizer, settings: dict[str, Any]) -> None:
     state = {
         "step": step,
-        "config": json.dumps(asdict(config)),
+        "config": json.dumps(settings),
         "model": model.state_dict(),
         "ema": ema.state_dict(),
         "optimizer": optimizer.state_dict(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.captions import vocabulary
-from latentlab.data.moving.dataset import MovingShapes
+from latentlab.data.moving.dataset import TRAIN_SEED, MovingShapes
 from latentlab.generator.denoiser import DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.load import load_autoencoder, load_clip, load_denoiser
@@ -32,6 +33,47 @@ PREVIEW = (
     "a large cyan square moving down-left on a red background",
     "a bright small magenta triangle resting on a cyan background",
 )
+
+
+# Of what the frames and the sides of clips must be multiples, for each network.
+MULTIPLES = {"autoencoder": (1, 8), "clip": (1, 8), "denoiser": (DenoiserConfig().window, 16), "vector-vae": (1, 16)}
+
+
+def open_data(
+    network: str, name: str, *, num_frames: int | None = None, size: tuple[int, int] | None = None
+) -> Clips | DSprites:
+    """The clips that `--data` names; of a folder all files are opened, and it has as many clips as different windows.
+
+    Args:
+        network: that will learn from them.
+        name: moving-shapes, dsprites, or a folder of video files.
+        num_frames: of a folder's clips (default: 16). The vector VAE cuts its own clips, of any length up to theirs.
+        size: (height, width) of a folder's clips (default: 64 x 64).
+
+    Raises:
+        ValueError: the network cannot learn from these, or from clips of this length or size.
+    """
+    if name == "dsprites" and network not in ("autoencoder", "vector-vae"):
+        raise ValueError(f"dsprites has pictures alone, and the {network} learns captions or motion")
+    if name in ("moving-shapes", "dsprites"):
+        if size or (num_frames and network != "vector-vae"):
+            raise ValueError(f"{name} come in one length and size; --num-frames and --size are for a folder of videos")
+        return DSprites() if name == "dsprites" else MovingShapes(1_000_000, TRAIN_SEED)
+    if network == "reader":
+        raise ValueError("the reader learns factors, which only --data moving-shapes has")
+    num_frames = max(num_frames or 16, 16) if network == "vector-vae" else num_frames or 16
+    size = size or (64, 64)
+    of_frames, of_sides = MULTIPLES[network]
+    if num_frames % of_frames:
+        raise ValueError(
+            f"the {network} learns clips of a multiple of {of_frames} frames, got --num-frames {num_frames}"
+        )
+    if size[0] % of_sides or size[1] % of_sides:
+        raise ValueError(f"the {network} needs sides that are multiples of {of_sides}, got --size {size[0]}x{size[1]}")
+    data = FolderClips(name, num_frames, size)
+    data.look(progress=is_main_process())
+    data.count = data.windows
+    return data
 
 
 def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
@@ -55,10 +97,8 @@ def clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     return [out / "clip.safetensors"]
 
 
-def reader(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def reader(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the reader, which needs factors."""
-    if not isinstance(data, MovingShapes):
-        raise ValueError("the reader learns factors, which only --data moving-shapes has")
     config = ReaderTraining()
     config = replace(config, loop=_loop(config.loop, options))
     train_reader(data, out, config, device=device)
@@ -85,7 +125,7 @@ def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
         ),
     )
     shape = GeneratorConfig(num_frames=data.num_frames, height=data.size[0], width=data.size[1])
-    captions = [data.caption(i) for i in range(min(4, len(data)))] if isinstance(data, FolderClips) else list(PREVIEW)
+    captions = _captions(data)[:4] if isinstance(data, FolderClips) else list(PREVIEW)
 
     def sample(network, step: int) -> None:
         video = NativeGenerator(encoder, network, text, shape).generate(captions, num_steps=16)
@@ -125,8 +165,14 @@ def _loop(default: LoopConfig, options: dict) -> LoopConfig:
     return replace(default, **given, seed=options["seed"])
 
 
+def _captions(data: FolderClips) -> list[str]:
+    return [data.caption(i) for i in range(min(len(data), len(data.paths)))]
+
+
 def _vocabulary(data: Clips) -> list[str]:
     if isinstance(data, MovingShapes):
         return vocabulary()
-    words = {word for i in range(len(data)) for word in data.caption(i).lower().replace(",", " , ").split()}
+    words = {word for caption in _captions(data) for word in re.findall(r"[\w-]+|,", caption.lower())}  # as `Tokenizer`
+    if not words:
+        raise ValueError("no video of the folder has a caption; write what clip.mp4 shows into clip.txt beside it")
     return sorted(words)

@@ -160,6 +160,40 @@ def test_resuming_with_other_settings_is_an_error_that_names_them(tmp_path, name
         run(tmp_path, replace(CONFIG, **{name: value}))
 
 
+ABOUT = {"data": "100 clips", "network": {"widths": (8, 16)}, "flicker": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"data": "90 clips"}, "data was 100 clips, is 90 clips"),
+        ({"network": {"widths": (8, 8)}}, r"network.widths was \[8, 16\], is \[8, 8\]"),
+        ({"flicker": 0.1, "data": "x" * 200}, r"data was 100 clips, is x{97}\.\.\., flicker was 0.0, is 0.1"),
+    ],
+)
+def test_resuming_another_run_is_an_error_that_names_what_differs(tmp_path, change, said):
+    run(tmp_path, replace(CONFIG, steps=2), about=ABOUT)
+    run(tmp_path, replace(CONFIG, steps=3), about=ABOUT)
+    before = state(tmp_path)
+    with pytest.raises(ValueError, match=f"other settings \\({said}\\); use the same ones or another --out"):
+        run(tmp_path, about=ABOUT | change)
+    assert same(state(tmp_path), before)
+
+
+def test_a_checkpoint_that_says_less_of_its_run_is_resumed(tmp_path):
+    assert in_a_process(lambda: run(tmp_path, loss=killed_at(9))) == signal.SIGKILL  # as all were before
+    run(tmp_path, about=ABOUT)
+    run(tmp_path / "whole")
+    assert same(state(tmp_path)["model"], state(tmp_path / "whole")["model"])
+    with pytest.raises(ValueError, match=r"flicker was 0\.0, is 2"):
+        run(tmp_path, about=ABOUT | {"flicker": 2.0})
+
+
+def test_what_a_run_is_about_does_not_hide_how_it_is_trained(tmp_path):
+    run(tmp_path, about={"clip": "of another kind"})
+    assert json.loads(state(tmp_path)["config"])["clip"] == CONFIG.clip
+
+
 def test_resuming_may_change_the_length_and_how_often_to_save(tmp_path):
     run(tmp_path)
     run(tmp_path, replace(CONFIG, steps=23, save_every=1, sample_every=2))
@@ -300,9 +334,15 @@ def test_a_worker_that_is_killed_stops_the_run(tmp_path):
             kill_me()
         return batch_of(step)
 
-    # torch raises this from a signal handler, wherever the loop is, so it need not be a TrainingError.
-    with pytest.raises(RuntimeError, match=r"killed by signal|exited unexpectedly"):
-        run(tmp_path, replace(CONFIG, workers=1), make_batch=broken)
+    def work():  # in another process: torch raises this from a signal handler, wherever that one is
+        try:
+            run(tmp_path, replace(CONFIG, workers=1), make_batch=broken)
+        except RuntimeError as error:
+            (tmp_path / "said").write_text(str(error))
+
+    in_a_process(work)
+    said = (tmp_path / "said").read_text()
+    assert any(words in said for words in ("killed by signal", "exited unexpectedly", "no batch for step"))
 
 
 # ----------------------------------------------------------------------------------------------------------------- log

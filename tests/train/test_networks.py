@@ -152,6 +152,34 @@ def test_encoded_latents_are_those_of_the_autoencoder_and_belong_to_it(data, tmp
     torch.testing.assert_close(latents[2:].float(), first.encode(data.videos[2]), atol=2e-3, rtol=2e-3)
     assert not torch.equal(encode_all(data, second, 3, tmp_path, seed=0), latents)
     assert len(list(tmp_path.iterdir())) == 2
+    others = Rendered(3)
+    others.seed, others.videos = 1, data.videos[::-1]
+    torch.testing.assert_close(
+        encode_all(others, first, 1, tmp_path, seed=0)[0], encode_all(data, first, 4, tmp_path, 0)[3]
+    )
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_denoiser_run_is_of_its_data_its_autoencoder_and_its_loss(data, tmp_path):
+    torch.manual_seed(0)
+    autoencoder, other = (Autoencoder(NETWORK) for _ in range(2))
+    clip = ClipModel(ClipConfig(tuple(vocabulary()), width=32, embed_dim=32, text_layers=1, vision_layers=1))
+    network = DenoiserConfig(2, 32, (16, 16), 1, head_width=8, window=1, frame_patch=1)
+    config = DenoiserTraining(steps(1), network, clips=4)
+
+    def go(data=data, autoencoder=autoencoder, **changes):
+        train_denoiser(data, autoencoder, clip, tmp_path, replace(config, **changes), device="cpu")
+
+    go()
+    go()
+    with pytest.raises(ValueError, match=r"\(flicker was 0.0, is 0.5\)"):
+        go(flicker=0.5)
+    with pytest.raises(ValueError, match=r"\(clips was 4, is 3\)"):
+        go(clips=3)
+    with pytest.raises(ValueError, match=r"\(autoencoder was \w{16}, is \w{16}\)"):
+        go(autoencoder=other)
+    with pytest.raises(ValueError, match=r"\(data was Rendered, 4 clips, seed 0, is Rendered, 5 clips, seed 0\)"):
+        go(data=Rendered(5))
 
 
 @pytest.mark.parametrize(("count", "batch"), [(12, 4), (10, 4), (3, 8)])

@@ -1,0 +1,31 @@
+"""What makes a run the run it is, so that another one is not taken for it when it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+
+from latentlab.data.folder import FolderClips
+from latentlab.data.moving.dataset import MovingShapes
+
+
+def identity(data) -> str:
+    """Tells a data set from others, in words that an error can quote.
+
+    >>> identity(MovingShapes(100, seed=3, fixed={"shape": 0}))
+    'MovingShapes, 100 clips, seed 3, fixed shape=0'
+    """
+    match data:
+        case FolderClips():
+            return data.identity
+        case MovingShapes():
+            parts = [f"seed {data.seed}"]
+            for kind in ("fixed", "sweep", "correlated"):
+                parts += [f"{kind} {key}={value}" for key, value in sorted(getattr(data.sampler, kind).items())]
+            return ", ".join([f"{type(data).__name__}, {len(data)} clips", *parts])
+        case _:
+            return f"{type(data).__name__}, {len(data)} clips"
+
+
+def short(text: str) -> str:
+    """Twelve characters that stand for a text in a file's name."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
