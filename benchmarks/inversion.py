@@ -76,14 +76,17 @@ def _row(trip: RoundTrip) -> dict[str, float | str]:
 
 
 def cost(generator: NativeGenerator, config: Config) -> dict[str, float]:
-    """A sample of one clip against as many bare calls of the network, alternating, medians."""
-    noise = generator.noise(1)
+    """A sample and an inversion of one clip against as many bare calls of the network, alternating, medians."""
+    noise, gpu = generator.noise(1), generator.device.type == "cuda"
     condition = generator.condition("")
     time_of = torch.full((1,), 0.5, device=generator.device)
     generator.sample(noise, num_steps=3, method="ddim")
 
     def loop() -> None:
         generator.sample(noise, condition, num_steps=config.num_steps, method="ddim")
+
+    def invert() -> None:
+        generator.invert(noise, condition, num_steps=config.num_steps, method="ddim")
 
     @torch.no_grad()
     def bare() -> None:
@@ -93,17 +96,25 @@ def cost(generator: NativeGenerator, config: Config) -> dict[str, float]:
     def guided() -> None:
         generator.generate("a red star moving left", num_steps=config.num_steps)
 
-    seconds: dict[str, list[float]] = {"loop": [], "bare": [], "guided": []}
+    works = {"loop": loop, "invert": invert, "bare": bare, "guided": guided}
+    seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(config.repeats):
-        for name, work in (("loop", loop), ("bare", bare), ("guided", guided)):
+        for name, work in works.items():
+            wait(gpu)
             began = time.perf_counter()
             work()
+            wait(gpu)
             seconds[name].append(time.perf_counter() - began)
-    ratios = [a / b for a, b in zip(seconds["loop"], seconds["bare"], strict=True)]
+
+    def ratio(name: str) -> float:
+        return round(statistics.median(a / b for a, b in zip(seconds[name], seconds["bare"], strict=True)), 3)
+
     return {
         "sample_seconds": round(statistics.median(seconds["loop"]), 3),
+        "invert_seconds": round(statistics.median(seconds["invert"]), 3),
         "bare_seconds": round(statistics.median(seconds["bare"]), 3),
-        "ratio": round(statistics.median(ratios), 3),
+        "ratio": ratio("loop"),
+        "invert_ratio": ratio("invert"),
         "one_captioned_clip_seconds": round(statistics.median(seconds["guided"]), 3),
         "threads": torch.get_num_threads(),
     }

@@ -33,13 +33,33 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def fingerprint(*modules: nn.Module) -> str:
-    """SHA-256 over names, shapes and float32 bytes of all tensors: equal weights, equal fingerprint."""
+    """SHA-256 over names, shapes and bytes of all tensors: equal weights, equal fingerprint.
+
+    Half precision is hashed as it is, all else as float32, whatever the device.
+    """
     digest = hashlib.sha256()
     for module in modules:
         for name, value in sorted(module.state_dict().items()):
             digest.update(f"{name} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
+            half = value.is_floating_point() and value.element_size() < 4
+            flat = (value if half else value.float()).detach().cpu().contiguous().view(-1)
+            digest.update(flat.view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def state_of(*modules: nn.Module) -> tuple[tuple[int, ...], ...]:
+    """Where the tensors of networks are, and how often each was written to: equal until a weight changes.
+
+    A network that waits elsewhere, by a hook of accelerate, moves its tensors without a change; there they are known by
+    the parameter alone.
+    """
+    found = []
+    for module in modules:
+        waits = hasattr(module, "_hf_hook")
+        for t in module.parameters() if waits else (*module.parameters(), *module.buffers()):
+            written = 0 if t.is_inference() else t._version
+            found.append((id(t), 0 if waits else t.data_ptr(), t.element_size(), written))
+    return tuple(found)
 
 
 def shipped() -> AbstractContextManager[Path]:

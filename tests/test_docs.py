@@ -23,6 +23,7 @@ PACKAGES = (
 ROOT = Path(latentlab.__file__).parent
 INNER = {  # parts of the pages' own modules, which nobody calls by name
     "generator.graph",
+    "generator.run",
     *("view." + name for name in ("bench", "brush", "chart_matplotlib", "chart_plotly", "controls", "drawing", "film")),
     *("view." + name for name in ("markdown", "scoreboard", "scores", "worker")),
     "train.grid",

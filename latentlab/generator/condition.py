@@ -79,5 +79,8 @@ class Condition:
         return Condition(f(self.tokens), f(self.mask), {k: f(t) for k, t in self.more.items()}, against)
 
 
+Caption = str | Sequence[str] | Tensor | Condition  # what becomes a condition; a tensor is an image, for what reads one
+
+
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

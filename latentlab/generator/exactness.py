@@ -6,8 +6,9 @@ EDICT) or one map for each step (DDPM). `invert` and `sample` treat all alike.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from latentlab.generator import solver
 from latentlab.generator.implicit import TOLERANCE
-from latentlab.generator.solver import Callback, Velocity, bar, checked, full_precision, solve
+from latentlab.generator.solver import Callback, Step, Velocity, bar, checked, full_precision, solve
 
 MIXING = 0.93  # p of EDICT; nearer 1 the pair drifts apart, further away rounding grows by (1 / p)^2 a step
 Draw = Callable[[int], Tensor]
@@ -51,6 +52,13 @@ class Trace:
         converged = self.residual is not None and self.residual <= TOLERANCE
         return converged and bool(self.noise.isfinite().all())
 
+    def __getitem__(self, rows: slice) -> Trace:
+        return replace(self, noise=self.noise[rows], memory=None if self.memory is None else self.memory[rows])
+
+    def scaled(self, by: float) -> Trace:
+        """The same run with all states in another unit."""
+        return replace(self, noise=by * self.noise, memory=None if self.memory is None else by * self.memory)
+
 
 @torch.no_grad()
 def invert(
@@ -81,14 +89,16 @@ def invert(
     """
     times, clean = _times(levels, method, rising=True), full_precision(clean)
     if method == "leapfrog":
-        return _leapfrog_invert(velocity, clean, times, callback, progress)
+        last, noise = _leapfrog(velocity, clean, None, times, callback, progress)
+        return Trace(noise, last, residuals=())
     if method == "edict":
         return _edict_invert(velocity, clean, times, callback, progress)
     if method == "ddpm":
         return _ddpm_invert(velocity, clean, times, draw, callback, progress)
     residuals: list[float] = []
-    step = partial(IMPLICIT[method], residuals=residuals) if method in IMPLICIT else method
-    noise = solve(velocity, clean, levels, method=step, callback=callback, progress=progress)
+    noise = solve(
+        velocity, clean, levels, method=_single_state(method, residuals), callback=callback, progress=progress
+    )
     return Trace(noise, residuals=tuple(residuals) if method in IMPLICIT else None)
 
 
@@ -107,41 +117,58 @@ def sample(
 
     Without memory it starts afresh: leapfrog by a DDIM step, EDICT from a pair of equals, DDPM without noise maps,
     where it is DDIM.
+
+    Warns:
+        UserWarning: an implicit step was not solved to the tolerance at which it counts as exact.
     """
     times, noise = _times(levels, method, rising=False), full_precision(noise)
     if method == "leapfrog":
-        return _leapfrog_sample(velocity, noise, memory, times, callback, progress)
+        return _leapfrog(velocity, noise, memory, times, callback, progress)[1]
     if method == "edict":
         return _edict_sample(velocity, noise, memory, times, callback, progress)
     if method == "ddpm" and memory is not None:
         return _ddpm_sample(velocity, noise, memory, times, callback, progress)
-    single = "ddim" if method == "ddpm" else method
-    return solve(velocity, noise, levels, method=single, callback=callback, progress=progress)
+    residuals: list[float] = []
+    step = _single_state("ddim" if method == "ddpm" else method, residuals)
+    clean = solve(velocity, noise, levels, method=step, callback=callback, progress=progress)
+    if max(residuals, default=0.0) > TOLERANCE:
+        warnings.warn(
+            f"a step of {method} was solved to a relative residual of {max(residuals):.1e} only, where {TOLERANCE:.0e} "
+            "counts as exact: take more steps or less guidance",
+            stacklevel=3,
+        )
+    return clean
 
 
-def _leapfrog_invert(velocity, clean, times, callback, progress) -> Trace:
+def _single_state(method: str, residuals: list[float]) -> str | Step:
+    """A method of `solver.py`, which leaves the residuals of its equations, if it solves any."""
+    return partial(IMPLICIT[method], residuals=residuals) if method in IMPLICIT else method
+
+
+def _leapfrog(
+    velocity: Velocity,
+    first: Tensor,
+    second: Tensor | None,
+    times: list[float],
+    callback: Callback | None,
+    progress: bool | str,
+) -> tuple[Tensor, Tensor]:
     """y_{i+1} = y_{i-1} + (s_{i+1} - s_{i-1}) v(y_i, s_i): BDIA (Zhang et al. 2023) at gamma 1, in flow time.
 
-    One call a step; the first step is DDIM's. Read from right to left, the same line is the way back.
+    One call a step; without a second state the first step is DDIM's. Read from right to left, the same line is the way
+    back. Returns the last state but one, and the last.
     """
-    last, y = clean, solver.ddim(velocity, clean, times[0], times[1])
+    last, y = first, solver.ddim(velocity, first, times[0], times[1]) if second is None else full_precision(second)
     _tell(callback, 0, times[1], y)
     for i in bar(list(range(1, len(times) - 1)), progress):
         last, y = y, torch.add(last, velocity(y, times[i]), alpha=times[i + 1] - times[i - 1])
         _tell(callback, i, times[i + 1], y)
-    return Trace(y, last, residuals=())
+    return last, y
 
 
-def _leapfrog_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
-    last, y = noise, solver.ddim(velocity, noise, times[0], times[1]) if memory is None else full_precision(memory)
-    _tell(callback, 0, times[1], y)
-    for i in bar(list(range(1, len(times) - 1)), progress):
-        last, y = y, torch.add(last, velocity(y, times[i]), alpha=times[i + 1] - times[i - 1])
-        _tell(callback, i, times[i + 1], y)
-    return y
-
-
-def _edict_invert(velocity, clean, times, callback, progress) -> Trace:
+def _edict_invert(
+    velocity: Velocity, clean: Tensor, times: list[float], callback: Callback | None, progress: bool | str
+) -> Trace:
     """EDICT (Wallace et al. 2023, eq. 15) with DDIM's coefficients in flow time; two calls a step."""
     x = y = clean
     for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
@@ -153,7 +180,14 @@ def _edict_invert(velocity, clean, times, callback, progress) -> Trace:
     return Trace(x, y, residuals=())
 
 
-def _edict_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
+def _edict_sample(
+    velocity: Velocity,
+    noise: Tensor,
+    memory: Tensor | None,
+    times: list[float],
+    callback: Callback | None,
+    progress: bool | str,
+) -> Tensor:
     """EDICT (Wallace et al. 2023, eq. 14): two states, each stepped by the other's velocity, then mixed."""
     x, y = noise, noise if memory is None else full_precision(memory)
     for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
@@ -165,7 +199,14 @@ def _edict_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
     return x
 
 
-def _ddpm_invert(velocity, clean, times, draw, callback, progress) -> Trace:
+def _ddpm_invert(
+    velocity: Velocity,
+    clean: Tensor,
+    times: list[float],
+    draw: Draw | None,
+    callback: Callback | None,
+    progress: bool | str,
+) -> Trace:
     """Edit-friendly DDPM (Huberman-Spiegelglas et al. 2024, algorithm 1): the states are drawn independently around the
     clip, and each map holds what the posterior mean misses of the next one."""
     if draw is None:
@@ -181,7 +222,14 @@ def _ddpm_invert(velocity, clean, times, draw, callback, progress) -> Trace:
     return Trace(states[-1], torch.stack(maps, 1), residuals=())
 
 
-def _ddpm_sample(velocity, noise, memory, times, callback, progress) -> Tensor:
+def _ddpm_sample(
+    velocity: Velocity,
+    noise: Tensor,
+    memory: Tensor,
+    times: list[float],
+    callback: Callback | None,
+    progress: bool | str,
+) -> Tensor:
     y = noise
     for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
         y = _posterior_mean(velocity, y, s, s_next) + memory[:, i]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from typing import Any, ClassVar, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -14,16 +15,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from latentlab.generator import exactness
-from latentlab.generator.condition import Condition
+from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.exactness import Trace
 from latentlab.generator.graph import Graphs, Tensors
 from latentlab.generator.inverted import Inverted
-from latentlab.generator.levels import sampling_levels
+from latentlab.generator.levels import check_counts, sampling_levels
+from latentlab.generator.run import Way, in_batches, spread
 from latentlab.generator.solver import Callback, Velocity
 from latentlab.shapes import Latents, Noise, Video
-from latentlab.weights import fingerprint
+from latentlab.weights import fingerprint, state_of
 
-T = TypeVar("T")
+# Fingerprints by a generator's first network, each with the state of all its weights when it was made.
+_FINGERPRINTS: WeakKeyDictionary[nn.Module, tuple[Hashable, str]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Generator(ABC):
     """
 
     config: GeneratorConfig
+    capturable: ClassVar[bool] = True  # whether `predict` reads nothing from the device, so that a graph can hold it
     graphs: Graphs | None = None  # of the solver's loops, see `graphed`
 
     @property
@@ -95,13 +99,23 @@ class Generator(ABC):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the denoiser computes in; states and latents are float32 in any case."""
-        return torch.float32
+        """What the denoiser, the last network, computes in; states and latents are float32 in any case."""
+        own = (p.dtype for p in self.networks[-1].parameters() if p.is_floating_point())
+        return next(own, torch.float32)
 
     @property
     def decode_chunk(self) -> int | None:
         """Frames that are decoded together, for an autoencoder whose clip depends on it; None where it does not."""
         return None
+
+    @property
+    def tiles(self) -> dict[str, Any] | None:
+        """Sizes of the parts that the autoencoder takes a clip in; None where it takes it whole."""
+        return None
+
+    def settings(self) -> dict[str, Any]:
+        """What `predict` depends on beside weights, state, level and condition, as JSON holds it."""
+        return {}
 
     def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
         """Flow times from noise down to data for latents of `shape` (channel, frame, height, width)."""
@@ -109,8 +123,14 @@ class Generator(ABC):
         return sampling_levels(num_steps, shift=self.config.shift)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all weights."""
-        return fingerprint(*self.networks)
+        """SHA-256 of all weights, and of the settings if there are any; kept until one of them changes."""
+        first, state = self.networks[0], state_of(*self.networks)
+        if first not in _FINGERPRINTS or _FINGERPRINTS[first][0] != state:
+            _FINGERPRINTS[first] = state, fingerprint(*self.networks)
+        weights, settings = _FINGERPRINTS[first][1], self.settings()
+        if not settings:
+            return weights
+        return hashlib.sha256(" ".join([weights, *map(str, settings.values())]).encode()).hexdigest()
 
     def compile(self, **options) -> Self:
         """The same generator, its networks compiled on their first call; `options` are those of `torch.compile`.
@@ -128,8 +148,13 @@ class Generator(ABC):
         methods, inversion by "ddpm" and runs with a callback read from the device and go on without.
 
         Raises:
-            ValueError: the weights are not on a CUDA device.
+            ValueError: the weights are not on a CUDA device, or the network reads from it while it works.
         """
+        if not self.capturable:
+            raise ValueError(
+                f"the network of {type(self).__name__} reads from the device while it works, which no CUDA graph can "
+                "hold; compile() does not mind"
+            )
         if self.device.type != "cuda":
             raise ValueError(f"CUDA graphs need weights on a CUDA device, these are on {self.device}; see compile()")
         self.graphs = Graphs()
@@ -153,14 +178,20 @@ class Generator(ABC):
 
         def guided(y: Tensor, s: float) -> Tensor:
             without, under = predict(torch.cat([y, y]), s, both).chunk(2)
-            return torch.lerp(without, under, self.weight(guidance, y))
+            return torch.lerp(without, under, self.guidance_scale(guidance, y, s))
 
         return guided
 
-    def weight(self, guidance: float, y: Tensor) -> Tensor | float:
-        """Guidance as it meets the states: one number, or one that broadcasts with them."""
-        del y
+    def guidance_scale(self, guidance: float, y: Tensor, s: float) -> Tensor | float:
+        """Guidance as it meets the states at a level: one number, or one that broadcasts with them."""
+        del y, s
         return guidance
+
+    def told(self, condition: Condition, guidance: float) -> Condition:
+        """The condition with all that a run under this guidance will ask for, where it will ask for it."""
+        if guidance != 1.0:
+            condition = replace(condition, against=self.unconditional(condition).expand(len(condition)))
+        return condition.to(self.device, self.dtype)
 
     def unconditional(self, condition: Condition) -> Condition:
         """What guidance leads away from."""
@@ -168,8 +199,7 @@ class Generator(ABC):
 
     def noise(self, count: int, *, seed: int = 0) -> Noise:
         """Unit Gaussian noise; item i depends on `(seed, i)` alone, whatever the count and the device."""
-        if count < 1:
-            raise ValueError(f"count must be at least 1, got {count}")
+        check_counts(count=count)
         rngs = [np.random.default_rng([seed, i]) for i in range(count)]
         drawn = np.stack([rng.standard_normal(self.latent_shape, np.float32) for rng in rngs])
         return torch.from_numpy(drawn).to(self.device)
@@ -177,7 +207,7 @@ class Generator(ABC):
     def sample(
         self,
         noise: Noise | Inverted,
-        caption: str | Sequence[str] | Condition | None = None,
+        caption: Caption | None = None,
         *,
         num_steps: int | None = None,
         method: str | None = None,
@@ -191,7 +221,8 @@ class Generator(ABC):
         Args:
             noise: unit variance, as `noise` makes it, or what `invert` returns. The latter is sampled as it was made;
                 only caption and guidance may be changed, which edits the clip.
-            caption: one for all clips, one for each, or a condition made before; default "".
+            caption: one for all clips, one for each, or a condition made before; default "". Where the condition is an
+                image, that image.
             num_steps: steps of the solver; default 25.
             method: see `exactness.METHODS`; default "midpoint".
             guidance: weight of the caption, 1 (default) is the model as trained.
@@ -216,30 +247,22 @@ class Generator(ABC):
             trace, method = Trace(noise), method or "midpoint"
             batch_size = 16 if batch_size is None else batch_size
             levels = self.levels(25 if num_steps is None else num_steps, noise.shape[1:])
-        guidance = 1.0 if guidance is None else guidance
-        condition = self._conditions("" if caption is None else caption, trace.noise, guidance)
-        first, last = _spread(levels[0]), _spread(levels[-1])
-        options = {"method": method, "callback": callback, "progress": progress}
+        guidance, last = 1.0 if guidance is None else guidance, spread(levels[-1])
+        way = Way(method, levels, guidance, batch_size, callback, progress)
+        condition = self._conditions("" if caption is None else caption, trace.noise)
 
-        def run(given: Tensors) -> Tensor:
-            velocity = self.velocity(Condition.from_tensors(given), guidance)
-            return exactness.sample(velocity, given["start"], levels, memory=given.get("memory"), **options) / last
+        def carry(velocity: Velocity, states: Tensors, rows: slice) -> Tensor:
+            del rows
+            options = {"method": way.method, "callback": callback, "progress": progress}
+            return exactness.sample(velocity, states["start"], levels, memory=states.get("memory"), **options) / last
 
-        capturable = callback is None and method not in exactness.IMPLICIT
-        ends = []
-        for rows in _batches(len(trace.noise), batch_size):
-            given = {"start": first * self._state(trace.noise[rows], method)}
-            if trace.memory is not None:
-                given["memory"] = first * self._state(trace.memory[rows], method)
-            given |= self._told(condition[rows], guidance).tensors()
-            ends.append(self._run(run, given, ("sample", method, guidance, *levels.tolist()), capturable))
-        ends = torch.cat(ends)
-        return ends.float() if method in exactness.RETRACING else ends
+        ends = in_batches(self, way, {"start": trace.noise, "memory": trace.memory}, condition, carry)
+        return torch.cat(ends).float() if method in exactness.RETRACING else torch.cat(ends)
 
     def invert(
         self,
         latents: Latents,
-        caption: str | Sequence[str] | Condition = "",
+        caption: Caption = "",
         *,
         num_steps: int = 25,
         method: str = "midpoint",
@@ -262,27 +285,23 @@ class Generator(ABC):
         Returns:
             The noise, with all that `sample` needs to retrace the way.
         """
-        condition = self._conditions(caption, latents, guidance)
+        condition = self._conditions(caption, latents)
         levels = self.levels(num_steps, latents.shape[1:]).flip(0)
-        first, last = _spread(levels[0]), _spread(levels[-1])
-        capturable = callback is None and method not in (*exactness.IMPLICIT, "ddpm")
-        traces = []
-        for rows in _batches(len(latents), batch_size):
-            clean = first * self._state(latents[rows], method)
-            rngs = [np.random.default_rng([seed, 1, i]) for i in range(rows.start, rows.start + len(clean))]
+        way, last = Way(method, levels, guidance, batch_size, callback, progress), spread(levels[-1])
 
-            def draw(step: int, rngs=rngs, shape=clean.shape[1:]) -> Tensor:
+        def carry(velocity: Velocity, states: Tensors, rows: slice) -> Trace:
+            clean = states["start"]
+            rngs = [np.random.default_rng([seed, 1, i]) for i in range(rows.start, rows.stop)]
+
+            def draw(step: int) -> Tensor:
                 del step  # the generators go on from one step to the next
-                drawn = np.stack([rng.standard_normal(shape, np.float32) for rng in rngs])
+                drawn = np.stack([rng.standard_normal(clean.shape[1:], np.float32) for rng in rngs])
                 return torch.from_numpy(drawn).to(self.device)
 
-            def run(given: Tensors, draw=draw) -> Trace:
-                velocity = self.velocity(Condition.from_tensors(given), guidance)
-                options = {"method": method, "draw": draw, "callback": callback, "progress": progress}
-                return _scaled(exactness.invert(velocity, given["start"], levels, **options), 1 / last)
+            options = {"method": method, "draw": draw, "callback": callback, "progress": progress}
+            return exactness.invert(velocity, clean, levels, **options).scaled(1 / last)
 
-            given = {"start": clean, **self._told(condition[rows], guidance).tensors()}
-            traces.append(self._run(run, given, ("invert", method, guidance, *levels.tolist()), capturable))
+        traces = in_batches(self, way, {"start": latents}, condition, carry, capturable=method != "ddpm")
         return Inverted(
             trace=exactness.concatenate(traces),
             method=method,
@@ -292,12 +311,13 @@ class Generator(ABC):
             batch_size=batch_size,
             dtype=str(self.dtype),
             decode_chunk=self.decode_chunk,
+            tiles=self.tiles,
             weights=self.fingerprint(),
         )
 
     def generate(
         self,
-        captions: str | Sequence[str],
+        captions: Caption,
         *,
         seed: int = 0,
         num_steps: int = 25,
@@ -306,17 +326,25 @@ class Generator(ABC):
         batch_size: int = 16,
         progress: bool | str = False,
     ) -> Video:
-        """Clips of captions: noise from the seed, sampled and decoded; `guidance` None is the shipped one."""
-        captions = [captions] if isinstance(captions, str) else list(captions)
-        if not captions:
+        """Clips of captions: noise from the seed, sampled and decoded.
+
+        Args:
+            captions: one or several, or a condition, or images for a model that reads those; a clip for each.
+            seed: of the noise; item i depends on `(seed, i)` alone.
+            num_steps, batch_size, progress: as in `sample`.
+            method: default "ddim", one call of the network a step, which suffices to draw: the figures of the model
+                card are measured so. `sample` has "midpoint", two calls, which comes nearer to the true path.
+            guidance: None is that of `config`.
+        """
+        if not isinstance(captions, str) and not len(captions):
             raise ValueError('generate needs a caption at least; "" is one that says nothing')
-        guidance = self.config.guidance if guidance is None else guidance
+        condition = self._condition(captions)
         latents = self.sample(
-            self.noise(len(captions), seed=seed),
-            captions,
+            self.noise(len(condition), seed=seed),
+            condition,
             num_steps=num_steps,
             method=method,
-            guidance=guidance,
+            guidance=self.config.guidance if guidance is None else guidance,
             batch_size=batch_size,
             progress=progress,
         )
@@ -326,7 +354,8 @@ class Generator(ABC):
         self, inverted: Inverted, num_steps: int | None, method: str | None, batch_size: int | None
     ) -> None:
         """Raises unless the inverted latent was made by this generator, and in the way asked for, if any."""
-        here = {"dtype": str(self.dtype), "decode_chunk": self.decode_chunk, "weights": self.fingerprint()}
+        here: dict[str, Any] = {"dtype": str(self.dtype), "weights": self.fingerprint()}
+        here |= {"decode_chunk": self.decode_chunk, "tiles": self.tiles}
         if num_steps is not None:
             here["levels"] = tuple(self.levels(num_steps, inverted.noise.shape[1:]).flip(0).tolist())
         if method is not None:
@@ -335,35 +364,14 @@ class Generator(ABC):
             here["batch_size"] = batch_size
         inverted.check(here)
 
-    def _conditions(self, caption: str | Sequence[str] | Condition, y: Tensor, guidance: float) -> Condition:
-        """One condition for each clip of `y`, and the checks that both ways share."""
+    def _condition(self, caption: Caption) -> Condition:
+        """The condition, whichever way it was given."""
+        return caption if isinstance(caption, Condition) else self.condition(caption)  # type: ignore[arg-type]
+
+    def _conditions(self, caption: Caption, y: Tensor) -> Condition:
+        """One condition for each clip of `y`, which is checked."""
         self.check_latents(y)
-        if not np.isfinite(guidance):
-            raise ValueError(f"guidance must be finite, got {guidance}")
-        condition = caption if isinstance(caption, Condition) else self.condition(caption)
-        return condition.expand(len(y))
-
-    def _told(self, condition: Condition, guidance: float) -> Condition:
-        """The condition with all that the loop will ask for, where it will ask for it."""
-        if guidance != 1.0:
-            condition = replace(condition, against=self.unconditional(condition).expand(len(condition)))
-        return condition.to(self.device, self.dtype)
-
-    def _run(self, f: Callable[[Tensors], T], given: Tensors, settings: tuple, capturable: bool) -> T:
-        """`f(given)`; through a graph, if there are to be any and the loop can be one."""
-        if self.graphs is None or not capturable:
-            return f(given)
-        weights = tuple((p.data_ptr(), p.dtype) for network in self.networks for p in network.parameters())
-        return self.graphs((settings, weights), f, given)
-
-    def _state(self, y: Tensor, method: str) -> Tensor:
-        """A state as the solver takes it: in float64 where the method retraces its steps.
-
-        A network in bfloat16 rounds its input; a state that differs in its last digit on the way back may round to
-        another number, and leapfrog doubles what that changes at every step. Metal has no float64.
-        """
-        precise = method in exactness.RETRACING and self.device.type != "mps"
-        return y.to(self.device, torch.float64 if precise else None)
+        return self._condition(caption).expand(len(y))
 
     def check_latents(self, latents: Tensor) -> None:
         """Raises unless they are latents of this model: `(batch, channel, frame, height, width)`."""
@@ -377,23 +385,3 @@ class Generator(ABC):
             )
         if not latents.isfinite().all():
             raise ValueError("latents are finite, got NaN or infinity")
-
-
-def batched(f: Callable[[Tensor], Tensor], items: Tensor, size: int) -> Tensor:
-    """`f` of all items, `size` at a time."""
-    return torch.cat([f(items[rows]) for rows in _batches(len(items), size)])
-
-
-def _spread(s: Tensor | float) -> float:
-    """Standard deviation of a state at level s, where data and noise have unit variance: 1 at both ends."""
-    return math.hypot(1 - float(s), float(s))
-
-
-def _scaled(trace: Trace, by: float) -> Trace:
-    return replace(trace, noise=by * trace.noise, memory=None if trace.memory is None else by * trace.memory)
-
-
-def _batches(count: int, size: int) -> list[slice]:
-    if size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {size}")
-    return [slice(first, min(count, first + size)) for first in range(0, count, size)]

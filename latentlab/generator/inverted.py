@@ -29,6 +29,8 @@ class Inverted:
         dtype: in which the denoiser computed.
         weights: fingerprint of the generator.
         decode_chunk: frames decoded together, see `Generator.decode_chunk`.
+        tiles: parts that the autoencoder took clips in, see `Generator.tiles`.
+        batches: size of the batch in which each clip was inverted; None is what `batch_size` makes of all clips.
     """
 
     trace: Trace
@@ -40,6 +42,8 @@ class Inverted:
     dtype: str
     weights: str
     decode_chunk: int | None = None
+    tiles: dict[str, Any] | None = None
+    batches: tuple[int, ...] | None = None
 
     @property
     def noise(self) -> Noise:
@@ -48,8 +52,11 @@ class Inverted:
 
     @property
     def exact(self) -> bool:
-        """Whether sampling, with nothing changed, returns the latents to rounding."""
-        return self.trace.exact
+        """Whether sampling, with nothing changed, returns the latents to rounding.
+
+        Clips taken out of their batches are sampled in others, in which networks round otherwise; that is not exact.
+        """
+        return self.trace.exact and self.batches in (None, _batch_of_each(len(self), self.batch_size))
 
     @property
     def residual(self) -> float | None:
@@ -59,13 +66,31 @@ class Inverted:
     def __len__(self) -> int:
         return len(self.noise)
 
+    def __getitem__(self, rows: slice) -> Inverted:
+        """Some of the clips, which remember the batches they were inverted in.
+
+        Raises:
+            TypeError: no slice.
+        """
+        if not isinstance(rows, slice):
+            raise TypeError(f"inverted clips are taken by a slice, inverted[2:3], got {rows!r}")
+        batches = self.batches or _batch_of_each(len(self), self.batch_size)
+        return replace(self, trace=self.trace[rows], condition=self.condition[rows], batches=batches[rows])
+
     def moved(self, by: Noise) -> Inverted:
-        """The same clips with their noise moved; both states of a pair move alike."""
-        memory = self.trace.memory
-        paired = memory is not None and memory.shape == self.trace.noise.shape
-        return replace(
-            self, trace=Trace(self.trace.noise + by, memory + by if memory is not None and paired else memory)
-        )
+        """The same clips with their noise moved; both states of a pair move alike.
+
+        Raises:
+            ValueError: moves that are neither one for all clips nor one for each.
+        """
+        noise, memory = self.trace.noise, self.trace.memory
+        if by.shape not in (noise.shape, (1, *noise.shape[1:])):
+            raise ValueError(
+                f"moves have the shape of the noise, {tuple(noise.shape)}, or one clip's, got {tuple(by.shape)}"
+            )
+        if memory is not None and memory.shape == noise.shape:
+            memory = memory + by
+        return replace(self, trace=replace(self.trace, noise=noise + by, memory=memory, residuals=None))
 
     def check(self, made_by: Mapping[str, Any]) -> None:
         """Raises unless every setting in `made_by` is the one this latent was made with.
@@ -98,11 +123,12 @@ class Inverted:
             ValueError: not such a file.
         """
         tensors, header = read_tensors(path, "inverted", "inverted latent")
-        complete = {"noise", "tokens", "mask"} <= tensors.keys() and {*_SETTINGS, "residuals"} <= header.keys()
+        needed = {*_SETTINGS, "residuals"} - _LATER.keys()
+        complete = {"noise", "tokens", "mask"} <= tensors.keys() and needed <= header.keys()
         if header.get("format") != FORMAT or not complete:
             raise ValueError(f"{path} was not written by Inverted.save, or by another version of latentlab")
-        settings: dict[str, Any] = {name: header[name] for name in _SETTINGS}
-        settings["levels"] = tuple(settings["levels"])
+        settings: dict[str, Any] = {name: (_LATER | header)[name] for name in _SETTINGS}
+        settings |= {name: tuple(settings[name]) for name in ("levels", "batches") if settings[name] is not None}
         residuals = header["residuals"]
         return Inverted(
             trace=Trace(tensors["noise"], tensors.get("memory"), None if residuals is None else tuple(residuals)),
@@ -111,4 +137,10 @@ class Inverted:
         )
 
 
-_SETTINGS = ("method", "levels", "guidance", "batch_size", "dtype", "weights", "decode_chunk")
+def _batch_of_each(count: int, size: int) -> tuple[int, ...]:
+    """How many clips are together with each of `count`, `size` at a time."""
+    return tuple(min(size, count - i // size * size) for i in range(count))
+
+
+_LATER: dict[str, Any] = {"tiles": None, "batches": None}  # came after files of this format were written
+_SETTINGS = ("method", "levels", "guidance", "batch_size", "dtype", "weights", "decode_chunk", *_LATER)

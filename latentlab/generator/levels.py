@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,9 +23,17 @@ def sampling_levels(num_steps: int, *, shift: float = 1.0) -> Float[Tensor, " le
     >>> sampling_levels(4).tolist()
     [1.0, 0.75, 0.5, 0.25, 0.0]
     """
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, got {num_steps}")
+    check_counts(num_steps=num_steps)
     if not shift > 0:
         raise ValueError(f"shift must be above 0 (1 is uniform), got {shift}")
     s = torch.linspace(1, 0, num_steps + 1, dtype=torch.float64)
     return shift * s / (shift * s + (1 - s))  # so written, it ends at exactly 1 and 0 for every shift
+
+
+def check_counts(**counts: int) -> None:
+    """Raises unless each is a whole number of at least 1."""
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, Integral):
+            raise ValueError(f"{name} is a whole number, got {count!r}")
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")

@@ -21,46 +21,74 @@ from latentlab.weights import read_weights, shipped
 @overload
 def load(path: None = None, *, device: str | torch.device = ..., dtype: torch.dtype = ...) -> NativeGenerator: ...
 @overload
-def load(path: str | Path, *, device: str | torch.device = ..., dtype: torch.dtype = ...) -> Generator: ...
 def load(
-    path: str | Path | None = None, *, device: str | torch.device = "auto", dtype: torch.dtype = torch.float32
+    path: str | Path,
+    *,
+    device: str | torch.device = ...,
+    dtype: torch.dtype = ...,
+    vae_dtype: torch.dtype = ...,
+    tiling: bool = ...,
+    revision: str | None = ...,
+    variant: str | None = ...,
+) -> Generator: ...
+def load(
+    path: str | Path | None = None,
+    *,
+    device: str | torch.device = "auto",
+    dtype: torch.dtype = torch.float32,
+    vae_dtype: torch.dtype = torch.float32,
+    tiling: bool = False,
+    revision: str | None = None,
+    variant: str | None = None,
 ) -> Generator:
     """Loads a generator.
 
     Args:
         path: folder written by `NativeGenerator.save`; folder of a diffusers pipeline or autoencoder; folder of a tiny
-            autoencoder (`*_encoder.pth` and `*_decoder.pth`); id of a pipeline on the hub, which is downloaded. None
-            is the model that ships with latentlab.
+            autoencoder (`*_encoder.pth` and `*_decoder.pth`); id of a pipeline or an autoencoder on the hub, which is
+            downloaded. None is the model that ships with latentlab.
         device: "auto" is cuda, then mps, then cpu.
         dtype: of the denoiser; the solver's state is float32 in any case.
+        vae_dtype: of an autoencoder of diffusers; half of it saves memory and costs accuracy.
+        tiling: whether an autoencoder of diffusers takes clips in tiles, which saves memory and changes the clip; their
+            sizes are those of `generator.coder.vae.enable_tiling(...)`, and an inverted latent remembers them.
+        revision: branch, tag or commit on the hub; None is its main branch.
+        variant: of a diffusers folder's weights, such as "fp16".
 
     Raises:
         FileNotFoundError: a file of the generator is missing in `path`.
         ImportError: `path` is in the format of diffusers, which is not installed.
-        ValueError: a pipeline of a family that is not known.
+        ValueError: a pipeline of a family that is not known, or a setting that this model does not have.
 
     >>> load(device="cpu").latent_shape
     (6, 16, 8, 8)
     """
+    device = find_device(device)
     if path is None:
         with shipped() as own:
-            return load(own, device=device, dtype=dtype)
+            return load(own, device=device, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling)
     if not isinstance(path, str | Path):
         raise ValueError(f"a generator is loaded from a folder or a hub id, got {type(path).__name__}")
     folder = Path(path)
     if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
-        folder = download(str(path))
+        folder = download(str(path), revision=revision, variant=variant)
     if is_foreign(folder):
-        return load_foreign(folder, dtype).to(find_device(device))
+        foreign = load_foreign(folder, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, variant=variant)
+        return foreign.to(device)
     config_file = folder / "generator.json"
     if not config_file.is_file():
         raise FileNotFoundError(
             f"{folder} holds no generator.json; give a folder written by NativeGenerator.save, or one of diffusers, "
             "with model_index.json (a pipeline) or config.json (an autoencoder)"
         )
+    if tiling or vae_dtype != torch.float32:
+        raise ValueError(
+            "vae_dtype= and tiling= are for models of diffusers; latentlab's own autoencoder is small, and computes in "
+            "float32"
+        )
     config = GeneratorConfig(**json.loads(config_file.read_text()))
     generator = NativeGenerator(load_autoencoder(folder), load_denoiser(folder), load_clip(folder), config)
-    return generator.to(find_device(device), dtype)
+    return generator.to(device, dtype)
 
 
 def load_autoencoder(folder: Path) -> Autoencoder:

@@ -1,21 +1,22 @@
 """Exact inversion, on a mixture whose denoiser is known exactly and on a small network."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
-from oracles import GaussianMixture
 
 from latentlab.cli import METHODS as IN_THE_COMMAND_LINE
+from latentlab.generator import inverted as inverted_file
 from latentlab.generator.exactness import METHODS, Trace, invert, sample
 from latentlab.generator.implicit import fixed_point
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import sampling_levels
 from latentlab.generator.solver import solve
-from latentlab.metrics.perceptual import BACKBONES
-from latentlab.study.roundtrip import compare, exact_kernels, roundtrip, self_test
+from latentlab.study.mixture import GaussianMixture
 
+LATER = ("tiles", "batches")  # what files did not hold at first
 ALGEBRAIC = ("leapfrog", "edict", "ddpm")
 MIXTURE = GaussianMixture.random(16, 64)
 CLIPS = MIXTURE.draw(8)
@@ -66,7 +67,11 @@ def test_implicit_methods_are_exact_to_their_residual(method):
 
 @pytest.mark.parametrize("method", ["ddim+anderson", "implicit-midpoint"])
 def test_where_it_does_not_converge_it_is_not_called_exact(method):
-    trace, error = there_and_back(method, velocity=lambda y, s: 9 * torch.sin(9 * y.flip(1)), levels=sampling_levels(4))
+    warns = pytest.warns(UserWarning, match=r"step of implicit-midpoint was solved to a relative residual of \d")
+    with warns if method == "implicit-midpoint" else nullcontext():  # the other has nothing to solve when sampling
+        trace, error = there_and_back(
+            method, velocity=lambda y, s: 9 * torch.sin(9 * y.flip(1)), levels=sampling_levels(4)
+        )
     assert error > 1e-3
     assert not trace.exact
 
@@ -215,45 +220,37 @@ class TestGenerator:
         moved = inverted.moved(torch.ones_like(inverted.trace.noise))
         torch.testing.assert_close(moved.trace.memory - inverted.trace.memory, torch.ones_like(inverted.trace.noise))
 
-    def test_the_report_says_what_is_exact(self, tiny_generator, clips):
-        trips = {m: roundtrip(tiny_generator, clips, num_steps=4, method=m, exact=True) for m in ("ddim", "leapfrog")}
-        assert trips["leapfrog"].verdict == "exact"
-        assert trips["ddim"].verdict == "not exact"
-        assert trips["leapfrog"].latent_error < 1e-5 < trips["ddim"].latent_error
+    def test_moves_have_the_shape_of_the_noise(self, tiny_generator, clips):
+        inverted = tiny_generator.invert(tiny_generator.encode(clips), num_steps=2)
+        one = inverted.moved(torch.ones_like(inverted.noise[:1]))
+        torch.testing.assert_close(one.noise - inverted.noise, torch.ones_like(inverted.noise))
+        for shape in ((1,), (2, 2, 4, 2, 2), (3, 1, 4, 2, 2)):
+            with pytest.raises(ValueError, match=r"moves have the shape of the noise, \(3, 2, 4, 2, 2\).* got"):
+                inverted.moved(torch.ones(shape))
 
-    def test_it_prints_as_a_table(self, tiny_generator, clips):
-        trips = compare(tiny_generator, clips, methods=("ddim", "leapfrog"), num_steps=2)
-        head, _, *rows = str(trips).splitlines()
-        assert head == "| method | autoencoder dB | inversion dB | total dB | latent error | verdict |"
-        assert [row.split(" | ")[0] for row in rows] == ["| ddim", "| leapfrog"]
-        assert rows[1].endswith("| exact |")
-        assert str(trips["leapfrog"]).splitlines() == [head, _, rows[1]]
+    @pytest.mark.parametrize("method", ["leapfrog", "ddpm"])
+    def test_some_of_the_clips(self, tiny_generator, clips, method, tmp_path):
+        latents = tiny_generator.encode(clips)
+        captions = ["a red star", "", "a blue star"]
+        inverted = tiny_generator.invert(latents, captions, num_steps=3, method=method, batch_size=2)
+        assert inverted.exact
+        for rows, exact in ((slice(0, 2), True), (slice(2, 3), True), (slice(1, 3), False)):
+            some = inverted[rows]
+            assert len(some) == len(latents[rows])
+            assert some.exact is exact  # in its own batches, or in others
+            torch.testing.assert_close(tiny_generator.sample(some), latents[rows], atol=1e-4, rtol=1e-4)
+        inverted[1:3].save(tmp_path / "some.safetensors")
+        again = Inverted.load(tmp_path / "some.safetensors")
+        assert (again.batches, again.exact) == ((2, 1), False)
+        with pytest.raises(TypeError, match=r"taken by a slice, inverted\[2:3\], got 1"):
+            inverted[1]
 
-    def test_lpips_is_measured_where_its_weights_are(self, tiny_generator, monkeypatch, tmp_path):
-        large = torch.rand(2, 3, 4, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
-        monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-        monkeypatch.setattr("latentlab.study.roundtrip.lpips", lambda a, b: torch.full((len(a),), 0.25))
-        monkeypatch.setattr("latentlab.study.roundtrip.find_spec", lambda name: name)
-        assert roundtrip(tiny_generator, large, num_steps=1).total.perceptual is None
-        (tmp_path / "checkpoints").mkdir()
-        (tmp_path / "checkpoints" / BACKBONES["alex"]).touch()
-        trip = roundtrip(tiny_generator, large, num_steps=1)
-        assert trip.numbers()["total_perceptual"] == 0.25
-        assert str(trip).splitlines()[0].endswith("| perceptual |")
-        assert roundtrip(tiny_generator, large[..., :16, :16], num_steps=1).total.perceptual is None  # too small for it
-
-    def test_the_network_answers_twice_alike(self, tiny_generator):
-        for told in ("", tiny_generator.condition("a red star")):
-            report = self_test(tiny_generator, told)
-            assert report["twice"] == 0.0
-            assert report["other_batch"] < 1e-5
-
-    def test_a_network_that_does_not_is_told_apart(self, tiny_generator):
-        predict, calls = tiny_generator.predict, []
-        tiny_generator.predict = lambda y, s, c: calls.append(s) or predict(y, s, c) * (1 + 1e-3 * len(calls))
-        assert self_test(tiny_generator)["twice"] > 1e-4
-
-    def test_exact_kernels_are_put_back(self):
-        with exact_kernels():
-            assert torch.are_deterministic_algorithms_enabled()
-        assert not torch.are_deterministic_algorithms_enabled()
+    def test_files_of_before_still_load(self, tiny_generator, clips, tmp_path, monkeypatch):
+        latents = tiny_generator.encode(clips)
+        inverted = tiny_generator.invert(latents, num_steps=3, method="leapfrog")
+        monkeypatch.setattr(inverted_file, "_SETTINGS", tuple(n for n in inverted_file._SETTINGS if n not in LATER))
+        inverted.save(tmp_path / "old.safetensors")
+        monkeypatch.undo()
+        again = Inverted.load(tmp_path / "old.safetensors")
+        assert (again.tiles, again.batches) == (None, None)
+        assert torch.equal(tiny_generator.sample(again), tiny_generator.sample(inverted))

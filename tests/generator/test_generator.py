@@ -1,9 +1,13 @@
 """The generator: one interface to encode, decode, sample, invert, save and load."""
 
+import copy
+
 import pytest
 import torch
 
+from latentlab.generator import generator as generator_module
 from latentlab.generator.load import find_device, load
+from latentlab.weights import fingerprint
 
 
 @pytest.fixture
@@ -55,6 +59,24 @@ def test_the_fingerprint_changes_with_any_weight(tiny_generator):
     before = tiny_generator.fingerprint()
     tiny_generator.clip.towers.token_embedding.weight[0, 0] += 1e-4
     assert tiny_generator.fingerprint() != before
+
+
+def test_the_fingerprint_is_read_once_and_again_after_any_change(tiny_generator, clips, monkeypatch):
+    read = []
+    monkeypatch.setattr(generator_module, "fingerprint", lambda *networks: read.append(1) or fingerprint(*networks))
+    first = tiny_generator.fingerprint()
+    inverted = tiny_generator.invert(tiny_generator.encode(clips), num_steps=1, method="leapfrog")
+    copy.copy(tiny_generator).sample(inverted)
+    assert (len(read), inverted.weights) == (1, first)
+    weight = tiny_generator.denoiser.time[0].weight
+    state = {name: t.clone() for name, t in tiny_generator.denoiser.state_dict().items()}
+    weight.data = weight.data + 1  # another tensor in its place
+    assert tiny_generator.fingerprint() != first
+    tiny_generator.denoiser.load_state_dict(state)
+    assert tiny_generator.fingerprint() == first
+    tiny_generator.denoiser.adapter = torch.nn.Linear(2, 2)
+    assert tiny_generator.fingerprint() != first
+    assert len(read) == 4
 
 
 # ------------------------------------------------------------------------------------------------- shapes and numbers
@@ -110,6 +132,14 @@ def test_generate_is_noise_sampled_and_decoded(tiny_generator):
     torch.testing.assert_close(tiny_generator.generate("a red star", seed=5, num_steps=3), made[:1], atol=1e-4, rtol=0)
 
 
+def test_generate_takes_a_condition_as_sample_does(tiny_generator):
+    captions = ["a red star", "a blue star"]
+    made = tiny_generator.generate(captions, seed=5, num_steps=2)
+    assert torch.equal(tiny_generator.generate(tiny_generator.condition(captions), seed=5, num_steps=2), made)
+    with pytest.raises(ValueError, match="needs a caption at least"):
+        tiny_generator.generate(tiny_generator.condition(captions)[:0])
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
 def test_the_batch_size_does_not_change_the_result(tiny_generator, clips, batch_size):
     captions = ["a red star", "", "a blue star moving left"]
@@ -146,6 +176,13 @@ def test_guidance_goes_from_the_empty_caption_through_the_given_one(tiny_generat
     torch.testing.assert_close(tiny_generator.velocity(given, guidance)(y, 0.5), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_the_empty_caption_is_read_once_a_call(tiny_generator, monkeypatch):
+    read, tokens = [], tiny_generator.clip.tokens
+    monkeypatch.setattr(tiny_generator.clip, "tokens", lambda captions: read.append(captions) or tokens(captions))
+    tiny_generator.sample(tiny_generator.noise(3), "a star", num_steps=1, guidance=2.0, batch_size=1)
+    assert read == [["a star"], [""]]
+
+
 def test_captions_change_the_clip_and_a_condition_made_before_is_the_same(tiny_generator):
     noise = tiny_generator.noise(1)
     red = tiny_generator.sample(noise, "a red star", num_steps=2)
@@ -179,6 +216,23 @@ def test_nan_is_an_error(tiny_generator):
         tiny_generator.sample(tiny_generator.noise(1), guidance=float("nan"))
 
 
+@pytest.mark.parametrize("carry", ["sample", "invert"])
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"num_steps": 2.5}, r"num_steps is a whole number, got 2\.5"),
+        ({"num_steps": "4"}, "num_steps is a whole number, got '4'"),
+        ({"num_steps": 0}, "num_steps must be at least 1, got 0"),
+        ({"guidance": "a"}, "guidance is a number, got 'a'"),
+        ({"batch_size": 1.5}, r"batch_size is a whole number, got 1\.5"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+    ],
+)
+def test_wrong_settings_are_named(tiny_generator, carry, wrong, match):
+    with pytest.raises(ValueError, match=match):
+        getattr(tiny_generator, carry)(tiny_generator.noise(1), **wrong)
+
+
 @pytest.mark.parametrize("carry", ["sample", "invert", "decode"])
 def test_latents_that_are_none_are_an_error(tiny_generator, carry):
     with pytest.raises(ValueError, match="latents are finite, got NaN"):
@@ -204,6 +258,18 @@ def test_no_noise_is_an_error(tiny_generator):
 def test_a_device_is_found_by_name():
     assert find_device("cpu") == torch.device("cpu")
     assert isinstance(find_device("auto"), torch.device)
+
+
+def test_the_device_is_looked_for_before_anything_is_read(tmp_path):
+    with pytest.raises(ValueError, match="no device 'gpu'"):
+        load(tmp_path / "nowhere", device="gpu")
+
+
+def test_settings_of_other_models_are_refused(tiny_generator, tmp_path):
+    tiny_generator.save(tmp_path)
+    for wrong in ({"tiling": True}, {"vae_dtype": torch.bfloat16}):
+        with pytest.raises(ValueError, match="vae_dtype= and tiling= are for models of diffusers"):
+            load(tmp_path, device="cpu", **wrong)
 
 
 READY = (("cuda", torch.cuda.is_available), ("mps", torch.backends.mps.is_available))  # no machine has both

@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from latentlab.generator.exactness import invert, sample
 from latentlab.generator.graph import KEPT, Graphs
 from latentlab.generator.levels import sampling_levels
+from latentlab.spaces.text import pulled
 
 ON_DEVICE = ("ddim", "midpoint", "heun", "leapfrog", "edict", "ddpm")
 
@@ -72,6 +73,26 @@ def test_a_loop_is_recorded_once_and_anew_where_it_differs(tiny_generator):
     tiny_generator.sample(noise, num_steps=2)
     assert graphs.recorded == 6
     assert len(graphs._known) == KEPT
+
+
+def test_other_settings_are_another_loop_and_a_replaced_network_is_none(tiny_generator):
+    graphs = tiny_generator.graphs = Repeats()
+    noise = tiny_generator.noise(1)
+    tiny_generator.sample(noise, num_steps=1)
+    tiny_generator.settings = lambda: {"fps": 25.0}
+    tiny_generator.sample(noise, num_steps=1)
+    assert graphs.recorded == 2
+    pulled(tiny_generator, ("a red star", "a blue star"), 1.0).sample(noise, num_steps=1)
+    assert graphs.recorded == 2
+
+
+def test_a_network_that_reads_from_the_device_cannot_be_graphed(tiny_generator):
+    class Reading(type(tiny_generator)):
+        capturable = False
+
+    tiny_generator.__class__ = Reading
+    with pytest.raises(ValueError, match=r"network of Reading reads from the device .* compile\(\) does not mind"):
+        tiny_generator.graphed()
 
 
 def test_what_reads_from_the_device_is_not_recorded(tiny_generator, clips):

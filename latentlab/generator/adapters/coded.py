@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from latentlab.generator.adapters.coder import Coder
 from latentlab.generator.condition import Condition
-from latentlab.generator.generator import Generator, GeneratorConfig, batched
+from latentlab.generator.generator import Generator, GeneratorConfig
+from latentlab.generator.run import batched
 from latentlab.shapes import Latents, Video, check_video
 
 
@@ -50,6 +51,10 @@ class Coded(Generator):
     @property
     def decode_chunk(self) -> int | None:
         return self.coder.frames_at_once if self.coder.temporal_decoder else None
+
+    @property
+    def tiles(self) -> dict[str, Any] | None:
+        return self.coder.tiles
 
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Self:
         """The same generator elsewhere; `dtype` is for the denoiser alone."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from einops import rearrange
 from torch import Tensor
 
-from latentlab.generator.generator import batched
+from latentlab.generator.run import batched
 from latentlab.shapes import Latents, Video
 
 
@@ -19,7 +21,7 @@ class Coder:
         time_ratio, space_ratio: frames and pixels a side for each latent.
         frame_step: clips have a whole number of these, plus one frame if `time_ratio` is above 1.
         frames_at_once: frames that an autoencoder of images takes together; the result does not depend on it, except
-            when decoding with a temporal decoder (`AutoencoderKLTemporalDecoder`).
+            when decoding with a temporal decoder (`AutoencoderKLTemporalDecoder`); a pipeline's is that of its U-Net.
     """
 
     def __init__(self, vae) -> None:
@@ -40,6 +42,15 @@ class Coder:
     def channels(self) -> int:
         """Of the latents."""
         return self.vae.config.get("latent_channels") or self.vae.config["z_dim"]
+
+    @property
+    def tiles(self) -> dict[str, Any] | None:
+        """What diffusers' tiling of the autoencoder is set to, on which the clip depends; None where it is off."""
+        own = vars(self.vae)
+        on = [name for name in own if name in ("use_tiling", "use_framewise_encoding", "use_framewise_decoding")]
+        sizes = [name for name in own if name.startswith("tile_") or name.endswith("_frames_batch_size")]
+        found = {name: list(own[name]) if isinstance(own[name], tuple) else own[name] for name in (*on, *sizes)}
+        return found if any(own[name] for name in on) else None
 
     def encode(self, video: Video) -> Latents:
         """Latents of clips, by the mode of the posterior."""

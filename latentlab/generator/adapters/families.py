@@ -40,49 +40,70 @@ def is_foreign(folder: Path) -> bool:
     return named or find_taesd(folder) is not None
 
 
-def download(hub_id: str) -> Path:
-    """Fetches a pipeline of a known family from the hub and returns its folder; offline, what was fetched before.
+def download(hub_id: str, *, revision: str | None = None, variant: str | None = None) -> Path:
+    """Fetches a pipeline of a known family, or an autoencoder, from the hub and returns its folder; offline, what was
+    fetched before.
+
+    Args:
+        hub_id: "owner/name".
+        revision: branch, tag or commit; None is the main branch.
+        variant: of the weights, such as "fp16".
 
     Raises:
-        ValueError: a pipeline of another family; nothing but its index was fetched.
-        FileNotFoundError: the hub has no such pipeline, or cannot be reached and it was not fetched before.
+        ValueError: a pipeline or network of another kind; nothing but its index was fetched.
+        FileNotFoundError: the hub holds no such thing, or cannot be reached and it was not fetched before.
     """
-    diffusers, unreachable = _diffusers(hub_id), _why_unreachable(hub_id)
-    options = {} if unreachable is None else {"local_files_only": True}
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    diffusers, (files, unreachable) = _diffusers(hub_id), _listed(hub_id, revision)
+    options: dict[str, Any] = {"revision": revision, "local_files_only": unreachable is not None}
     try:
-        if unreachable and not _fetched(hub_id):
-            raise OSError(unreachable)
-        pipeline = diffusers.DiffusionPipeline
-        _family(hub_id, pipeline.load_config(hub_id, **options))
-        return Path(pipeline.download(hub_id, use_safetensors=True, **options))
+        if "model_index.json" in files:
+            pipeline = diffusers.DiffusionPipeline
+            _family(hub_id, pipeline.load_config(hub_id, **options))
+            return Path(pipeline.download(hub_id, use_safetensors=True, variant=variant, **options))
+        if "config.json" not in files:
+            raise OSError(unreachable or "it holds neither model_index.json nor config.json")
+        config = Path(hf_hub_download(hub_id, "config.json", **options))
+        _autoencoder_kind(diffusers, hub_id, json.loads(config.read_text()))
+        return Path(snapshot_download(hub_id, allow_patterns=["config.json", "*.safetensors*"], **options))
     except OSError as error:
         raise FileNotFoundError(f"{hub_id} is no folder here, and could not be read from the hub: {error}") from error
 
 
-def _why_unreachable(hub_id: str) -> str | None:
-    """Why the hub does not answer for a repository, None if it does; at once, where a download tries for a minute."""
-    from huggingface_hub import HfApi
+def _listed(hub_id: str, revision: str | None) -> tuple[set[str], str | None]:
+    """Names of a repository's files; where the hub does not answer, those fetched before, and why it does not.
+
+    It says so at once, where a download tries for a minute.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
 
     try:
-        HfApi().model_info(hub_id, timeout=10)
+        info = HfApi().model_info(hub_id, revision=revision, timeout=10)
     except Exception as error:  # of the hub, or of the library for HTTP below it, which changes with its version
-        return f"{type(error).__name__}: {error}"
-    return None
+        names = ("model_index.json", "config.json")
+        cached = {n for n in names if isinstance(try_to_load_from_cache(hub_id, n, revision=revision), str)}
+        return cached, f"{type(error).__name__}: {error}"
+    return {file.rfilename for file in info.siblings or ()}, None
 
 
-def _fetched(hub_id: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(hub_id, "model_index.json"), str)
-
-
-def load_foreign(folder: Path, dtype: torch.dtype) -> Coded:
+def load_foreign(
+    folder: Path,
+    *,
+    dtype: torch.dtype,
+    vae_dtype: torch.dtype = torch.float32,
+    tiling: bool = False,
+    variant: str | None = None,
+) -> Coded:
     """The generator of a folder in the format of diffusers, or of a tiny autoencoder.
 
     Args:
         folder: with `model_index.json` (a pipeline), `config.json` (an autoencoder), or `*_encoder.pth` and
             `*_decoder.pth` (a tiny autoencoder, which needs no diffusers).
-        dtype: of the denoiser and text encoder; the autoencoder computes in float32.
+        dtype: of the denoiser and text encoder.
+        vae_dtype: of the autoencoder.
+        tiling: whether the autoencoder takes clips in tiles.
+        variant: of the weights' files, such as "fp16".
 
     Raises:
         ImportError: diffusers is not installed.
@@ -90,27 +111,38 @@ def load_foreign(folder: Path, dtype: torch.dtype) -> Coded:
     """
     tiny = find_taesd(folder)
     if tiny is not None:
-        return AutoencoderOnly(load_taesd(*tiny), GeneratorConfig())
-    diffusers = _diffusers(folder)
+        return AutoencoderOnly(_tiled(load_taesd(*tiny).to(vae_dtype), tiling), GeneratorConfig())
+    diffusers, options = _diffusers(folder), {"use_safetensors": True, "variant": variant}
     if not (folder / "model_index.json").is_file():
-        return _autoencoder(diffusers, folder)
+        own = _autoencoder_kind(diffusers, folder, json.loads((folder / "config.json").read_text()))
+        return AutoencoderOnly(
+            _tiled(own.from_pretrained(folder, dtype=vae_dtype, **options), tiling), GeneratorConfig()
+        )
     index = json.loads((folder / "model_index.json").read_text())
     family, kind = _family(folder, index), getattr(diffusers, index["_class_name"])
     # Embeddings may stand in for a text encoder, which is often most of a folder.
     needed = [name for name, p in signature(kind).parameters.items() if p.default is Parameter.empty]
     absent = {name: None for name in needed if index.get(name) in (None, [None, None])}
-    dtypes = {"vae": torch.float32, "default": dtype}
-    pipe = kind.from_pretrained(folder, dtype=dtypes, use_safetensors=True, **absent)
+    pipe = kind.from_pretrained(folder, dtype={"vae": vae_dtype, "default": dtype}, **options, **absent)
     pipe.set_progress_bar_config(disable=True)
+    _tiled(pipe.vae, tiling)
     return family(pipe)
 
 
-def _autoencoder(diffusers, folder: Path) -> AutoencoderOnly:
-    name = json.loads((folder / "config.json").read_text()).get("_class_name", "network of an unknown class")
+def _tiled(vae, tiling: bool):
+    """The same autoencoder, which takes clips in tiles if asked."""
+    if tiling and not hasattr(vae, "use_tiling"):
+        raise ValueError(f"{type(vae).__name__} takes frames whole; load it without tiling=True")
+    if tiling:
+        vae.enable_tiling()
+    return vae
+
+
+def _autoencoder_kind(diffusers, path: str | Path, config: Mapping[str, Any]) -> Any:
+    name = str(config.get("_class_name", "network of an unknown class"))
     if not name.startswith("Autoencoder") or not hasattr(diffusers, name):
-        raise ValueError(f"{folder} holds a {name}; give the folder of an autoencoder or of a whole pipeline")
-    vae = getattr(diffusers, name).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-    return AutoencoderOnly(vae, GeneratorConfig())
+        raise ValueError(f"{path} holds a {name}; give the folder of an autoencoder or of a whole pipeline")
+    return getattr(diffusers, name)
 
 
 def _family(path: str | Path, index: Mapping[str, Any]) -> type[Pipeline]:

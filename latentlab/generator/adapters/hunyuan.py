@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.generator.adapters.pipeline import Flow, per_clip
-from latentlab.generator.adapters.schedule import check_invertible, flow_levels
+from latentlab.generator.adapters.schedule import flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.levels import check_counts
 from latentlab.generator.solver import Velocity
 
 
@@ -28,7 +29,7 @@ class Hunyuan(Flow):
 
     def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
         del shape
-        check_invertible(self.pipe.scheduler)
+        check_counts(num_steps=num_steps)
         return flow_levels(self.pipe.scheduler, num_steps, sigmas=np.linspace(1.0, 0.0, num_steps + 1)[:-1])
 
     def embed(self, captions: list[str]) -> Condition:
@@ -36,15 +37,23 @@ class Hunyuan(Flow):
         return Condition(tokens, mask.bool(), {"pooled": pooled})
 
     def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
+        """The velocity field under a condition, guidance being one more thing that the network is told.
+
+        Raises:
+            ValueError: a condition that says what guidance leads away from, which this network has learned.
+        """
         if not self.denoiser.config.guidance_embeds:
             return super().velocity(condition, guidance)
+        if condition.against is not None:
+            raise ValueError(
+                "guidance is built into this network, which has learned where it leads away from: a negative caption "
+                "has no effect; leave negative= and against= out"
+            )
         scale = torch.full((len(condition),), guidance, device=self.device, dtype=self.dtype) * 1000.0
-        return super().velocity(replace(condition, more={**condition.more, "guidance": scale}, against=None))
+        return super().velocity(replace(condition, more={**condition.more, "guidance": scale}))
 
-    def unconditional(self, condition: Condition) -> Condition:
-        if not self.denoiser.config.guidance_embeds:
-            return super().unconditional(condition)
-        return replace(condition, against=None)  # never asked: the network has learned where guidance leads
+    def told(self, condition: Condition, guidance: float) -> Condition:
+        return super().told(condition, 1.0 if self.denoiser.config.guidance_embeds else guidance)
 
     def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         return self.denoiser(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.generator.adapters.pipeline import Flow, per_clip
-from latentlab.generator.adapters.schedule import check_invertible, flow_levels
+from latentlab.generator.adapters.schedule import flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.levels import check_counts
+
+# From how many latents to how many the shift grows, and from what to what: the pipeline's defaults.
+SHIFT = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
 
 
 class LTX(Flow):
@@ -25,12 +30,14 @@ class LTX(Flow):
 
     def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
         """Those of the scheduler, shifted towards noise in proportion to the number of latents in a clip."""
-        scheduler = self.pipe.scheduler
-        check_invertible(scheduler)
-        c, tokens = scheduler.config, int(np.prod(shape[1:]))
-        slope = (c.max_shift - c.base_shift) / (c.max_image_seq_len - c.base_image_seq_len)
-        shift = c.base_shift + slope * (tokens - c.base_image_seq_len)
+        check_counts(num_steps=num_steps)
+        scheduler, tokens = self.pipe.scheduler, int(np.prod(shape[1:]))
+        few, many, low, high = (scheduler.config.get(name, default) for name, default in SHIFT.items())
+        shift = low + (high - low) / (many - few) * (tokens - few)
         return flow_levels(scheduler, num_steps, sigmas=np.linspace(1.0, 1 / num_steps, num_steps), mu=shift)
+
+    def settings(self) -> dict[str, Any]:
+        return {"fps": self.config.fps, **super().settings()}
 
     def embed(self, captions: list[str]) -> Condition:
         tokens, mask, _, _ = self.pipe.encode_prompt(captions, do_classifier_free_guidance=False, device=self.device)

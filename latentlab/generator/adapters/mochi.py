@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.generator.adapters.pipeline import Flow, per_clip
-from latentlab.generator.adapters.schedule import check_invertible, flow_levels
+from latentlab.generator.adapters.schedule import flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.levels import check_counts
 
 THRESHOLD = 0.025  # noise below which the first half of the steps stays
 
@@ -18,6 +19,7 @@ THRESHOLD = 0.025  # noise below which the first half of the steps stays
 class Mochi(Flow):
     """Mochi 1, text to video."""
 
+    capturable = False  # its attention looks up which tokens count
     clips = GeneratorConfig(num_frames=19, height=480, width=848, fps=30.0, guidance=4.5)
 
     @property
@@ -29,7 +31,7 @@ class Mochi(Flow):
         from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
 
         del shape
-        check_invertible(self.pipe.scheduler)
+        check_counts(num_steps=num_steps)
         sigmas = linear_quadratic_schedule(num_steps, THRESHOLD) if num_steps > 1 else [1.0]
         return flow_levels(self.pipe.scheduler, num_steps, sigmas=sigmas)
 

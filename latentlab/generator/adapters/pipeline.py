@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 
 from latentlab.generator.adapters.coded import Coded
 from latentlab.generator.adapters.schedule import (
-    check_invertible,
     diffusion_levels,
     diffusion_time,
     diffusion_velocity,
@@ -40,7 +38,6 @@ class Pipeline(Coded):
         for part in pipe.components.values():
             if isinstance(part, nn.Module):
                 part.eval().requires_grad_(False)
-        self._fingerprint: str | None = None
 
     @property
     def denoiser(self):
@@ -76,13 +73,13 @@ class Pipeline(Coded):
         self.pipe.to(device)
         if dtype is not None:
             self.denoiser.to(dtype=dtype)
-            self._fingerprint = None
         return self
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights of autoencoder and denoiser, computed once: large models take seconds."""
-        self._fingerprint = self._fingerprint or super().fingerprint()
-        return self._fingerprint
+    def settings(self) -> dict[str, Any]:
+        """Which adapters (LoRA) of the networks are on or merged, and how strongly; nothing without adapters."""
+        layers = [m for network in self.networks for m in network.modules() if hasattr(m, "merged_adapters")]
+        told = [[m.merged_adapters, m.active_adapters, m.disable_adapters, m.scaling] for m in layers]
+        return {"adapters": told} if told else {}
 
     @torch.no_grad()
     def condition(self, captions: str | Sequence[str], *, negative: str | Sequence[str] | None = None) -> Condition:
@@ -110,11 +107,11 @@ class Pipeline(Coded):
         Raises:
             ValueError: a cache of diffusers is on; velocities then depend on earlier calls and cannot be retraced.
         """
-        for network in self.networks:
+        for name, network in self.pipe.components.items():
             if getattr(network, "is_cache_enabled", False):
                 raise ValueError(
                     f"a {type(network._cache_config).__name__} is on, with which the velocity depends on earlier calls "
-                    "and no inversion is exact; switch it off with generator.denoiser.disable_cache()"
+                    f"and no inversion is exact; switch it off with generator.pipe.{name}.disable_cache()"
                 )
         return super().velocity(condition, guidance)
 
@@ -138,7 +135,6 @@ class Flow(Pipeline):
 
     def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
         del shape
-        check_invertible(self.pipe.scheduler)
         return flow_levels(self.pipe.scheduler, num_steps)
 
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
@@ -151,18 +147,17 @@ class Diffusion(Pipeline):
 
     def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
         del shape
-        check_invertible(self.pipe.scheduler)
         return diffusion_levels(self.pipe.scheduler, num_steps)
 
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         raw = self.network(preserving(y, s).to(self.dtype), self.timestep(s), condition).to(y.dtype)
         return diffusion_velocity(raw, y, s, self.pipe.scheduler.config.prediction_type)
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights and of what the network is taken to predict, and to call levels, by the scheduler."""
+    def settings(self) -> dict[str, Any]:
+        """What the network is taken to predict, and to call levels, by the scheduler."""
         marks = [self.timestep(s / 16) for s in range(1, 16)]
-        taken = f"{super().fingerprint()} {self.pipe.scheduler.config.prediction_type} {marks}"
-        return hashlib.sha256(taken.encode()).hexdigest()
+        kind = self.pipe.scheduler.config.get("prediction_type")
+        return {"prediction_type": kind, "timesteps": marks, **super().settings()}
 
     def timestep(self, s: float) -> float:
         """What the network calls a level."""

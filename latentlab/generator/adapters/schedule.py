@@ -7,48 +7,69 @@ the same ODE, each step of which can be inverted. A scheduler that tells neither
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import lru_cache
+from inspect import signature
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.generator.levels import check_counts
 
-def check_invertible(scheduler) -> None:
+OPEN = {  # predictions that tell nothing of the velocity where a path ends, and what avoids that
+    ("epsilon", 1.0): "take a schedule that keeps some signal, rescale_betas_zero_snr=False",
+    ("sample", 0.0): "end above clean data, set_alpha_to_one=False or final_sigmas_type='sigma_min'",
+}
+
+
+def check_invertible(scheduler, *, flow: bool = False) -> None:
     """Raises unless the scheduler's own step is a deterministic, linear map of the state and the network's output.
 
     A step of a first-order sampler is x' = a x + b m, so it carries (0, 0) to 0 and (2x, 2m) to twice where it carries
     (x, m): what adds noise breaks the first, what clips breaks the second.
 
+    Args:
+        scheduler: of a pipeline.
+        flow: whether that pipeline's network was trained for flow matching, or for diffusion.
+
     Raises:
-        ValueError: it is not; the message says why, and what to put in its place.
+        ValueError: it is not, or it is for other networks; the message says why, and what to put in its place.
     """
-    name, config = type(scheduler).__name__, scheduler.config
+    name, config, cure = type(scheduler).__name__, scheduler.config, _another(type(scheduler).__name__, flow)
+    if not hasattr(scheduler, "step") or config.get("sigma_data") is not None:
+        raise ValueError(f"{name} is not known here: it changes what goes into the network and comes out; {cure}")
+    if _for_flow(scheduler) is not flow and hasattr(scheduler, "sigmas" if _for_flow(scheduler) else "alphas_cumprod"):
+        kinds = ("flow matching", "diffusion") if flow else ("diffusion", "flow matching")
+        raise ValueError(f"{name} is for {kinds[1]}, and this network was trained for {kinds[0]}; {cure}")
     cures = {"clip_sample": False, "thresholding": False, "stochastic_sampling": False}
     wrong = [key for key, value in cures.items() if config.get(key, value) != value]
     if wrong:
-        cure = f"{name}.from_config(generator.pipe.scheduler.config, {', '.join(f'{k}=False' for k in wrong)})"
-        raise ValueError(f"{name} with {wrong[0]}=True cannot be inverted; set generator.pipe.scheduler = {cure}")
+        same = f"{name}.from_config(generator.pipe.scheduler.config, {', '.join(f'{k}=False' for k in wrong)})"
+        raise ValueError(f"{name} with {wrong[0]}=True cannot be inverted; set generator.pipe.scheduler = {same}")
     if config.get("solver_order") is not None or config.get("use_flow_sigmas"):
         return  # a multistep rule for the same ODE; its step has a history and is not used
     try:
         nothing, once, twice = (_step(scheduler, size) for size in (0.0, 1e3, 2e3))
     except TypeError as error:
-        raise ValueError(
-            f"{name} cannot be inverted, its step takes other arguments ({error}); {_another(name)}"
-        ) from error
+        raise ValueError(f"{name} cannot be inverted, its step takes other arguments ({error}); {cure}") from error
     if nothing != 0 or not math.isclose(twice, 2 * once, rel_tol=1e-4):
-        raise ValueError(f"{name} cannot be inverted, its step adds noise or clips; {_another(name)}")
+        raise ValueError(f"{name} cannot be inverted, its step adds noise or clips; {cure}")
 
 
-def _another(name: str) -> str:
+def _for_flow(scheduler) -> bool:
+    own = scheduler.config.get("use_flow_sigmas") or scheduler.config.get("prediction_type") == "flow_prediction"
+    return bool(own) or type(scheduler).__name__.startswith("FlowMatch")
+
+
+def _another(name: str, flow: bool) -> str:
     kind = "CogVideoXDDIMScheduler" if name.startswith("CogVideoX") else "DDIMScheduler"
+    kind, more = ("FlowMatchEulerDiscreteScheduler", "") if flow else (kind, ", clip_sample=False")
     return (
-        "put a deterministic one of the same family in its place, e.g. generator.pipe.scheduler = "
-        f"{kind}.from_config(generator.pipe.scheduler.config, clip_sample=False)"
+        "put a deterministic one for such networks in its place, e.g. generator.pipe.scheduler = "
+        f"{kind}.from_config(generator.pipe.scheduler.config{more})"
     )
 
 
@@ -61,13 +82,33 @@ def _step(scheduler, value: float) -> float:
     return float(end)
 
 
-def flow_levels(scheduler, num_steps: int, **options) -> Float[Tensor, " level"]:
-    """Levels of a flow-matching scheduler, whose sigma is flow time; `options` go to its `set_timesteps`."""
-    own = _set(scheduler, num_steps, **options)
+def flow_levels(
+    scheduler, num_steps: int, *, sigmas: Sequence[float] | np.ndarray | None = None, mu: float | None = None
+) -> Float[Tensor, " level"]:
+    """Levels of a flow-matching scheduler, whose sigma is flow time.
+
+    Args:
+        scheduler: of the pipeline.
+        num_steps: steps.
+        sigmas: that the family asks its scheduler for, which shifts them; None leaves them to it.
+        mu: logarithm of the shift, for a scheduler whose shift depends on the size of the clip.
+
+    Raises:
+        ValueError: a scheduler that cannot be inverted, or is not for flow matching.
+    """
+    check_counts(num_steps=num_steps)
+    check_invertible(scheduler, flow=True)
+    own, takes = deepcopy(scheduler), signature(scheduler.set_timesteps).parameters
+    dynamic = {"mu": mu} if mu is not None and own.config.get("use_dynamic_shifting") else {}
+    if sigmas is not None and "sigmas" not in takes:
+        shift = math.exp(mu) if dynamic and mu is not None else own.config.get("flow_shift", own.config.get("shift"))
+        s, shift = torch.tensor([*sigmas, 0.0], dtype=torch.float64), 1.0 if shift is None else shift
+        return _falling(shift * s / (1 + (shift - 1) * s), own, num_steps)
+    own.set_timesteps(num_steps, **dynamic) if sigmas is None else own.set_timesteps(sigmas=sigmas, **dynamic)
     if not hasattr(own, "sigmas"):
         return probed(own, "flow")[0]
-    sigmas = own.sigmas.double()
-    return _falling(1 - sigmas if own.config.get("invert_sigmas") else sigmas)
+    s = own.sigmas.double()
+    return _falling(1 - s if own.config.get("invert_sigmas") else s, own, num_steps)
 
 
 def diffusion_levels(scheduler, num_steps: int) -> Float[Tensor, " level"]:
@@ -77,15 +118,21 @@ def diffusion_levels(scheduler, num_steps: int) -> Float[Tensor, " level"]:
     called, and the last is the one they end at. diffusers' DDIM steps to `t - T // N` whatever the spacing of its
     timesteps, which for "linspace" and often for "trailing" is not where the next call is; here each step ends where
     the next one begins.
+
+    Raises:
+        ValueError: a scheduler that cannot be inverted, or is not for diffusion.
     """
+    check_counts(num_steps=num_steps)
+    check_invertible(scheduler)
     own = _set(scheduler, num_steps)
     if hasattr(own, "sigmas"):
         sigmas = own.sigmas.double()
-        return _falling(sigmas / (1 + sigmas))
+        return _falling(sigmas / (1 + sigmas), own, num_steps)
     if not hasattr(own, "alphas_cumprod"):
-        return probed(own, own.config.prediction_type)[0]
+        return probed(own, own.config.get("prediction_type"))[0]
     final = float(getattr(own, "final_alpha_cumprod", 1.0))
-    return _falling(_of_alphas(torch.cat([own.alphas_cumprod[own.timesteps.cpu().long()], torch.tensor([final])])))
+    alphas = torch.cat([own.alphas_cumprod[own.timesteps.cpu().long()], torch.tensor([final])])
+    return _falling(_of_alphas(alphas), own, num_steps)
 
 
 @lru_cache(maxsize=8)
@@ -96,12 +143,12 @@ def diffusion_time(scheduler) -> Callable[[float], float]:
         times = np.arange(len(table))
     else:
         own = _set(scheduler, scheduler.config.get("num_train_timesteps", 1000))
-        levels, called = probed(own, own.config.prediction_type)
+        levels, called = probed(own, own.config.get("prediction_type"))
         table, times = levels[:-1].flip(0).numpy(), called.flip(0).numpy()
     return lambda s: float(np.interp(s, table, times))
 
 
-def probed(scheduler, prediction: str) -> tuple[Float[Tensor, " level"], Float[Tensor, " step"]]:
+def probed(scheduler, prediction: str | None) -> tuple[Float[Tensor, " level"], Float[Tensor, " step"]]:
     """Levels and timesteps of a scheduler that tells no levels, read from its own steps.
 
     A first-order deterministic step is x' = a x + b m, linear in the state and in what the network predicts; steps from
@@ -112,11 +159,16 @@ def probed(scheduler, prediction: str) -> tuple[Float[Tensor, " level"], Float[T
         prediction: "flow", "epsilon" or "v_prediction".
 
     Raises:
-        ValueError: steps that are not linear, or another prediction.
+        ValueError: steps that are not linear or look back on earlier ones, or another prediction.
     """
-    a, b, both = (_walk(scheduler, *unit) for unit in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0)))
-    if not torch.allclose(a + b, both, rtol=1e-4, atol=1e-5):
-        raise ValueError(f"the steps of {type(scheduler).__name__} are not linear, so its levels cannot be read")
+    turn = torch.arange(len(scheduler.timesteps), dtype=torch.float64)
+    one, none, x, m = torch.ones_like(turn), torch.zeros_like(turn), turn.cos(), (2 * turn).sin()
+    a, b, both = (_walk(scheduler, *given) for given in ((one, none), (none, one), (x, m)))
+    if not torch.allclose(a * x + b * m, both, rtol=1e-4, atol=1e-5):
+        raise ValueError(
+            f"the steps of {type(scheduler).__name__} are not linear, or depend on earlier ones, so its levels cannot "
+            "be read; put a first-order, deterministic scheduler in its place"
+        )
     levels, (alpha, sigma) = [0.0], (1.0, 0.0)
     for along, across in zip(reversed(a.tolist()), reversed(b.tolist()), strict=True):
         if prediction == "flow":  # x' = x + (s' - s) (noise - clean)
@@ -135,12 +187,12 @@ def probed(scheduler, prediction: str) -> tuple[Float[Tensor, " level"], Float[T
     return torch.tensor(levels[::-1], dtype=torch.float64), scheduler.timesteps.double().cpu()
 
 
-def _walk(scheduler, x: float, predicted: float) -> Float[Tensor, " step"]:
-    """Where each step carries the same state and prediction."""
+def _walk(scheduler, states: Tensor, predictions: Tensor) -> Float[Tensor, " step"]:
+    """Where each step carries its own state and prediction."""
     own = deepcopy(scheduler)
     own.is_scale_input_called = True  # there is no input to scale, and some warn of it
-    state, prediction = (torch.full((1, 1, 1, 1), v, dtype=torch.float64) for v in (x, predicted))
-    ends = [own.step(prediction, t, state, return_dict=False)[0] for t in own.timesteps]
+    given = zip(own.timesteps, states.view(-1, 1, 1, 1, 1), predictions.view(-1, 1, 1, 1, 1), strict=True)
+    ends = [own.step(prediction, t, state, return_dict=False)[0] for t, state, prediction in given]
     return torch.stack(ends).flatten().double().cpu()
 
 
@@ -148,8 +200,12 @@ def diffusion_velocity(raw: Tensor, y: Tensor, s: float, prediction: str) -> Ten
     """The velocity noise - clean from what a diffusion network predicts at `y = (1 - s) clean + s noise`.
 
     Raises:
-        ValueError: a kind of prediction that is not known.
+        ValueError: a kind of prediction that is not known, or one that leaves the velocity open at this level.
     """
+    if (prediction, s) in OPEN:
+        raise ValueError(
+            f"prediction_type {prediction!r} leaves the velocity open at flow time {s}: {OPEN[prediction, s]}"
+        )
     if prediction == "epsilon":
         return (raw - y) / (1 - s)
     if prediction == "sample":
@@ -166,11 +222,9 @@ def preserving(y: Tensor, s: float) -> Tensor:
     return y / math.hypot(1 - s, s)
 
 
-def _set(scheduler, num_steps: int, **options):
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, got {num_steps}")
+def _set(scheduler, num_steps: int):
     own = deepcopy(scheduler)
-    own.set_timesteps(**options) if "sigmas" in options else own.set_timesteps(num_steps, **options)
+    own.set_timesteps(num_steps)
     return own
 
 
@@ -179,6 +233,19 @@ def _of_alphas(alphas_cumprod: Tensor) -> Tensor:
     return sigma / (alpha + sigma)
 
 
-def _falling(s: Tensor) -> Tensor:
-    """Levels without repetitions, such as a last sigma that is the smallest one again."""
-    return torch.unique_consecutive(s.cpu())
+def _falling(s: Tensor, scheduler, num_steps: int) -> Tensor:
+    """Levels, each told once where a scheduler of second order repeats them.
+
+    A last step that stays where it is, as where timesteps end at 0 and `set_alpha_to_one` is False, is none.
+
+    Raises:
+        ValueError: they do not fall from step to step.
+    """
+    levels, still = torch.unique_consecutive(s.cpu()), int(s[-1] == s[-2])
+    if len(levels) != num_steps + 1 - still or not (levels.diff() < 0).all():
+        name, path = type(scheduler).__name__, " > ".join(f"{level:.3f}" for level in levels.tolist()[:12])
+        raise ValueError(
+            f"the levels of {name} do not fall once in each of {num_steps} steps: {path}; put another scheduler of the "
+            "same kind in its place"
+        )
+    return levels

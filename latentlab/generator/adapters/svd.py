@@ -26,6 +26,7 @@ class StableVideo(Diffusion):
     def __init__(self, pipe) -> None:
         super().__init__(pipe)
         self.config = replace(self.config, num_frames=pipe.unet.config.num_frames)
+        self.coder.frames_at_once = pipe.unet.config.num_frames  # as the pipeline decodes
 
     @property
     def denoiser(self):
@@ -97,7 +98,8 @@ class StableVideo(Diffusion):
         more = {**condition.more, "image": torch.zeros_like(condition.more["image"])}
         return Condition(torch.zeros_like(condition.tokens), condition.mask, more)
 
-    def weight(self, guidance: float, y: Tensor) -> Tensor:
+    def guidance_scale(self, guidance: float, y: Tensor, s: float) -> Tensor:
+        del s
         return torch.linspace(1.0, guidance, y.shape[2], device=y.device, dtype=y.dtype)[:, None, None]
 
     def timestep(self, s: float) -> float:

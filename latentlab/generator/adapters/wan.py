@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,9 +14,14 @@ from latentlab.generator.generator import GeneratorConfig
 
 class Wan(Flow):
     """Wan: 2.1, 2.2 TI2V-5B without an image (a timestep for each token), 2.2 A14B (one network above a level, another
-    below it)."""
+    below it).
+
+    Attributes:
+        guidance_2: guidance of A14B's second network, where any guidance is asked for; None is that of the first.
+    """
 
     clips = GeneratorConfig(num_frames=81, height=480, width=832, fps=16.0, guidance=5.0)
+    guidance_2: float | None = None
 
     @property
     def denoiser(self):
@@ -36,9 +42,19 @@ class Wan(Flow):
         )
         return Condition(tokens, all_count(tokens))
 
+    def settings(self) -> dict[str, Any]:
+        own = {"boundary": self.pipe.config.boundary_ratio, "guidance_2": self.guidance_2}
+        return super().settings() | {name: value for name, value in own.items() if value is not None}
+
+    def guidance_scale(self, guidance: float, y: Tensor, s: float) -> float:
+        del y
+        return guidance if self.guidance_2 is None or self._above_the_boundary(s) else self.guidance_2
+
+    def _above_the_boundary(self, s: float) -> bool:
+        return self.pipe.config.boundary_ratio is None or s >= self.pipe.config.boundary_ratio
+
     def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
-        boundary = self.pipe.config.boundary_ratio
-        noisy = boundary is None or time >= boundary * self.pipe.scheduler.config.num_train_timesteps
+        noisy = self._above_the_boundary(time / self.pipe.scheduler.config.num_train_timesteps)
         expert = self.pipe.transformer if noisy else self.pipe.transformer_2
         times = per_clip(time, x)
         if self.pipe.config.expand_timesteps:

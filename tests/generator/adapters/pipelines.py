@@ -240,11 +240,13 @@ def svd() -> Tiny:
     return Tiny(pipe, (3, 32, 32), {})
 
 
-def call(tiny: Tiny, noise: torch.Tensor, guidance: float, num_steps: int, output_type: str = "latent") -> torch.Tensor:
+def call(
+    tiny: Tiny, noise: torch.Tensor, guidance: float, num_steps: int, output_type: str = "latent", **more
+) -> torch.Tensor:
     """The latents of the pipeline's own call, with the axes of ours; or, with output "pt", its frames as they come."""
     frames, height, width = tiny.video
     options = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": num_steps}
-    pipe, options = tiny.pipe, {**options, "output_type": output_type}
+    pipe, options = tiny.pipe, {**options, "output_type": output_type, **more}
     pipe.set_progress_bar_config(disable=True)
     name = type(pipe).__name__
     if name == "StableVideoDiffusionPipeline":

@@ -9,6 +9,7 @@ import torch
 pytest.importorskip("diffusers")
 
 from generator.adapters.pipelines import FAMILIES, Tiny, call, condition
+from generator.test_graph import Operations
 
 import latentlab
 from latentlab.generator.inverted import Inverted
@@ -66,6 +67,19 @@ def test_six_steps_are_those_of_the_pipeline(family, guidance, request):
     error = largest(ours - theirs, theirs)
     print(f"{request.node.callspec.id}: 6 steps against the pipeline {error:.1e}")
     assert error <= 2e-5
+
+
+@torch.no_grad()
+def test_a_loop_can_be_recorded_unless_the_family_says_otherwise(family):
+    """What reads from the device cannot be a CUDA graph."""
+    tiny, generator = family
+    told = generator.told(condition(tiny, generator), 3.0)
+    velocity, y = generator.velocity(told, 3.0), generator.noise(1)
+    velocity(y, 0.5)  # tables of positions are made on the first call, as before a recording
+    with Operations() as run:
+        velocity(y, 0.5)
+    reads = {"_local_scalar_dense", "item", "is_nonzero", "equal", "nonzero"} & set(run.names)
+    assert generator.capturable is not bool(reads), reads
 
 
 def test_leapfrog_gives_the_latents_back(family, request):

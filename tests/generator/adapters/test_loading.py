@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +21,9 @@ from latentlab.generator.adapters.svd import StableVideo
 from latentlab.generator.adapters.unet import AnimateDiff
 from latentlab.generator.adapters.wan import Wan
 from latentlab.generator.condition import Condition
+from latentlab.generator.inverted import Inverted
 
+SIDES = ("height", "width")
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
@@ -53,6 +56,46 @@ def test_a_network_in_half_precision_comes_back(wan_folder):
         latentlab.load(wan_folder, device="cpu").sample(inverted)
 
 
+def test_an_autoencoder_in_half_precision_and_in_tiles(wan_folder):
+    generator = latentlab.load(wan_folder, device="cpu", vae_dtype=torch.bfloat16, tiling=True)
+    vae = generator.coder.vae
+    assert (vae.dtype, generator.dtype, vae.use_tiling) == (torch.bfloat16, torch.float32, True)
+    video = torch.rand(1, 3, 5, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert generator.decode(generator.encode(video)).dtype == torch.float32
+
+
+def test_tiles_are_those_of_diffusers_and_are_recorded(wan_folder, tmp_path):
+    generator = latentlab.load(wan_folder, device="cpu")
+    assert generator.tiles is None
+    sizes = {f"tile_sample_{name}_{side}": size for name, size in (("min", 32), ("stride", 16)) for side in SIDES}
+    generator.coder.vae.enable_tiling(**sizes)
+    latents = torch.randn(1, 16, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    told = Condition(pipelines.random(1, 8, 32), torch.ones(1, 8, dtype=torch.bool))
+    inverted = generator.invert(latents, told, num_steps=2, method="leapfrog")
+    assert inverted.tiles == {"use_tiling": True, **sizes}
+    inverted.save(tmp_path / "clip.safetensors")
+    tiled = generator.decode(generator.sample(Inverted.load(tmp_path / "clip.safetensors")))
+    generator.coder.vae.disable_tiling()
+    assert not torch.allclose(generator.decode(latents), tiled, atol=1e-3)
+    with pytest.raises(ValueError, match=r"tiles was \{'use_tiling': True, .*'tile_sample_min_height': 32.*, is None"):
+        generator.sample(inverted)
+
+
+def test_an_autoencoder_without_tiles_says_so(tmp_path):
+    pipelines.svd().pipe.vae.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="AutoencoderKLTemporalDecoder takes frames whole; load it without tiling"):
+        latentlab.load(tmp_path, device="cpu", tiling=True)
+
+
+def test_a_variant_of_the_weights(tmp_path):
+    vae = pipelines.image_vae()
+    vae.save_pretrained(tmp_path, variant="fp16")
+    generator = latentlab.load(tmp_path, device="cpu", variant="fp16")
+    assert torch.equal(next(generator.coder.vae.parameters()), next(vae.parameters()))
+    with pytest.raises(OSError, match="diffusion_pytorch_model"):
+        latentlab.load(tmp_path, device="cpu")
+
+
 def test_real_latents_come_back(wan_folder):
     file = SHARED / "latents" / "test_latents_wan.pth"
     if not file.is_file():
@@ -82,11 +125,13 @@ class Hub:
 
     def __init__(self, monkeypatch, folder: Path) -> None:
         self.index, self.asked, self.up = {"_class_name": "WanPipeline"}, [], True
+        self.files, self.folder = ["model_index.json", "vae/config.json"], folder
         pipeline, read = diffusers.DiffusionPipeline, diffusers.DiffusionPipeline.load_config
 
-        def model_info(api, name, timeout):
+        def model_info(api, name, revision, timeout):
             if not self.up:
                 raise RuntimeError("no network")
+            return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in self.files])
 
         def load_config(name, *rest, **options):
             if name != "someone/clips":
@@ -98,7 +143,13 @@ class Hub:
 
         monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
         monkeypatch.setattr(pipeline, "load_config", load_config)
-        monkeypatch.setattr(pipeline, "download", lambda name, **options: self.asked.append(options) or str(folder))
+
+        def fetched(*path: str):
+            return lambda *name, **options: self.asked.append(options) or str(self.folder.joinpath(*path))
+
+        monkeypatch.setattr(pipeline, "download", fetched())
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", fetched("config.json"))
+        monkeypatch.setattr("huggingface_hub.snapshot_download", fetched())
 
 
 @pytest.fixture
@@ -108,21 +159,42 @@ def hub(monkeypatch, wan_folder) -> Hub:
 
 def test_an_id_goes_to_the_hub_and_only_known_pipelines_are_fetched(hub):
     assert isinstance(latentlab.load("someone/clips", device="cpu"), Wan)
-    assert hub.asked == [{}, {"use_safetensors": True}]
+    here = {"revision": None, "local_files_only": False}
+    assert hub.asked == [here, {**here, "use_safetensors": True, "variant": None}]
     hub.index = {"_class_name": "StableDiffusionPipeline"}
     with pytest.raises(ValueError, match="someone/clips holds a StableDiffusionPipeline"):
         latentlab.load("someone/clips")
 
 
+def test_a_revision_and_a_variant_are_passed_on(hub):
+    with pytest.raises(OSError, match="fp16"):  # which the folder here does not hold
+        latentlab.load("someone/clips", device="cpu", revision="v2", variant="fp16")
+    assert all(options["revision"] == "v2" for options in hub.asked)
+    assert hub.asked[-1]["variant"] == "fp16"
+
+
+def test_an_id_may_be_of_an_autoencoder(hub, tmp_path):
+    pipelines.image_vae().save_pretrained(tmp_path)
+    hub.files, hub.folder = ["config.json", "diffusion_pytorch_model.safetensors"], tmp_path
+    assert latentlab.load("someone/autoencoder", device="cpu").coder.channels == 4
+    (tmp_path / "config.json").write_text('{"_class_name": "UNet2DModel"}')
+    with pytest.raises(ValueError, match="someone/autoencoder holds a UNet2DModel"):
+        latentlab.load("someone/autoencoder")
+    hub.files = ["README.md"]
+    with pytest.raises(FileNotFoundError, match=r"holds neither model_index\.json nor config\.json"):
+        latentlab.load("someone/words")
+
+
 def test_without_the_hub_what_was_fetched_before_is_taken(hub, monkeypatch):
     hub.up = False
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: f"{name}/{file}")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file, revision: f"{name}/{file}")
     assert isinstance(latentlab.load("someone/clips", device="cpu"), Wan)
     assert all(options["local_files_only"] for options in hub.asked)
 
 
-def test_an_id_that_cannot_be_read_is_told_apart_from_a_folder(hub):
+def test_an_id_that_cannot_be_read_is_told_apart_from_a_folder(hub, monkeypatch):
     hub.up, hub.index = False, {}
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file, revision: None)
     with pytest.raises(FileNotFoundError, match=r"clips is no folder here, .* the hub: RuntimeError: no network"):
         latentlab.load("someone/clips")
     hub.up = True
@@ -156,10 +228,61 @@ def test_a_cache_is_refused():
     generator = made(Wan, pipelines.wan())
     generator.denoiser.enable_cache(diffusers.FirstBlockCacheConfig(threshold=0.1))
     told = Condition(pipelines.random(1, 16, 32), torch.ones(1, 16, dtype=torch.bool))
-    with pytest.raises(ValueError, match=r"a FirstBlockCacheConfig is on, .*denoiser\.disable_cache\(\)"):
+    with pytest.raises(ValueError, match=r"a FirstBlockCacheConfig is on, .*pipe\.transformer\.disable_cache\(\)"):
         generator.invert(generator.noise(1), told)
     generator.denoiser.disable_cache()
     assert generator.invert(generator.noise(1), told, num_steps=2).noise.isfinite().all()
+
+
+def test_the_cure_of_a_cache_names_the_network_that_has_it():
+    generator = made(Wan, pipelines.wan(boundary_ratio=0.875))
+    generator.pipe.transformer_2.enable_cache(diffusers.FirstBlockCacheConfig(threshold=0.1))
+    told = Condition(pipelines.random(1, 16, 32), torch.ones(1, 16, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"generator\.pipe\.transformer_2\.disable_cache\(\)"):
+        generator.sample(generator.noise(1), told)
+
+
+# ---------------------------------------------------------------------------------------------- what a latent remembers
+class Adapted(torch.nn.Linear):
+    """A layer as peft leaves it where a LoRA is on."""
+
+    merged_adapters, active_adapters, disable_adapters = (), ("style",), False
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        self.scaling = {"style": 1.0}
+
+
+def test_adapters_are_part_of_the_fingerprint():
+    generator = made(Wan, pipelines.wan())
+    plain = generator.fingerprint()
+    generator.denoiser.adapted = layer = Adapted()
+    marks = {plain, generator.fingerprint()}
+    layer.scaling["style"] = 0.5  # in place of which no weight changes
+    marks.add(generator.fingerprint())
+    layer.merged_adapters = ("style",)
+    assert len({*marks, generator.fingerprint()}) == 4
+
+
+def test_the_frame_rate_told_to_the_network_is_part_of_the_fingerprint():
+    generator = made(FAMILIES["LTXPipeline"], pipelines.ltx())
+    before = generator.fingerprint()
+    generator.config = replace(generator.config, fps=12.0)
+    assert generator.fingerprint() != before
+
+
+@torch.no_grad()
+def test_two_networks_may_have_a_guidance_each():
+    tiny = pipelines.wan(boundary_ratio=0.875)
+    generator = made(Wan, tiny)
+    noise, told, before = generator.noise(1), pipelines.condition(tiny, generator), generator.fingerprint()
+    one = generator.sample(noise, told, num_steps=6, method="ddim", guidance=4.0)
+    generator.guidance_2 = 2.0
+    two = generator.sample(noise, told, num_steps=6, method="ddim", guidance=4.0)
+    theirs = pipelines.call(tiny, noise, 4.0, 6, guidance_scale_2=2.0)
+    assert (two - theirs).abs().max() <= 2e-5
+    assert (two - one).abs().max() > 1e-3
+    assert generator.fingerprint() != before
 
 
 # ------------------------------------------------------------------------------------------------- limits of a family
@@ -254,10 +377,24 @@ class TestStableVideo:
         generator.coder.frames_at_once = 1
         try:
             assert not torch.allclose(generator.decode(latents), together, atol=1e-3)
-            with pytest.raises(ValueError, match="decode_chunk was 8, is 1"):
+            with pytest.raises(ValueError, match="decode_chunk was 3, is 1"):
                 generator.sample(inverted)
         finally:
-            generator.coder.frames_at_once = 8
+            generator.coder.frames_at_once = 3
+
+    def test_long_clips_are_decoded_as_the_pipeline_decodes_them(self):
+        tiny = pipelines.svd()
+        tiny.pipe.unet.register_to_config(num_frames=10)
+        generator = made(StableVideo, tiny)
+        latents = torch.randn(1, 4, 10, 4, 4, generator=torch.Generator().manual_seed(0))
+        assert generator.decode_chunk == 10
+        theirs = tiny.pipe.decode_latents(latents.transpose(1, 2), num_frames=10, decode_chunk_size=10)
+        torch.testing.assert_close(generator.decode(latents), theirs.clamp(-1, 1), atol=1e-5, rtol=0)
+
+    def test_an_image_becomes_a_clip(self, generator):
+        made = generator.generate(pipelines.picture(), num_steps=2)
+        assert made.shape == (1, 3, 3, 32, 32)
+        assert torch.equal(generator.generate(generator.condition(pipelines.picture()), num_steps=2), made)
 
     def test_its_condition_is_the_first_frame(self, generator):
         image = pipelines.picture()

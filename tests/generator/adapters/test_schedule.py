@@ -69,11 +69,55 @@ def test_multistep_schedulers_of_flow_give_their_levels():
     unipc = diffusers.UniPCMultistepScheduler(
         prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0, num_train_timesteps=1000
     )
-    check_invertible(unipc)
+    check_invertible(unipc, flow=True)
     levels = flow_levels(unipc, 20)
     u = torch.linspace(1, 0.001, 21, dtype=torch.float64)[:-1]
     np.testing.assert_allclose(levels[:-1], 3 * u / (1 + 2 * u), atol=2e-6)
     assert levels[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "shift"),
+    [
+        (diffusers.DPMSolverMultistepScheduler(
+            use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=3.0), {"shift": 3.0}),
+        (diffusers.FlowMatchHeunDiscreteScheduler(shift=3.0), {"shift": 3.0}),
+        (diffusers.UniPCMultistepScheduler(
+            use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=3.0), {"shift": 3.0}),
+        (diffusers.DPMSolverMultistepScheduler(
+            use_flow_sigmas=True, prediction_type="flow_prediction", use_dynamic_shifting=True,
+            time_shift_type="exponential"), {"use_dynamic_shifting": True}),
+    ],
+    ids=["dpm", "heun", "unipc", "dpm, by size"],
+)  # fmt: skip
+def test_sigmas_that_a_family_asks_for_are_shifted_whoever_takes_them(scheduler, shift):
+    sigmas = np.linspace(1.0, 0.1, 10)
+    euler = flow_levels(diffusers.FlowMatchEulerDiscreteScheduler(**shift), 10, sigmas=sigmas, mu=0.7)
+    np.testing.assert_allclose(flow_levels(scheduler, 10, sigmas=sigmas, mu=0.7), euler, atol=2e-6)
+
+
+def test_a_last_step_that_stays_where_it_is_is_none():
+    scheduler = diffusers.DDIMScheduler(**SD, clip_sample=False, timestep_spacing="linspace", set_alpha_to_one=False)
+    assert len(diffusion_levels(scheduler, 6)) == 6
+
+
+def test_levels_that_do_not_fall_once_a_step_are_an_error():
+    for kind in (diffusers.PNDMScheduler, diffusers.DDIMInverseScheduler):
+        own = kind.from_config(kind(**SD).config, clip_sample=False)
+        with pytest.raises(ValueError, match=rf"levels of {kind.__name__} do not fall once in each of 6 steps"):
+            diffusion_levels(own, 6)
+
+
+def test_where_a_prediction_leaves_the_velocity_open_it_says_so():
+    y = torch.ones(1)
+    with pytest.raises(ValueError, match=r"'epsilon' leaves the velocity open at flow time 1\.0: .*zero_snr=False"):
+        diffusion_velocity(y, y, 1.0, "epsilon")
+    with pytest.raises(ValueError, match=r"'sample' leaves the velocity open at flow time 0\.0: .*to_one=False"):
+        diffusion_velocity(y, y, 0.0, "sample")
+    ending = diffusers.DDIMScheduler(
+        **SD, clip_sample=False, prediction_type="sample", set_alpha_to_one=False, steps_offset=1
+    )
+    assert diffusion_velocity(y, y, float(diffusion_levels(ending, 6)[-1]), "sample").isfinite()
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
@@ -97,15 +141,43 @@ def test_an_unknown_prediction_is_named():
     [
         (diffusers.DDIMScheduler(), r"DDIMScheduler with clip_sample=True cannot be .* set .*clip_sample=False"),
         (diffusers.DDIMScheduler(clip_sample=False, thresholding=True), r"thresholding=True.*thresholding=False"),
-        (diffusers.FlowMatchEulerDiscreteScheduler(stochastic_sampling=True), "stochastic_sampling=True"),
         (diffusers.EulerAncestralDiscreteScheduler(), "EulerAncestralDiscreteScheduler .* adds noise"),
         (diffusers.DDPMScheduler(clip_sample=False), "DDPMScheduler .* adds noise .*DDIMScheduler.from_config"),
         (diffusers.CogVideoXDPMScheduler(clip_sample=False), "takes other .*CogVideoXDDIMScheduler.from"),
+        (diffusers.EDMEulerScheduler(), "EDMEulerScheduler is not known here: it changes what goes into the network"),
+        (diffusers.ScoreSdeVeScheduler(), "ScoreSdeVeScheduler is not known here"),
+        (diffusers.FlowMatchEulerDiscreteScheduler(), "is for flow matching, and this .* for diffusion; .*DDIMSch"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_inverted_is_refused_with_a_cure(scheduler, reason):
     with pytest.raises(ValueError, match=reason):
         check_invertible(scheduler)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "reason"),
+    [
+        (diffusers.DDIMScheduler(clip_sample=False), "DDIMScheduler is for diffusion, and .* trained for flow match"),
+        (diffusers.EulerDiscreteScheduler(), "EulerDiscreteScheduler is for diffusion"),
+        (diffusers.EDMEulerScheduler(), "EDMEulerScheduler is not known here"),
+        (diffusers.FlowMatchLCMScheduler(), "FlowMatchLCMScheduler cannot be inverted, its step adds noise"),
+        (
+            diffusers.FlowMatchEulerDiscreteScheduler(stochastic_sampling=True),
+            "stochastic_sampling=True cannot .*config, stochastic_sampling=False",
+        ),
+    ],
+)
+def test_what_a_flow_model_cannot_use_is_refused_with_a_cure_of_its_kind(scheduler, reason):
+    with pytest.raises(ValueError, match=rf"{reason}") as refused:
+        flow_levels(scheduler, 4)
+    assert "generator.pipe.scheduler = FlowMatchEulerDiscreteScheduler.from_config(" in str(refused.value)
+    kind, config = diffusers.FlowMatchEulerDiscreteScheduler, scheduler.config
+    flow_levels(kind.from_config(config, stochastic_sampling=False), 4)
+
+
+def test_steps_that_look_back_cannot_be_read():
+    with pytest.raises(ValueError, match="steps of IPNDMScheduler are not linear, or depend on earlier ones"):
+        diffusion_levels(diffusers.IPNDMScheduler(), 6)
 
 
 def test_the_cure_of_a_stochastic_one_is_accepted():
@@ -129,7 +201,7 @@ def test_the_cure_of_a_stochastic_one_is_accepted():
     ids=lambda s: type(s).__name__,
 )
 def test_the_rest_is_accepted(scheduler):
-    check_invertible(scheduler)
+    check_invertible(scheduler, flow=type(scheduler).__name__.startswith("Flow"))
 
 
 ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
