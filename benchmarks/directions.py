@@ -2,10 +2,11 @@
 
     python benchmarks/directions.py --out runs/directions [--quick] [--spaces oracle,latent] [--labels 0,100,1000]
 
-A cell is one finder in one space with one budget of labels, one variant of the data and one seed; each is a JSON file
-in `--out`, so that a killed run goes on where it was, and several processes share the work. Spaces "oracle" and
-"oracle-tanh" are synthetic generators whose true effects are known; "latent" and "noise" are those of the model and
-"vector" is that of a vector VAE (`--vae`), with factors read back from decoded clips by `measure`.
+A cell is one finder in one world with one budget of labels, one variant of the data and one seed; each is a JSON file
+in `--out`, so that a killed run goes on where it was, and several processes share the work. A cell that fails says why
+on the page, and is tried again by the next run. Worlds "oracle" and "oracle-tanh" are synthetic generators whose true
+effects are known; "latent", "noise" and "h-space" are spaces of the model and "vector" is that of a vector VAE, with
+factors read back from decoded clips by `measure`. See `latentlab.study.worlds` and `latentlab.study.finders`.
 
 Budget 0 is for finders without labels, whose directions are matched with targets on one half of the clips and judged on
 the other; "random" is their null, shuffled labels that of the rest.
@@ -14,87 +15,39 @@ the other; "random" is their null, shuffled labels that of the rest.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import itertools
 import json
 import multiprocessing
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
-from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
-from latentlab.data.moving.measure import mask, measure
-from latentlab.directions import (
-    ICA,
-    LDA,
-    PCA,
-    ChannelRanking,
-    Contrastive,
-    Direction,
-    DirectionSet,
-    Dual,
-    Effect,
-    JacobianSVD,
-    LogisticNormal,
-    MeanDifference,
-    RidgeNormal,
-    SVMNormal,
-    Varimax,
-    WeightSVD,
-    edit,
-)
+from latentlab.directions import Direction, edit
 from latentlab.directions.edit import Moves
-from latentlab.directions.finder import Supervised
 from latentlab.directions.manipulate import Manipulator
-from latentlab.factors import FactorTable
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.generator.vector_vae import load_vector_vae
 from latentlab.record import to_json, write_text
 from latentlab.shapes import Codes
-from latentlab.spaces import LatentSpace, NoiseSpace, VectorSpace
+from latentlab.spaces.hooks import counted
 from latentlab.study.collateral import collateral
-from latentlab.study.edit_space import DIRECTION_SEED
-from latentlab.study.oracle import Oracle
-from latentlab.study.scoreboard import Ground, match_targets, score_directions
-from latentlab.study.truth import paired_truth
+from latentlab.study.finders import NETWORK, SUPERVISED, UNFIT, UNSUPERVISED, find
+from latentlab.study.scoreboard import match_targets, score_directions
+from latentlab.study.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, digest
 from latentlab.view.report import Player, Strip
-from latentlab.view.scoreboard import CONTINUOUS, JUDGED, NETWORK, OURS, VARIANTS, grouped, page, table_row
+from latentlab.view.scoreboard import failures, grouped, page, table_row
 
-# t, R2 and p of each direction take most of a finder's time and are not asked for here.
-BARE: dict[str, Any] = {"folds": 0, "permutations": 0}
-SUPERVISED: dict[str, Callable[[], Supervised]] = {
-    "effect": lambda: Effect(**BARE),
-    "dual": lambda: Dual(**BARE),
-    "InterFaceGAN": lambda: SVMNormal(**BARE),
-    "InterFaceGAN, conditional": lambda: SVMNormal(conditional=True, **BARE),
-    "mean difference (Haas)": lambda: MeanDifference(**BARE),
-    "mean difference, conditional": lambda: MeanDifference(conditional=True, **BARE),
-    "ridge normal": lambda: RidgeNormal(**BARE),
-    "logistic normal": lambda: LogisticNormal(**BARE),
-    "LDA": lambda: LDA(**BARE),
-    "channel ranking (StyleSpace)": lambda: ChannelRanking(**BARE),
-}
-UNSUPERVISED = ("random", "PCA (GANSpace)", "ICA", "varimax", "SeFa", "Jacobian (Pullback)", "contrastive (LatentCLR)")
-UNFIT = {
-    "SeFa": ("oracle", "oracle-tanh", "noise", "vector"),
-    "Jacobian (Pullback)": ("noise", "vector"),
-    "contrastive (LatentCLR)": ("noise", "vector"),
-}  # no first layer; a gradient through all of sampling is too long
-CORRELATED = {("size", "light"): 0.8, ("start_x", "speed"): 0.8, ("hue", "background_hue"): 0.8}
 TARGETS = (*CONTINUOUS, "hue@0", "hue@90", "background_hue@0", "direction@0", "direction@90", "shape=star")
-SHARD = 32  # clips rendered and encoded at a time
+UNLABELLED = 1000  # codes that finders without labels get
 
 
 @dataclass(frozen=True)
@@ -103,7 +56,7 @@ class Config:
 
     out: str
     model: str | None = None
-    vae: str | None = None  # folder of the vector VAE, for the space "vector"
+    vae: str | None = None  # folder of the vector VAE; None is the shipped one
     spaces: tuple[str, ...] = ("oracle", "oracle-tanh", "latent")
     finders: tuple[str, ...] = (*SUPERVISED, NETWORK, *UNSUPERVISED)
     labels: tuple[int, ...] = (0, 10, 100, 1000, 10_000)
@@ -118,27 +71,8 @@ class Config:
     steps: int = 300  # of contrastive learning
     num_steps: int = 25
     nulls: tuple[str, ...] = (*SUPERVISED, NETWORK)  # also with shuffled labels
-    side_effects: bool = True
+    side_effects: tuple[str, ...] = (*SUPERVISED, NETWORK, *UNSUPERVISED)  # finders whose background, flicker ... count
     processes: int = 2
-
-    @property
-    def cells(self) -> Path:
-        """Where cells are: those measured with other settings lie elsewhere."""
-        what = (
-            "model",
-            "vae",
-            "targets",
-            "pool",
-            "clips",
-            "strengths",
-            "count",
-            "pairs",
-            "steps",
-            "num_steps",
-            "side_effects",
-        )
-        settings = json.dumps([getattr(self, name) for name in what])
-        return Path(self.out) / f"cells-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
 
 QUICK = Config(  # what a core does in minutes; the intervals are wide
@@ -153,7 +87,7 @@ QUICK = Config(  # what a core does in minutes; the intervals are wide
     count=8,
     pairs=8,
     nulls=("effect",),
-    side_effects=False,
+    side_effects=(),
     processes=1,
 )
 
@@ -169,158 +103,27 @@ class Cell:
     shuffled: bool
     seed: int
 
-    @property
-    def file(self) -> str:
-        words = (*(str(v) for v in asdict(self).values()),)
-        return "_".join("".join(c if c.isalnum() else "-" for c in word) for word in words) + ".json"
+    def file(self, config: Config) -> Path:
+        """Where it is kept: what was measured with other settings or weights lies elsewhere."""
+        words = ("".join(c if c.isalnum() else "-" for c in str(value)) for value in asdict(self).values())
+        return cells_of(config, self.space) / ("_".join(words) + ".json")
 
 
-def cells(config: Config) -> list[Cell]:
-    """All that is to be measured, budgets of the pool's size at most."""
-    found = []
-    for space, labels, variant, seed in itertools.product(
-        config.spaces, config.labels, config.variants, range(config.seeds)
-    ):
-        if labels > config.pool and not space.startswith("oracle"):
-            continue
-        if space.startswith("oracle") and variant != VARIANTS[0]:
-            continue
-        for finder in config.finders:
-            if (finder in UNSUPERVISED) != (labels == 0) or space in UNFIT.get(finder, ()):
-                continue
-            if finder == NETWORK and labels < 100:
-                continue
-            null = (False, True) if finder in config.nulls else (False,)
-            found += [Cell(space, finder, labels, variant, shuffled, seed) for shuffled in null]
-    return found
+@lru_cache
+def cells_of(config: Config, space: str) -> Path:
+    """Folder of a world's cells."""
+    own = [getattr(config, name) for name in ("targets", "strengths", "count", "steps", "side_effects")]
+    return Path(config.out) / "cells" / f"{space}-{digest([world_of(config, space).describe(), own])}"
 
 
-def run(config: Config) -> list[dict]:
-    """Measures what is not yet on disk and writes the page."""
-    out = Path(config.out)
-    wanted = cells(config)
-    for space, variant in itertools.product(config.spaces, config.variants):
-        if not space.startswith("oracle"):  # once, before the processes ask for it all at the same time
-            pool(config, space, variant, DIRECTION_SEED, config.pool)
-            truth(config, space, 0)
-            for seed in range(config.seeds):
-                ground(config, space, seed)
-    missing = [cell for cell in wanted if not (config.cells / cell.file).exists()]
-    with ProcessPoolExecutor(config.processes, multiprocessing.get_context("spawn"), _single) as workers:
-        waiting = [workers.submit(measure_cell, config, cell) for cell in missing]
-        for done in tqdm(as_completed(waiting), total=len(waiting), desc="cells"):
-            done.result()
-    results = [json.loads((config.cells / cell.file).read_text(encoding="utf-8")) for cell in wanted]
-    edited = {space: strips(config, space, results) for space in config.spaces if not space.startswith("oracle")}
-    page(results, edited, json.dumps(asdict(config))).save(out / "directions.html")
-    return results
-
-
-def measure_cell(config: Config, cell: Cell) -> None:
-    """One cell, written as JSON."""
-    tried = ground(config, cell.space, cell.seed)
-    codes, factors = labelled(config, cell)
-    targets = tried.reference.names if cell.space.startswith("oracle") else config.targets
-    calls, move = 0, None
-    began = time.perf_counter()
-    found = find(config, cell, codes, factors)
-    seconds = time.perf_counter() - began
-    if isinstance(found, Manipulator):
-        chosen = [Direction(target, np.zeros(codes.shape[1]), 1.0) for target in targets]
-        move = partial(network_move, found)
-    elif cell.labels:
-        chosen = [found[target] for target in targets]
-    else:
-        each, half = [found[name] for name in found.names], len(tried.codes) // 2
-        matched = match_targets(replace(tried, codes=tried.codes[:half]), each, targets)
-        chosen = [Direction(target, sign * each[i].vector, each[i].scale) for target, (i, sign) in matched.items()]
-        calls += half * (1 + 2 * len(each))
-        tried = replace(tried, codes=tried.codes[half:])
-    scores = score_directions(
-        tried, chosen, truth=truth(config, cell.space, cell.seed), strengths=config.strengths, move=move
-    )
-    calls += len(tried.codes) * (1 + len(chosen) * (len(config.strengths) - 1))
-    rows = [asdict(score) for score in scores]
-    if config.side_effects and not (cell.space.startswith("oracle") or cell.shuffled) and cell.finder in OURS[:1]:
-        encode = space_of(config, cell.space).encode
-        for row, direction in zip(rows, chosen, strict=True):
-            row |= asdict(collateral(tried, direction, row["strength"], mask=mask, encode=encode))
-            calls += 4 * len(tried.codes)
-    result = {**asdict(cell), "fit_seconds": seconds, "decoded": calls, "factors": tried.ruler.names, "scores": rows}
-    write_text(config.cells / cell.file, to_json(result))
-
-
-def network_move(network: Manipulator, codes: Codes, direction: Moves, strength: float) -> Codes:
-    """The network's edit, in the place of one along a direction."""
-    return network.edit(codes, direction.name, strength)
-
-
-def find(config: Config, cell: Cell, codes: np.ndarray, factors: FactorTable) -> DirectionSet | Manipulator:
-    """What the finder finds."""
-    if cell.finder == NETWORK:
-        return Manipulator(random_state=cell.seed).fit(codes, factors)
-    if cell.labels:
-        return SUPERVISED[cell.finder]().fit(codes, factors).found_
-    count = min(config.count, codes.shape[1])
-    if cell.finder == "random":
-        drawn = np.random.default_rng([cell.seed, 7]).standard_normal((count, codes.shape[1]))
-        return DirectionSet.measured([f"random{i}" for i in range(count)], drawn, codes)
-    if cell.finder == "SeFa":
-        return sefa(config, codes)
-    if cell.finder == "Jacobian (Pullback)":
-        function = decoded(config, cell)
-        return JacobianSVD(function=function, count=count, random_state=cell.seed).fit(torch.from_numpy(codes)).found_
-    if cell.finder == "contrastive (LatentCLR)":
-        learned = Contrastive(features=decoded(config, cell), count=count, random_state=cell.seed, steps=config.steps)
-        return learned.fit(torch.from_numpy(codes)).found_
-    finder = {"PCA (GANSpace)": PCA, "ICA": ICA, "varimax": Varimax}[cell.finder]
-    return finder(count=count, random_state=cell.seed).fit(codes).found_
-
-
-def decoded(config: Config, cell: Cell) -> Callable[[Codes], torch.Tensor]:
-    """What codes become, as a differentiable function: the oracle's factors, or the clip at an eighth of its sides."""
-    if cell.space.startswith("oracle"):
-        return oracle(cell.space, cell.seed).values
-    space, decode = space_of(config, cell.space), cast(Any, generator(config).networks[0]).decode
-    return lambda codes: F.avg_pool3d(decode(space.unflatten(codes)), (1, 8, 8)).flatten(1)
-
-
-def sefa(config: Config, codes: np.ndarray) -> DirectionSet:
-    """SeFa on the channels that enter the decoder's first layer, the same everywhere in the clip."""
-    weight = next(p for p in generator(config).networks[0].decoder.parameters() if p.ndim >= 4)  # type: ignore[union-attr]
-    channels = generator(config).latent_shape[0]
-    first = weight.detach().double().movedim(1, -1).reshape(-1, channels).numpy()
-    found = WeightSVD(weights=first, count=channels).fit(np.eye(channels))
-    everywhere = np.repeat(found.directions_, codes.shape[1] // channels, axis=1)
-    return DirectionSet.measured(found.names_, everywhere, codes)
-
-
-def labelled(config: Config, cell: Cell) -> tuple[np.ndarray, FactorTable]:
-    """Codes and labels as this cell's finder gets them; those without labels get 1,000 codes."""
-    count, rng = cell.labels or 1000, np.random.default_rng([cell.seed, 5])
-    if cell.space.startswith("oracle"):
-        drawn, factors = oracle(cell.space, cell.seed).draw(count)
-        codes = drawn.numpy()
-    else:
-        everything, factors = pool(config, cell.space, cell.variant, DIRECTION_SEED, config.pool)
-        rows = rng.permutation(len(factors))
-        if cell.variant == "unbalanced":  # bright clips and late shapes are one in five of what they were
-            rare = (factors["light"] > np.median(factors["light"])).astype(int) + (factors["shape"] > 1)
-            rows = rows[rng.random(len(rows)) < 0.2 ** rare[rows]]
-        rows = rows[:count]
-        codes, factors = everything[rows].numpy(), factors[rows]
-    values = factors.values.copy()
-    if cell.variant == "10 % label noise":
-        wrong = rng.random(values.shape) < 0.1
-        values = np.where(wrong, rng.permuted(values, axis=0), values)
-    if cell.shuffled:
-        values = values[rng.permutation(len(values))]
-    return codes, FactorTable(values, factors.specs)
-
-
-def oracle(space: str, seed: int) -> Oracle:
-    """The synthetic generator of a seed."""
-    return Oracle(seed=seed, mix=1.0 if space == "oracle-tanh" else 0.0)
+@lru_cache
+def world_of(config: Config, space: str) -> World:
+    """A world by its name, once for each process."""
+    if space in ORACLES:
+        return OracleWorld(mix=float(space == "oracle-tanh"))
+    model = load_vector_vae(config.vae) if space == "vector" else generator(config)
+    sizes = {name: getattr(config, name) for name in ("num_steps", "pool", "clips", "pairs")}
+    return ModelWorld(space, model, Path(config.out) / "kept", config.targets, **sizes)
 
 
 @lru_cache
@@ -329,77 +132,117 @@ def generator(config: Config) -> Generator:
     return load(config.model, device="cpu" if config.processes > 1 else "auto")
 
 
-def space_of(config: Config, space: str) -> LatentSpace | VectorSpace:
-    """A space of the model."""
-    if space == "vector":
-        return VectorSpace(load_vector_vae(config.vae))
-    if space == "noise":
-        return NoiseSpace(generator(config), num_steps=config.num_steps)
-    return LatentSpace(generator(config))
+def cells(config: Config) -> Iterator[Cell]:
+    """All that is to be measured, budgets of the pool's size at most."""
+    for space, labels, variant, seed in itertools.product(
+        config.spaces, config.labels, config.variants, range(config.seeds)
+    ):
+        if variant not in world_of(config, space).variants or (labels > config.pool and space not in ORACLES):
+            continue
+        for finder in config.finders:
+            if (finder in UNSUPERVISED) == (labels == 0) and (finder, space) not in UNFIT:
+                for shuffled in (False, True) if finder in config.nulls else (False,):
+                    yield Cell(space, finder, labels, variant, shuffled, seed)
 
 
-@lru_cache
-def pool(config: Config, space: str, variant: str, seed: int, count: int) -> tuple[Codes, FactorTable]:
-    """Codes and factors of rendered clips, encoded once and kept in `--out`."""
-    correlated = CORRELATED if variant == VARIANTS[1] else {}
-    data = MovingShapes(count, seed, correlated=correlated)
-    kind = "correlated" if correlated else "independent"
-    shards = []
-    for i in tqdm(range((count + SHARD - 1) // SHARD), desc=f"encoding clips, {space}", leave=False):
-        path = Path(config.out) / "pool" / f"{space}_{kind}_{seed}_{i:03d}.safetensors"
-        rows = range(i * SHARD, (i + 1) * SHARD)
-        if not path.exists():
-            whole = MovingShapes(rows.stop, seed, correlated=correlated)
-            codes = space_of(config, space).encode(torch.cat([whole.clip(k) for k in rows]))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-            save_file({"codes": codes.cpu().contiguous()}, partial)
-            os.replace(partial, path)
-        shards.append(load_file(path)["codes"])
-    return torch.cat(shards)[:count], data.factors()
+def run(config: Config) -> list[dict]:
+    """Measures what is not yet on disk and writes the page."""
+    wanted = list(cells(config))
+    missing = [cell for cell in wanted if "scores" not in _known(cell.file(config))]
+    for space, variant in {(cell.space, cell.variant): None for cell in missing}:
+        world = world_of(config, space)
+        if isinstance(world, ModelWorld):  # once, before the processes ask for it all at the same time
+            world.codes(variant)
+            world.truth(0)
+    with ProcessPoolExecutor(config.processes, multiprocessing.get_context("spawn"), _single) as workers:
+        waiting = [workers.submit(measure_cell, config, cell) for cell in missing]
+        for done in tqdm(as_completed(waiting), total=len(waiting), desc="cells"):
+            done.result()
+    results = [_known(cell.file(config)) for cell in wanted]
+    unfit = [
+        {"space": space, "finder": finder, "failed": reason}
+        for (finder, space), reason in UNFIT.items()
+        if finder in config.finders and space in config.spaces and 0 in config.labels
+    ]
+    edited = {space: strips(config, space, results) for space in config.spaces if space not in ORACLES}
+    page([*results, *unfit], edited, json.dumps(asdict(config))).save(Path(config.out) / "directions.html")
+    return results
 
 
-def ground(config: Config, space: str, seed: int) -> Ground:
-    """What directions are tried on; each seed of the oracle is a world of its own."""
-    if space.startswith("oracle"):
-        world = oracle(space, seed)
-        codes, _ = world.draw(200, seed=1)
-        return Ground(codes, lambda codes: codes, world.read, world.draw(5000, seed=2)[1])
-    codes, _ = pool(config, space, VARIANTS[0], HELD_OUT_SEED + seed, config.clips)
-    reference = MovingShapes(1000, DIRECTION_SEED).factors().select(JUDGED)
-    return Ground(codes, space_of(config, space).decode, lambda video: measure(video.cpu()).select(JUDGED), reference)
+def _known(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def truth(config: Config, space: str, seed: int) -> dict[str, np.ndarray]:
-    """True directions; those of the model's spaces are kept in `--out`."""
-    if space.startswith("oracle"):
-        world = oracle(space, seed)
-        return dict(zip([spec.name for spec in world.specs], world.truth(), strict=True))
-    path = Path(config.out) / "pool" / f"{space}_truth.safetensors"
-    known = load_file(path) if path.exists() else {}
-    missing = [t for t in config.targets if t not in known]
-    if missing:
-        found = paired_truth(space_of(config, space).encode, missing, pairs=config.pairs, progress=True)
-        known |= {name: torch.from_numpy(move) for name, move in found.items()}
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        save_file(known, partial)
-        os.replace(partial, path)
-    return {name: move.numpy() for name, move in known.items()}
+def measure_cell(config: Config, cell: Cell) -> None:
+    """One cell, written as JSON; one that fails says why."""
+    try:
+        told = judged(config, cell)
+    except Exception as error:  # whatever a finder raises must not take the others down
+        told = {"failed": f"{type(error).__name__}: {error}"}
+    write_text(cell.file(config), to_json({**asdict(cell), **told}))
+
+
+def judged(config: Config, cell: Cell) -> dict[str, Any]:
+    """What a finder finds, and what its directions do."""
+    world = world_of(config, cell.space)
+    codes, factors = world.labelled(cell.labels or UNLABELLED, cell.variant, cell.seed, shuffled=cell.shuffled)
+    truth: dict[str, np.ndarray] | None = world.truth(cell.seed)
+    options: dict[str, Any] = {"strengths": config.strengths}
+    decoded = 0
+    with counted(world.networks) as passes:
+        began = time.perf_counter()
+        found = find(cell.finder, codes, factors, world, seed=cell.seed, count=config.count, steps=config.steps)
+        seconds = time.perf_counter() - began
+        if isinstance(found, Manipulator):
+            ground, truth, options["move"] = world.ground(cell.seed), None, partial(network_move, found)
+            chosen: list[Moves] = [Direction(target, np.zeros(codes.shape[1]), 1.0) for target in world.targets]
+        elif cell.labels:
+            ground = world.ground(cell.seed)
+            chosen = [towards(found, target) for target in world.targets]
+        else:
+            halves = np.array_split(np.arange(world.clips), 2)
+            first, ground = (world.ground(cell.seed, half) for half in halves)
+            each = list(found)
+            decoded += len(first.codes) * (1 + 2 * len(each))
+            chosen = [
+                replace(each[i], name=target, vector=sign * each[i].vector)
+                for target, (i, sign) in match_targets(first, each, world.targets).items()
+            ]
+        rows = [asdict(score) for score in score_directions(ground, chosen, truth=truth, **options)]
+        decoded += len(ground.codes) * (1 + len(chosen) * (len(config.strengths) - 1))
+        if ground.mask is not None and cell.finder in config.side_effects and not cell.shuffled:
+            for row, direction in zip(rows, chosen, strict=True):
+                row |= asdict(collateral(ground, direction, row["strength"], move=options.get("move")))
+                decoded += 2 * len(ground.codes)
+    made = {"fit_seconds": seconds, "decoded": decoded, "passes": passes.clips, "factors": ground.ruler.names}
+    return {**made, "scores": rows}
+
+
+def towards(found: Any, target: str) -> Direction:
+    """The direction of a target; one that does nothing where it could not be found, as with no star among few clips."""
+    try:
+        return found[target]
+    except KeyError:
+        return Direction(target, np.zeros(found.directions_.shape[1]), 1.0)
+
+
+def network_move(network: Manipulator, codes: Codes, direction: Moves, strength: float) -> Codes:
+    """The network's edit, in the place of one along a direction."""
+    return network.edit(codes, direction.name, strength)
 
 
 def strips(config: Config, space: str, results: Sequence[dict]) -> list[Strip]:
     """The first clip, moved by five strengths along each direction of the largest budget."""
-    ours = [r for r in results if r["space"] == space and r["finder"] == "effect" and not r["shuffled"]]
-    if not ours:
+    ours = [r for r in results if r["space"] == space and r["finder"] == "effect" and "scores" in r]
+    if not (ours := [r for r in ours if not r["shuffled"]]):
         return []
-    result = max(ours, key=lambda r: (r["variant"] == VARIANTS[0], r["labels"], -r["seed"]))
-    cell = Cell(**{name: result[name] for name in Cell.__dataclass_fields__})
-    found, tried = Effect(**BARE).fit(*labelled(config, cell)), ground(config, space, cell.seed)
-    reach, shown = max(config.strengths), []
-    for target in config.targets:
-        codes = tried.codes[:1].expand(5, -1)
-        strengths = np.linspace(-reach, reach, 5)
-        clips = tried.decode(edit(codes, found[target], torch.from_numpy(strengths))).cpu()
+    best = max(ours, key=lambda r: (r["variant"] == VARIANTS[0], r["labels"], -r["seed"]))
+    world = world_of(config, space)
+    codes, factors = world.labelled(best["labels"], best["variant"], best["seed"])
+    found, tried = find("effect", codes, factors, world, seed=best["seed"]), world.ground(best["seed"], [0] * 5)
+    strengths, shown = np.linspace(-max(config.strengths), max(config.strengths), 5), []
+    for target in world.targets:
+        clips = tried.decode(edit(tried.codes, towards(found, target), torch.from_numpy(strengths))).cpu()
         shown.append(Strip([Player(clips[i : i + 1], f"{target} {s:+g} sd") for i, s in enumerate(strengths)]))
     return shown
 
@@ -426,7 +269,7 @@ def parse() -> Config:
         default = getattr(base, name)
         flag = "--" + name.replace("_", "-")
         if isinstance(default, tuple):
-            parser.add_argument(flag, type=partial(words, type(default[0])), default=default)
+            parser.add_argument(flag, type=partial(words, type(default[0]) if default else str), default=default)
         elif isinstance(default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
         else:
@@ -437,6 +280,8 @@ def parse() -> Config:
 
 
 if __name__ == "__main__":
-    rows = [table_row(group) for group in grouped(run(parse()))]
-    for row in rows:
-        print(" | ".join(map(str, row)))
+    measured = run(parse())
+    for group in grouped(measured):
+        print(" | ".join(map(str, table_row(group))))
+    for row in failures(measured):
+        print(" | ".join(("failed", *row)))

@@ -91,6 +91,12 @@ class DirectionSet:
     p: np.ndarray | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if len(set(self.names)) < len(self.names) or len(self.names) != len(self.vectors):
+            raise ValueError(
+                f"{len(self.vectors)} directions need as many different names, got {', '.join(self.names)}"
+            )
+
     @staticmethod
     def measured(names: Sequence[str], effects: np.ndarray, codes: np.ndarray, **known: Any) -> DirectionSet:
         """Effects of any length made unit vectors, with the covariance of codes along them.

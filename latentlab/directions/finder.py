@@ -52,8 +52,12 @@ class Finder(BaseEstimator):
     def _codes(self, codes: Any, at_least: int = 2) -> np.ndarray:
         """Codes as a float array, after scikit-learn's checks."""
         check: Any = validate_data  # scikit-learn has no type stubs, and its defaults mislead a checker
-        kinds = [np.float64, np.float32]
-        return cast(np.ndarray, check(self, as_numpy(codes), dtype=kinds, ensure_min_samples=at_least))
+        options = {"dtype": [np.float64, np.float32], "ensure_min_samples": at_least, "ensure_all_finite": False}
+        array = cast(np.ndarray, check(self, as_numpy(codes), **options))
+        if not np.isfinite(array).all():  # its own message praises classifiers that take NaN
+            bad = int((~np.isfinite(array).all(1)).sum())
+            raise ValueError(f"codes of {bad} of {len(array)} samples hold NaN or infinity; leave those samples out")
+        return array
 
     def _keep(self, found: DirectionSet) -> Self:
         self.found_ = found

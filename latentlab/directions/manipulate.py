@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from latentlab.directions.design import read_labels
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import Factor, FactorTable
 from latentlab.shapes import Codes
@@ -130,16 +131,18 @@ class Manipulator(BaseEstimator):
         self.random_state = random_state
         self.progress = progress
 
-    def fit(self, codes, y: FactorTable) -> Self:
+    def fit(self, codes, y) -> Self:
         """Learns both networks.
 
         Args:
             codes: `(sample, dim)`, numpy or torch.
-            y: the factors of each; samples with an unknown one are left out.
+            y: the factors of each, a table or an array `(sample, factor)` of continuous ones, which are then called
+                "factor0", "factor1", ...; samples with an unknown one are left out.
 
         Raises:
             ValueError: codes with NaN, numbers of samples that differ, or fewer than 20 fully labelled samples.
         """
+        y = _table(y)
         z = torch.as_tensor(codes).detach().cpu().float()
         if z.ndim != 2 or len(z) != len(y):
             raise ValueError(f"codes {tuple(z.shape)} are not one row for each of {len(y)} rows of factors")
@@ -244,3 +247,10 @@ class Manipulator(BaseEstimator):
     @staticmethod
     def _size(spec: Factor, values: Sequence[float]) -> int:
         return {"circular": 2, "categorical": len(values)}.get(spec.kind, 1)
+
+
+def _table(y) -> FactorTable:
+    if isinstance(y, FactorTable):
+        return y
+    labels = read_labels(y, None, None)
+    return FactorTable(labels.values, tuple(Factor(name, "continuous", -np.inf, np.inf) for name in labels.names))

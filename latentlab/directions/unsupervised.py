@@ -20,7 +20,7 @@ class PCA(Finder):
     """Principal components (GANSpace, Härkönen et al. 2020), whole or part by part.
 
     Args:
-        count: components; fewer where samples or dims allow no more.
+        count: components; fewer where samples or dims allow no more, or nothing varies along others.
         groups: dims of each part by name, such as frames or levels; components are then found in each part alone and
             called "frame0.pca0".
         random_state: of the randomised decomposition of wide codes.
@@ -106,9 +106,7 @@ class ICA(Finder):
 
         codes = self._codes(codes)
         axes, variance, _ = principal(codes, self.count, self.random_state)
-        axes = axes[variance > 1e-10 * max(variance.max(initial=0), np.finfo(float).tiny)]
-        if not len(axes):
-            raise ValueError("all codes are equal; there is nothing to find")
+        axes = axes[variance > 1e-10 * variance[0]]
         inside = (codes - codes.mean(0)) @ axes.T
         model: Any = FastICA(whiten="unit-variance", random_state=self.random_state, max_iter=self.iterations)
         with warnings.catch_warnings():  # told by converged_ instead
@@ -180,6 +178,8 @@ class Clusters(Finder):
 
         codes = self._codes(codes)
         count = min(self.count, len(np.unique(codes, axis=0)))
+        if count < 2 <= self.count:
+            raise ValueError("all codes are equal; there is nothing to find")
         if self.method == "kmeans":
             kmeans: Any = KMeans
             model = kmeans(count, n_init=4, random_state=self.random_state).fit(codes)
@@ -255,7 +255,11 @@ def principal(codes: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.
     else:
         _, values, axes = linalg.svd(centred, full_matrices=False)
     variance = values[:count].astype(np.float64) ** 2 / len(codes)
-    return upright(axes[:count]).astype(np.float64), variance, float(centred.var(0, dtype=np.float64).sum())
+    kept = variance > 1e-12 * variance[0]  # axes along which nothing varies are anybody's guess
+    if not kept.any():
+        raise ValueError("all codes are equal; there is nothing to find")
+    axes = upright(axes[:count][kept]).astype(np.float64)
+    return axes, variance[kept], float(centred.var(0, dtype=np.float64).sum())
 
 
 def varimax(loadings: np.ndarray, iterations: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from latentlab.spaces.cache import Cached
 from latentlab.spaces.hooks import hooked
 from latentlab.spaces.latent import LatentSpace
 from latentlab.spaces.noise import NoiseSpace
-from latentlab.spaces.reduce import Blocks, Channels, Components, TimeResidual
+from latentlab.spaces.reduce import Blocks, Components, Places, TimeResidual
 from latentlab.spaces.space import Space, Statistics, statistics
 from latentlab.spaces.text import TextSpace, pulled
 from latentlab.spaces.vector import VectorSpace
@@ -15,10 +15,10 @@ __all__ = [
     "Blocks",
     "BottleneckSpace",
     "Cached",
-    "Channels",
     "Components",
     "LatentSpace",
     "NoiseSpace",
+    "Places",
     "Space",
     "Statistics",
     "TextSpace",

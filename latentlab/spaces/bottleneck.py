@@ -14,6 +14,7 @@ from torch import Tensor
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.inverted import Inverted
+from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Latents, Video
 from latentlab.spaces.hooks import find_layer, hooked
 from latentlab.spaces.space import Described
@@ -27,10 +28,12 @@ class Anchor:
     """Clips whose sampling runs are replayed with other activations.
 
     Attributes:
+        video: the clips.
         runs: their noise, batch by batch.
         codes: their own codes, `(sample, dim)`.
     """
 
+    video: Video
     runs: tuple[Inverted, ...]
     codes: Codes
 
@@ -38,9 +41,12 @@ class Anchor:
 class BottleneckSpace(Described):
     """h-space (Kwon et al. 2023; Haas et al. 2024): what a layer of the denoiser says while a clip is inverted.
 
-    A code is no clip by itself: it says how a run differs from the one that draws a given clip. `decode` replays the
-    runs of the clips encoded last, with activations moved by the difference from their own codes, at all chosen levels;
-    unmoved codes give the clips' round trip. `around` makes a space that stays with some clips.
+    A code is no clip by itself: it says how a run differs from the one that draws a given clip. So codes are decoded
+    by the space around some clips: it replays their runs with activations moved by the difference from their own codes,
+    at all chosen levels. Unmoved codes give the clips' round trip.
+
+        here = space.around(clips)
+        here.decode(edit(here.encode(clips), direction, 2.0))
 
     Args:
         generator: whose denoiser.
@@ -56,6 +62,7 @@ class BottleneckSpace(Described):
         progress: show a bar.
 
     Attributes:
+        anchor: the clips that the space is around, None where it is around none.
         called: flow times at which activations are read and moved, rising.
         shape: of a code: level (where there is one each), what the batch holds of one clip, then the layer's own axes.
 
@@ -102,18 +109,21 @@ class BottleneckSpace(Described):
         return {"weights": self.generator.fingerprint(), **where, **own}
 
     def encode(self, video: Video) -> Codes:
-        """Codes of clips; `decode` starts from these clips until others are encoded."""
-        self.anchor = self.anchored(video)
-        return self.anchor.codes
+        """Codes of clips; those that the space is around are not inverted again."""
+        if self.anchor is not None and torch.equal(self.anchor.video, video):
+            return self.anchor.codes.clone()
+        return self.anchored(video).codes
 
     def decode(self, codes: Codes) -> Video:
-        """The clips encoded last, drawn again with their activations moved to these codes.
+        """The clips that the space is around, drawn again with their activations moved to these codes, one for each.
 
         Raises:
-            ValueError: no clips were encoded, or another number of them.
+            ValueError: it is around no clips, or another number of them.
         """
         if self.anchor is None:
-            raise ValueError("codes of this space move clips, and none were encoded; encode them, or use around(clips)")
+            raise ValueError(
+                "codes of this space move clips, and do not say which: use space.around(clips).decode(codes)"
+            )
         return self.replay(self.anchor, codes)
 
     def around(self, video: Video) -> BottleneckSpace:
@@ -122,13 +132,17 @@ class BottleneckSpace(Described):
         space.anchor = self.anchored(video)
         return space
 
+    def floor(self, video: Video) -> Float[Tensor, " batch"]:
+        here = self.around(video)
+        return psnr(here.decode(here.encode(video)).cpu(), video.cpu())
+
     def anchored(self, video: Video) -> Anchor:
         """Clips inverted, with what the layer said on the way."""
         latents = self.generator.encode(video)
         told, size = self.condition.expand(len(latents)), self.batch_size
         batches = [slice(first, first + size) for first in range(0, len(latents), size)]
         inverted = [self._invert(latents[rows], told[rows]) for rows in batches]
-        return Anchor(tuple(run for run, _ in inverted), torch.cat([codes for _, codes in inverted]))
+        return Anchor(video, tuple(run for run, _ in inverted), torch.cat([codes for _, codes in inverted]))
 
     def replay(self, anchor: Anchor, codes: Codes) -> Video:
         """The anchor's clips, drawn again with their activations moved to these codes.
@@ -138,7 +152,7 @@ class BottleneckSpace(Described):
         """
         if len(codes) != len(anchor.codes):
             raise ValueError(
-                f"{len(codes)} codes, but this space stands at {len(anchor.codes)} clips; see around(clips)"
+                f"{len(codes)} codes, but this space is around {len(anchor.codes)} clips; see around(clips)"
             )
         moves = self.unflatten(codes) - self.unflatten(anchor.codes).to(codes)
         latents, first = [], 0

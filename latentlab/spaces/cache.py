@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Described
+from latentlab.tensors import read_tensors, write_tensors
+
+Item = TypeVar("Item")
 
 
 class Cached(Described):
@@ -26,7 +26,8 @@ class Cached(Described):
 
     Args:
         space: whose codes.
-        megabytes: at most, in memory and, where there is a folder, in it.
+        megabytes: at most, in memory and, where there is a folder, in it; processes that share a folder each count
+            what they found there and wrote.
         folder: to keep codes in from one session to the next, a safetensors file for each clip; None keeps them in
             memory alone.
 
@@ -55,11 +56,14 @@ class Cached(Described):
         if megabytes <= 0:
             raise ValueError(f"megabytes must be positive, got {megabytes}")
         self.space, self.room = space, int(megabytes * 2**20)
-        self.shape, self.axes, self.prior = space.shape, space.axes, space.prior
+        self.shape, self.axes, self.prior, self.device = space.shape, space.axes, space.prior, space.device
         self.folder = None if folder is None else Path(folder)
         self.hits = self.misses = 0
-        self._known: OrderedDict[str, Tensor] = OrderedDict()
-        self._bytes = 0
+        self._known: Kept[Tensor] = Kept(self.room)
+        self._files: Kept[Path] = Kept(self.room)
+        if self.folder is not None:
+            for file in sorted(self.folder.glob("*.safetensors"), key=lambda file: file.stat().st_mtime):
+                self._book(file)
 
     def settings(self) -> dict[str, Any]:
         return self.space.settings()
@@ -79,7 +83,7 @@ class Cached(Described):
             for i, code in zip(new, self.space.encode(video[new]), strict=True):
                 found[keys[i]] = code
                 self._keep(keys[i], code.detach().cpu())
-        device = found[keys[new[0]]].device if new else video.device
+        device = self.device or video.device
         return torch.stack([found[key].to(device) for key in keys])
 
     def decode(self, codes: Codes) -> Video:
@@ -87,48 +91,61 @@ class Cached(Described):
         return self.space.decode(codes)
 
     def _recall(self, key: str) -> Tensor | None:
-        if key in self._known:
-            self._known.move_to_end(key)
-            return self._known[key]
+        if (code := self._known.get(key)) is not None:
+            return code
         path = self._path(key)
         if path is None or not path.is_file():
             return None
         try:
-            code = load_file(path)["code"]
-        except (SafetensorError, KeyError):  # cut short or foreign: as if it were not there, and written anew
+            code = read_tensors(path, "code", "a code")[0]["code"]
+        except (ValueError, KeyError):  # cut short or foreign: as if it were not there, and written anew
             return None
         if code.shape != (self.dim,):
             return None
-        os.utime(path)
-        self._remember(key, code)
+        path.touch()
+        self._files.get(key)
+        self._known.add(key, code, code.nbytes)
         return code
 
     def _keep(self, key: str, code: Tensor) -> None:
-        self._remember(key, code)
-        path = self._path(key)
-        if path is None:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        save_file({"code": code.contiguous()}, partial)
-        os.replace(partial, path)
-        files = sorted(path.parent.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
-        over = sum(file.stat().st_size for file in files) - self.room
-        for file in files:
-            if over <= 0:
-                break
-            over -= file.stat().st_size
-            file.unlink(missing_ok=True)
+        self._known.add(key, code.clone(), code.nbytes)
+        if (path := self._path(key)) is not None:
+            write_tensors(path, "code", {}, {"code": code})
+            self._book(path)
 
-    def _remember(self, key: str, code: Tensor) -> None:
-        self._known[key] = code.clone()
-        self._bytes += code.nbytes
-        while self._bytes > self.room:
-            _, oldest = self._known.popitem(last=False)
-            self._bytes -= oldest.nbytes
+    def _book(self, path: Path) -> None:
+        """Counts a file in, and removes those that it leaves no room for."""
+        for old in self._files.add(path.stem, path, path.stat().st_size):
+            old.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path | None:
         return None if self.folder is None else self.folder / f"{key}.safetensors"
+
+
+class Kept(Generic[Item]):
+    """Things by key, of so many bytes together at most; what was asked for longest ago goes first."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.bytes = room, 0
+        self.items: OrderedDict[str, tuple[Item, int]] = OrderedDict()
+
+    def get(self, key: str) -> Item | None:
+        """What is kept under a key, which was asked for just now."""
+        if key not in self.items:
+            return None
+        self.items.move_to_end(key)
+        return self.items[key][0]
+
+    def add(self, key: str, item: Item, size: int) -> list[Item]:
+        """Keeps a thing; returns what went for it."""
+        self.bytes += size - self.items.pop(key, (item, 0))[1]
+        self.items[key] = item, size
+        gone = []
+        while self.bytes > self.room:
+            old, size = self.items.popitem(last=False)[1]
+            self.bytes -= size
+            gone.append(old)
+        return gone
 
 
 def content_key(clip: Tensor, context: str) -> str:

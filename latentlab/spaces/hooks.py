@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -42,6 +43,36 @@ def hooked(layer: nn.Module, change: Change) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+@dataclass
+class Passes:
+    """How often clips passed networks: calls times the clips in each."""
+
+    clips: int = 0
+
+
+@contextmanager
+def counted(networks: Sequence[nn.Module]) -> Iterator[Passes]:
+    """Counts what passes networks, and the encoder and decoder of those that are called by halves.
+
+    >>> import torch
+    >>> layer = nn.Linear(2, 2)
+    >>> with counted([layer]) as passes:
+    ...     _ = layer(torch.zeros(3, 2)), layer(torch.zeros(1, 2))
+    >>> passes.clips
+    4
+    """
+    passes = Passes()
+
+    def count(h: Tensor) -> None:
+        passes.clips += len(h)
+
+    halves = [half for n in networks for name, half in n.named_children() if name in ("encoder", "decoder")]
+    with ExitStack() as stack:
+        for network in (*networks, *halves):
+            stack.enter_context(hooked(network, count))
+        yield passes
 
 
 def find_layer(networks: Sequence[nn.Module], name: str | None = None) -> nn.Module:

@@ -25,7 +25,7 @@ class LatentSpace(Described):
     axes = AXES
 
     def __init__(self, generator: Generator, *, num_frames: int | None = None) -> None:
-        self.generator = generator
+        self.generator, self.device = generator, generator.device
         channel, frame, height, width = generator.latent_shape
         self.shape = (channel, num_frames or frame, height, width)
 

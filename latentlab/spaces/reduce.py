@@ -1,24 +1,23 @@
-"""Fewer numbers than a code has: means over blocks, channels, change in time, principal components, each a space."""
+"""Fewer numbers than a code has: means over blocks, some places, change in time, principal components, each a space."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from einops import reduce, repeat
 
 from latentlab.directions.direction import Direction
 from latentlab.shapes import Codes, Video
-from latentlab.spaces.space import AXES, Described
+from latentlab.spaces.space import Described
 
 
 class Reduced(Described):
-    """A linear reduction of the codes of a space.
+    """A reduction of the codes of a space: `down` is affine, `up` linear.
 
     `decode` fills in what was left out from `rest`, wide codes: of one clip, such as a mean, or of one for each. A
     direction found in the small space is carried into the wide one by `lift`, where it moves clips without losing
@@ -30,17 +29,17 @@ class Reduced(Described):
     """
 
     def __init__(self, space: Described, *, rest: Codes | None = None) -> None:
-        self.space, self.by_place = space, space.by_place
+        self.space, self.by_place, self.device = space, space.by_place, space.device
         self.rest = torch.zeros(1, space.dim) if rest is None else rest
         space.unflatten(self.rest)
 
     @abstractmethod
     def down(self, wide: Codes) -> Codes:
-        """Wide codes made small; linear."""
+        """Wide codes made small."""
 
     @abstractmethod
     def up(self, codes: Codes) -> Codes:
-        """The smallest wide codes that `down` takes to these."""
+        """The smallest move of wide codes that moves what `down` gives by these."""
 
     def encode(self, video: Video) -> Codes:
         """Codes `(sample, dim)` of clips."""
@@ -57,7 +56,8 @@ class Reduced(Described):
     def around(self, video: Video) -> Reduced:
         """The same reduction, filling in from these clips: unmoved codes give what the wide space gives."""
         other = copy.copy(self)
-        other.rest = self.space.encode(video)
+        other.space = self.space.around(video)
+        other.rest = other.space.encode(video)
         return other
 
     def lift(self, direction: Direction) -> Direction:
@@ -72,89 +72,96 @@ class Reduced(Described):
 
 
 class Blocks(Reduced):
-    """Means over blocks of frames, rows and columns of the latents.
+    """Means over blocks of neighbouring places, such as frames, rows and columns of latents.
 
     Args:
-        space: of codes (channel, frame, height, width).
-        block: frames, rows and columns that are averaged; None is all of an axis. `(None, None, None)` leaves a number
-            for each channel, `(1, None, None)` one for each channel and frame, `(None, 1, 1)` the mean over time.
+        space: with axes.
+        block: how many places along an axis are averaged; None is all of them. `{"height": None, "width": None}` leaves
+            a number for each channel and frame of latents, `{"frame": None}` is the mean over time.
         rest: see `Reduced`.
 
     Raises:
-        ValueError: blocks that do not fill an axis.
+        ValueError: an axis that the space does not have, or blocks that do not fill it.
 
     >>> from latentlab import LatentSpace, load
     >>> space = LatentSpace(load(device="cpu"))
-    >>> Blocks(space, (1, None, None)).shape
+    >>> Blocks(space, {"height": None, "width": None}).shape
     (6, 16, 1, 1)
     """
 
-    axes = AXES
-
-    def __init__(
-        self, space: Described, block: tuple[int | None, int | None, int | None], *, rest: Codes | None = None
-    ) -> None:
+    def __init__(self, space: Described, block: Mapping[str, int | None], *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
-        channel, *axes = _axes(space)
-        self.block = tuple(length if b is None else b for b, length in zip(block, axes, strict=True))
-        if any(b < 1 or length % b for b, length in zip(self.block, axes, strict=True)):
-            raise ValueError(f"blocks of {self.block} do not fill codes of {tuple(axes)} frames, rows and columns")
-        self.shape = (channel, *(length // b for b, length in zip(self.block, axes, strict=True)))
-        self._sizes = dict(zip("ijk", self.block, strict=True))
+        self.axes, self.block = space.axes, [1] * len(space.axes)
+        for axis, length in block.items():
+            at = place_of(space, axis)
+            self.block[at] = space.shape[at] if length is None else length
+            if self.block[at] < 1 or space.shape[at] % self.block[at]:
+                raise ValueError(f"blocks of {length} do not fill the {space.shape[at]} places of axis {axis!r}")
+        self.shape = tuple(length // b for length, b in zip(space.shape, self.block, strict=True))
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "block": list(self.block)}
+        return {**super().settings(), "block": self.block}
 
     def down(self, wide: Codes) -> Codes:
-        grid = self.space.unflatten(wide)
-        return reduce(grid, "n c (f i) (h j) (w k) -> n c f h w", "mean", **self._sizes).flatten(1)
+        self.space.unflatten(wide)
+        split = [part for pair in zip(self.shape, self.block, strict=True) for part in pair]
+        return wide.reshape(len(wide), *split).mean(tuple(range(2, 2 * len(self.block) + 1, 2))).flatten(1)
 
     def up(self, codes: Codes) -> Codes:
         grid = self.unflatten(codes)
-        return repeat(grid, "n c f h w -> n c (f i) (h j) (w k)", **self._sizes).flatten(1)
+        for axis, length in enumerate(self.block, start=1):
+            grid = grid.repeat_interleave(length, axis)
+        return grid.flatten(1)
 
 
-class Channels(Reduced):
-    """Some channels of the latents.
+class Places(Reduced):
+    """Some places along an axis: channels, frames, levels.
 
     Args:
-        space: of codes (channel, frame, height, width).
-        channels: which.
+        space: with axes.
+        axis: its name.
+        places: which, counted from 0.
         rest: see `Reduced`.
+
+    Raises:
+        ValueError: an axis that the space does not have, or places outside it.
 
     >>> from latentlab import LatentSpace, load
     >>> space = LatentSpace(load(device="cpu"))
-    >>> Channels(space, [0, 1]).shape
-    (2, 16, 8, 8)
+    >>> Places(space, "frame", [0, 15]).shape
+    (6, 2, 8, 8)
     """
 
-    axes = AXES
-
-    def __init__(self, space: Described, channels: Sequence[int], *, rest: Codes | None = None) -> None:
+    def __init__(self, space: Described, axis: str, places: Sequence[int], *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
-        count, *axes = _axes(space)
-        self.channels = tuple(channels)
-        if not channels or len(set(channels)) < len(channels) or not all(0 <= c < count for c in channels):
-            raise ValueError(f"channels must be different ones of 0 to {count - 1}, got {list(channels)}")
-        self.shape = (len(channels), *axes)
+        self.at, self.axes, self.places = place_of(space, axis), space.axes, list(places)
+        count = space.shape[self.at]
+        if not self.places or len(set(self.places)) < len(self.places) or not all(0 <= p < count for p in self.places):
+            raise ValueError(f"places of axis {axis!r} must be different ones of 0 to {count - 1}, got {self.places}")
+        self.shape = (*space.shape[: self.at], len(self.places), *space.shape[self.at + 1 :])
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "channels": list(self.channels)}
+        return {**super().settings(), "axis": self.axes[self.at], "places": self.places}
 
     def down(self, wide: Codes) -> Codes:
-        return self.space.unflatten(wide)[:, list(self.channels)].flatten(1)
+        return self.space.unflatten(wide)[self._chosen].flatten(1)
 
     def up(self, codes: Codes) -> Codes:
         wide = codes.new_zeros(len(codes), *self.space.shape)
-        wide[:, list(self.channels)] = self.unflatten(codes)
+        wide[self._chosen] = self.unflatten(codes)
         return wide.flatten(1)
+
+    @property
+    def _chosen(self) -> tuple[Any, ...]:
+        return (*[slice(None)] * (self.at + 1), self.places)
 
 
 class TimeResidual(Reduced):
-    """What changes over time: latents less their mean over frames. Its other half is `Blocks(space, (None, 1, 1))`.
+    """What changes over time: codes less their mean over frames. Its other half is `Blocks(space, {"frame": None})`.
 
     Args:
-        space: of codes (channel, frame, height, width).
+        space: with axes.
+        axis: along which time goes: "piece" in h-space of a network that takes frames one by one.
         rest: see `Reduced`; the mean over time is filled in from it.
 
     >>> from latentlab import LatentSpace, load
@@ -163,22 +170,23 @@ class TimeResidual(Reduced):
     (6, 16, 8, 8)
     """
 
-    axes = AXES
-
-    def __init__(self, space: Described, *, rest: Codes | None = None) -> None:
+    def __init__(self, space: Described, *, axis: str = "frame", rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
-        self.shape = _axes(space)
+        self.at, self.shape, self.axes = place_of(space, axis), space.shape, space.axes
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "axis": self.axes[self.at]}
 
     def down(self, wide: Codes) -> Codes:
         grid = self.space.unflatten(wide)
-        return (grid - grid.mean(2, keepdim=True)).flatten(1)
+        return (grid - grid.mean(self.at + 1, keepdim=True)).flatten(1)
 
     def up(self, codes: Codes) -> Codes:
         return self.down(codes)
 
 
 class Components(Reduced):
-    """Coordinates along principal axes of wide codes, in standard deviations; back-projected by the same axes.
+    """Coordinates along principal axes of wide codes, from their mean, in standard deviations; back by the same axes.
 
     Args:
         space: any with axes.
@@ -198,8 +206,6 @@ class Components(Reduced):
     >>> Components(space, codes, 4).shape
     (4,)
     """
-
-    prior = "normal"
 
     def __init__(
         self, space: Described, codes: Codes, count: int = 64, *, rest: Codes | None = None, seed: int = 0
@@ -227,10 +233,8 @@ class Components(Reduced):
         return (codes * self.scale.to(codes)) @ self.vectors.to(codes)
 
 
-def _axes(space: Described) -> tuple[int, int, int, int]:
-    if space.axes != AXES:
-        raise ValueError(
-            f"codes must have axes (channel, frame, height, width); {type(space).__name__} has {space.axes}"
-        )
-    channel, frame, height, width = space.shape
-    return channel, frame, height, width
+def place_of(space: Described, axis: str) -> int:
+    """Where an axis is among those of a space."""
+    if axis not in space.axes:
+        raise ValueError(f"{type(space).__name__} has no axis {axis!r}; there are {', '.join(space.axes) or 'none'}")
+    return space.axes.index(axis)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from jaxtyping import Float
@@ -47,13 +47,15 @@ class Described(ABC):
         axes: names of those axes; empty where a code has none.
         prior: what its codes are drawn from: "normal" (independent, unit variance), or None where nobody knows.
         by_place: whether a clip's code, or the clip of a code, depends on the clips it came with: on its place among
-            several captions, or on those encoded last. Such codes cannot be cached clip by clip.
+            several captions, or on those that the space is `around`. Such codes cannot be cached clip by clip.
+        device: where codes are; None follows the clips.
     """
 
     shape: tuple[int, ...]
     axes: tuple[str, ...] = ()
     prior: str | None = None
     by_place: bool = False
+    device: torch.device | None = None
 
     @abstractmethod
     def encode(self, video: Video) -> Codes:
@@ -108,6 +110,11 @@ class Described(ABC):
                 f"got {tuple(codes.shape)}"
             )
         return codes.reshape(len(codes), *self.shape)
+
+    def around(self, video: Video) -> Self:
+        """The same space, with what its codes leave open taken from these clips; most leave nothing open."""
+        del video
+        return self
 
     def floor(self, video: Video) -> Float[Tensor, " batch"]:
         """What the space itself loses: `decode(encode(video))` against the clips, PSNR in decibels."""

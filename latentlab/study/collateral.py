@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +9,13 @@ import torch
 from einops import rearrange
 
 from latentlab.directions.edit import Moves, edit
-from latentlab.directions.mask import Mask
 from latentlab.directions.usable import mean_known
 from latentlab.factors import FactorTable
 from latentlab.metrics.flow import Flow, dis
 from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.metrics.temporal import flicker
-from latentlab.shapes import Codes, Video
-from latentlab.study.scoreboard import APPEARANCE, Ground
+from latentlab.shapes import Video
+from latentlab.study.scoreboard import APPEARANCE, Ground, Move
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Collateral:
         drift_added: how much more the appearance varies along a clip, standard deviations of each factor over frames.
         by_frame: how far the appearance of a frame moves, mean over frames and factors, standard deviations; a
             direction of motion should leave it at 0.
-        cycle: PSNR of the clip after the edit, encoded again and edited back, decibels; NaN without an encoder.
+        cycle: PSNR of the clip after the edit, encoded again and edited back, decibels; NaN without a way back.
     """
 
     background: float
@@ -45,25 +43,31 @@ def collateral(
     direction: Moves,
     strength: float,
     *,
-    mask: Callable[[Video], Mask],
-    encode: Callable[[Video], Codes] | None = None,
+    move: Move | None = None,
     flow: Flow = dis,
 ) -> Collateral:
     """Edits all codes by one strength and looks at the clips.
 
     Args:
-        ground: see `Ground`; it decodes to clips, and reads those of a single frame as well.
+        ground: see `Ground`; it decodes to clips, reads those of a single frame as well, and knows where the object is.
         direction, strength: the edit.
-        mask: where the object is, such as `latentlab.data.moving.measure.mask`.
-        encode: for the way back.
+        move: where it is not `edit`, see `score_directions`.
         flow: of `flicker`.
+
+    Raises:
+        ValueError: the ground has no mask.
     """
-    before = ground.decode(ground.codes).cpu()
-    after = ground.decode(edit(ground.codes, direction, strength)).cpu()
-    object_ = (torch.maximum(mask(before), mask(after)) > 0.01)[:, 0]
+    if ground.mask is None:
+        raise ValueError("what happens outside the object needs to know where it is: Ground(..., mask=)")
+    move = move or edit
+    before = ground.unmoved.cpu()
+    edited = ground.decode(move(ground.codes, direction, strength))
+    after = edited.cpu()
+    object_ = (torch.maximum(ground.mask(before), ground.mask(after)) > 0.01)[:, 0]
     cycle = float("nan")
-    if encode is not None:
-        back = ground.decode(edit(encode(after), direction, -strength)).cpu()
+    if ground.around is not None:
+        there = ground.around(edited)
+        back = there.decode(move(there.encode(edited), direction, -strength)).cpu()
         cycle = float(psnr(back, before).median())
     frames = [_by_frame(ground, video) for video in (before, after)]
     drift = [_drift(ground, table, len(before)) for table in frames]

@@ -11,23 +11,24 @@ from latentlab.data.moving.dataset import moving_shapes
 from latentlab.directions import Direction, Effect, edit
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Video
-from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace
+from latentlab.spaces.space import Described
 from latentlab.spaces.told import Caption, condition_of
 
 DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
-SPACES: dict[str, type[LatentSpace]] = {"latent": LatentSpace, "noise": NoiseSpace}
-LABELLED = {"latent": 1536, "noise": 128}  # clips that find the directions of a space; inverting one takes seconds
+SPACES: dict[str, type[Described]] = {"latent": LatentSpace, "noise": NoiseSpace, "h-space": BottleneckSpace}
+LABELLED = {"latent": 1536, "noise": 128, "h-space": 128}  # clips that find directions; inverting one takes seconds
 
 
 class EditSpace:
     """Clips in one space, ready to be moved along directions found there.
 
-    In noise the clips are inverted by a method that gives them back exactly, and every edit is sampled along the very
-    way they came, so that without an edit only the autoencoder loses anything.
+    In noise and h-space clips are inverted by a method that gives them back exactly, and every edit is sampled along
+    the very way they came, so that without an edit only the autoencoder loses anything.
 
     Args:
         generator: the model.
-        kind: "latent" or "noise".
+        kind: "latent", "noise" or "h-space".
         clip: what to edit, `(batch, 3, frame, height, width)`.
         num_steps: of the solver, each way; latents need none.
         method: of the solver, see `Generator.invert`.
@@ -37,7 +38,7 @@ class EditSpace:
 
     Attributes:
         codes: of the clips.
-        shape: channel, frame, height and width of one code.
+        shape: of one code: channel, frame, height and width, or that of the layer in h-space.
 
     Raises:
         ValueError: no such space.
@@ -58,9 +59,14 @@ class EditSpace:
         if kind not in SPACES:
             raise ValueError(f"no space {kind!r} to edit in; there are {', '.join(SPACES)}")
         self.generator, self.kind, self.caption, self.guidance = generator, kind, caption, guidance
+        self.inverted, self.around = None, None
+        if kind == "h-space":
+            way: dict[str, Any] = {"num_steps": num_steps, "method": method, "caption": caption, "guidance": guidance}
+            self.around = BottleneckSpace(generator, **way).around(clip)
+            self.codes, self.shape = self.around.encode(clip), self.around.shape
+            return
         latents = generator.encode(clip)
         self.shape = tuple(latents.shape[1:])
-        self.inverted = None
         if kind == "noise":
             told, options = condition_of(generator, caption), {"num_steps": num_steps, "method": method, "seed": seed}
             self.inverted = generator.invert(latents, told, guidance=guidance, **options)
@@ -70,8 +76,9 @@ class EditSpace:
     def find(self, *, labelled: int | None = None, seed: int = 0, progress: bool = False) -> Effect:
         """Effect directions of all factors, from freshly rendered clips with known factors: `labelled` of them, or as
         many as `LABELLED` says of the space."""
-        told: dict[str, Any] = {"caption": self.caption, "guidance": self.guidance} if self.kind == "noise" else {}
-        space = SPACES[self.kind](self.generator, **told)
+        told: dict[str, Any] = {} if self.kind == "latent" else {"caption": self.caption, "guidance": self.guidance}
+        make: Any = SPACES[self.kind]
+        space = make(self.generator, **told) if self.around is None else self.around
         video, factors = moving_shapes(labelled or LABELLED[self.kind], DIRECTION_SEED + seed)
         chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress)
         # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.
@@ -85,6 +92,8 @@ class EditSpace:
         """Clips of codes, one for each clip of this space, in their order."""
         if codes.shape != self.codes.shape:
             raise ValueError(f"codes of these clips have shape {tuple(self.codes.shape)}, got {tuple(codes.shape)}")
+        if self.around is not None:
+            return self.around.decode(codes)
         if self.inverted is None:
             return self.generator.decode(codes.reshape(-1, *self.shape))
         by = (codes - self.codes).reshape(-1, *self.shape)

@@ -56,7 +56,7 @@ def edit_clip(
         clip: `(1, 3, frame, height, width)`, of the generator's length and size.
         direction: a factor, as `Effect` names it: "light", "hue@240", "shape=star".
         strength: in standard deviations of the codes along the direction.
-        space: "latent" or "noise".
+        space: "latent", "noise" or "h-space".
         profile, mask: over time and space, see `latentlab.edit`.
         seed: of the labelled clips.
         progress: show a bar.

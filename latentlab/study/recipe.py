@@ -65,9 +65,9 @@ class Recipe:
     """Edits of a clip, one after another in one space, and what they gave.
 
     Args:
-        space: "latent" or "noise".
+        space: "latent", "noise" or "h-space".
         steps: the edits; they add up.
-        num_steps, method, seed, caption, guidance: of the inversion, where the space is noise; see `EditSpace`.
+        num_steps, method, seed, caption, guidance: of the inversion, where there is one; see `EditSpace`.
         weights: fingerprint of the generator that it was made with; "" before it was.
         source, frames: hashes of the clip and of the edited clip.
         device: that made it; another one may round differently.

@@ -16,10 +16,12 @@ from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
 from latentlab.directions.edit import Moves, edit
+from latentlab.directions.mask import Mask
 from latentlab.directions.ruler import Ruler
 from latentlab.directions.usable import Limits, mean_known, walk
 from latentlab.factors import FactorTable
 from latentlab.shapes import Codes
+from latentlab.spaces.space import Space
 
 STRENGTHS = tuple(np.linspace(-3, 3, 11).round(3).tolist())  # standard deviations of the codes
 APPEARANCE = ("shape", "hue", "size", "background_hue", "light")
@@ -37,12 +39,16 @@ class Ground:
         decode: codes to clips, or whatever `read` reads.
         read: the factors of them, such as `measure`.
         reference: factors whose spread is the unit.
+        around: clips to the space that codes and decodes them, for the way back; None where there is none.
+        mask: where the object is in clips, for what happens outside it.
     """
 
     codes: Codes
     decode: Callable[[Codes], Any]
     read: Callable[[Any], FactorTable]
     reference: FactorTable
+    around: Callable[[Any], Space] | None = None
+    mask: Callable[[Any], Mask] | None = None
 
     @cached_property
     def ruler(self) -> Ruler:
@@ -51,7 +57,12 @@ class Ground:
     @cached_property
     def base(self) -> FactorTable:
         """The factors at strength 0: the floor that all changes are counted from."""
-        return self.read(self.decode(self.codes))
+        return self.read(self.unmoved)
+
+    @cached_property
+    def unmoved(self) -> Any:
+        """The decoded codes."""
+        return self.decode(self.codes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +87,11 @@ class Score:
         strength: at which the target moves by one standard deviation, mean of both sides; the largest tried if it never
             does.
         reached: whether it does, on both sides.
-        effect: how far the mean over clips of each factor moves there: a row of the effect matrix. What so few clips
-            would show by chance, moving this way and that, is taken off.
+        failed: the target does not move, or a factor that could be read before can be read in no clip. Precision,
+            ratio and locality are then 0, and leakage is NaN.
+        unread: share of clips in which a factor that could be read before no longer can.
+        effect: how far the mean over clips of each factor moves there: a row of the effect matrix, NaN where it can be
+            read in no clip. What so few clips would show by chance, moving this way and that, is taken off.
         moved: how far each factor moves in a clip whichever way, mean over clips.
         precision: effect on the target over the sum of all effects.
         leakage: mean effect on the others over that on the target.
@@ -92,6 +106,8 @@ class Score:
     name: str
     strength: float
     reached: bool
+    failed: bool
+    unread: float
     effect: tuple[float, ...]
     moved: tuple[float, ...]
     precision: float
@@ -133,6 +149,11 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> S
     shifts = [(b - a) / 2 for a, b in zip(low, high, strict=True)]
     effect = np.array([_length_of_mean(shift) for shift in shifts])
     effect[factor] = abs(np.nan_to_num(mean_known(shifts[factor] @ way)))
+    before = np.isfinite(ruler.distances(seen.base, seen.base))
+    after = np.stack([np.isfinite(shift).all(1) for shift in shifts], 1)
+    lost = before.any(0) & ~(before & after).any(0)
+    effect[lost] = np.nan
+    failed = bool(lost.any() or effect[factor] == 0)
     moved = np.nan_to_num(np.mean([_between(seen, s, lambda t: _mean_moves(ruler, seen, t)) for s, _ in sides], 0))
     lookup = dict(zip(seen.strengths, seen.tables, strict=True))
     positive = [s for s in seen.strengths if s > 0 and -s in lookup]
@@ -141,11 +162,13 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> S
         name=seen.name,
         strength=float(np.mean([abs(s) for s, _ in sides])),
         reached=all(found for _, found in sides),
+        failed=failed,
+        unread=float((before & ~after).any(1).mean()),
         effect=tuple(effect.tolist()),
         moved=tuple(moved.tolist()),
-        precision=_ratio(effect[factor], effect.sum()),
-        leakage=_ratio(effect[others].mean(), effect[factor]),
-        ratio=_ratio(moved[factor], moved[others].mean()),
+        precision=0.0 if failed else _ratio(effect[factor], effect.sum()),
+        leakage=float("nan") if failed else _ratio(effect[others].mean(), effect[factor]),
+        ratio=0.0 if failed else _ratio(moved[factor], moved[others].mean()),
         monotonicity=_monotonicity(ruler, seen),
         linearity=_linearity(np.array(seen.strengths), curve),
         low=usable.low,
@@ -209,10 +232,10 @@ def match_targets(
     share = np.zeros((len(directions), len(targets)))
     for i, direction in enumerate(directions):
         seen = sweep(ground, direction, (-strength, 0.0, strength))
-        low, high = (_mean_shifts(ruler, seen.tables[0], table) for table in (seen.tables[0], seen.tables[2]))
-        shifts = [np.nan_to_num(b - a) for a, b in zip(low, high, strict=True)]
-        total = max(sum(float(np.linalg.norm(s)) for s in shifts), 1e-12)
-        share[i] = [shifts[k] @ way / total for k, way in map(ruler.target, targets)]
+        shifts = [mean_known(shift) for shift in ruler.shifts(seen.tables[0], seen.tables[2])]
+        total = sum(float(np.linalg.norm(s)) for s in shifts)
+        if total > 0:  # and not NaN: after such a move some factor can be read in no clip
+            share[i] = [shifts[k] @ way / total for k, way in map(ruler.target, targets)]
     rows, columns = linear_sum_assignment(-np.abs(share))
     matched: dict[str, tuple[int, int]] = {}
     for r, c in zip(map(int, rows), map(int, columns), strict=True):
@@ -265,10 +288,6 @@ def _length_of_mean(shifts: np.ndarray) -> float:
     return float(np.sqrt(max((shifts.mean(0) ** 2).sum() - chance, 0.0)))
 
 
-def _mean_shifts(ruler: Ruler, base: FactorTable, table: FactorTable) -> list[np.ndarray]:
-    return [mean_known(shift) for shift in ruler.shifts(base, table)]
-
-
 def _mean_moves(ruler: Ruler, seen: Sweep, table: FactorTable) -> list[np.ndarray]:
     return list(mean_known(ruler.distances(seen.base, table)))
 
@@ -294,7 +313,8 @@ def _locality(ruler: Ruler, effect: np.ndarray, factor: int) -> float:
     if not groups:
         return float("nan")
     foreign = [name in {*APPEARANCE, *MOTION} - set(groups[0]) for name in ruler.names]
-    return _ratio(effect[factor], effect[factor] + effect[foreign].sum())
+    local = _ratio(effect[factor], effect[factor] + effect[foreign].sum())
+    return 0.0 if np.isnan(local) else local
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -303,4 +323,4 @@ def _ratio(part: float, whole: float) -> float:
 
 def _cosine(a: Float[np.ndarray, " dim"], b: Float[np.ndarray, " dim"]) -> float:
     length = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(abs(a @ b) / length) if length > 0 else float("nan")
+    return float(abs(a @ b) / length) if length > 0 else 0.0

@@ -1,8 +1,9 @@
 """The page of the scoreboard of directions: tables, effect matrices, side effects and the verdict on the bars.
 
 A result is what `benchmarks/directions.py` measures of one finder in one space with one budget of labels, one variant
-of the data and one seed: a dictionary with those, `fit_seconds`, `decoded`, the names of the `factors`, and `scores`,
-each a `latentlab.study.scoreboard` score of one direction.
+of the data and one seed: a dictionary with those, `fit_seconds`, `decoded`, network `passes`, the names of the
+`factors`, and `scores`, each a `latentlab.study.scoreboard` score of one direction; or, in place of these, why it
+`failed`.
 """
 
 from __future__ import annotations
@@ -11,17 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from latentlab.data.moving.factors import FACTORS
+from latentlab.study.finders import NETWORK
 from latentlab.study.scoreboard import interval
+from latentlab.study.worlds import CONTINUOUS, SPACES, VARIANTS
 from latentlab.view.figure import Figure
 from latentlab.view.plots import effect_matrix
 from latentlab.view.report import Report, Section, Strip, Table
 
-NETWORK = "manipulation network"  # not a direction: it moves every code its own way
 OURS = ("effect", "dual", NETWORK)
-VARIANTS = ("independent", "correlated 0.8", "10 % label noise", "unbalanced")
-JUDGED = tuple(f.name for f in FACTORS if f.name != "blur")  # which `measure` can tell of few decoded clips
-CONTINUOUS = tuple(f.name for f in FACTORS if f.kind == "continuous" and f.name in JUDGED)
 
 FIGURES = {  # column of the table, and where it comes from
     "moved (sd)": "target",
@@ -33,13 +31,16 @@ FIGURES = {  # column of the table, and where it comes from
     "monotone": "monotonicity",
     "linear": "linearity",
     "usable (sd)": "range",
+    "failed": "failed",
+    "unread": "unread",
 }
-FIRST = ("moved (sd)", "precision", "leakage", "ratio", "local", "alignment")  # of two tables: all of it would not fit
-COSTS = ("seeds", "seconds of fit", "clips decoded")
+FIRST = ("moved (sd)", "precision", "leakage", "failed", "unread", "ratio", "alignment")  # of two tables, for room
+COSTS = ("seeds", "seconds of fit", "clips decoded", "network calls")
 
 
 def page(results: Sequence[dict], strips: Mapping[str, Sequence[Strip]], settings: str) -> Report:
     """Everything on one page, with a space's `strips` of edited clips, if it has some."""
+    lost, results = failures(results), [r for r in results if "scores" in r]
     sections = []
     for space in dict.fromkeys(r["space"] for r in results):
         of_space = [r for r in results if r["space"] == space]
@@ -54,6 +55,9 @@ def page(results: Sequence[dict], strips: Mapping[str, Sequence[Strip]], setting
         parts += side_effects(of_space)
         parts += strips.get(space, ())
         sections.append(Section(f"Space: {space}", ABOUT.get(space, ""), parts, HOW_TO_READ))
+    if lost:
+        table = Table(["space", "finder", "labels", "seeds", "why"], lost)
+        sections.append(Section("Not measured", "Cells that failed, and finders that do not fit a space.", [table]))
     count = len({r["finder"] for r in results})
     lead = (
         f"Directions of {count} finders, each tried on clips that it has not seen, and judged by reading the factors "
@@ -69,6 +73,7 @@ ABOUT = {
     "latent": "Latents of the autoencoder, edited and decoded.",
     "noise": "Inverted noise, edited, sampled and decoded.",
     "vector": "The short code of a vector VAE, edited and decoded.",
+    "h-space": "The denoiser's innermost activations, moved while inverted clips are sampled again, and decoded.",
 }
 NONE = "\u2013"  # an empty cell
 HOW_TO_READ = (
@@ -79,7 +84,10 @@ HOW_TO_READ = (
     "over how far the others do, whichever way. Monotone is "
     "Spearman's correlation of strength and target, linear the R2 of a straight line, usable how many standard "
     "deviations of strength there are before something else moves by half of one. Local is 1 where motion leaves "
-    "appearance alone and the reverse, alignment the cosine with the true direction."
+    "appearance alone and the reverse, alignment the cosine with the true direction. Failed is the share of directions "
+    "that do not move their target, or after which some factor can be read in no clip: their precision is 0, and their "
+    "leakage that of the worst beside them, at least 1. Unread is the share of clips in which a factor can no longer "
+    "be read. Network calls count a clip each time that it passes the denoiser, the encoder or the decoder."
 )
 
 
@@ -96,17 +104,30 @@ def grouped(results: Sequence[dict]) -> list[list[dict]]:
 
 
 def mean_over_targets(result: dict, figure: str) -> float:
-    """One figure of a cell; a direction without any effect has no precision, and counts as 0."""
+    """One figure of a cell, over all its directions, those that failed among them."""
     values = []
     for row in result["scores"]:
         if row["name"] in CONTINUOUS or result["space"].startswith("oracle"):
             if figure == "target":
-                value = row["effect"][_order([result])(row["name"])]
+                value = row["effect"][_order([result])(row["name"])] or 0.0
             else:
                 value = row["high"] - row["low"] if figure == "range" else row[figure]
-            values.append(0.0 if value is None and figure == "precision" else value)
-    known = [v for v in values if v is not None]
+            values.append(value)
+    known = [float(v) for v in values if v is not None]
+    if figure == "leakage":
+        known += [max([1.0, *known])] * (len(values) - len(known))
     return float(np.mean(known)) if known else float("nan")
+
+
+def failures(results: Sequence[dict]) -> list[list[str]]:
+    """What was not measured, and why: space, finder, labels, seeds and the reason."""
+    seeds: dict[tuple[str, ...], list[str]] = {}
+    for r in results:
+        if "failed" in r:
+            name = f"{r['finder']}, shuffled" if r.get("shuffled") else r["finder"]
+            what = (r["space"], name, str(r.get("labels", 0)), r["failed"])
+            seeds.setdefault(what, []).append(str(r.get("seed", "all")))
+    return [[*what, ", ".join(which), why] for (*what, why), which in seeds.items()]
 
 
 def rank(group: Sequence[dict]) -> tuple[int, float]:
@@ -134,7 +155,8 @@ def table_row(group: Sequence[dict]) -> list:
     cells = [_spread(*interval([mean_over_targets(r, figure) for r in group])) for figure in FIGURES.values()]
     name = f"{first['finder']}, shuffled" if first["shuffled"] else first["finder"]
     seconds = round(float(np.mean([r["fit_seconds"] for r in group])), 2)
-    return [name, str(first["labels"]), *cells, len(group), seconds, int(np.mean([r["decoded"] for r in group]))]
+    costs = [int(np.mean([r[cost] for r in group])) for cost in ("decoded", "passes")]
+    return [name, str(first["labels"]), *cells, len(group), seconds, *costs]
 
 
 def _spread(mean: float, low: float, high: float) -> str:
@@ -153,7 +175,8 @@ def verdict(results: Sequence[dict]) -> str:
         if _is(group[0], space="oracle", finder="effect", labels=1000):
             leak = interval([mean_over_targets(r, "leakage") for r in group])[0]
             said.append(f"Oracle, 1,000 labels: Effect leaks {leak:.3f} (bar 0.02).")
-    for space in ("latent", "noise", "vector"):
+    results = [r for r in results if "scores" in r]
+    for space in SPACES:
         at = {
             g[0]["finder"]: interval([mean_over_targets(r, "precision") for r in g])[0]
             for g in groups
@@ -171,7 +194,7 @@ def verdict(results: Sequence[dict]) -> str:
         names = group[0]["factors"]
         for i, row in enumerate(group[0]["scores"]):
             mean = np.mean([r["scores"][i]["precision"] or 0.0 for r in group])
-            effect = np.mean([r["scores"][i]["effect"] for r in group], 0)
+            effect = _effects([r["scores"][i] for r in group])
             if row["name"] in CONTINUOUS and mean < 0.8:
                 others = sorted((name for name in names if name != row["name"]), key=lambda n: -effect[names.index(n)])
                 said.append(f"{row['name']} does not separate ({mean:.2f}): {' and '.join(others[:2])} move with it.")
@@ -202,9 +225,16 @@ def network_verdict(space: str, groups: Sequence[list[dict]]) -> list[str]:
 def matrix(group: Sequence[dict]) -> Figure:
     """Effect matrix, mean over seeds: what moves (columns) when a direction (row) moves its target by one."""
     names = sorted({row["name"] for r in group for row in r["scores"]}, key=_order(group))
-    effects = [np.mean([row["effect"] for r in group for row in r["scores"] if row["name"] == n], 0) for n in names]
+    effects = [_effects([row for r in group for row in r["scores"] if row["name"] == n]) for n in names]
     note = f"{title(group[0])}: standard deviations that a factor (column) moves when the target (row) moves by one"
     return effect_matrix(effects, names, group[0]["factors"], top=1.0).figure(note)
+
+
+def _effects(rows: Sequence[dict]) -> np.ndarray:
+    """Mean effects over seeds; a factor that can be read in no clip counts as moved by as much as any."""
+    effects = np.array([row["effect"] for row in rows], dtype=float)  # None becomes NaN
+    most = np.nanmax(effects, initial=1.0)
+    return np.nan_to_num(effects, nan=most).mean(0)
 
 
 def title(result: dict) -> str:
@@ -218,18 +248,39 @@ def _order(group: Sequence[dict]) -> Callable[[str], int]:
     return lambda target: group[0]["factors"].index(target.split("@")[0].split("=")[0])
 
 
+BESIDE = {  # column of the side effects, and where it comes from
+    "background (dB)": "background",
+    "flicker added": "flicker_added",
+    "drift added (sd)": "drift_added",
+    "appearance by frame (sd)": "by_frame",
+    "there and back (dB)": "cycle",
+}
+
+
 def side_effects(results: Sequence[dict]) -> list[Table]:
-    """What edits do beside: background, flicker, drift, the way back; for the finders where it was measured."""
-    names = ("background", "flicker_added", "drift_added", "by_frame", "cycle")
-    columns = ["direction", "background (dB)", "flicker added", "drift added (sd)", "appearance by frame (sd)",
-               "there and back (dB)"]  # fmt: skip
-    tables = []
-    for group in grouped(results):
-        if group[0]["labels"] and "background" in group[0]["scores"][0]:
-            rows = [
-                [row["name"], *(_spread(*interval([r["scores"][i][n] or np.nan for r in group])) for n in names)]
-                for i, row in enumerate(group[0]["scores"])
-            ]
-            note = f"{group[0]['finder']}, {group[0]['labels']} labels, {group[0]['variant']}; target moved by 1 sd"
-            tables.append(Table(columns, rows, note=note))
+    """What edits do beside: a row for each finder, and of ours one for each direction, means where it was measured."""
+    groups = [group for group in grouped(results) if BESIDE["background (dB)"] in group[0]["scores"][0]]
+    if not groups:
+        return []
+    every = [[*_named(group), *_beside(group, None)] for group in sorted(groups, key=rank)]
+    tables = [Table(["finder", "labels", *BESIDE], every, note="mean over directions; target moved by 1 sd")]
+    for group in (group for group in groups if group[0]["finder"] in OURS):
+        rows = [[row["name"], *_beside(group, row["name"])] for row in group[0]["scores"]]
+        note = f"{group[0]['finder']}, {group[0]['labels']} labels, {group[0]['variant']}; target moved by 1 sd"
+        tables.append(Table(["direction", *BESIDE], rows, note=note))
     return tables
+
+
+def _named(group: Sequence[dict]) -> list[str]:
+    variant = "" if group[0]["variant"] == VARIANTS[0] else f", {group[0]['variant']}"
+    return [f"{group[0]['finder']}{variant}", str(group[0]["labels"])]
+
+
+def _beside(group: Sequence[dict], target: str | None) -> list[str]:
+    """Side effects of one target's directions, or of all, over seeds."""
+    cells = []
+    for name in BESIDE.values():
+        seeds = [[row[name] for row in r["scores"] if target in (None, row["name"])] for r in group]
+        known = [[value for value in values if value is not None] for values in seeds]
+        cells.append(_spread(*interval([float(np.mean(values)) if values else np.nan for values in known])))
+    return cells

@@ -189,3 +189,8 @@ def test_what_is_real_is_stable_and_noise_is_not(data):
     assert plain["pca0"] > 0.95
     with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
         stability(PCA(), codes, repeats=0)
+
+
+def test_names_are_one_for_each_direction():
+    with pytest.raises(ValueError, match="2 directions need as many different names, got light, light"):
+        DirectionSet(("light", "light"), np.eye(2), np.eye(2))

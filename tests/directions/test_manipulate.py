@@ -113,3 +113,12 @@ def test_known_factors_are_used(learned):
 def test_what_cannot_be_done(learned, call, error, told):
     with pytest.raises(error, match=told):
         call(learned)
+
+
+def test_an_array_of_factors_will_do():
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((60, 2))
+    codes = torch.from_numpy(factors @ rng.standard_normal((2, 5))).float()
+    moved = Manipulator(steps=20).fit(codes, factors).edit(codes[:2], "factor1", 1.0)
+    assert moved.shape == (2, 5)
+    assert not torch.equal(moved, codes[:2])

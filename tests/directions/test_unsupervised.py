@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from latentlab.directions import ICA, PCA, Clusters, Varimax, WeightSVD
@@ -145,3 +146,22 @@ def test_equal_codes_are_told_or_answered():
     assert PCA().fit(np.ones((9, 3))).scale_.max() == 0
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
         PCA(count=0).fit(np.eye(3))
+
+
+@pytest.mark.parametrize("finder", [PCA(), ICA(), Varimax(), Clusters(), Clusters(method="mixture")], ids=repr)
+def test_codes_that_are_all_equal_or_no_numbers_are_told(finder):
+    with pytest.raises(ValueError, match="all codes are equal; there is nothing to find"):
+        clone(finder).fit(np.ones((20, 4)))
+    codes = np.random.default_rng(0).standard_normal((20, 4))
+    codes[3, 1] = np.nan
+    with pytest.raises(ValueError, match="codes of 1 of 20 samples hold NaN or infinity; leave those samples out"):
+        clone(finder).fit(codes)
+
+
+def test_no_component_is_made_up_where_nothing_varies():
+    codes = np.zeros((30, 5))
+    codes[:, :2] = np.random.default_rng(0).standard_normal((30, 2))
+    for finder in (PCA(count=5), Varimax(count=5), ICA(count=5)):
+        found = clone(finder).fit(codes)
+        assert len(found) == 2
+        assert abs(found.directions_[:, 2:]).max() < 1e-9

@@ -19,7 +19,10 @@ def test_unmoved_codes_give_the_round_trip_and_no_hook_is_left(tiny_generator, c
     assert space.shape == ((3, *inside) if per_level else inside)
     assert codes.shape == (3, space.dim)
     round_trip = tiny_generator.decode(tiny_generator.encode(clips))
-    torch.testing.assert_close(space.decode(codes), round_trip, atol=2e-4, rtol=0)
+    here = space.around(clips)
+    torch.testing.assert_close(here.decode(codes), round_trip, atol=2e-4, rtol=0)
+    torch.testing.assert_close(here.encode(clips), codes)
+    assert (space.floor(clips) > 0).all()
     assert hooks(tiny_generator) == 0
     assert "predict" not in vars(tiny_generator)
 
@@ -38,6 +41,7 @@ def test_codes_are_what_the_layer_says_on_the_way_to_noise(tiny_generator, clips
 
 def test_moving_a_code_moves_the_activations_by_as_much_at_the_chosen_levels_alone(tiny_generator, clips):
     space = BottleneckSpace(tiny_generator, num_steps=5, levels=(0.5, 1.0))
+    space = space.around(clips[:1])
     codes = space.encode(clips[:1])
     whole = BottleneckSpace(tiny_generator, num_steps=5)
     assert set(space.called) < set(whole.called)
@@ -58,7 +62,8 @@ def test_moving_a_code_moves_the_activations_by_as_much_at_the_chosen_levels_alo
 
 def test_one_level_can_be_moved_by_itself(tiny_generator, clips):
     space = BottleneckSpace(tiny_generator, num_steps=4, per_level=True)
-    codes = space.unflatten(space.encode(clips[:1])).clone()
+    space = space.around(clips[:1])
+    codes = space.unflatten(space.encode(clips[:1]))
     codes[:, 0] += 1  # the level next to the clip
     low = space.decode(codes.flatten(1))
     round_trip = tiny_generator.decode(tiny_generator.encode(clips[:1]))
@@ -68,12 +73,12 @@ def test_one_level_can_be_moved_by_itself(tiny_generator, clips):
 def test_a_space_around_clips_stays_with_them(tiny_generator, clips):
     space = BottleneckSpace(tiny_generator, num_steps=3)
     stays = space.around(clips[:1])
-    codes = stays.anchor.codes
-    space.encode(clips)
+    codes = stays.encode(clips[:1])
+    stays.encode(clips[1:])  # others are encoded and leave no trace
     torch.testing.assert_close(
         stays.decode(codes), tiny_generator.decode(tiny_generator.encode(clips[:1])), atol=2e-4, rtol=0
     )
-    with pytest.raises(ValueError, match=r"3 codes, but this space stands at 1 clips; see around"):
+    with pytest.raises(ValueError, match=r"3 codes, but this space is around 1 clips; see around"):
         stays.decode(codes.expand(3, -1))
 
 
@@ -89,8 +94,12 @@ def test_bad_settings_are_told(tiny_generator, clips):
         BottleneckSpace(tiny_generator, num_steps=4, levels=(0.97, 0.98))
     with pytest.raises(ValueError, match="no layer 'bottom'"):
         BottleneckSpace(tiny_generator, layer="bottom")
-    with pytest.raises(ValueError, match=r"none were encoded; encode them, or use around\(clips\)"):
+    with pytest.raises(ValueError, match=r"do not say which: use space\.around\(clips\)"):
         BottleneckSpace(tiny_generator, num_steps=3).decode(torch.zeros(1, 128))
+    space = BottleneckSpace(tiny_generator, num_steps=3)
+    space.encode(clips)
+    with pytest.raises(ValueError, match="do not say which"):
+        space.decode(torch.zeros(3, 128))
     space = BottleneckSpace(tiny_generator, num_steps=3)
     with pytest.raises(ValueError, match=r"codes of BottleneckSpace are \(sample, 128\)"):
         space.around(clips).decode(torch.zeros(3, 7))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentlab.directions import Direction
-from latentlab.spaces import Blocks, Channels, Components, LatentSpace, TimeResidual
+from latentlab.spaces import Blocks, BottleneckSpace, Components, LatentSpace, Places, TimeResidual
 
 
 @pytest.fixture
@@ -16,17 +16,18 @@ def wide(tiny_generator):
 def reductions(space):
     codes = torch.randn(20, space.dim, generator=torch.Generator().manual_seed(0))
     return {
-        "pooled": Blocks(space, (None, None, None)),
-        "frames": Blocks(space, (1, None, None)),
-        "blocks": Blocks(space, (2, 1, 2)),
-        "still": Blocks(space, (None, 1, 1)),
+        "pooled": Blocks(space, {"frame": None, "height": None, "width": None}),
+        "frames": Blocks(space, {"height": None, "width": None}),
+        "blocks": Blocks(space, {"frame": 2, "width": 2}),
+        "still": Blocks(space, {"frame": None}),
         "moving": TimeResidual(space),
-        "channel": Channels(space, [1]),
+        "channel": Places(space, "channel", [1]),
+        "ends": Places(space, "frame", [3, 0]),
         "components": Components(space, codes, 5),
     }
 
 
-NAMES = ["pooled", "frames", "blocks", "still", "moving", "channel", "components"]
+NAMES = ["pooled", "frames", "blocks", "still", "moving", "channel", "ends", "components"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,10 +85,24 @@ def test_components_are_in_standard_deviations(wide):
     torch.testing.assert_close(whole.up(whole.down(codes)) + codes.mean(0), codes, atol=1e-3, rtol=0)
 
 
-def test_wrong_blocks_channels_and_axes_are_told(wide):
-    with pytest.raises(ValueError, match=r"blocks of \(3, 1, 1\) do not fill codes of \(4, 2, 2\)"):
-        Blocks(wide, (3, 1, 1))
-    with pytest.raises(ValueError, match=r"channels must be different ones of 0 to 1, got \[0, 2\]"):
-        Channels(wide, [0, 2])
-    with pytest.raises(ValueError, match=r"must have axes \(channel, frame, height, width\); Components has \(\)"):
+@pytest.mark.parametrize("axis", ["piece", "axis1", "level"])
+def test_reductions_of_h_space_go_by_the_names_of_its_axes(tiny_generator, clips, axis):
+    inner = BottleneckSpace(tiny_generator, num_steps=3, per_level=True)
+    codes = inner.unflatten(inner.encode(clips))
+    at = inner.axes.index(axis) + 1
+    mean, first = Blocks(inner, {axis: None}), Places(inner, axis, [0])
+    torch.testing.assert_close(mean.encode(clips), codes.mean(at).flatten(1))
+    torch.testing.assert_close(first.encode(clips), codes.select(at, 0).flatten(1))
+    moving, here = TimeResidual(inner, axis=axis).around(clips), inner.around(clips)
+    torch.testing.assert_close(moving.decode(moving.encode(clips)), here.decode(here.encode(clips)))
+
+
+def test_wrong_blocks_places_and_axes_are_told(wide):
+    with pytest.raises(ValueError, match="blocks of 3 do not fill the 4 places of axis 'frame'"):
+        Blocks(wide, {"frame": 3})
+    with pytest.raises(ValueError, match=r"places of axis 'channel' must be different ones of 0 to 1, got \[0, 2\]"):
+        Places(wide, "channel", [0, 2])
+    with pytest.raises(ValueError, match="LatentSpace has no axis 'level'; there are channel, frame, height, width"):
+        Places(wide, "level", [0])
+    with pytest.raises(ValueError, match="Components has no axis 'frame'; there are none"):
         TimeResidual(reductions(wide)["components"])

@@ -1,5 +1,7 @@
 """Side effects of edits on clips where they are planted."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -23,17 +25,20 @@ def decode(codes: torch.Tensor) -> torch.Tensor:
     return (VIDEO + 1) * torch.exp(-0.2 * gain.abs()).view(4, 1, 16, 1, 1).float() - 1
 
 
-GROUND = Ground(torch.zeros(4, 2), decode, measure, REFERENCE)
+def ground(decode, back: torch.Tensor | None = None) -> Ground:
+    """The way back finds the codes `back`."""
+    around = None if back is None else lambda video: SimpleNamespace(encode=lambda video: back, decode=decode)
+    return Ground(torch.zeros(4, 2), decode, measure, REFERENCE, around=around, mask=mask)
 
 
 def test_no_edit_has_no_side_effects():
-    found = collateral(GROUND, BRIGHTER, 0.0, mask=mask, flow=still, encode=lambda video: torch.zeros(4, 2))
+    found = collateral(ground(decode, torch.zeros(4, 2)), BRIGHTER, 0.0, flow=still)
     assert found.background == found.cycle == float("inf")
     assert found.flicker_added == found.drift_added == found.by_frame == 0
 
 
 def test_light_changes_the_background_evenly_and_goes_back():
-    found = collateral(GROUND, BRIGHTER, 1.0, mask=mask, flow=still, encode=lambda video: torch.tensor([[1.0, 0]] * 4))
+    found = collateral(ground(decode, torch.tensor([[1.0, 0]] * 4)), BRIGHTER, 1.0, flow=still)
     assert 5 < found.background < 40
     assert found.cycle == float("inf")
     assert found.flicker_added == pytest.approx(0, abs=0.2)
@@ -48,9 +53,18 @@ def test_light_that_jumps_is_drift_and_flicker():
         gain = 1 - 0.1 * codes[:, 1:] * (torch.arange(16) % 2)
         return (VIDEO + 1) * gain.view(4, 1, 16, 1, 1).float() - 1
 
-    ground = Ground(torch.zeros(4, 2), flat, measure, REFERENCE)
-    found = collateral(ground, FLICKER, 1.0, mask=mask, flow=still)
+    found = collateral(ground(flat), FLICKER, 1.0, flow=still)
     assert found.flicker_added > 1
     step = 0.1 * np.sqrt((FACTORS["light"] ** 2).mean() / 2) / REFERENCE["light"].std()
     assert found.drift_added == pytest.approx(step / 5, rel=0.1)
     assert np.isnan(found.cycle)
+
+
+def test_any_move_stands_in_for_an_edit_and_a_mask_is_needed():
+    def move(codes, direction, strength):
+        return codes + strength * torch.tensor([[1.0, 0.0]])
+
+    here = ground(decode, torch.tensor([[1.0, 0]] * 4))
+    assert collateral(here, FLICKER, 1.0, flow=still, move=move) == collateral(here, BRIGHTER, 1.0, flow=still)
+    with pytest.raises(ValueError, match="where it is: Ground"):
+        collateral(Ground(torch.zeros(4, 2), decode, measure, REFERENCE), BRIGHTER, 1.0)

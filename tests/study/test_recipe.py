@@ -69,6 +69,20 @@ def test_no_strength_is_the_round_trip_and_its_loss_is_told(tiny_generator, clip
     assert edited.floor_psnr == pytest.approx(float((10 * torch.log10(4 / error)).mean()), abs=0.02)
 
 
+def test_an_edit_in_h_space_is_written_down_too(tiny_generator, clips, tmp_path):
+    place = EditSpace(tiny_generator, "h-space", clips, num_steps=3)
+    vector = np.random.default_rng(0).standard_normal(place.codes.shape[1])
+    push = Direction("push", vector / np.linalg.norm(vector), 3.0)
+    edited = Recipe("h-space", (Step(push, 2.0),), num_steps=3).apply(tiny_generator, clips)
+    assert torch.equal(edited.video, place.edit(push, 2.0))
+    decoded = tiny_generator.decode(tiny_generator.encode(clips))
+    assert (edited.video - decoded).abs().max() > 1e-4
+    torch.testing.assert_close(place.decode(place.codes), decoded, atol=2e-4, rtol=0)
+    edited.recipe.save(tmp_path / "edit.safetensors")
+    again = Recipe.load(tmp_path / "edit.safetensors").replay(tiny_generator, clips)
+    assert torch.equal(again.video, edited.video)
+
+
 def test_steps_add_up(tiny_generator, clips):
     one = Recipe("latent", (Step(direction("light"), 1.0), Step(direction("light"), 0.5)))
     two = Recipe("latent", (Step(direction("light"), 1.5),))
@@ -115,5 +129,5 @@ def test_files_that_are_no_recipes(tmp_path):
 
 
 def test_an_unknown_space_is_named(tiny_generator, clips):
-    with pytest.raises(ValueError, match="no space 'pixels' to edit in; there are latent, noise"):
+    with pytest.raises(ValueError, match="no space 'pixels' to edit in; there are latent, noise, h-space"):
         recipe("pixels").apply(tiny_generator, clips)

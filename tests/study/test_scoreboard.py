@@ -102,7 +102,9 @@ def test_the_wrong_way_is_seen_in_monotonicity():
 def test_a_direction_without_effect_scores_nothing():
     score = one(plain(lambda z: 0 * z + 1), "light", 1, 0, 0, 0)
     assert not score.reached
-    assert np.isnan(score.precision)
+    assert score.failed
+    assert (score.precision, score.ratio, score.locality, score.unread) == (0, 0, 0, 0)
+    assert np.isnan(score.leakage)
     assert (score.monotonicity, score.linearity, score.low, score.high) == (0, 0, 0, 0)
 
 
@@ -127,6 +129,29 @@ def test_monotonicity_is_that_of_scipy():
 def test_what_cannot_be_read_counts_as_no_move():
     ground = plain(lambda z: np.where(np.abs(z[:, :1]) > 1e-9, np.nan, z))
     assert one(ground, "light", 1, 0, 0, 0).monotonicity == 0
+
+
+def test_a_factor_that_no_clip_shows_any_longer_is_a_failure_and_not_stillness():
+    start = plain().codes.numpy()[:, 0]
+
+    def hidden(share: float):
+        """Moving light hides the speed of so many of the clips."""
+        rows = np.arange(40) < 40 * share
+
+        def mix(z):
+            speed = np.where(rows & (abs(z[:, 0] - start) > 0.01), np.nan, z[:, 1]) if len(z) == 40 else z[:, 1]
+            return np.column_stack([z[:, 0], speed, z[:, 2:]])
+
+        return mix
+
+    for share in (0.0, 0.5, 1.0):
+        score = one(plain(hidden(share)), "light", 1, 0, 0, 0)
+        assert score.unread == share
+        assert score.failed is (share == 1)
+        assert score.precision == pytest.approx(share < 1)
+        assert np.isnan(score.effect[1]) == (share == 1)
+    ground = plain(hidden(1.0))
+    assert match_targets(ground, [Direction("a", np.eye(4)[0], 1.0)] * 2, ["light"])  # an answer, whichever it is
 
 
 def test_strengths_pass_through_zero():

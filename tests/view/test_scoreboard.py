@@ -2,7 +2,8 @@
 
 import pytest
 
-from latentlab.view.scoreboard import CONTINUOUS, JUDGED, grouped, mean_over_targets, page, table_row, verdict
+from latentlab.study.worlds import CONTINUOUS, JUDGED
+from latentlab.view.scoreboard import failures, grouped, mean_over_targets, page, side_effects, table_row, verdict
 
 
 def result(
@@ -17,9 +18,18 @@ def result(
         effect[JUDGED.index(name)] = 1.0
         rest = {"leakage": (1 / share - 1) / (len(JUDGED) - 1), "ratio": 1.0, "locality": None, "alignment": None}
         more = {"monotonicity": 1.0, "linearity": 1.0, "low": -2.0, "high": 2.0}
+        more |= {"failed": False, "unread": 0.0}
         scores.append({"name": name, "precision": share, "effect": effect, **rest, **more})
     where = {"space": "latent", "finder": finder, "labels": labels, "variant": "independent", "shuffled": shuffled}
-    return {**where, "seed": seed, "fit_seconds": 1.0, "decoded": 10, "factors": list(JUDGED), "scores": scores}
+    return {
+        **where,
+        "seed": seed,
+        "fit_seconds": 1.0,
+        "decoded": 10,
+        "passes": 30,
+        "factors": list(JUDGED),
+        "scores": scores,
+    }
 
 
 RESULTS = [
@@ -41,13 +51,46 @@ def test_the_verdict_names_the_best_baseline_and_the_factor_that_does_not_part()
 def test_seeds_are_one_row_and_shuffled_labels_another():
     rows = [table_row(group) for group in grouped(RESULTS)]
     assert [row[0] for row in rows] == ["effect", "ridge normal", "LDA", "effect, shuffled"]
-    assert rows[0][-3] == 2
+    assert rows[0][-4] == 2
 
 
-def test_a_direction_that_moves_nothing_counts_as_no_precision():
-    nothing = result("effect", {"else": 0.5})
-    nothing["scores"][0]["precision"] = None
-    assert mean_over_targets(nothing, "precision") == pytest.approx(0.5 * (1 - 1 / len(CONTINUOUS)))
+def test_a_direction_that_failed_counts_against_its_finder_in_every_figure():
+    nothing, count = result("effect", {"else": 0.5}), len(CONTINUOUS)
+    row, leak = nothing["scores"][0], nothing["scores"][1]["leakage"]
+    row |= {"precision": 0.0, "leakage": None, "failed": True, "unread": 1.0, "effect": [None] * len(JUDGED)}
+    assert mean_over_targets(nothing, "precision") == pytest.approx(0.5 * (1 - 1 / count))
+    assert mean_over_targets(nothing, "leakage") == pytest.approx((1 + leak * (count - 1)) / count)
+    assert mean_over_targets(nothing, "target") == pytest.approx(1 - 1 / count)
+    assert mean_over_targets(nothing, "failed") == mean_over_targets(nothing, "unread") == pytest.approx(1 / count)
+    assert page([nothing, result("LDA", {"else": 0.3})], {}, "{}").sections  # drawn all the same
+
+
+def test_what_failed_is_on_the_page_with_its_reason():
+    broken = {"space": "latent", "finder": "LDA", "labels": 10, "variant": "independent", "shuffled": False}
+    broken |= {"failed": "ValueError: too few"}
+    unfit = {"space": "latent", "finder": "SeFa", "failed": "no layers"}
+    everything = [*RESULTS, {**broken, "seed": 0}, {**broken, "seed": 1}, unfit]
+    assert failures(everything) == [
+        ["latent", "LDA", "10", "0, 1", "ValueError: too few"],
+        ["latent", "SeFa", "0", "all", "no layers"],
+    ]
+    last = page(everything, {}, "{}").sections[-1]
+    assert last.title == "Not measured"
+    assert verdict(everything) == verdict(RESULTS)
+
+
+def test_side_effects_are_those_of_every_finder_by_the_names_of_targets():
+    cells = [result(finder, {"else": 0.5}, seed=seed, labels=0) for finder in ("PCA", "ICA") for seed in (0, 1)]
+    for cell in cells:
+        for row in cell["scores"]:
+            beside = {"background": 20.0, "flicker_added": 0.1, "drift_added": 0.0, "by_frame": None}
+            row |= {**beside, "cycle": 30.0 + cell["seed"]}
+    cells[1]["scores"].reverse()  # each seed has its own order
+    (table,) = side_effects(cells)
+    assert [row[0] for row in table.rows] == ["PCA", "ICA"]
+    assert table.rows[0][2].startswith("20")
+    assert table.rows[0][-1].startswith("30")
+    assert side_effects(RESULTS) == []
 
 
 def test_the_page_puts_the_most_precise_first_and_draws_every_matrix():
