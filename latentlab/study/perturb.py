@@ -124,13 +124,13 @@ def perturb(
     """Moves each dim of the codes of some clips and measures what changes, against the clip decoded unmoved.
 
     Args:
-        space: any space.
+        space: any space; one whose codes move clips, as h-space, is put around those given.
         start: clips to start from, 8 or more tell most; or their codes `(sample, dim)`, as captions give them.
         dims: which, or groups of them by name, whose dims all move; None is every dim of a short code.
         strengths: how far, in standard deviations of the codes, not 0.
         measures: of attributes; `appearance`, `data.moving.measure`, `likeness(...)` or your own.
         scale: standard deviation of each dim, `(dim,)`; by default over the clips.
-        batch: clips decoded at once.
+        batch: clips decoded at once; all of them where a code is what it is beside the others (`by_place`).
         progress: show a bar.
 
     Returns:
@@ -143,6 +143,9 @@ def perturb(
         raise ValueError(f"strengths must be finite and not 0, got {tuple(strengths)}")
     if not measures or batch < 1:
         raise ValueError(f"at least one measure and a batch of 1 are needed, got {len(measures)} and {batch}")
+    if getattr(space, "by_place", False):
+        batch = len(start)
+        space = space.around(start) if start.ndim == 5 and hasattr(space, "around") else space  # type: ignore[attr-defined]
     codes = start if start.ndim == 2 else space.encode(start)
     units = _units(dims, codes.shape[1])
     step = _scale(scale, codes)

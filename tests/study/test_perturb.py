@@ -1,5 +1,7 @@
 """Dims of a space whose every dim does one known thing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -127,6 +129,28 @@ def test_one_clip_needs_a_scale():
     with pytest.raises(ValueError, match="scale="):
         perturb(Known(), torch.zeros(1, 3, 5, 16, 16))
     assert perturb(Known(), torch.zeros(1, 3, 5, 16, 16), scale=[1.0] * 4).acts[0] == "global"
+
+
+def test_activations_of_a_pipeline_are_moved_beyond_one_batch(tmp_path):
+    """Codes of h-space say how to move clips, all at once."""
+    pytest.importorskip("diffusers")
+    from generator.adapters.pipelines import condition, wan
+
+    import latentlab
+    from latentlab.spaces import BottleneckSpace
+
+    tiny = wan()
+    tiny.pipe.save_pretrained(tmp_path)
+    generator = latentlab.load(tmp_path, device="cpu")
+    frames, height, width = tiny.video
+    generator.config = replace(generator.config, num_frames=frames, height=height, width=width)
+    space = BottleneckSpace(generator, caption=condition(tiny, generator), num_steps=2, method="ddim")
+    video = torch.rand(2, 3, *tiny.video, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    dims = {"first half": range(space.dim // 2), "second half": range(space.dim // 2, space.dim)}
+    found = perturb(space, video, dims, (1.0,), scale=torch.full((space.dim,), 0.5), batch=1)
+    assert found.change.shape == (2, 1, 2, 8)
+    assert np.isfinite(found.map).all()
+    assert found.map.max() > 0
 
 
 def test_wide_codes_ask_for_groups(tiny_generator, clips):
