@@ -13,6 +13,7 @@ from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.groups import encode_factor, predict_folds
 from latentlab.metrics.disentanglement.prepare import prepare
 
+LEAST = 50  # samples where an attribute is known
 CANDIDATES = 24  # units that a set is chosen from, those that know most
 CURVES = 12  # steps by which one dim may bend in the prediction
 
@@ -111,7 +112,7 @@ def information(
 
     Args:
         codes: `(sample, dim)`, numpy or torch; 50 samples or more.
-        attributes: `(sample, attribute)`, a `FactorTable` or an array; drop rows with NaN first.
+        attributes: `(sample, attribute)`, a `FactorTable` or an array; each is judged where it is not NaN.
         null: permutations, 2 or more.
         enough: share of what all candidates predict.
         seed: of the permutations.
@@ -129,25 +130,36 @@ def information(
     """
     if null < 2 or not 0 < enough <= 1:
         raise ValueError(f"null must be 2 or more and enough in (0, 1], got {null} and {enough}")
+    raw = np.asarray(attributes.detach().cpu() if hasattr(attributes, "detach") else attributes)
+    known = ~np.isnan(raw) if raw.dtype.kind == "f" else np.ones(raw.shape, bool)
+    if not known.all():
+        for part in ("names", "kinds"):
+            options.setdefault(part, getattr(attributes, part, None))
+        if raw.ndim == 2 and known.sum(0).min() < LEAST:
+            told = dict(zip(options["names"] or range(raw.shape[1]), known.sum(0).tolist(), strict=False))
+            raise ValueError(f"too few samples where an attribute is known, {LEAST} are the least; there are {told}")
+        attributes = np.where(known, raw, raw[known.argmax(0), np.arange(raw.shape[-1])])  # those rows are left out
     data = prepare(codes, attributes, seed=seed, **options)
-    units = tuple(map(str, data.groups)) if data.groups else tuple(str(j) for j in range(len(data.units)))
-    turns = tqdm(range(null), desc="level of chance", disable=not progress)
-    chance = np.stack([data.permuted(np.random.default_rng([seed, i])).information for i in turns])
-    mean, limit = chance.mean(0), np.quantile(chance.max(1), 0.95, axis=0)
-    share = (data.information - mean) / np.maximum(data.entropy - mean, 1e-12)
-    columns = tqdm(enumerate(data.names), total=len(data.names), desc="fewest dims", disable=not progress)
-    real = data.information > limit
-    carriers = {name: _fewest(data, k, real[:, k], units, enough) for k, name in columns}
-    return Information(units, data.names, data.information, mean, limit, share, carriers)
+    units, entropy = tuple(map(str, data.given)), np.zeros(len(data.names))
+    nats, mean = np.zeros((2, len(units), len(data.names)))
+    limit, carriers = np.zeros(len(data.names)), {}
+    for k, name in tqdm(enumerate(data.names), total=len(data.names), desc="attributes", disable=not progress):
+        one = data.about(k, known[:, k])
+        chance = np.stack([one.permuted(np.random.default_rng([seed, i])).information[:, 0] for i in range(null)])
+        own, entropy[k], limit[k] = one.information[:, 0], one.entropy[0], np.quantile(chance.max(1), 0.95)
+        nats[data.kept, k], mean[data.kept, k] = own, chance.mean(0)
+        carriers[name] = _fewest(one, own > limit[k], [units[j] for j in data.kept], enough)
+    share = (nats - mean) / np.maximum(entropy - mean, 1e-12)
+    return Information(units, data.names, nats, mean, limit, share, carriers)
 
 
-def _fewest(data: Data, k: int, real: np.ndarray, units: tuple[str, ...], enough: float) -> Carriers:
+def _fewest(data: Data, real: np.ndarray, units: list[str], enough: float) -> Carriers:
     """Greedy forward, then backward, among the units that know most."""
-    candidates = [int(j) for j in np.argsort(-data.information[:, k], kind="stable")[:CANDIDATES] if real[j]]
+    candidates = [int(j) for j in np.argsort(-data.information[:, 0], kind="stable")[:CANDIDATES] if real[j]]
     if not candidates:
         return Carriers((), (), 0.0)
     features = {j: _features(data, j) for j in candidates}
-    target = encode_factor(data.factors[:, k], data.labels[k], data.kinds[k])
+    target = encode_factor(data.factors[:, 0], data.labels[0], data.kinds[0])
 
     def explained(chosen: list[int]) -> float:
         predicted = predict_folds(np.concatenate([features[j] for j in chosen], 1), target)

@@ -92,9 +92,34 @@ def test_bad_settings_are_told(world, arguments):
         information(*world, **arguments)
 
 
-def test_unreadable_attributes_are_told(world):
+def test_attributes_are_judged_where_they_were_read(world, found):
+    """What could not be read, in rows of one attribute, changes nothing for the others."""
     codes, factors = world
     values = factors.values.copy()
-    values[3, 0] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
+    values[:700, 0] = np.nan
+    part = information(codes, FactorTable(values, factors.specs))
+    assert part.attributes == found.attributes
+    np.testing.assert_array_equal(part.nats[:, 1:], found.nats[:, 1:])
+    assert part.carriers["light"].units == ("2",)
+    assert part.nats[2, 0] == pytest.approx(found.nats[2, 0], abs=0.1)
+    plain = information(codes, torch.from_numpy(values), kinds=factors.kinds, null=5)
+    np.testing.assert_array_equal(plain.nats, part.nats)
+
+
+def test_attributes_that_are_hardly_known_are_told(world):
+    codes, factors = world
+    values = factors.values.copy()
+    values[20:, 0] = np.nan
+    with pytest.raises(ValueError, match="'light': 20"):
         information(codes, FactorTable(values, factors.specs))
+    with pytest.raises(ValueError, match="infinite"):
+        information(codes, FactorTable(np.where(np.isnan(values), np.inf, values), factors.specs))
+
+
+def test_dims_that_never_change_know_nothing(world):
+    codes, factors = world
+    still = np.concatenate([np.ones((COUNT, 1)), codes], 1)
+    found = information(still, factors, null=5)
+    assert found.units == tuple(map(str, range(7)))
+    assert not found.real[0].any()
+    assert found.carriers["light"].units == ("3",)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from latentlab.metrics.disentanglement.counts import (
     assign_bins,
@@ -192,6 +192,14 @@ class Data:
         """A random half of the samples. How a score varies from half to half is how it varies from sample to sample."""
         rows = np.sort(rng.permutation(len(self.codes))[: len(self.codes) // 2])
         return self._rows(rows, rows)
+
+    def about(self, factor: int, rows: Bool[np.ndarray, " sample"]) -> Data:
+        """One factor alone, of some samples; bins of the codes are those of all."""
+        one = {"names": (self.names[factor],), "kinds": (self.kinds[factor],)}
+        other = replace(self._rows(rows, rows), **one, factors=self.factors[rows, factor, None])
+        if self.groups is None:
+            other.__dict__["binned_codes"] = self.binned_codes[:, rows]
+        return other
 
     def _rows(self, of_codes: np.ndarray, of_factors: np.ndarray) -> Data:
         spread = None if self.spread is None else self.spread[of_codes]
