@@ -54,7 +54,7 @@ class Passes:
 
 @contextmanager
 def counted(networks: Sequence[nn.Module]) -> Iterator[Passes]:
-    """Counts what passes networks, and the encoder and decoder of those that are called by halves.
+    """Counts the clips that whole networks are called with, such as a denoiser; autoencoders are called by halves.
 
     >>> import torch
     >>> layer = nn.Linear(2, 2)
@@ -68,9 +68,8 @@ def counted(networks: Sequence[nn.Module]) -> Iterator[Passes]:
     def count(h: Tensor) -> None:
         passes.clips += len(h)
 
-    halves = [half for n in networks for name, half in n.named_children() if name in ("encoder", "decoder")]
     with ExitStack() as stack:
-        for network in (*networks, *halves):
+        for network in networks:
             stack.enter_context(hooked(network, count))
         yield passes
 

@@ -35,7 +35,7 @@ FIGURES = {  # column of the table, and where it comes from
     "unread": "unread",
 }
 FIRST = ("moved (sd)", "precision", "leakage", "failed", "unread", "ratio", "alignment")  # of two tables, for room
-COSTS = ("seeds", "seconds of fit", "clips decoded", "network calls")
+COSTS = ("seeds", "seconds of fit", "clips decoded", "denoiser calls")
 
 
 def page(results: Sequence[dict], strips: Mapping[str, Sequence[Strip]], settings: str) -> Report:
@@ -87,7 +87,7 @@ HOW_TO_READ = (
     "appearance alone and the reverse, alignment the cosine with the true direction. Failed is the share of directions "
     "that do not move their target, or after which some factor can be read in no clip: their precision is 0, and their "
     "leakage that of the worst beside them, at least 1. Unread is the share of clips in which a factor can no longer "
-    "be read. Network calls count a clip each time that it passes the denoiser, the encoder or the decoder."
+    "be read. Denoiser calls count each clip of a call."
 )
 
 
