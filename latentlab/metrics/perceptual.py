@@ -18,11 +18,12 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from latentlab.metrics.features import CHUNK, FrameFeatures
+from latentlab.metrics.flow import visible, warp
 from latentlab.shapes import Video, check_video
 
 Scores = Float[Tensor, " batch"]
 Distance = Callable[[Video, Video], Scores]
-FrameFeatures = Callable[[Float[Tensor, "frame 3 height width"]], Float[Tensor, "frame dim"]]
 TextFeatures = Callable[[Sequence[str]], Float[Tensor, "text dim"]]
 
 # The torchvision checkpoints to which the calibrated heads of LPIPS belong; names end in the file's SHA-256.
@@ -31,7 +32,6 @@ BACKBONES = {
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
     "vgg": "vgg16-397923af.pth",
 }
-CHUNK = 32  # frames that go through a network at once
 
 
 def psnr(video: Video, reference: Video) -> Scores:
@@ -41,7 +41,8 @@ def psnr(video: Video, reference: Video) -> Scores:
     20.0
     """
     check_video(video=video, reference=reference)
-    error = (video.double() - reference.double()).pow(2).flatten(1).mean(1)
+    frames = zip(video.unbind(2), reference.unbind(2), strict=True)  # one at a time, as doubles are large
+    error = torch.stack([(a.double() - b.double()).square().flatten(1).mean(1) for a, b in frames]).mean(0)
     return (10 * torch.log10(4 / error)).float()
 
 
@@ -66,13 +67,19 @@ def ssim(video: Video, reference: Video) -> Scores:
     check_video(video=video, reference=reference)
     if min(video.shape[-2:]) < 6:
         raise ValueError(f"SSIM reflects 5 pixels at each edge, got frames of {video.shape[-2]} x {video.shape[-1]}")
-    x, y = (rearrange(clip.double(), "b c f h w -> (b c f) 1 h w") for clip in (video, reference))
+    planes = [(frame, colour) for frame in range(video.shape[2]) for colour in range(3)]
+    found = [_similarity(video[:, c, f], reference[:, c, f]) for f, c in planes]  # one at a time: it takes many copies
+    return torch.stack(found).mean(0).float()
+
+
+def _similarity(x: Tensor, y: Tensor) -> Tensor:
+    x, y = x[:, None].double(), y[:, None].double()
     mean_x, mean_y, square_x, square_y, product = (_window(z) for z in (x, y, x * x, y * y, x * y))
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # of a range of 2
     variances = (square_x - mean_x**2).clamp(min=0) + (square_y - mean_y**2).clamp(min=0)
     structure = (2 * (product - mean_x * mean_y) + c2) / (variances + c2)
     light = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-    return (light * structure).view(len(video), -1).mean(1).float()
+    return (light * structure).flatten(1).mean(1)
 
 
 def _window(x: Tensor) -> Tensor:
@@ -116,7 +123,8 @@ def dice(
     """Overlap 2 |A and B| / (|A| + |B|) of each pair of segmentations (Dice 1945); 1 where both are empty.
 
     Of a mask it is that of the True part; of numbered segments the mean over the numbers found in either, 0 being
-    background. Segmentation consistency of an edit is `dice(segment(edited), segment(source))`.
+    background. Of an edit and its source it says what kept its shape; of one frame and the next,
+    `segmentation_consistency`.
 
     Raises:
         ValueError: different shapes or kinds, or floating point.
@@ -128,6 +136,41 @@ def dice(
         found = " and ".join(f"{x.dtype} {tuple(x.shape)}" for x in (segments, reference))
         raise ValueError(f"segmentations must be bool or whole numbers of one shape, got {found}")
     return torch.stack([_dice(a, b) for a, b in zip(segments, reference, strict=True)])
+
+
+def segmentation_consistency(
+    segments: Int[Tensor, "batch frame height width"] | Bool[Tensor, "batch frame height width"],
+    ways: tuple[Float[Tensor, "batch pair 2 height width"], ...] | None = None,
+) -> Scores:
+    """`dice` of each frame's segments and the next one's, mean over pairs: do they keep their shape over time?
+
+    Args:
+        segments: a mask or numbered segments of each frame, 0 being background.
+        ways: flow from each frame to the next, and back, e.g. of `flow.fields`; the next frame is then read along it,
+            on pixels seen both ways, so that motion does not count.
+
+    Returns:
+        1 for segments that do not change.
+
+    Raises:
+        ValueError: fewer than two frames, other axes, floating point.
+
+    >>> moved = torch.tensor([[[[1, 1, 0]], [[0, 1, 1]]]])
+    >>> segmentation_consistency(moved)
+    tensor([0.5000])
+    """
+    if segments.ndim != 4 or segments.shape[1] < 2 or segments.is_floating_point():
+        found = f"{segments.dtype} of shape {tuple(segments.shape)}"
+        raise ValueError(
+            f"`segments` must be bool or whole numbers (batch, 2 or more frames, height, width), got {found}"
+        )
+    here, there = (rearrange(part, "b f h w -> (b f) h w") for part in (segments[:, :-1], segments[:, 1:]))
+    if ways is not None:
+        forth, back = (rearrange(way, "b f two h w -> (b f) two h w") for way in ways)
+        seen = visible(forth, back)
+        there = warp(there[:, None].to(forth.dtype), forth, mode="nearest")[:, 0].to(here.dtype) * seen
+        here = here * seen
+    return dice(here, there.to(here.dtype)).view(len(segments), -1).mean(1)
 
 
 def _dice(a: Tensor, b: Tensor) -> Tensor:
@@ -208,7 +251,7 @@ def clip_score(video: Video, captions: Sequence[str], image: FrameFeatures, text
 
     Args:
         captions: one a clip.
-        image, text: the two towers of a CLIP model, to vectors of one width; of any length.
+        image, text: the two towers of a CLIP model, e.g. of `clip`, to vectors of one width; of any length.
 
     Raises:
         ValueError: not one caption a clip, another range.
@@ -223,7 +266,7 @@ def clip_score(video: Video, captions: Sequence[str], image: FrameFeatures, text
     """
     check_video(video=video)
     _check_captions(captions, video)
-    return F.cosine_similarity(per_frame(video, image), text(list(captions))[:, None], dim=2).mean(1)
+    return F.cosine_similarity(per_frame(video, image), text(list(captions)).to(video.device)[:, None], dim=2).mean(1)
 
 
 def clip_direction(
@@ -241,7 +284,7 @@ def clip_direction(
     Args:
         video, reference: after and before an edit.
         captions, reference_captions: of both, one a clip.
-        image, text: the two towers of a CLIP model.
+        image, text: the two towers of a CLIP model, e.g. of `clip`.
 
     Raises:
         ValueError: not one caption a clip, or the captions do not differ.
@@ -260,7 +303,7 @@ def clip_direction(
     if same := [a for a, b in zip(captions, reference_captions, strict=True) if a == b]:
         raise ValueError(f"captions before and after must differ for a direction, got {same[0]!r} twice")
     after, before = (F.normalize(per_frame(clip, image), dim=2) for clip in (video, reference))
-    said, was = (F.normalize(text(list(words)), dim=1) for words in (captions, reference_captions))
+    said, was = (F.normalize(text(list(words)).to(video.device), dim=1) for words in (captions, reference_captions))
     return F.cosine_similarity(after - before, (said - was)[:, None], dim=2).mean(1)
 
 
@@ -288,6 +331,33 @@ def ppl(
     if not step > 0 or not (bool((t >= 0).all()) and bool((t + step <= 1 + 1e-6).all())):
         raise ValueError(f"positions and positions + step must lie in [0, 1], got {t.tolist()} and step {step}")
     return distance(path(t), path(t + step)) / step**2
+
+
+def path_smoothness(path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"]) -> float:
+    """How uneven a path is: deviation of its speed over its mean speed; 0 is even.
+
+    The spread of the steps, as Guo et al. 2024 (Smooth Diffusion) take it, over their mean, so that a long path is not
+    called rough. A path that stands still and jumps once in n steps has sqrt(n - 1).
+
+    Args:
+        path: positions in [0, 1] to clips, one each.
+        distance: as for `ppl`; its square root over the step is the speed.
+        t: positions in order, three at least.
+
+    Raises:
+        ValueError: fewer positions, or some that do not increase within [0, 1].
+
+    >>> line = lambda t: t.view(-1, 1, 1, 1, 1).expand(-1, 3, 1, 2, 2)
+    >>> squared = lambda a, b: (a - b).square().flatten(1).mean(1)
+    >>> round(path_smoothness(line, squared, torch.linspace(0, 1, 5)), 4)
+    0.0
+    """
+    steps = t.diff()
+    if t.ndim != 1 or len(t) < 3 or not bool((steps > 0).all()) or not (t[0] >= 0 and t[-1] <= 1):
+        raise ValueError(f"positions must be three or more and increase within [0, 1], got {t.tolist()}")
+    clips = path(t)
+    speed = distance(clips[:-1], clips[1:]).clamp(min=0).sqrt() / steps
+    return float(speed.std(correction=0) / speed.mean()) if speed.any() else 0.0
 
 
 def per_frame(video: Video, features: FrameFeatures) -> Float[Tensor, "batch frame dim"]:

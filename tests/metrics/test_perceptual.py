@@ -17,8 +17,10 @@ from latentlab.metrics.perceptual import (
     dice,
     identity,
     lpips,
+    path_smoothness,
     ppl,
     psnr,
+    segmentation_consistency,
     ssim,
 )
 
@@ -92,6 +94,15 @@ class TestSsim:
         assert ssim(0.5 * flat, 0.2 * flat).item() == pytest.approx(expected, rel=1e-6)
         assert ssim(flat, flat).item() == 1
 
+    def test_it_works_on_one_plane_at_a_time(self, monkeypatch):
+        """So that a long clip costs the memory of a frame: the copies of a clip in double would be twenty of it."""
+        seen, similarity = [], perceptual._similarity
+        monkeypatch.setattr(perceptual, "_similarity", lambda x, y: seen.append(x.shape) or similarity(x, y))
+        a, b = noise(2, 2, 3, 4, 20, 33)
+        found = ssim(a, b)
+        assert seen == [(2, 20, 33)] * 12
+        torch.testing.assert_close(found[1:], ssim(a[1:], b[1:]))
+
     def test_frames_too_small_to_reflect_are_an_error(self):
         with pytest.raises(ValueError, match="got frames of 5 x 16"):
             ssim(torch.zeros(1, 3, 1, 5, 16), torch.zeros(1, 3, 1, 5, 16))
@@ -133,6 +144,35 @@ class TestDice:
     def test_scores_or_other_shapes_are_an_error(self, b):
         with pytest.raises(ValueError, match="bool or whole numbers of one shape, got"):
             dice(torch.zeros(1, 3, dtype=b.dtype), b) if b.shape == (1, 4) else dice(b, b)
+
+
+class TestSegmentationConsistency:
+    def moving(self) -> torch.Tensor:
+        """Two numbered squares that go one pixel right a frame."""
+        segments = torch.zeros(1, 4, 12, 16, dtype=torch.int64)
+        for t in range(4):
+            segments[0, t, 2:6, 2 + t : 6 + t] = 1
+            segments[0, t, 7:11, 3 + t : 7 + t] = 2
+        return segments
+
+    def test_motion_counts_without_the_flow_and_not_with_it(self):
+        segments = self.moving()
+        right = torch.zeros(1, 3, 2, 12, 16)
+        right[:, :, 0] = 1
+        assert segmentation_consistency(segments).item() == pytest.approx(0.75)  # three columns of four overlap
+        assert segmentation_consistency(segments, (right, -right)).item() == 1
+        assert segmentation_consistency(segments == 1, (right, -right)).item() == 1
+
+    def test_a_segment_that_flickers_is_seen(self):
+        segments = self.moving()[:, :1].repeat(1, 4, 1, 1)
+        assert segmentation_consistency(segments).item() == 1
+        segments[0, 2][segments[0, 2] == 2] = 0
+        assert segmentation_consistency(segments).item() == pytest.approx((1 + 0.5 + 0.5) / 3)
+
+    @pytest.mark.parametrize("bad", [torch.ones(1, 1, 4, 4).bool(), torch.ones(1, 2, 4, 4), torch.ones(2, 4, 4).int()])
+    def test_bad_segments_are_told(self, bad):
+        with pytest.raises(ValueError, match="2 or more frames, height, width\\), got torch"):
+            segmentation_consistency(bad)
 
 
 class TestLpips:
@@ -244,3 +284,24 @@ class TestPathLength:
     def test_positions_outside_are_an_error(self, t, step):
         with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
             ppl(lambda t: t, lambda a, b: a, torch.tensor(t), step=step)
+
+
+class TestPathSmoothness:
+    def squared(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (a - b).square().flatten(1).mean(1)
+
+    def test_even_paths_are_0_whatever_their_length_and_steps(self):
+        t = torch.tensor([0.0, 0.1, 0.3, 0.6, 1.0])
+        for length in (0.01, 1.0):
+            path = lambda t, length=length: (length * t).view(-1, 1, 1, 1, 1).expand(-1, 3, 1, 2, 2)  # noqa: E731
+            assert path_smoothness(path, self.squared, t) == pytest.approx(0, abs=1e-3)
+
+    def test_one_jump_in_n_steps_by_hand(self):
+        jump = lambda t: (t > 0.5).float().view(-1, 1, 1, 1, 1).expand(-1, 3, 1, 2, 2)  # noqa: E731
+        assert path_smoothness(jump, self.squared, torch.linspace(0, 1, 11)) == pytest.approx(3)
+        assert path_smoothness(lambda t: jump(0 * t), self.squared, torch.linspace(0, 1, 11)) == 0
+
+    @pytest.mark.parametrize("t", [[0.0, 1.0], [0.0, 0.5, 0.5], [0.0, 0.5, 1.1], [math.nan, 0.5, 1.0]])
+    def test_bad_positions_are_told(self, t):
+        with pytest.raises(ValueError, match=r"three or more and increase within \[0, 1\]"):
+            path_smoothness(lambda t: t, self.squared, torch.tensor(t))
