@@ -84,7 +84,7 @@ def trained(name: str, shipped: NativeGenerator, config: Config) -> NativeGenera
 
 
 def flickers(video: torch.Tensor) -> dict[str, float]:
-    """Means over the clips, 8-bit levels; `motion_jitter` in pixels."""
+    """Means over the clips, 8-bit levels; `motion_jitter` is a ratio, acceleration over speed."""
     found = [flicker(part) for part in video.split(16)]
     means = {name: torch.cat([getattr(part, name) for part in found]).nanmean() for name in COMPONENTS}
     return {name: float(value) for name, value in means.items()}
