@@ -9,7 +9,7 @@ import numpy as np
 from latentlab.study.information import Information
 from latentlab.study.perturb import Perturbation
 from latentlab.view.chart import Chart, Heat, Line, Panel
-from latentlab.view.plots import NO_TICKS
+from latentlab.view.plots import NO_TICKS, matrix
 from latentlab.view.style import Scale, scale_of
 
 MAPS_SHOWN, LINES_SHOWN = 6, 5  # of the units that change most
@@ -59,15 +59,8 @@ def knowledge(found: Information) -> Chart:
 
 def _matrix(values: np.ndarray, units: Sequence[str], attributes: Sequence[str], scale: Scale) -> Chart:
     """A row a unit and a column an attribute, the numbers written in."""
-    shown = values.round(2) + 0.0  # no minus before a zero
-    names = [name.replace("_", "\n") for name in attributes]
-    panel = Panel(
-        [Heat(shown, scale, written=True)], xlabel="attribute", ylabel="dimension",
-        xticks=(range(len(names)), names), yticks=(range(len(units)), units),
-    )  # fmt: skip
-    low, high = (f"{x:.3g}" for x in (np.nanmin(shown), np.nanmax(shown)))
-    alt = f"{scale.label} of {len(names)} attributes by {len(units)} units, from {low} to {high}."
-    return Chart([panel], alt, size=(2.2 + 0.72 * len(names), 1.4 + 0.36 * len(units)))
+    alt = f"{scale.label} of {len(attributes)} attributes by {len(units)} units"
+    return matrix(values, units, attributes, scale, alt, ylabel="dimension", xlabel="attribute")
 
 
 def _strongest(found: Perturbation, count: int) -> list[int]:

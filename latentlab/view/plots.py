@@ -137,14 +137,33 @@ def effect_matrix(
     if values.shape != (len(directions), len(factors)):
         raise ValueError(f"effects must be ({len(directions)}, {len(factors)}), got {values.shape}")
     scale = scale_of(values, label, "diverging") if top is None else Scale("diverging", -top, top, label)
-    words = [name.replace("_", "\n") for name in factors]
+    alt = f"Effects of {len(directions)} directions on {len(factors)} factors"
+    return matrix(values, directions, factors, scale, alt, ylabel="direction", xlabel="factor")
+
+
+def matrix(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    scale: Scale,
+    alt: str,
+    *,
+    ylabel: str = "",
+    xlabel: str = "",
+) -> Chart:
+    """A table in colours, the numbers written in; NaN stays empty.
+
+    >>> matrix(np.eye(2), ["a", "b"], ["c", "d"], Scale("sequential", 0, 1), "Shares").alt
+    'Shares, from 0 to 1.'
+    """
+    shown = values.round(2) + 0.0  # no minus before a zero
+    words = [name.replace("_", "\n") for name in columns]
     panel = Panel(
-        [Heat(values, scale, written=True)], xlabel="factor", ylabel="direction", xticks=(range(len(words)), words),
-        yticks=(range(len(directions)), directions),
+        [Heat(shown, scale, written=True)], xlabel=xlabel, ylabel=ylabel, xticks=(range(len(words)), words),
+        yticks=(range(len(rows)), rows),
     )  # fmt: skip
-    low, high = (f"{x:.3g}" for x in (np.nanmin(values), np.nanmax(values)))
-    alt = f"Effects of {len(directions)} directions on {len(factors)} factors, from {low} to {high}."
-    return Chart([panel], alt, size=(2.6 + 0.8 * len(factors), 1.4 + 0.42 * len(directions)))
+    low, high = (f"{x:.3g}" for x in (np.nanmin(shown), np.nanmax(shown)))
+    return Chart([panel], f"{alt}, from {low} to {high}.", size=(2.6 + 0.8 * len(columns), 1.4 + 0.42 * len(rows)))
 
 
 def metric_bars(scores: Mapping[str, Any] | Sequence[Any], *, label: str = "score") -> Chart:

@@ -9,7 +9,7 @@ from latentlab.view.scores import page
 
 def test_a_clip_is_shown_with_its_series_and_its_map(tmp_path):
     write(tmp_path / "a.mkv", torch.zeros(1, 3, 4, 32, 32))
-    series = dict.fromkeys(("overall", "whole", "regional", "texture"), [0.1, None, 0.2])
+    series = {name: [0.1, None, 0.2] for name in ("overall", "whole", "regional", "texture")}
     levels = np.full((32, 32), 2.0).tolist()
     levels[0][0] = None
     row = {"clip": str(tmp_path / "a.mkv"), "frames": 4, "part": 4, "overall": 0.1, "motion_jitter": 0.2, "note": ""}
