@@ -24,10 +24,8 @@ def dci_es(codes: Any, factors: Any, **options: Any) -> tuple[Score, ...]:
     loses nothing by a small probe and scores 1, so read `dci`'s informativeness beside it; it is blind to where in the
     code a factor is. S is blind to everything but the number of dims. Arguments as in `mig`.
 
-    >>> rng = np.random.default_rng(0)
-    >>> factors = rng.integers(4, size=(500, 2))
-    >>> codes = factors + 0.01 * rng.standard_normal((500, 2))
-    >>> explicit, size = dci_es(codes, factors)
+    >>> factors = np.random.default_rng(0).integers(4, size=(500, 2))
+    >>> explicit, size = dci_es(factors, factors)
     >>> size.value
     1.0
     """
