@@ -30,7 +30,8 @@ class VectorVAETraining:
         objective: a name of `OBJECTIVES`.
         strength: beta, gamma or lambda of the objective; None is its default.
         warmup: share of the steps in which all that stands beside the error grows from 0; small objects cost more than
-            they bring while the code is noise, and are never found without it.
+            they bring while the code is noise, and are never found without it. None of the papers has it (the capacity
+            of `annealed-vae` rises in another way, and here does both): 0 trains for the objectives as published.
         frames: to draw before training; clips hold several.
         loop: steps, rates, seed; `batch_size` counts clips (single frames are clips of one).
         network: shape of the network; its length and size of clips are what it learns.
