@@ -10,7 +10,7 @@ from typing import Any
 
 from latentlab.shapes import Video
 from latentlab.study.ratings import ANSWERS, Rating, read, schedule, write
-from latentlab.view.film import film
+from latentlab.view.film import film, still
 
 
 class Compare:
@@ -114,11 +114,14 @@ class Compare:
         for button in self.buttons.values():
             button.disabled = self.pair is None
         self.back.disabled = not self.done
-        shown = zip(("left", "right"), self.pair or (), strict=False)
         films = (
-            film(self.clips[name], title=side, key=f"pair{id(self)}-{side}", **self._films) for side, name in shown
+            film(clip, title=side, key=f"pair{id(self)}-{side}", **self._films) for side, clip in self._shown().items()
         )
         self._screen.value = "".join(films) or "<p>That was the last pair. Thank you.</p>"
 
+    def _shown(self) -> dict[str, Video]:
+        return {side: self.clips[name] for side, name in zip(("left", "right"), self.pair or (), strict=False)}
+
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        return dict(self.widget._repr_mimebundle_(**options) or {})
+        """The widget, and for pages without a kernel the pair at hand."""
+        return {**(self.widget._repr_mimebundle_(**options) or {}), "text/html": still(self._shown(), **self._films)}

@@ -34,6 +34,9 @@ def test_no_name_is_shown(tmp_path):
     shown = Compare(CLIPS, tmp_path / "ratings.csv", rater="ann")
     assert "secret" not in shown._screen.value
     assert shown._screen.value.count("role=") == 2
+    page = shown._repr_mimebundle_()["text/html"]  # without a kernel
+    assert "secret" not in page
+    assert page.count("<img") == 2
 
 
 def test_who_comes_back_goes_on(tmp_path):
