@@ -1,5 +1,6 @@
 """Weights on disk."""
 
+import hashlib
 import os
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from latentlab.weights import fingerprint, read_weights, save_weights
+from latentlab.weights import fingerprint, read_weights, save_weights, state_of
 
 
 def network(seed: int = 0) -> nn.Module:
@@ -85,3 +86,26 @@ def test_equal_weights_have_equal_fingerprints_and_others_do_not():
     assert fingerprint(network(0)) != fingerprint(network(1))
     assert fingerprint(network(0), network(1)) != fingerprint(network(1), network(0))
     assert fingerprint(nn.Linear(2, 3, bias=False).half()) != fingerprint(nn.Linear(3, 2, bias=False).half())
+
+
+def test_the_fingerprint_of_float32_is_over_its_bytes_and_half_precision_has_its_own():
+    module = network()
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)}".encode() + value.float().numpy().tobytes())
+    assert fingerprint(module) == digest.hexdigest()
+    assert fingerprint(module.bfloat16()) != digest.hexdigest()
+
+
+def test_the_state_of_weights_changes_with_each_write_and_replacement():
+    module = network(0)
+    states = [state_of(module)]
+    assert state_of(module) == states[0]
+    with torch.no_grad():
+        next(module.parameters()).add_(1)
+    states.append(state_of(module))
+    first = next(module.parameters())
+    first.data = first.data.clone()
+    states.append(state_of(module))
+    states.append(state_of(module.half()))
+    assert len(set(states)) == 4

@@ -134,7 +134,7 @@ def sample(
     if max(residuals, default=0.0) > TOLERANCE:
         warnings.warn(
             f"a step of {method} was solved to a relative residual of {max(residuals):.1e} only, where {TOLERANCE:.0e} "
-            "counts as exact: take more steps or less guidance",
+            "counts as exact: take more steps, less guidance, or a network in float32",
             stacklevel=3,
         )
     return clean

@@ -20,6 +20,7 @@ def noisy_generator(tiny_generator):
     return tiny_generator
 
 
+@pytest.mark.filterwarnings("ignore:a step of implicit-midpoint")
 @pytest.mark.parametrize("method", ["leapfrog", "edict", "ddpm", "ddim+anderson", "implicit-midpoint"])
 def test_what_was_measured_is_never_called_exact_beyond_its_bound(noisy_generator, clips, method):
     trip = roundtrip(noisy_generator, clips, num_steps=4, method=method)

@@ -43,6 +43,7 @@ def check_invertible(scheduler, *, flow: bool = False) -> None:
         raise ValueError(f"{name} is not known here: it changes what goes into the network and comes out; {cure}")
     if _for_flow(scheduler) is not flow and hasattr(scheduler, "sigmas" if _for_flow(scheduler) else "alphas_cumprod"):
         kinds = ("flow matching", "diffusion") if flow else ("diffusion", "flow matching")
+        cure = cure if flow else "put back that of its folder, which knows the levels of the training"
         raise ValueError(f"{name} is for {kinds[1]}, and this network was trained for {kinds[0]}; {cure}")
     cures = {"clip_sample": False, "thresholding": False, "stochastic_sampling": False}
     wrong = [key for key, value in cures.items() if config.get(key, value) != value]

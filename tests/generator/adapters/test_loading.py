@@ -167,7 +167,7 @@ def test_an_id_goes_to_the_hub_and_only_known_pipelines_are_fetched(hub):
 
 
 def test_a_revision_and_a_variant_are_passed_on(hub):
-    with pytest.raises(OSError, match="fp16"):  # which the folder here does not hold
+    with pytest.raises(ValueError, match="variant=fp16"):  # which the folder here does not hold
         latentlab.load("someone/clips", device="cpu", revision="v2", variant="fp16")
     assert all(options["revision"] == "v2" for options in hub.asked)
     assert hub.asked[-1]["variant"] == "fp16"
