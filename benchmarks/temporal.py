@@ -187,17 +187,33 @@ def faded(clips: list[Tensor]) -> dict[str, float]:
     return added
 
 
-def swapped(clips: list[Tensor]) -> dict[str, list[float]]:
-    """Pairs of frames exchanged: motion_jitter must rise, the colours stay below twice the clean reading."""
+def disordered(scenes: list[Tensor], how: str) -> dict[str, list[float]]:
+    """Of 40 frames, some swapped or doubled: motion_jitter must rise, the colours stay below twice the clean."""
+    clips = [filmed(scene, speed=2.0, frames=40) for scene in scenes]
     readings = {name: [] for name in ("motion_jitter", "overall", "regional", "texture")}
-    for pairs in (0, 1, 2, 4, 8):
-        order = list(range(FRAMES))
-        for k in range(pairs):
-            i = 1 + 2 * k + (k >= 4)
-            order[i], order[i + 1] = order[i + 1], order[i]
+    for count in (0, 1, 2, 4, 8):
+        order = list(range(40))
+        for i in range(3, 3 + 4 * count, 4):
+            order[i], order[i + 1] = (order[i + 1], order[i]) if how == "swapped" else (order[i], order[i])
         measured = [flicker(clip[:, :, order]) for clip in clips]
         for name, row in readings.items():
             row.append(round(statistics.median(float(getattr(f, name)) for f in measured), 3))
+    return readings
+
+
+def flashing(clips: list[Tensor]) -> dict[str, list[float]]:
+    """One frame, and every fifth, brighter by 0 to 100 levels: the jitter must rise, and none be taken for a cut."""
+    readings = {}
+    for name, frames in (("one frame", [9]), ("every fifth", [4, 9, 14])):
+        for component in ("overall", "whole"):
+            readings[f"{name}: {component}"] = []
+        for levels in (0, 5, 10, 21, 25, 50, 100):
+            brighter = torch.zeros(FRAMES)
+            brighter[frames] = levels * LEVEL
+            measured = [flicker((clip + brighter.view(1, 1, -1, 1, 1)).clamp(-1, 1)) for clip in clips]
+            for component in ("overall", "whole"):
+                reading = statistics.median(float(getattr(f, component)) for f in measured)
+                readings[f"{name}: {component}"].append(round(reading, 2))
     return readings
 
 
@@ -246,7 +262,9 @@ def run(config: Config) -> dict:
         "global jitter of 4 in texture": round(
             max(float(flicker(whole(c, 4, 7)).texture - flicker(c).texture) for c in panned), 3
         ),
-        "frame swaps (0, 1, 2, 4, 8)": swapped(panned),
+        "frames swapped (0, 1, 2, 4, 8 pairs of 40)": disordered(scenes, "swapped"),
+        "frames doubled (0, 1, 2, 4, 8 of 40)": disordered(scenes, "doubled"),
+        "flashes (0, 5, 10, 21, 25, 50, 100 levels)": flashing(panned),
         "speed": speed(scenes[0]),
     }
     if config.taef2 and clips:

@@ -2,7 +2,7 @@
 
 from latentlab.metrics import disentanglement, published
 from latentlab.metrics.features import Features, i3d, inception, videomae
-from latentlab.metrics.flow import dis, still
+from latentlab.metrics.flow import dis, fields, raft, still
 from latentlab.metrics.frechet import Moments, frechet_distance, frechet_infinity
 from latentlab.metrics.kernel import kernel_distance, precision_recall
 from latentlab.metrics.perceptual import (
@@ -17,7 +17,8 @@ from latentlab.metrics.perceptual import (
     ssim,
 )
 from latentlab.metrics.sets import Comparison, compare, compare_clips, fid, fvd, kid, kvd
-from latentlab.metrics.temporal import Flicker, flicker
+from latentlab.metrics.spectral import spectral
+from latentlab.metrics.temporal import Flicker, flicker, flicker_loss, latent_flicker
 
 __all__ = [
     "Comparison",
@@ -33,7 +34,9 @@ __all__ = [
     "dis",
     "disentanglement",
     "fid",
+    "fields",
     "flicker",
+    "flicker_loss",
     "frechet_distance",
     "frechet_infinity",
     "fvd",
@@ -43,11 +46,14 @@ __all__ = [
     "kernel_distance",
     "kid",
     "kvd",
+    "latent_flicker",
     "lpips",
     "ppl",
     "precision_recall",
     "psnr",
     "published",
+    "raft",
+    "spectral",
     "ssim",
     "still",
     "videomae",

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from latentlab.shapes import Latents, Video
+
+RAFT = "raft_large_C_T_SKHT_V2-ff5fadd5.pth or raft_small_C_T_V2-01064c6d.pth from download.pytorch.org/models"
+
 Frames = Float[Tensor, "frame channel height width"]
 Field = Float[Tensor, "frame 2 height width"]
 Flow = Callable[[Frames, Frames], Field]
+Ways = tuple[Float[Tensor, "batch pair 2 height width"], Float[Tensor, "batch pair 2 height width"]]
 
 
 def dis(a: Frames, b: Frames) -> Field:
@@ -45,6 +52,106 @@ def still(a: Frames, b: Frames) -> Field:
     0.0
     """
     return a.new_zeros(len(a), 2, *a.shape[2:])
+
+
+def raft(path: str | Path) -> Flow:
+    """RAFT (Teed and Deng 2020), large or small, in torchvision's form: closer than `dis` and far slower without a GPU.
+
+    Args:
+        path: the weights, a file of torchvision's, whose names say which network they are of.
+
+    Returns:
+        A flow like `dis`, computed where the frames are; frames are padded to 128 pixels and to whole eighths.
+
+    Raises:
+        FileNotFoundError: no such file; says which one is needed, and from where.
+        ValueError: a file of other weights.
+    """
+    from torchvision.models.optical_flow import raft_large, raft_small
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no RAFT weights at {path}; download {RAFT}, and give the file's path")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        network = raft_large() if any(name.startswith("mask_predictor") for name in weights) else raft_small()
+        network.load_state_dict(weights)
+    except (RuntimeError, UnpicklingError, EOFError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} holds no RAFT weights of torchvision; needed is {RAFT}") from error
+    network.eval()
+
+    @torch.no_grad()
+    def flow(a: Frames, b: Frames) -> Field:
+        height, width = a.shape[2:]
+        margin = (0, max(128, -(-width // 8) * 8) - width, 0, max(128, -(-height // 8) * 8) - height)
+        a, b = (F.pad(x.float(), margin, mode="replicate") for x in (a, b))
+        found = [network.to(a.device)(one, two)[-1] for one, two in zip(a.split(1), b.split(1), strict=True)]
+        return torch.cat(found)[:, :, :height, :width]
+
+    return flow
+
+
+def fields(video: Video, flow: Flow = dis) -> Ways:
+    """Flow of clips from each frame to the next, and back, `(batch, frame - 1, 2, height, width)` each.
+
+    Frames are brought to one mean brightness first, without which a change of exposure is taken for motion.
+
+    Args:
+        video: clips of two frames or more.
+        flow: of pairs of frames.
+
+    Raises:
+        ValueError: the flow gives fields of another shape.
+
+    >>> [tuple(way.shape) for way in fields(torch.zeros(2, 3, 4, 16, 16), still)]
+    [(2, 3, 2, 16, 16), (2, 3, 2, 16, 16)]
+    """
+    forth, back = [], []
+    for frames in video.transpose(1, 2).float():
+        steady = (frames - frames.mean((1, 2, 3), keepdim=True) + frames.mean()).clamp(-1, 1)
+        forth.append(flow(steady[:-1], steady[1:]))
+        back.append(flow(steady[1:], steady[:-1]))
+    ways = torch.stack(forth), torch.stack(back)
+    check_ways(ways, video)
+    return ways
+
+
+def check_ways(ways: Ways, video: Latents) -> None:
+    """Checks that a flow, forth and back, fits clips.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    wanted = (len(video), video.shape[2] - 1, 2, *video.shape[3:])
+    found = [tuple(way.shape) if isinstance(way, Tensor) else type(way).__name__ for way in ways]
+    if found != [wanted, wanted]:
+        raise ValueError(
+            f"the flow of clips {tuple(video.shape)} must be two tensors, forth and back, of {wanted} each, got "
+            f"{' and '.join(map(str, found))}"
+        )
+
+
+def check_frames(video: Tensor) -> None:
+    """Checks clips, or latents, of three frames or more.
+
+    Raises:
+        ValueError: no tensor, other axes, NaN or infinity.
+    """
+    if not isinstance(video, Tensor):
+        raise ValueError(f"flicker needs tensors, got {type(video).__name__}")
+    if video.ndim != 5 or not len(video) or video.shape[2] < 3 or not video.is_floating_point():
+        raise ValueError(
+            f"flicker needs floating-point clips (batch, channel, 3 or more frames, height, width), got "
+            f"{tuple(video.shape)} of {video.dtype}"
+        )
+    if not all(x.isfinite() for x in video.detach().aminmax()):  # NaN shows in the extremes
+        raise ValueError("flicker needs finite clips, got NaN or infinity")
+
+
+def shrunk(field: Field, size: tuple[int, int]) -> Field:
+    """The field of clips as one of their latents: its mean over the pixels of a latent, in latents' sides."""
+    scale = field.new_tensor([size[1] / field.shape[3], size[0] / field.shape[2]])
+    return F.interpolate(field, size=size, mode="area") * scale[:, None, None]
 
 
 def warp(frames: Frames, field: Field, *, mode: str = "bicubic") -> Frames:

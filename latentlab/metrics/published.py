@@ -20,6 +20,8 @@ from latentlab.metrics.perceptual import Distance, FrameFeatures, Scores, per_fr
 from latentlab.shapes import Video, check_video
 from latentlab.video import Pictures
 
+ROUNDING = 1e-4  # levels: float32 in [-1, 1] misses whole ones by a tenth of it
+
 Interpolate = Callable[[Frames, Frames], Frames]
 
 
@@ -198,7 +200,8 @@ def frame_consistency(video: Video, features: FrameFeatures) -> FrameConsistency
 def motion_smoothness(video: Video, interpolate: Interpolate) -> Scores:
     """VBench's motion_smoothness (Huang et al. 2024): every second frame is guessed from its neighbours.
 
-    1 - mean absolute error of the guesses / 255 on 8-bit frames, guesses cut to whole levels downwards.
+    1 - mean absolute error of the guesses / 255 on 8-bit frames, guesses cut to whole levels downwards; a guess that
+    misses a whole level by `ROUNDING` or less is on it.
 
     Args:
         video: clips of 3 frames or more.
@@ -213,7 +216,7 @@ def motion_smoothness(video: Video, interpolate: Interpolate) -> Scores:
     for clip in video:
         frames = clip.transpose(0, 1).float()
         kept = frames[::2]
-        guesses = (127.5 * (interpolate(kept[:-1], kept[1:]) + 1) + 1e-3).floor().clamp(0, 255)
+        guesses = (127.5 * (interpolate(kept[:-1], kept[1:]).double() + 1) + ROUNDING).floor().clamp(0, 255)
         truth = (127.5 * (frames[1::2][: len(guesses)] + 1)).round()
         scores.append(1 - (guesses - truth).abs().double().mean().float() / 255)
     return torch.stack(scores)

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
-from latentlab.metrics.flow import Flow, dis
+from latentlab.metrics.flow import Flow, Ways, dis, fields, follow, shrunk
+from latentlab.metrics.residual import COMPONENTS
 from latentlab.metrics.temporal import Flicker, flicker, latent_flicker
-from latentlab.shapes import Noise
+from latentlab.shapes import Latents, Noise
 
-COMPONENTS = ("overall", "whole", "regional", "texture")
+FLOOR = 12**-0.5  # rounding to 8 bits jitters by so many levels; a share of less flicker says nothing
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,16 @@ class FlickerSource:
     Attributes:
         levels: flow times of the steps, falling; the last is that of the finished clip, 0.
         decoded: flicker of the decoded estimate of the clean latents at each level.
-        latent: that of the estimate itself, in hundredths of its standard deviation; None for autoencoders that
-            compress time.
+        latent: that of the estimate itself, in hundredths of the standard deviation of the finished latents; None for
+            autoencoders that compress time.
+        steadied: flicker of the clip decoded from the finished latents after `steady`, which leaves an eighth of their
+            jitter: what the autoencoder alone adds. None where `latent` is.
     """
 
     levels: tuple[float, ...]
     decoded: tuple[Flicker, ...]
     latent: tuple[Flicker, ...] | None
+    steadied: Flicker | None
 
     def curve(self, component: str = "overall", *, of: str = "decoded") -> Tensor:
         """One component along the run, `(level, batch)`."""
@@ -42,38 +46,47 @@ class FlickerSource:
         return torch.stack([getattr(at, component) for at in run])
 
     def enters(self, component: str = "overall") -> Tensor:
-        """Share of the finished clip's flicker power that each level brings in, `(level, batch)`; sums to 1.
+        """Share of the finished clip's flicker power that each level brings in, `(level, batch)`.
 
         Power (the square) adds up over independent sources. A negative share is flicker that a step takes away; the
-        first level brings what the first estimate has.
+        first level brings what the first estimate has. The shares of a clip add up to 1; NaN for a clip that flickers
+        by less than `FLOOR`.
         """
         power = self.curve(component).square()
-        gained = torch.cat([power[:1], power.diff(dim=0)])
-        return gained / power[-1].clamp(min=1e-12)
+        return _gained(power) / power[-1].where(power[-1] >= FLOOR**2, torch.nan)
 
     def worst(self, component: str = "overall") -> list[dict[str, float]]:
-        """For each finished clip: the level that adds most, and the frame and the place where most flicker is."""
-        last, shares = self.decoded[-1], self.enters(component)
+        """For each finished clip: the level that adds most flicker, and the frame and the place where it adds most.
+
+        `whole` and `motion_jitter` have no map, hence no place.
+        """
+        added, shares = _gained(self.curve(component).square()), self.enters(component)
+        over_frames = _gained(torch.stack([at.series[component] for at in self.decoded]).square())
         found = []
         for i in range(shares.shape[1]):
-            level = int(shares[:, i].argmax())
-            frame = int(last.series[component][i].nan_to_num(-1).argmax()) + 1
-            place = last.maps[component if component in last.maps else "overall"][i].nan_to_num(-1)
-            row, column = divmod(int(place.argmax()), place.shape[1])
-            found.append({
-                "level": self.levels[level], "share": float(shares[level, i]), "frame": frame, "row": row,
-                "column": column,
-            })  # fmt: skip
+            level = int(added[:, i].argmax())
+            frame = int(over_frames[level, i].nan_to_num(-torch.inf).argmax()) + 1  # inner frames count from the second
+            found.append({"level": self.levels[level], "share": float(shares[level, i]), "frame": frame})
+            if component in self.decoded[-1].maps:
+                powers = _gained(torch.stack([at.maps[component][i] for at in self.decoded]).square())
+                row, column = divmod(int(powers[level].nan_to_num(-torch.inf).argmax()), powers.shape[2])
+                found[-1] |= {"row": row, "column": column}
         return found
 
     def table(self) -> str:
-        """Means over the clips as a Markdown table, a level a line; jitter in 8-bit levels, latents' in hundredths."""
+        """Means over the clips as a Markdown table, a level a line; jitter in 8-bit levels, latents' in hundredths.
+
+        The last line is of the steadied latents.
+        """
         head = ["noise level", *COMPONENTS, "share of overall", *(["latents"] if self.latent else [])]
+        power = self.curve().square().mean(1)
+        shares = (_gained(power) / power[-1]).tolist() if power[-1] >= FLOOR**2 else [None] * len(power)
         rows = [head, ["---:"] * len(head)]
-        for k, level in enumerate(self.levels):
-            row = [f"{level:.3f}", *(f"{float(self.curve(name)[k].mean()):.2f}" for name in COMPONENTS)]
-            row.append(f"{100 * float(self.enters()[k].mean()):.0f} %")
-            rows.append(row + ([f"{float(self.curve(of='latent')[k].mean()):.2f}"] if self.latent else []))
+        for k, (level, share) in enumerate(zip(self.levels, shares, strict=True)):
+            row = [f"{level:.3f}", *_cells(self.decoded[k]), "-" if share is None else f"{100 * share:.0f} %"]
+            rows.append(row + ([f"{float(self.latent[k].overall.mean()):.2f}"] if self.latent else []))
+        if self.steadied:
+            rows.append(["steadied", *_cells(self.steadied), "-", "-"])
         return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -93,14 +106,15 @@ def flicker_source(
     """Walks a sampling run and measures the flicker of the clip it is heading for.
 
     At level s the estimate of the clean latents is `y - s v(y, s)`. Flicker that is there from the first levels is
-    the denoiser's idea of the scene; what enters at the last ones is detail; what is in the decoded clips alone, and
-    not in the latents, is the autoencoder's.
+    the denoiser's idea of the scene; what enters at the last ones is detail; what stays when the finished latents are
+    steadied is the autoencoder's.
 
     Args:
         generator: the model.
         noise: where to start, `generator.noise(count)`.
         caption, num_steps, method, guidance: as in `Generator.sample`.
-        every: steps from one look to the next; a look costs a call of the network and a decoding.
+        every: steps from one look to the next, the first after the first step; a look costs a call of the network
+            and a decoding.
         flow: see `flicker`.
         progress: show a bar.
 
@@ -114,7 +128,7 @@ def flicker_source(
     levels, estimates = [], []
 
     def look(step: int, level: float, y: Tensor) -> None:
-        if (step + 1) % every == 0 and level > 0:
+        if step % every == 0 and level > 0:
             levels.append(float(level))
             estimates.append(y - level * velocity(y, level))
 
@@ -122,12 +136,53 @@ def flicker_source(
         noise, condition, num_steps=num_steps, method=method, guidance=guidance, batch_size=len(noise), callback=look,
         progress="sampling" if progress else False,
     )  # fmt: skip
-    estimates.append(latents)
-    clips = [generator.decode(estimate) for estimate in estimates]
-    whole = latents.shape[2] == clips[-1].shape[2]
+    seen, latent = [], []
+    for estimate in (*estimates, latents):
+        clip = generator.decode(estimate)
+        ways = fields(clip, flow)
+        seen.append(flicker(clip, flow=ways))
+        if latents.shape[2] == clip.shape[2]:
+            scale = latents.float().flatten(1).std(1)
+            latent.append(latent_flicker(estimate, clip, flow=ways, scale=scale, cuts=seen[-1].cuts))
     return FlickerSource(
         levels=(*levels, 0.0),
-        decoded=tuple(flicker(clip, flow=flow) for clip in clips),
-        latent=tuple(latent_flicker(z, clip, flow=flow) for z, clip in zip(estimates, clips, strict=True))
-        if whole else None,
-    )  # fmt: skip
+        decoded=tuple(seen),
+        latent=tuple(latent) or None,
+        steadied=flicker(generator.decode(steady(latents, ways)), flow=flow) if latent else None,
+    )
+
+
+def steady(latents: Latents, ways: Ways, *, passes: int = 2) -> Latents:
+    """Latents smoothed over time along the flow of their clips: a frame and, by half, each neighbour seen from it.
+
+    Args:
+        latents: one frame for each of the clips.
+        ways: of the clips, as `fields` gives it.
+        passes: a pass leaves a quarter of independent jitter in the three-frame residual, two leave an eighth.
+
+    >>> z, still = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0]).view(1, 1, 5, 1, 1), torch.zeros(1, 4, 2, 1, 1)
+    >>> steady(z, (still, still), passes=1).flatten()
+    tensor([0.0000, 0.2500, 0.5000, 0.2500, 0.0000])
+    """
+    smooth = []
+    for clip, *both in zip(latents.transpose(1, 2).float(), *ways, strict=True):
+        forth, back = (shrunk(way, (clip.shape[2], clip.shape[3])) for way in both)
+        for _ in range(passes):
+            (following, seen_next), (last, seen_last) = follow(clip[1:], forth, back), follow(clip[:-1], back, forth)
+            after, before = (seen[:, None].to(clip) for seen in (seen_next, seen_last))
+            total, weight = 2 * clip, torch.full_like(clip[:, :1], 2)
+            total[:-1] += after * following
+            weight[:-1] += after
+            total[1:] += before * last
+            weight[1:] += before
+            clip = total / weight
+        smooth.append(clip)
+    return torch.stack(smooth).transpose(1, 2).to(latents)
+
+
+def _gained(power: Tensor) -> Tensor:
+    return torch.cat([power[:1], power.diff(dim=0)])
+
+
+def _cells(at: Flicker) -> list[str]:
+    return [f"{float(getattr(at, name).mean()):.2f}" for name in COMPONENTS]

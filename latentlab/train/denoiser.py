@@ -17,8 +17,8 @@ from tqdm.auto import tqdm
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip import ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
-from latentlab.metrics.flow import dis
-from latentlab.metrics.temporal import fields, flicker_loss
+from latentlab.metrics.flow import fields
+from latentlab.metrics.temporal import flicker_loss
 from latentlab.shapes import Latents
 from latentlab.train.clip import CaptionedClips
 from latentlab.train.identity import identity, short
@@ -152,9 +152,8 @@ def begin_from(model: nn.Module, start: nn.Module) -> None:
 def flicker_of(autoencoder: Autoencoder, clean: Latents, estimate: Latents) -> Float[Tensor, ""]:
     """`flicker_loss` of the decoded estimate along the motion of the decoded clean clip."""
     with torch.no_grad():
-        videos = autoencoder.decode(clean).clamp(-1, 1).transpose(1, 2)
-        forth, back = zip(*(fields(frames, dis) for frames in videos), strict=True)
-    return flicker_loss(autoencoder.decode(estimate), (torch.stack(forth), torch.stack(back)))
+        ways = fields(autoencoder.decode(clean).clamp(-1, 1))
+    return flicker_loss(autoencoder.decode(estimate), ways)
 
 
 @torch.inference_mode()

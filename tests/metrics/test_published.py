@@ -246,15 +246,21 @@ class TestFrameConsistency:
 class TestMotionSmoothness:
     @pytest.mark.parametrize("frames", [5, 6, 7, 8])
     def test_it_is_vbench_with_their_cut_to_whole_levels(self, frames):
+        """255 - mean |frame - uint8(guess)| over 255, in whole numbers, without any rounding."""
         video = textured(frames, 40, 56)
-        shown = pictures(video)
-        kept = [picture.astype(np.float32) / 255 for picture in shown[::2]]
-        scores = []
-        for i in range(len(kept) - 1):
-            guess = ((kept[i] + kept[i + 1]) / 2 * 255 + 1e-3).astype(np.uint8)
-            scores.append(np.mean(np.abs(shown[2 * i + 1].astype(int) - guess)))
-        theirs = (255 - np.mean(scores)) / 255
+        shown = [picture.astype(int) for picture in pictures(video)]
+        guesses = [(a + b) // 2 for a, b in pairwise(shown[::2])]
+        errors = [np.abs(truth - guess).mean() for truth, guess in zip(shown[1::2], guesses, strict=False)]
+        theirs = (255 - np.mean(errors)) / 255
         assert motion_smoothness(video, lambda a, b: (a + b) / 2).item() == pytest.approx(theirs, abs=1e-6)
+
+    def test_guesses_between_the_levels_are_cut_as_theirs(self):
+        video = textured(9, 40, 56)
+        shown = [picture.astype(np.float64) / 255 for picture in pictures(video)]
+        guesses = [((0.37 * a + 0.63 * b) * 255 + 1e-9).astype(np.uint8) for a, b in pairwise(shown[::2])]
+        errors = [np.abs(255 * truth - guess).mean() for truth, guess in zip(shown[1::2], guesses, strict=True)]
+        theirs = (255 - np.mean(errors)) / 255
+        assert motion_smoothness(video, lambda a, b: 0.37 * a + 0.63 * b).item() == pytest.approx(theirs, abs=1e-6)
 
     def test_the_right_guess_scores_1(self):
         video = textured(5, 40, 40)

@@ -1,12 +1,17 @@
 """Flicker, on clips whose jitter and motion are known."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from latentlab.data.moving.dataset import MovingShapes
+import latentlab
+from latentlab.data.moving.dataset import MovingShapes, moving_shapes
+from latentlab.data.moving.render import render
+from latentlab.generator.solver import solve
+from latentlab.generator.steer import steered
+from latentlab.metrics import fields, flicker, flicker_loss, latent_flicker, raft, spectral
 from latentlab.metrics.flow import dis, still, visible, warp
-from latentlab.metrics.temporal import flicker, flicker_loss, latent_flicker, spectral
 
 COMPONENTS = ("overall", "whole", "regional", "texture", "motion_jitter", "difference", "coverage", "spectral")
 AMPLITUDES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -127,6 +132,107 @@ class TestMotion:
         assert measured.overall.item() <= 1.0
         assert measured.series["overall"][0].isnan().nonzero().flatten().tolist() == [10, 11]
 
+    @pytest.mark.parametrize("flashes", [[5], [4, 9, 14], [6, 7, 8]])
+    def test_flashes_of_any_size_count(self, flashes):
+        """A flash comes back, a cut does not: the larger it is, the more it reads."""
+        clip, read = 0.5 * pan(2.0, frames=20, side=64), []
+        for levels in (0, 5, 10, 21, 50, 100):
+            flashing = clip.clone()
+            flashing[:, :, flashes] += levels / 127.5
+            read.append(flicker(flashing.clamp(-1, 1)))
+        assert all(r.cuts == ((),) for r in read)
+        for name in ("whole", "overall"):
+            values = [getattr(r, name).item() for r in read]
+            assert values == sorted(values)
+            assert values[1] > values[0] + 0.5
+            assert values[5] > 10 * values[1]
+
+    @pytest.mark.parametrize("length", [1, 3])
+    def test_a_strange_picture_for_some_frames_is_a_flash(self, length):
+        clip = 0.5 * pan(1.0, frames=16, side=64)
+        strange = clip.clone()
+        strange[:, :, 7 : 7 + length] = -strange[:, :, 7 : 7 + length].flip(3)
+        assert flicker(strange).cuts == ((),)
+        assert flicker(strange).overall > 5
+
+    def test_a_jump_of_exposure_is_no_cut(self):
+        clip = 0.5 * pan(1.0, side=64)
+        clip[:, :, 6:] = 0.7 * clip[:, :, 6:] + 0.3
+        assert flicker(clip).cuts == ((),)
+        assert flicker(clip).whole > 5
+
+    def test_cuts_of_moving_shapes_are_found(self):
+        clips, _ = moving_shapes(6, 3)
+        measured = flicker(torch.cat([clip[:, :8] for clip in clips], 1)[None])
+        assert measured.cuts == ((8, 16, 24, 32, 40),)
+        assert measured.overall < 1
+
+    def test_each_shot_is_measured_for_itself(self):
+        a, b = 0.5 * pan(1.0, side=64), -0.5 * pan(1.0, side=64).flip(3)
+        joined = flicker(torch.cat([a, b], 2))
+        apart = [flicker(a), flicker(b)]
+        for name in ("spectral", "difference"):
+            first, second = (getattr(r, name).item() for r in apart)
+            power = 2 if name == "spectral" else 1
+            assert getattr(joined, name).item() ** power == pytest.approx((first**power + second**power) / 2, rel=1e-3)
+
+    def test_cuts_may_be_given(self):
+        a, b = 0.5 * pan(1.0, side=64), -0.5 * pan(1.0, side=64).flip(3)
+        clip = torch.cat([a, b], 2)
+        assert flicker(clip, cuts=[()]).overall > 3
+        assert flicker(clip, cuts=[[12]]).overall == flicker(clip).overall
+        for wrong in ([], [[0]], [[24]]):
+            with pytest.raises(ValueError, match="frames from 1 to 23 for each of 1 clips"):
+                flicker(clip, cuts=wrong)
+
+    @pytest.mark.parametrize("order", ["doubled", "swapped"])
+    def test_a_few_frames_out_of_order_are_seen(self, order):
+        clip, read = pan(2.0, frames=40, side=96), []
+        for count in (0, 1, 2, 4, 8):
+            frames = list(range(40))
+            for i in range(3, 3 + 4 * count, 4):
+                frames[i], frames[i + 1] = (frames[i], frames[i]) if order == "doubled" else (frames[i + 1], frames[i])
+            read.append(flicker(clip[:, :, frames]))
+        jitter = [r.motion_jitter.item() for r in read]
+        assert jitter == sorted(jitter)
+        assert jitter[1] > 2 * jitter[0]
+        assert all(r.overall < 2 * read[0].overall for r in read)
+        assert all(r.texture < 2 * read[0].texture for r in read)
+
+    def test_the_exact_flow_of_moving_shapes_recovers_jitter(self):
+        video, factors = moving_shapes(1, 7)
+        drawn = render(factors.values[0])
+        ways = torch.from_numpy(drawn.flow).float()[None], torch.from_numpy(drawn.back).float()[None]
+        clip, jitter = 0.9 * video, normal(1, 1, 16, 1, 1, seed=4)
+        alone = (jitter[:, :, 1:-1] - 0.5 * (jitter[:, :, :-2] + jitter[:, :, 2:])).square().mean().sqrt() / 1.5**0.5
+        read = [flicker(clip + a / 127.5 * jitter, flow=ways).whole.item() for a in AMPLITUDES]
+        assert read == sorted(read)
+        assert read[0] <= 0.05
+        assert read[3] == pytest.approx(2 * alone.item(), rel=0.1)
+
+    @pytest.mark.parametrize("move", ["zoom", "turn", "sprite"])
+    def test_other_motion_is_not_flicker_either(self, move):
+        picture = pan(0.0, frames=1, side=192)[:, :, 0]
+        t = torch.arange(12.0) - 5.5
+        scale, angle = (1.02**t if move == "zoom" else 1 + 0 * t), torch.deg2rad(1.0 * (move == "turn") * t)
+        turned = torch.stack([angle.cos(), -angle.sin(), 0 * t, angle.sin(), angle.cos(), 0 * t], 1).view(-1, 2, 3)
+        grid = F.affine_grid(0.6 * scale[:, None, None] * turned, [12, 3, 128, 128], align_corners=False)
+        clip = F.grid_sample(picture.expand(12, -1, -1, -1), grid, mode="bicubic", align_corners=False)
+        if move == "sprite":
+            for i in range(12):
+                clip[i, :, 40:88, 10 + 4 * i : 58 + 4 * i] = picture[0, :, 140:188, 140:188]
+        measured = flicker(clip.transpose(0, 1)[None].clamp(-1, 1))
+        assert measured.whole <= 0.05
+        assert measured.regional <= 0.2
+        assert measured.overall <= 1.0
+
+    def test_jitter_of_sharpness_is_texture(self):
+        clip = 0.7 * pan(2.0, frames=20, side=96)
+        fine = clip - F.avg_pool3d(clip, (1, 5, 5), 1, (0, 2, 2), count_include_pad=False)
+        pattern = normal(1, 1, 20, 1, 1, seed=3) * fine / fine.square().mean().sqrt()
+        read = [flicker(clip + a / 127.5 * pattern).texture.item() for a in AMPLITUDES]
+        assert read == sorted(read)
+
     def test_flow_and_visibility_of_a_known_shift(self):
         clip = pan(3.0)[0].transpose(0, 1)
         forth, back = dis(clip[:1], clip[1:2]), dis(clip[1:2], clip[:1])
@@ -146,10 +252,72 @@ def test_clips_of_a_batch_are_measured_one_by_one():
             torch.testing.assert_close(getattr(both, name)[i : i + 1], getattr(one, name), equal_nan=True)
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 2, 8, 8), (3, 16, 8, 8)])
-def test_fewer_than_three_frames_or_other_axes_are_an_error(shape):
-    with pytest.raises(ValueError, match="3 or more frames, height, width\\), got"):
-        flicker(torch.zeros(shape))
+def test_where_nothing_is_seen_there_is_no_number():
+    def away(a, b):
+        return torch.full((len(a), 2, *a.shape[2:]), 1000.0)
+
+    measured = flicker(scene() + 0.1 * normal(1, 3, 16, 32, 32), flow=away)
+    assert measured.coverage == 0
+    for name in ("overall", "whole", "regional", "texture", "motion_jitter"):
+        assert getattr(measured, name).isnan().all()
+        assert measured.series[name].isnan().all()
+    assert measured.difference > 0
+
+
+class TestRaft:
+    def test_it_reads_weights_in_the_published_form(self, tmp_path):
+        from torchvision.models.optical_flow import raft_small
+
+        torch.manual_seed(0)
+        torch.save(raft_small().state_dict(), tmp_path / "raft_small.pth")
+        flow = raft(tmp_path / "raft_small.pth")
+        found = flow(0.5 * normal(2, 3, 44, 60), 0.5 * normal(2, 3, 44, 60, seed=1))
+        assert found.shape == (2, 2, 44, 60)
+        assert found.isfinite().all()
+        assert not found.requires_grad
+
+    def test_weights_that_are_not_there_or_others_are_told(self, tmp_path):
+        with pytest.raises(
+            FileNotFoundError, match=r"raft\.pth; download raft_large_C_T_SKHT_V2.*download\.pytorch\.org"
+        ):
+            raft(tmp_path / "raft.pth")
+        torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
+        (tmp_path / "text.pth").write_text("no weights")
+        for name in ("other.pth", "text.pth"):
+            with pytest.raises(ValueError, match="no RAFT weights of torchvision"):
+                raft(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (torch.zeros(1, 3, 2, 8, 8), "3 or more frames"),
+        (torch.zeros(3, 16, 8, 8), r"\(batch, 3, frame, height, width\), got"),
+        (torch.zeros(0, 3, 4, 8, 8), r"\(batch, 3, frame, height, width\), got"),
+        (torch.zeros(1, 4, 4, 8, 8), r"\(batch, 3, frame, height, width\), got"),
+        (torch.full((1, 3, 4, 8, 8), torch.nan), "NaN"),
+        (torch.full((1, 3, 4, 8, 8), 255.0), r"in \[-1, 1\], got 255"),
+        (np.zeros((1, 3, 4, 8, 8), np.float32), "must be a tensor, got ndarray"),
+    ],
+)
+def test_bad_clips_are_told(bad, said):
+    with pytest.raises(ValueError, match=said):
+        flicker(bad)
+    with pytest.raises(ValueError, match=said):
+        latent_flicker(torch.zeros(1, 8, 4, 2, 2), bad)
+
+
+def test_flow_that_does_not_fit_is_told():
+    clip, one = torch.zeros(1, 3, 4, 8, 8), torch.zeros(1, 3, 2, 8, 8)
+    for ways in [(one, torch.zeros(1, 4, 2, 8, 8)), (one, torch.zeros(1, 3, 2, 4, 8)), (one,)]:
+        with pytest.raises(ValueError, match=r"forth and back, of \(1, 3, 2, 8, 8\) each, got"):
+            flicker(clip, flow=ways)
+        with pytest.raises(ValueError, match=r"forth and back, of \(1, 3, 2, 8, 8\) each, got"):
+            flicker_loss(clip, ways)
+    with pytest.raises(ValueError, match="got"):
+        flicker(clip, flow=lambda a, b: torch.zeros(len(a), 2, 4, 4))
+    with pytest.raises(ValueError, match="needs tensors, got ndarray"):
+        spectral(clip.numpy())
 
 
 class TestMore:
@@ -175,7 +343,9 @@ class TestMore:
 
     def test_jitter_a_second_counts_frames(self):
         measured = flicker(scene() + 0.02 * normal(1, 3, 16, 32, 32), flow=still)
-        assert torch.equal(measured.per_second(24.0)["overall"], 24 * measured.overall)
+        a_second = measured.per_second(24.0)
+        for name in COMPONENTS:
+            assert name == "coverage" or torch.equal(a_second[name], 24 * getattr(measured, name))
         with pytest.raises(ValueError, match="above 0"):
             measured.per_second(0)
 
@@ -199,11 +369,30 @@ class TestMore:
         after = flicker_loss(clip - 0.2 * step / step.norm() * before.sqrt() * 30, (nowhere, nowhere))
         assert after < before
 
-    @pytest.mark.parametrize("bad", [torch.zeros(1, 3, 2, 8, 8), torch.zeros(3, 8, 8), torch.zeros(0, 3, 4, 8, 8)])
-    def test_clips_too_short_or_misshapen_are_told(self, bad):
-        with pytest.raises(ValueError, match="3 or more frames"):
-            flicker(bad)
+    def test_a_clips_latents_are_measured_against_themselves(self):
+        latents, clips = normal(2, 4, 6, 8, 8), torch.zeros(2, 3, 6, 16, 16)
+        latents[1] *= 10
+        together, alone = latent_flicker(latents, clips, flow=still), latent_flicker(latents[:1], clips[:1], flow=still)
+        assert together.overall[0] == alone.overall
+        assert alone.overall.item() == pytest.approx(100, rel=0.1)
+        scaled = latent_flicker(latents, clips, flow=still, scale=torch.tensor([2.0, 2.0]))
+        assert (scaled.overall / together.overall * 2).tolist() == pytest.approx(latents.flatten(1).std(1).tolist())
+        ways = fields(clips, still)
+        assert torch.equal(latent_flicker(latents, clips, flow=ways).overall, together.overall)
 
-    def test_nan_is_told(self):
-        with pytest.raises(ValueError, match="NaN"):
-            flicker(torch.full((1, 3, 4, 8, 8), torch.nan))
+    def test_latents_are_cut_where_their_clips_are(self):
+        clip = torch.cat([0.5 * pan(1.0, side=64), -0.5 * pan(1.0, side=64).flip(3)], 2)
+        assert latent_flicker(F.avg_pool3d(clip, (1, 4, 4)), clip).cuts == ((12,),)
+
+    def test_the_loss_steers_the_sampler_to_steadier_clips(self):
+        generator = latentlab.load()
+        noise, condition = generator.noise(1, seed=3), generator.condition("a red star")
+        levels = generator.levels(6, noise.shape[1:])
+        decode = generator.autoencoder.decode
+        velocity = generator.velocity(condition, 1.0)
+        with torch.no_grad():
+            plain = solve(velocity, noise, levels, method="ddim")
+            ways = fields(decode(plain).clamp(-1, 1))
+            calmer = steered(velocity, lambda z: flicker_loss(decode(z), ways), weight=200.0)
+            steady = solve(calmer, noise, levels, method="ddim")
+            assert flicker_loss(decode(steady), ways) < 0.8 * flicker_loss(decode(plain), ways)
