@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from latentlab.generator.generator import Generator
-from latentlab.generator.load import load
+from latentlab.generator.load import find_device, load
 from latentlab.interpolate import lerp, slerp
-from latentlab.metrics import flicker, psnr
+from latentlab.metrics import Comparison, flicker, psnr
 from latentlab.record import Record, frame_hash, to_json, write_text
 from latentlab.shapes import Video
 from latentlab.video import check_target, read, read_fitted, write
@@ -164,7 +165,9 @@ def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, 
         rows[-1]["cuts"] = list(score.cuts[0])
     width = max(len(row["clip"]) for row in rows)
     lines = [f"{'clip':{width}} " + " ".join(f"{name:>13}" for name in FLICKER)]
-    lines += [f"{row['clip']:{width}} " + " ".join(f"{row[name]:13.2f}" for name in FLICKER) for row in rows]
+    for row in rows:
+        cells = ("-" if math.isnan(row[name]) else f"{row[name]:.2f}" for name in FLICKER)  # "-": no pixel was seen
+        lines.append(f"{row['clip']:{width}} " + " ".join(f"{cell:>13}" for cell in cells))
     lines.append("overall to difference: 8-bit levels, motion taken out of all but the difference; the others: shares")
     if out:
         write_text(out, to_json(rows) + "\n")
@@ -177,9 +180,13 @@ def score(
     """A table of clips and their scores, the distances of sets, and a page."""
     from latentlab.score import score as run
 
-    result = run(clips, against, out=out, features=features, bootstrap=bootstrap, seed=seed)
+    result = run(clips, against, out=out, features=features, bootstrap=bootstrap, seed=seed, device=find_device(device))
     lines = _score_lines(result)
     _tell(result, json, [*lines, f"open {Path(out) / 'scores.html'} in a browser"])
+    paired = [row for row in result["clips"] if "partner" in row]
+    if against and "note" in result["against"] and all(row["ssim"] is None for row in paired):
+        why = [result["against"]["note"], *(f"{row['clip']} {row['partner_note']}" for row in paired[:1])]
+        raise ValueError(f"nothing could be compared: {'; '.join(why)}")
 
 
 def _score_lines(result: dict[str, Any]) -> list[str]:
@@ -191,15 +198,12 @@ def _score_lines(result: dict[str, Any]) -> list[str]:
         cells = [f"{'':>17}" if row.get(name) is None else f"{row[name]:17.3f}" for name in names]
         lines.append(f"{row['clip']:{width}} " + " ".join(cells))
     sets = result["against"] or {}
-    for found in (sets[m] for m in ("frechet", "kernel") if m in sets):
-        low, high = found["interval"] or (float("nan"), float("nan"))
-        floor = "none" if found["floor"] is None else f"{found['floor']:.4g}"
-        n = " and ".join(map(str, found["samples"]))
-        line = f"{found['name']} {found['value']:.4g} [{low:.4g}, {high:.4g}], floor {floor}, n {n}"
-        lines.append(line if found["infinity"] is None else f"{line}, without bias {found['infinity']:.4g}")
+    lines += [str(Comparison(**sets[measure])) for measure in ("frechet", "kernel") if measure in sets]
     if "precision" in sets:
         lines.append(f"precision {sets['precision']:.3f}, recall {sets['recall']:.3f}")
     lines += [sets.get("note", ""), sets.get("frechet", {}).get("warning", "")]
+    for note in ("partner_note", "features_note"):
+        lines += [f"{row['clip']}: {row[note]}" for row in result["clips"] if "not compared" in row.get(note, "")]
     return lines + [f"not scored: {path}: {why}" for path, why in result["unreadable"].items()]
 
 

@@ -2,18 +2,21 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from latentlab import score as module
 from latentlab.cli import main
 from latentlab.data import moving_shapes
-from latentlab.metrics import flicker, frechet_distance, psnr
+from latentlab.ledger import Ledger
+from latentlab.metrics import compare, flicker, frechet_distance, psnr
 from latentlab.metrics.perceptual import ssim
 from latentlab.metrics.published import temporal_flickering
-from latentlab.score import find_clips, reader_td, score
-from latentlab.video import read, write
+from latentlab.score import find_clips, reader_td, rows, score
+from latentlab.score.find import partners
+from latentlab.score.sets import unpacked
+from latentlab.video import probe, read, write
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*mostly bias")
 
@@ -62,13 +65,39 @@ def test_files_that_cannot_be_read_are_named_with_the_reason(scored):
 def test_the_sets_are_compared_by_named_features(folder, scored):
     sets = scored[0]["against"]
     assert sets["frechet"]["name"] == "frechet(reader-td)"
-    assert sets["frechet"]["samples"] == (5, 5)
+    assert sets["frechet"]["samples"] == sets["samples"] == (5, 5)
+    assert sets["frechet"]["settings"]["frames x height x width"] == ["16 x 64 x 64"]
     assert len(sets["frechet"]["settings"]["weights"]) == 64
     reader = reader_td()
     noisy, clean = (torch.cat([reader(read(p).video) for p in sorted((folder / side).glob("[0-9].mkv"))])
                     for side in ("noisy", "clean"))  # fmt: skip
     assert sets["frechet"]["value"] == pytest.approx(frechet_distance(noisy, clean), rel=1e-4)
     assert 0 <= sets["recall"] <= 1
+
+
+@pytest.fixture(scope="module")
+def real():
+    """Clips, and others of the same kind."""
+    return moving_shapes(96, seed=11)[0], moving_shapes(96, seed=12)[0]
+
+
+SPOILED = {
+    "jitter of 8 levels": lambda v, noise: (v + 8 / 127.5 * noise.view(-1, 1, 16, 1, 1)).clamp(-1, 1),
+    "frames in any order": lambda v, noise: torch.stack([x[:, i] for x, i in zip(v, noise.argsort(1), strict=True)]),
+    "two frames swapped": lambda v, noise: v[:, :, [*range(6), 9, 7, 8, 6, *range(10, 16)]],
+    "played backwards": lambda v, noise: v.flip(2),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_the_reader_sees_flicker_and_order_on_all_frames(spoil, real):
+    """The two frames that are swapped are none of the four that the shapes are read from."""
+    features, (clips, reference) = reader_td(), real
+    noise = torch.randn(96, 16, generator=torch.Generator().manual_seed(0))
+    vectors = [features.collect(side) for side in (clips, spoil(clips, noise), reference)]
+    found = compare(vectors[1], vectors[2], bootstrap=0)
+    assert vectors[0].shape == (96, 192)
+    assert found.value > 1.2 * max(found.floor, frechet_distance(vectors[0], vectors[2]))
 
 
 def test_everything_is_written_and_the_page_needs_nothing_else(scored):
@@ -85,7 +114,7 @@ def test_everything_is_written_and_the_page_needs_nothing_else(scored):
 
 
 def test_a_stopped_run_goes_on_and_a_changed_file_is_scored_again(folder, tmp_path, monkeypatch):
-    seen, row = [], module._row
+    seen, row = [], rows.row_of
 
     def watched(path, *rest):
         if len(seen) == 2 and not (tmp_path / "scores.html").exists():
@@ -93,7 +122,7 @@ def test_a_stopped_run_goes_on_and_a_changed_file_is_scored_again(folder, tmp_pa
         seen.append(path.name)
         return row(path, *rest)
 
-    monkeypatch.setattr(module, "_row", watched)
+    monkeypatch.setattr(rows, "row_of", watched)
     clips = [folder / "clean" / f"{i}.mkv" for i in range(3)]
     with pytest.raises(KeyboardInterrupt):
         score(clips, out=tmp_path)
@@ -127,7 +156,7 @@ def test_a_clip_too_large_to_hold_is_scored_in_parts(folder, tmp_path, monkeypat
     jitter = 4 / 127.5 * torch.randn(1, 3, 40, 32, 32, generator=torch.Generator().manual_seed(2))
     write(path, (base + jitter).clamp(-1, 1))
     whole = score([path], out=tmp_path / "a")["clips"][0]
-    monkeypatch.setattr(module, "WINDOW", 3 * 32 * 32 * 9)
+    monkeypatch.setattr(rows, "WINDOW", 3 * 32 * 32 * 9)
     parts = score([path], out=tmp_path / "b")["clips"][0]
     assert parts["note"] == "scored in 6 parts"
     for name in ("overall", "texture", "regional"):
@@ -159,6 +188,97 @@ def test_clips_are_found_in_natural_order_each_once(tmp_path):
         (tmp_path / name).touch()
     found = find_clips([tmp_path / "a" / "2.mp4", tmp_path])
     assert [str(p.relative_to(tmp_path)) for p in found] == ["a/2.mp4", "a/10.mp4", "b"]
+
+
+def test_clips_are_paired_by_place_before_name(tmp_path):
+    for name in ("x/a/1.mp4", "x/b/1.mp4", "x/c/2.mp4", "y/a/1.mkv", "y/d/2.mp4", "y/3/0.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    pairs = partners(find_clips([tmp_path / "x"]), find_clips([tmp_path / "y"]))
+    assert {str(a.relative_to(tmp_path)): str(b.relative_to(tmp_path)) for a, b in pairs.items()} == {
+        "x/a/1.mp4": "y/a/1.mkv",
+        "x/c/2.mp4": "y/d/2.mp4",
+    }
+
+
+def test_every_clip_that_gives_nothing_is_named_and_the_others_go_on(folder, tmp_path, monkeypatch):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("0", "1", "bad"):
+        (clips / f"{name}.mkv").write_bytes((folder / "clean" / "0.mkv").read_bytes())
+    (clips / "gone.mkv").symlink_to(tmp_path / "nowhere.mkv")
+
+    def careful(path):
+        if path.stem == "bad":
+            raise cv2.error("as OpenCV does")
+        return probe(path)
+
+    monkeypatch.setattr(rows, "probe", careful)
+    result = score([clips], out=tmp_path / "out")
+    assert [row["clip"].rsplit("/", 1)[1] for row in result["clips"]] == ["0.mkv", "1.mkv"]
+    why = {path.rsplit("/", 1)[1]: reason for path, reason in result["unreadable"].items()}
+    assert why.keys() == {"bad.mkv", "gone.mkv"}
+    assert why["bad.mkv"] == "error: as OpenCV does"
+    assert "gone.mkv does not exist" in why["gone.mkv"]
+
+
+def test_a_bad_partner_or_too_few_frames_for_the_features_leave_the_row(folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "0.mkv").write_bytes(b"no video")
+    (tmp_path / "other" / "1.mkv").write_bytes((folder / "clean" / "1.mkv").read_bytes())
+
+    class Ten(torch.nn.Module):
+        def forward(self, x, rescale: bool = True, resize: bool = True, return_features: bool = False):
+            return x.flatten(2).mean(2)
+
+    torch.jit.script(Ten()).save(tmp_path / "i3d.pt")
+    result = score([folder / "clean"], [tmp_path / "other"], out=tmp_path, features=f"i3d={tmp_path / 'i3d.pt'}")
+    assert len(result["clips"]) == 5
+    row = result["clips"][0]
+    assert row["overall"] >= 0
+    assert "not compared: " in row["partner_note"]
+    assert "cannot be opened as a video" in row["partner_note"]
+    assert row["features_note"] == "not compared: i3d takes 10 or more frames, got 8; choose them before"
+    assert "got 0 and 0; " in result["against"]["note"]
+    assert "i3d takes 10" in result["unreadable"][str(tmp_path / "other" / "1.mkv")]
+
+
+def test_features_of_a_file_say_size_resize_rule_and_that_it_is_not_verified(folder, tmp_path):
+    class Sums(torch.nn.Module):
+        def forward(self, x, return_features: bool = False):
+            return x.float().flatten(2).mean(2)
+
+    torch.jit.script(Sums()).save(tmp_path / "net.pt")
+    arguments = {"features": f"inception={tmp_path / 'net.pt'}", "bootstrap": 2}
+    result = score([folder / "noisy"], [folder / "clean"], out=tmp_path, **arguments)["against"]["frechet"]
+    assert result["name"] == "frechet(inception, unverified file)"
+    assert result["settings"]["weights"].startswith("unverified file sha256=")
+    assert result["settings"]["frames x height x width"] == ["8 x 64 x 64"]
+    assert result["settings"]["of the reference"] == ["8 x 64 x 64"]
+    assert (result["samples"], result["clips"]) == ((40, 40), (5, 5))
+
+
+def test_features_stay_in_the_file(folder, tmp_path):
+    score([folder / "clean"], [folder / "noisy"], out=tmp_path, bootstrap=2)
+    ledger = Ledger.open(tmp_path / "scores.jsonl")
+    assert ledger.done
+    assert not any(name in row for row in ledger.done.values() for name in ("features", "series", "map"))
+    kept = [parts["features"] for _, parts in ledger.details(ledger.done.keys())]
+    vectors = {tuple(unpacked(parts)[0].tolist()) for parts in kept}
+    assert vectors >= {tuple(reader_td()(read(p).video)[0].tolist()) for p in (folder / "clean").glob("*.mkv")}
+
+
+def test_a_comparison_that_was_impossible_ends_with_2(folder, tmp_path, capsys):
+    write(tmp_path / "small.mkv", torch.zeros(1, 3, 4, 16, 16))
+    arguments = ["score", str(folder / "clean" / "0.mkv"), "--out", str(tmp_path / "out"), "--against"]
+    assert main([*arguments, str(tmp_path / "small.mkv")]) == 2
+    said = capsys.readouterr()
+    assert "vbench_flickering" in said.out
+    lines = [line for line in said.err.replace("\r", "\n").splitlines() if line.startswith("latentlab score:")]
+    assert len(lines) == 1
+    assert "nothing could be compared: two clips or more" in lines[0]
+    assert "not compared: 8 frames of 64 x 64" in lines[0]
+    assert main([*arguments, str(folder / "noisy" / "0.mkv")]) == 0  # the pair was
 
 
 @pytest.mark.parametrize(

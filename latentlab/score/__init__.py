@@ -1,0 +1,98 @@
+"""Clips scored one by one, and as a set against a reference: `latentlab score`.
+
+One clip at a time is in memory. Each finished clip is a line of `scores.jsonl`, so a run that was stopped goes on where
+it was; a file that changed is scored again. Features stay in that file, too, until the sets are compared.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentlab.ledger import Ledger
+from latentlab.record import Record, to_json, write_text
+from latentlab.score import rows as of_clips
+from latentlab.score.find import find_clips, partners
+from latentlab.score.sets import features_named, reader_td, sets_compared, vectors_of
+from latentlab.view.scores import SHOWN, page
+
+__all__ = ["find_clips", "reader_td", "score"]
+
+
+def score(
+    clips: Sequence[str | Path],
+    against: Sequence[str | Path] = (),
+    *,
+    out: str | Path = "score",
+    features: str = "reader-td",
+    bootstrap: int = 100,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+) -> dict[str, Any]:
+    """Scores clips and writes `scores.json`, `scores.html`, `scores.jsonl` and `record.json`.
+
+    Args:
+        clips: video files, folders of images, or folders of videos, which are searched to the bottom.
+        against: the reference. The two sets are compared by the features, and clips of one place in the folders, else
+            of one name that is the only one, else one clip with one, by PSNR and SSIM.
+        out: folder.
+        features: "reader-td", see `reader_td`; or "i3d=FILE", "videomae=FILE", "inception=FILE".
+        bootstrap: draws for the intervals of the set distances.
+        seed: of those draws.
+        device: that computes the features of a file.
+
+    Returns:
+        What `scores.json` holds: a row for each clip, the distances of the sets, and the files that gave no row, each
+        with its reason.
+
+    Raises:
+        FileNotFoundError: a path, or the weights of the features, that are not there.
+        ValueError: a folder without clips, no clip that can be read, unknown features.
+    """
+    extract = features_named(features, device) if against else None
+    found, references = find_clips(clips), find_clips(against)
+    partner = partners(found, references)
+    ledger = Ledger.open(Path(out) / "scores.jsonl")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damage is in the note of the clip
+        rows = ledger.rows(
+            list(found), "scoring", [extract.settings() if extract else None, of_clips.WINDOW],
+            lambda path: of_clips.row_of(path, partner.get(path), extract),
+            lambda path: [p for p in (path, partner.get(path)) if p],
+        )  # fmt: skip
+        others = ledger.rows(
+            list(references), "reading the reference", [extract.settings() if extract else None],
+            lambda path: vectors_of(path, extract), lambda path: [path],
+        )  # fmt: skip
+        if not rows:
+            first = next(iter(ledger.unreadable.items()))
+            raise ValueError(f"none of the {len(found)} clips can be scored; the first: {first[0]}: {first[1]}")
+        result: dict[str, Any] = {
+            "clips": [{k: v for k, v in row.items() if k not in ("key", "seen")} for row in rows],
+            "mean": _means(rows),
+            "unreadable": ledger.unreadable,
+            "against": sets_compared(ledger, rows, others, extract, bootstrap, seed) if extract else None,
+        }
+        paths = {"clips": [str(p) for p in clips], "against": [str(p) for p in against]}
+        settings = {**paths, "features": features, "bootstrap": bootstrap, "window": of_clips.WINDOW}
+        record = Record(
+            "latentlab score", settings, seed, str(device), extract.fingerprint if extract else "", result["mean"]
+        )
+        record.save(Path(out) / "record.json")
+        write_text(Path(out) / "scores.json", to_json(result) + "\n")
+        footer = f"latentlab {record.versions.get('latentlab', '')}, seed {seed}, {record.made}"
+        worst = sorted((row for row in rows if row["overall"] is not None), key=lambda row: -row["overall"])[:SHOWN]
+        details = dict(ledger.details([row["key"] for row in worst]))
+        shown = [row | details[row["key"]] for row in worst]
+        page(result, of_clips.COLUMNS, shown, footer).save(Path(out) / "scores.html")
+    return result
+
+
+def _means(rows: list[dict]) -> dict[str, float]:
+    columns = {name: [row[name] for row in rows if row[name] is not None] for name in of_clips.COLUMNS}
+    return {name: round(float(np.mean(values)), 4) for name, values in columns.items() if values}
