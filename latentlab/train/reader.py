@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.factors import SHAPES
 from latentlab.data.moving.reader import FRAMES, Reader, ReaderConfig, targets
+from latentlab.train.identity import identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.weights import save_weights
 
@@ -60,7 +61,9 @@ def train_reader(
         return shape + 4 * rest, {"shape_accuracy": right, "factor_error": rest.detach()}
 
     where = device_for_training(device)
-    trained = train(Reader(config.network), make_batch, loss, config.loop, out, device=where, tracker=tracker)
+    about = {"data": identity(data), "network": asdict(config.network), "noise": config.noise}
+    model = Reader(config.network)
+    trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
     if is_main_process():
         save_weights(out / "reader.safetensors", trained, asdict(config.network))
     return trained
