@@ -148,7 +148,7 @@ def test_a_factor_that_no_clip_shows_any_longer_is_a_failure_and_not_stillness()
         score = one(plain(hidden(share)), "light", 1, 0, 0, 0)
         assert score.unread == share
         assert score.failed is (share == 1)
-        assert score.precision == pytest.approx(share < 1)
+        assert score.precision == pytest.approx(float(share < 1))
         assert np.isnan(score.effect[1]) == (share == 1)
     ground = plain(hidden(1.0))
     assert match_targets(ground, [Direction("a", np.eye(4)[0], 1.0)] * 2, ["light"])  # an answer, whichever it is
