@@ -195,7 +195,7 @@ def by_name(directions: Directions) -> dict[str, Moves]:
         ValueError: something that is no direction, or two of one name.
     """
     if isinstance(directions, Mapping):
-        return dict(directions)
+        return {str(name): one for name, one in directions.items()}
     listed: list[Any] = [directions] if hasattr(directions, "vector") else list(directions)
     if wrong := [type(one).__name__ for one in listed if not hasattr(one, "vector")]:
         raise ValueError(f"directions are what a finder gives, such as [found['light']], got {', '.join(wrong)}")

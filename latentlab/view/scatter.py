@@ -105,7 +105,7 @@ def scatter(
     >>> page.count("http")
     1
     """
-    if not len(maps):
+    if not len(maps):  # type: ignore[arg-type]
         raise ValueError("no map to show: give (sample, 2), or one or more of them")
     found = [maps] if isinstance(maps, Projection) or np.ndim(maps[0]) == 1 else list(maps)  # type: ignore[index]
     arrays = [np.asarray(one, dtype=float) for one in found]
@@ -181,7 +181,7 @@ def _addresses(clips: Any, count: int, fps: float) -> dict[int, str]:
         if len(clips) != count:
             raise ValueError(f"{len(clips)} clips for {count} samples; give some of them as a mapping of row to clip")
         clips = {i: clips[i : i + 1] if hasattr(clips, "ndim") else clips[i] for i in range(count)}
-    wrong = [row for row in clips if not isinstance(row, Integral) or not 0 <= row < count]
+    wrong = [row for row in clips if not isinstance(row, Integral) or int(row) not in range(count)]
     if wrong:
         raise ValueError(f"clips are given by row, from 0 to {count - 1}, got rows {wrong[:3]}")
     clips = {row: clip for row, clip in clips.items() if clip is not None}
