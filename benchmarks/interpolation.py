@@ -35,6 +35,7 @@ from latentlab.interpolate import (
 )
 from latentlab.metrics import flicker
 from latentlab.study.mixture import GaussianMixture
+from latentlab.view.report import Player
 
 
 def combined(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -95,7 +96,17 @@ def run(config: Config) -> dict:
         "evenly_spaced_slerp_in_noise": even(noise, decode, pairs["noise"]["distant"], config),
         "learned": learned(generator, latents, config),
         "slerp_speed": speed(),
+        "_clips": shown(noise, decode, clips["distant"][0]),
     }
+
+
+def shown(noise: torch.Tensor, decode, pair: tuple[int, int]) -> list[dict]:
+    """The ends of a distant pair, and the clip halfway between their noise by each path."""
+    i, j = pair
+    middle = {f"{p}, halfway": PATHS[p](noise[i, None], noise[j, None], torch.tensor([0.5]))[0, 0] for p in PATHS}
+    points = {"one clip": noise[i], **middle, "the other": noise[j]}
+    clips = decode(torch.stack(list(points.values()))).cpu()
+    return [asdict(Player(clip[None], title).coded()) for title, clip in zip(points, clips, strict=True)]
 
 
 def seeds(generator: Generator, config: Config) -> torch.Tensor:

@@ -43,7 +43,7 @@ class DenoiserTraining:
     """
 
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(steps=15_000, batch_size=16, learning_rate=1e-3, ema=0.999)
+        default_factory=lambda: LoopConfig(steps=24_000, batch_size=16, learning_rate=1e-3, ema=0.999)
     )
     network: DenoiserConfig = field(default_factory=DenoiserConfig)
     clips: int = 8_192
