@@ -69,7 +69,7 @@ def _split(residual: Picture, seen: Bool[Tensor, "height width"]) -> tuple[dict[
     powers = {name: part.square().mean(0) * seen for name, part in parts.items()}
     numbers = {name: (power.sum() / values.shape[1]).sqrt() for name, power in powers.items()}
     numbers["whole"] = whole.square().mean().sqrt()
-    some = (values - whole[:, None])[:, :: max(1, values.numel() // KEPT)]
+    some = values[:, :: max(1, values.numel() // KEPT)] - whole[:, None]
     numbers["overall"] = torch.hypot(numbers["whole"], MAD_TO_SD * some.abs().median())
     return numbers, powers
 

@@ -47,7 +47,7 @@ class TestStillScenes:
 
     @pytest.mark.parametrize("jitter", [0.5, 4.0])
     def test_brightness_jitter_of_a_levels_reads_a(self, jitter):
-        frames = 4000
+        frames = 2000
         clip = scene(frames, side=8) + jitter / 127.5 * normal(1, 1, frames, 1, 1)
         measured = flicker(clip, flow=still)
         assert measured.whole.item() == pytest.approx(jitter, rel=0.05)
@@ -112,18 +112,6 @@ class TestMotion:
         jitter = normal(1, 1, 12, 1, 1)
         jitter = 4 / 127.5 * jitter / jitter.std()
         assert flicker(clip + jitter).texture.item() - flicker(clip).texture.item() <= 0.1
-
-    def test_swapped_frames_raise_motion_jitter(self):
-        clip, read = pan(2.0, frames=20), []
-        for swaps in (0, 1, 2, 4):
-            order = list(range(20))
-            for k in range(swaps):
-                i = 2 + 4 * k
-                order[i], order[i + 1] = order[i + 1], order[i]
-            read.append(flicker(clip[:, :, order]))
-        jitter = [r.motion_jitter.item() for r in read]
-        assert jitter == sorted(jitter)
-        assert jitter[0] < 0.2 < jitter[-1]
 
     def test_a_shot_cut_is_found_and_left_out(self):
         a, b = pan(1.0), pan(1.0).flip(3) * -1
@@ -195,6 +183,7 @@ class TestMotion:
             read.append(flicker(clip[:, :, frames]))
         jitter = [r.motion_jitter.item() for r in read]
         assert jitter == sorted(jitter)
+        assert jitter[0] < 0.2
         assert jitter[1] > 2 * jitter[0]
         assert all(r.overall < 2 * read[0].overall for r in read)
         assert all(r.texture < 2 * read[0].texture for r in read)
@@ -212,7 +201,7 @@ class TestMotion:
 
     @pytest.mark.parametrize("move", ["zoom", "turn", "sprite"])
     def test_other_motion_is_not_flicker_either(self, move):
-        picture = pan(0.0, frames=1, side=192)[:, :, 0]
+        picture = 0.5 * pan(0.0, frames=1, side=192)[:, :, 0]
         t = torch.arange(12.0) - 5.5
         scale, angle = (1.02**t if move == "zoom" else 1 + 0 * t), torch.deg2rad(1.0 * (move == "turn") * t)
         turned = torch.stack([angle.cos(), -angle.sin(), 0 * t, angle.sin(), angle.cos(), 0 * t], 1).view(-1, 2, 3)
@@ -220,7 +209,7 @@ class TestMotion:
         clip = F.grid_sample(picture.expand(12, -1, -1, -1), grid, mode="bicubic", align_corners=False)
         if move == "sprite":
             for i in range(12):
-                clip[i, :, 40:88, 10 + 4 * i : 58 + 4 * i] = picture[0, :, 140:188, 140:188]
+                clip[i, :, 40:72, 10 + 4 * i : 42 + 4 * i] = picture[0, :, 140:172, 140:172]
         measured = flicker(clip.transpose(0, 1)[None].clamp(-1, 1))
         assert measured.whole <= 0.05
         assert measured.regional <= 0.2
@@ -304,7 +293,7 @@ def test_bad_clips_are_told(bad, said):
     with pytest.raises(ValueError, match=said):
         flicker(bad)
     with pytest.raises(ValueError, match=said):
-        latent_flicker(torch.zeros(1, 8, 4, 2, 2), bad)
+        latent_flicker(torch.zeros(1, 8, 2 if bad.shape[2] == 2 else 4, 2, 2), bad)
 
 
 def test_flow_that_does_not_fit_is_told():
@@ -393,6 +382,6 @@ class TestMore:
         with torch.no_grad():
             plain = solve(velocity, noise, levels, method="ddim")
             ways = fields(decode(plain).clamp(-1, 1))
-            calmer = steered(velocity, lambda z: flicker_loss(decode(z), ways), weight=200.0)
+            calmer = steered(velocity, lambda z: flicker_loss(decode(z), ways), weight=2e4)
             steady = solve(calmer, noise, levels, method="ddim")
             assert flicker_loss(decode(steady), ways) < 0.8 * flicker_loss(decode(plain), ways)
