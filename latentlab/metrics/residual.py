@@ -15,7 +15,7 @@ from latentlab.metrics.flow import Field, follow
 from latentlab.metrics.spectral import fast_power
 
 MAD_TO_SD = 1 / 0.6745  # of a normal distribution
-KEPT = 2**15  # values of a frame, about, that its robust spread is taken of
+KEPT = 2**14  # values of a frame, at least, if it has them, that medians are taken of
 COMPONENTS = ("overall", "whole", "regional", "texture", "motion_jitter")
 
 Frames = Float[Tensor, "frame channel height width"]
@@ -76,9 +76,11 @@ def _split(residual: Picture, seen: Bool[Tensor, "height width"]) -> tuple[dict[
 
 def _stutter(forth: Float[Tensor, "2 height width"], back: Float[Tensor, "2 height width"], seen: Tensor) -> Tensor:
     """Acceleration over speed in one frame; at even speed the ways to both neighbours cancel."""
-    acceleration = torch.hypot(*(forth + back))[seen]
-    speed = 0.5 * (torch.hypot(*forth) + torch.hypot(*back))[seen]
-    return acceleration.median() / (speed.median() + 0.5)  # below half a pixel a frame, flow is noise
+    forth, back = (way[:, seen] for way in (forth, back))
+    forth, back = (way[:, :: max(1, way.shape[1] // KEPT)] for way in (forth, back))
+    acceleration = torch.hypot(*(forth + back)).median()
+    speed = 0.5 * (torch.hypot(*forth) + torch.hypot(*back)).median()
+    return acceleration / (speed + 0.5)  # below half a pixel a frame, flow is noise
 
 
 def _low_pass(
