@@ -57,6 +57,18 @@ def test_leapfrog_stays_exact_under_strong_guidance():
     assert there_and_back("ddim", velocity=guided)[1] > 1e-2
 
 
+@pytest.mark.parametrize(
+    "velocity",
+    [guided, lambda y, s: guided(y.bfloat16().double(), s)],
+    ids=["strong guidance", "a network that rounds its input"],
+)
+def test_leapfrog_gives_float32_latents_back_bit_for_bit(velocity):
+    clips = CLIPS.float()
+    trace = invert(velocity, clips.double(), LEVELS.flip(0), method="leapfrog")
+    back = sample(velocity, trace.noise, LEVELS, method="leapfrog", memory=trace.memory)
+    assert torch.equal(back.float(), clips)
+
+
 @pytest.mark.parametrize("method", ["ddim+anderson", "implicit-midpoint"])
 def test_implicit_methods_are_exact_to_their_residual(method):
     trace, error = there_and_back(method)
