@@ -21,6 +21,7 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -70,6 +71,7 @@ class Config:
     pairs: int = 32  # of clips for each true direction
     steps: int = 300  # of contrastive learning
     num_steps: int = 25
+    layer: str | None = None  # of the denoiser, for h-space; None is the innermost
     nulls: tuple[str, ...] = (*SUPERVISED, NETWORK)  # also with shuffled labels
     side_effects: tuple[str, ...] = (*SUPERVISED, NETWORK, *UNSUPERVISED)  # finders whose background, flicker ... count
     processes: int = 2
@@ -122,7 +124,7 @@ def world_of(config: Config, space: str) -> World:
     if space in ORACLES:
         return OracleWorld(mix=float(space == "oracle-tanh"))
     model = load_vector_vae(config.vae) if space == "vector" else generator(config)
-    sizes = {name: getattr(config, name) for name in ("num_steps", "pool", "clips", "pairs")}
+    sizes = {name: getattr(config, name) for name in ("num_steps", "layer", "pool", "clips", "pairs")}
     return ModelWorld(space, model, Path(config.out) / "kept", config.targets, **sizes)
 
 
@@ -152,8 +154,9 @@ def run(config: Config) -> list[dict]:
     for space, variant in {(cell.space, cell.variant): None for cell in missing}:
         world = world_of(config, space)
         if isinstance(world, ModelWorld):  # once, before the processes ask for it all at the same time
-            world.codes(variant)
-            world.truth(0)
+            with suppress(Exception):  # what fails here fails in the cells, which say so
+                world.codes(variant)
+                world.truth(0)
     with ProcessPoolExecutor(config.processes, multiprocessing.get_context("spawn"), _single) as workers:
         waiting = [workers.submit(measure_cell, config, cell) for cell in missing]
         for done in tqdm(as_completed(waiting), total=len(waiting), desc="cells"):
@@ -281,7 +284,7 @@ def parse() -> Config:
 
 if __name__ == "__main__":
     measured = run(parse())
-    for group in grouped(measured):
+    for group in grouped([row for row in measured if "scores" in row]):
         print(" | ".join(map(str, table_row(group))))
     for row in failures(measured):
         print(" | ".join(("failed", *row)))

@@ -38,6 +38,7 @@ JUDGED = tuple(f.name for f in FACTORS if f.name != "blur")  # which `measure` c
 CONTINUOUS = tuple(f.name for f in FACTORS if f.kind == "continuous" and f.name in JUDGED)
 ORACLES = ("oracle", "oracle-tanh")
 SPACES = ("latent", "vector", "h-space", "noise")
+FRAMES = 16  # of a clip of moving shapes
 SHARD = 32  # clips rendered and encoded at a time
 
 Features = Callable[[Codes], Tensor]
@@ -142,6 +143,7 @@ class ModelWorld(World):
         folder: where codes and true directions are kept, each under what it depends on.
         targets: names of what directions are to move.
         num_steps: of the solver, in noise and h-space.
+        layer: of the denoiser, in h-space, see `BottleneckSpace`.
         pool: labelled clips, of which a seed draws its own.
         clips: that directions are tried on.
         pairs: of clips for each true direction.
@@ -152,6 +154,7 @@ class ModelWorld(World):
     folder: str | Path
     targets: tuple[str, ...]
     num_steps: int = 25
+    layer: str | None = None
     pool: int = 10_240
     clips: int = 32
     pairs: int = 32
@@ -164,11 +167,12 @@ class ModelWorld(World):
     def space(self) -> Described:
         """The space itself."""
         if isinstance(self.model, VectorVAE):
-            return VectorSpace(self.model)
+            by_frame = self.model.config.num_frames == 1
+            return VectorSpace(self.model, num_frames=FRAMES if by_frame else None)
         if self.name == "noise":
             return NoiseSpace(self.model, num_steps=self.num_steps)
         if self.name == "h-space":
-            return BottleneckSpace(self.model, num_steps=self.num_steps)
+            return BottleneckSpace(self.model, layer=self.layer, num_steps=self.num_steps)
         if self.name == "latent":
             return LatentSpace(self.model)
         raise ValueError(f"no space {self.name!r} of a generator; there are {', '.join((*ORACLES, *SPACES))}")

@@ -169,13 +169,12 @@ def _spread(mean: float, low: float, high: float) -> str:
 
 def verdict(results: Sequence[dict]) -> str:
     """The bars: leakage on the oracle, precision at 1,000 labels beside the best baseline, factors that do not part."""
-    said = []
+    said, results = [], [r for r in results if "scores" in r]
     groups = [g for g in grouped(results) if _is(g[0], variant=VARIANTS[0], shuffled=False)]
     for group in groups:
         if _is(group[0], space="oracle", finder="effect", labels=1000):
             leak = interval([mean_over_targets(r, "leakage") for r in group])[0]
             said.append(f"Oracle, 1,000 labels: Effect leaks {leak:.3f} (bar 0.02).")
-    results = [r for r in results if "scores" in r]
     for space in SPACES:
         at = {
             g[0]["finder"]: interval([mean_over_targets(r, "precision") for r in g])[0]
