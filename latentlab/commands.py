@@ -100,7 +100,7 @@ def invert(
         trip.verdict,
         f"noise -> {out}",
     ]
-    _tell({"file": out, "fitted": note, **trip.numbers()}, json, lines)
+    _tell({"file": out, "fitted": note, "verdict": trip.verdict, **trip.numbers()}, json, lines)
 
 
 def interpolate(
