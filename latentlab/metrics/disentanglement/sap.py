@@ -37,7 +37,11 @@ def sap(codes: Any, factors: Any, *, test: tuple[Any, Any] | None = None, **opti
     held_out = hold_out(data, *test)
     columns = zip(data.factors.T, data.labels, held_out.factors.T, data.kinds, strict=True)
     truth = np.stack([_labels_as(*column) for column in columns])
-    svm = Metric("sap_svm", lambda data: sap_svm_of(data, held_out.codes, truth), slow=True)
+
+    def accuracy(data: Data) -> Parts:
+        return sap_svm_of(data, held_out.codes, truth)
+
+    svm = Metric("sap_svm", accuracy, slow=True)
     return assess([svm], data, seed=options.get("seed", 0), **chance)[svm.name]
 
 
