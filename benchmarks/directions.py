@@ -204,7 +204,7 @@ def judged(config: Config, cell: Cell) -> dict[str, Any]:
             chosen = [towards(found, target) for target in world.targets]
         else:
             halves = np.array_split(np.arange(world.clips), 2)
-            first, ground = (world.ground(cell.seed, half) for half in halves)
+            first, ground = (world.ground(cell.seed, half.tolist()) for half in halves)
             each = list(found)
             decoded += len(first.codes) * (1 + 2 * len(each))
             chosen = [

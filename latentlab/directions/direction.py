@@ -130,7 +130,7 @@ class DirectionSet:
             KeyError: no such factor.
 
         >>> found = DirectionSet(("x", "y"), np.array([[1.0, 0.0], [0.6, 0.8]]), np.eye(2))
-        >>> found.normals("y")[0].vector
+        >>> found.normals("y")[0].vector.round(9)
         array([0., 1.])
         """
         rows = [row for factor in factors for row in self._rows(factor)]

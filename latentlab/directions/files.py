@@ -76,10 +76,10 @@ def load_directions(path: str | Path) -> DirectionSet:
     names, vectors, covariance = header.get("names"), tensors.get("vectors"), tensors.get("covariance")
     if header.get("format") != FORMAT or names is None or vectors is None or covariance is None:
         raise ValueError(f"{path} was not written by save_directions, or by another version of latentlab")
-    optional = {part: tensors.get(part) for part in _OPTIONAL}
+    optional: dict[str, Any] = {part: tensors.get(part) for part in _OPTIONAL}
     count = len(names)
     fits = vectors.ndim == 2 and len(vectors) == count and covariance.shape == (count, count)
     if not fits or any(values is not None and values.shape != (count,) for values in optional.values()):
         raise ValueError(f"{path} names {count} directions, but its tensors are of another number")
-    told = {"reads": header.get("reads", False), "provenance": header["provenance"]}
+    told: dict[str, Any] = {"reads": header.get("reads", False), "provenance": header["provenance"]}
     return DirectionSet(tuple(names), vectors, covariance, **told, **optional)

@@ -67,7 +67,7 @@ class Effect(Supervised):
             count, gram, cross, sum_x, sum_z = (a - b for a, b in zip(totals, moments, strict=True))
             gram = gram / count - np.outer(sum_x, sum_x) / count**2
             cross = cross / count - np.outer(sum_x, sum_z) / count**2
-            yield linalg.solve(self._damped(gram, count), cross, assume_a="pos")
+            yield linalg.solve(self._damped(gram, int(count)), cross, assume_a="pos")
 
     def _learn(self, codes: np.ndarray, design: Design, labels: Labels) -> Self:
         samples = len(codes)
