@@ -42,10 +42,10 @@ from latentlab.shapes import Codes
 from latentlab.spaces.hooks import counted
 from latentlab.study.collateral import collateral
 from latentlab.study.finders import NETWORK, SUPERVISED, UNFIT, UNSUPERVISED, find
-from latentlab.study.scoreboard import match_targets, score_directions
+from latentlab.study.scoreboard import interval, match_targets, score_directions
 from latentlab.study.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, digest
 from latentlab.view.report import Player, Strip
-from latentlab.view.scoreboard import failures, grouped, page, table_row
+from latentlab.view.scoreboard import FIGURES, failures, grouped, mean_over_targets, page, table_row
 
 TARGETS = (*CONTINUOUS, "hue@0", "hue@90", "background_hue@0", "direction@0", "direction@90", "shape=star")
 UNLABELLED = 1000  # codes that finders without labels get
@@ -147,8 +147,8 @@ def cells(config: Config) -> Iterator[Cell]:
                     yield Cell(space, finder, labels, variant, shuffled, seed)
 
 
-def run(config: Config) -> list[dict]:
-    """Measures what is not yet on disk and writes the page."""
+def run(config: Config) -> dict[str, Any]:
+    """Measures what is not yet on disk, writes the page of it all, and returns the means over seeds."""
     wanted = list(cells(config))
     missing = [cell for cell in wanted if "scores" not in _known(cell.file(config))]
     for space, variant in {(cell.space, cell.variant): None for cell in missing}:
@@ -169,7 +169,28 @@ def run(config: Config) -> list[dict]:
     ]
     edited = {space: strips(config, space, results) for space in config.spaces if space not in ORACLES}
     page([*results, *unfit], edited, json.dumps(asdict(config))).save(Path(config.out) / "directions.html")
-    return results
+    shown = [player for moved in edited.values() for strip in moved[:1] for player in strip.players]
+    return {
+        "means": {title(group[0]): means(group) for group in grouped([r for r in results if "scores" in r])},
+        "_cells": results,
+        "_clips": [asdict(player.coded()) for player in shown],
+    }
+
+
+def title(cell: dict) -> str:
+    """The words of a cell that a mean over seeds keeps."""
+    words = [cell["space"], cell["finder"], f"{cell['labels']} labels", cell["variant"]]
+    return ", ".join([*words, "shuffled"] if cell["shuffled"] else words)
+
+
+def means(group: Sequence[dict]) -> dict[str, dict[str, Any]]:
+    """Each figure over the targets, where it has a number: mean over seeds and its 95 % interval."""
+    found = {}
+    for name, figure in FIGURES.items():
+        value, low, high = interval([mean_over_targets(result, figure) for result in group])
+        if np.isfinite(value):
+            found[name] = {"value": value, "interval": [low, high] if np.isfinite(low) else None}
+    return found
 
 
 def _known(file: Path) -> dict:
@@ -283,7 +304,7 @@ def parse() -> Config:
 
 
 if __name__ == "__main__":
-    measured = run(parse())
+    measured = run(parse())["_cells"]
     for group in grouped([row for row in measured if "scores" in row]):
         print(" | ".join(map(str, table_row(group))))
     for row in failures(measured):
