@@ -173,7 +173,7 @@ def run(config: Config) -> dict[str, Any]:
     return {
         "means": {title(group[0]): means(group) for group in grouped([r for r in results if "scores" in r])},
         "_cells": results,
-        "_clips": [asdict(player.coded()) for player in shown],
+        "_clips": [asdict(player.coded()) for player in shown if isinstance(player, Player)],
     }
 
 

@@ -77,10 +77,11 @@ def clip(
 
 
 def _open_clip(path: Path, architecture: str | None, device: str | torch.device) -> Towers:
+    options: dict[str, Any] = {}
     if path.is_dir():
         if not (path / "open_clip_config.json").is_file() or not any((path / file).is_file() for file in WEIGHTS):
             raise FileNotFoundError(_needed(path))
-        name, options = f"local-dir:{path}", {}
+        name = f"local-dir:{path}"
     elif path.is_file():
         name, options = _known(path, architecture), {"pretrained": str(path.resolve())}
     else:
@@ -111,7 +112,7 @@ def _open_clip(path: Path, architecture: str | None, device: str | torch.device)
 def _known(path: Path, architecture: str | None) -> str:
     import open_clip
 
-    if architecture not in open_clip.list_models():
+    if architecture is None or architecture not in open_clip.list_models():
         some = ", ".join(open_clip.list_models()[:200:40])
         raise ValueError(
             f"{path} needs its `architecture`, one of open_clip.list_models() ({some}, ...), got {architecture!r}"

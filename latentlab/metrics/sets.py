@@ -117,8 +117,9 @@ def compare(
     distance, title = MEASURES[measure], f"{measure}({name})" if name else measure
     kept = {**(settings or {}), "bootstrap": bootstrap, "splits": splits, "seed": seed}
     x, y = (side if isinstance(side, Moments) else rows(side) for side in (features, reference))
-    dim, *samples = check_pair(x, y)
-    n, m = clips = tuple(side.count if isinstance(side, Moments) else len(side) for side in (features, reference))
+    dim, *sizes = check_pair(x, y)
+    n, m = (side.count if isinstance(side, Moments) else len(side) for side in (features, reference))
+    samples, clips = (sizes[0], sizes[1]), (n, m)
     if min(clips) < 2:
         raise ValueError(f"two clips at least on each side, got {n} and {m}")
     said = too_few(min(samples), dim, min(clips)) if measure == "frechet" else ""
@@ -128,9 +129,9 @@ def compare(
         if measure != "frechet":
             raise ValueError("a kernel distance needs the features themselves, got moments")
         said = "; ".join(part for part in (said, "moments keep no samples: no interval, no floor") if part)
-        return Comparison(title, frechet(x, y), tuple(samples), clips, dim, settings=kept, warning=said)
+        return Comparison(title, frechet(x, y), samples, clips, dim, settings=kept, warning=said)
 
-    value, interval, infinity = distance(x, y), None, None
+    value, interval, infinity = distance(x, y), None, None  # type: ignore[arg-type]
     if bootstrap:
         again = []
         for i in tqdm(range(bootstrap), desc=f"{title} interval", disable=not progress):
@@ -141,7 +142,7 @@ def compare(
     if measure == "frechet" and min(clips) >= 2 * (dim + 1):
         infinity = frechet_infinity(features, reference, seed=seed)
     floor = _floor(distance, reference, clips, range(bootstrap, bootstrap + splits), seed)
-    return Comparison(title, value, tuple(samples), clips, dim, *floor, interval, infinity, kept, said)
+    return Comparison(title, value, samples, clips, dim, *floor, interval, infinity, kept, said)
 
 
 def _floor(
