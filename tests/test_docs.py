@@ -29,7 +29,7 @@ INNER = {  # parts of the pages' own modules, which nobody calls by name
     "train.grid",
 }
 # an example would need weights by others, or those that training makes
-WEIGHTS = {"fid", "fvd", "i3d", "inception", "kid", "kvd", "lpips", "videomae", "VectorSpace"}
+WEIGHTS = {"fid", "fvd", "fvd_infinity", "i3d", "inception", "kid", "kvd", "lpips", "raft", "videomae", "VectorSpace"}
 
 
 def public(package: str) -> dict[str, object]:

@@ -1,10 +1,11 @@
 """Measures of clips and of codes."""
 
 from latentlab.metrics import disentanglement, published
-from latentlab.metrics.features import Features, i3d, inception, videomae
+from latentlab.metrics.clip import Towers
+from latentlab.metrics.features import Features, i3d, inception, time_difference, videomae
 from latentlab.metrics.flow import dis, fields, raft, still
 from latentlab.metrics.frechet import Moments, frechet_distance, frechet_infinity
-from latentlab.metrics.kernel import kernel_distance, precision_recall
+from latentlab.metrics.kernel import PrecisionRecall, kernel_distance, precision_recall
 from latentlab.metrics.perceptual import (
     background_preservation,
     clip_direction,
@@ -12,11 +13,13 @@ from latentlab.metrics.perceptual import (
     dice,
     identity,
     lpips,
+    path_smoothness,
     ppl,
     psnr,
+    segmentation_consistency,
     ssim,
 )
-from latentlab.metrics.sets import Comparison, compare, compare_clips, fid, fvd, kid, kvd
+from latentlab.metrics.sets import Comparison, compare, compare_clips, fid, fvd, fvd_infinity, kid, kvd
 from latentlab.metrics.spectral import spectral
 from latentlab.metrics.temporal import Flicker, flicker, flicker_loss, latent_flicker
 
@@ -25,6 +28,8 @@ __all__ = [
     "Features",
     "Flicker",
     "Moments",
+    "PrecisionRecall",
+    "Towers",
     "background_preservation",
     "clip_direction",
     "clip_score",
@@ -40,6 +45,7 @@ __all__ = [
     "frechet_distance",
     "frechet_infinity",
     "fvd",
+    "fvd_infinity",
     "i3d",
     "identity",
     "inception",
@@ -48,13 +54,16 @@ __all__ = [
     "kvd",
     "latent_flicker",
     "lpips",
+    "path_smoothness",
     "ppl",
     "precision_recall",
     "psnr",
     "published",
     "raft",
+    "segmentation_consistency",
     "spectral",
     "ssim",
     "still",
+    "time_difference",
     "videomae",
 ]

@@ -32,7 +32,7 @@ def page(result: dict[str, Any], columns: Sequence[str], worst: Sequence[dict[st
     """
     rows = result["clips"]
     shown = [name for name in columns if name in result["mean"]]
-    table = Table(["clip", "frames", *shown], [[r["clip"], r["frames"], *(r[n] for n in shown)] for r in rows])
+    table = Table(["clip", "frames", *shown], [[r["clip"], r["frames"], *(r.get(n) for n in shown)] for r in rows])
     how = "overall to difference: 8-bit levels a frame; motion is taken out of all but the difference."
     sections = [Section("Clips", parts=[table], how_to_read=how)]
     if sets := result["against"]:
@@ -40,21 +40,33 @@ def page(result: dict[str, Any], columns: Sequence[str], worst: Sequence[dict[st
     sections += [_clip_section(row) for row in worst]
     if bad := result["unreadable"]:
         sections.append(Section("Not scored", parts=[Table(["file", "why"], [[k, v] for k, v in bad.items()])]))
-    lead = f"{len(rows)} clips, mean flicker {result['mean']['overall']:.2f} levels."
+    if notes := [[r["clip"], r[key]] for r in rows for key in ("partner_note", "features_note") if r.get(key)]:
+        sections.append(Section("Notes", parts=[Table(["clip", "what was done or could not be"], notes)]))
+    mean = result["mean"].get("overall")
+    lead = f"{len(rows)} clips, " + ("no flicker to be seen." if mean is None else f"mean flicker {mean:.2f} levels.")
     return Report("Scores", lead, sections, footer)
 
 
 def _set_section(sets: dict[str, Any]) -> Section:
     if "note" in sets:
         return Section("Against the reference", sets["note"])
-    columns = ["distance", "value", "from", "to", "floor", "without bias", "n", "n of the reference"]
-    rows = [[s["name"], s["value"], *(s["interval"] or (None, None)), s["floor"], s["infinity"], *s["samples"]]
-            for s in (sets["frechet"], sets["kernel"])]  # fmt: skip
+    columns = ["distance", "value", "from", "to", "floor", "without bias", "clips", "of the reference"]
+    found = sets["frechet"], sets["kernel"]
+    rows = [[s["name"], s["value"], *(s["interval"] or (None, None)), s["floor"], s["infinity"], *s["clips"]]
+            for s in found]  # fmt: skip
+    note = "; ".join(
+        f"{s['name']}: floor from {s['parts']:.4g} between parts of {s['part_clips'][0]} and {s['part_clips'][1]} clips"
+        for s in found
+        if s["part_clips"]
+    )
     text = sets["frechet"]["warning"]
     if "precision" in sets:
         text += f"\n\nPrecision {sets['precision']:.2f}, recall {sets['recall']:.2f}."
-    how = "The floor is what two parts of the reference score; a distance near it says that no difference is seen."
-    return Section("Against the reference", text, [Table(columns, rows)], how)
+    how = (
+        "The floor is what two sets of these sizes score that differ in nothing, estimated from parts of the "
+        "reference; a distance near it says that no difference is seen."
+    )
+    return Section("Against the reference", text, [Table(columns, rows, note)], how)
 
 
 def _clip_section(row: dict[str, Any]) -> Section:
@@ -63,7 +75,8 @@ def _clip_section(row: dict[str, Any]) -> Section:
     kinds = ("overall", "whole", "regional", "texture")
     series = {name: [math.nan if x is None else x for x in row["series"][name]] for name in kinds}
     lines = line_figure(range(1, len(series["overall"]) + 1), series, "frame", "jitter (8-bit levels)")
-    note = f"overall {row['overall']:.2f}, motion {row['motion_jitter']:.2f}"
+    said = {"overall": row["overall"], "motion": row["motion_jitter"]}
+    note = ", ".join(f"{name} {value:.2f}" for name, value in said.items() if value is not None)
     player = Player(_small(clip.video), Path(row["clip"]).name, note, fps=clip.fps)
     return Section(Path(row["clip"]).name, row["note"], [Strip([player]), lines, _map(np.array(row["map"], float))])
 
