@@ -101,22 +101,28 @@ def sprite(picture: Tensor, other: Tensor, speed: float = 6.0) -> Tensor:
     return clip
 
 
+def unit(jitter: Tensor) -> Tensor:
+    """Jitter whose three-frame residual alone reads 1: a draw of some twenty frames is off by a fifth."""
+    residual = jitter[:, :, 1:-1] - 0.5 * (jitter[:, :, :-2] + jitter[:, :, 2:])
+    return jitter / (residual.square().mean() / 1.5).sqrt()
+
+
 def whole(clip: Tensor, a: float, seed: int) -> Tensor:
-    return clip + a * LEVEL * normal(1, 1, clip.shape[2], 1, 1, seed=seed)
+    return clip + a * LEVEL * unit(normal(1, 1, clip.shape[2], 1, 1, seed=seed))
 
 
 def regional(clip: Tensor, a: float, seed: int) -> Tensor:
     field = F.interpolate(normal(clip.shape[2], 1, 6, 6, seed=seed), tuple(clip.shape[3:]), mode="bicubic")
-    return clip + a * LEVEL * (field / field.std()).transpose(0, 1)[None]
+    return clip + a * LEVEL * unit(field.transpose(0, 1)[None])
 
 
 def grain(clip: Tensor, a: float, seed: int) -> Tensor:
-    return clip + a * LEVEL * normal(*clip.shape, seed=seed)
+    return clip + a * LEVEL * unit(normal(*clip.shape, seed=seed))
 
 
 def sharpness(clip: Tensor, a: float, seed: int) -> Tensor:
     fine = clip - F.avg_pool3d(clip, (1, 5, 5), 1, (0, 2, 2), count_include_pad=False)
-    return clip + a * LEVEL * normal(1, 1, clip.shape[2], 1, 1, seed=seed) * fine / fine.square().mean().sqrt()
+    return clip + a * LEVEL * unit(normal(1, 1, clip.shape[2], 1, 1, seed=seed)) * fine / fine.square().mean().sqrt()
 
 
 INJECTIONS: dict[str, tuple[str, Callable[[Tensor, float, int], Tensor]]] = {
@@ -128,10 +134,7 @@ INJECTIONS: dict[str, tuple[str, Callable[[Tensor, float, int], Tensor]]] = {
 
 
 def injected(clips: list[Tensor], config: Config, flows: list | None = None) -> dict[str, dict]:
-    """Reading of each injection's own component at each amplitude: root mean square over draws, median over clips.
-
-    A clip has some twenty frames, so one draw of jitter is itself off by a sixth.
-    """
+    """Reading of each injection's own component at each amplitude: root mean square over draws, median over clips."""
     found = {}
     for kind, (component, inject) in tqdm(INJECTIONS.items(), desc="injections"):
         readings = torch.tensor([
