@@ -165,9 +165,16 @@ def _leapfrog(
     y = _on_grid(solver.ddim(velocity, last, times[0], times[1]) if second is None else full_precision(second))
     _tell(callback, 0, times[1], y)
     for i in bar(list(range(1, len(times) - 1)), progress):
-        last, y = y, last + _on_grid((times[i + 1] - times[i - 1]) * velocity(y, times[i]))
+        last, y = y, _leap(last, velocity(y, times[i]), times[i + 1] - times[i - 1])
         _tell(callback, i, times[i + 1], y)
     return last, y
+
+
+def _leap(y: Tensor, v: Tensor, step: float) -> Tensor:
+    """y + step v, from grid point to grid point."""
+    if y.dtype != torch.float64:
+        return torch.add(y, v, alpha=step)
+    return torch.add(y, (v * (step / GRID)).round_(), alpha=GRID)
 
 
 def _on_grid(y: Tensor) -> Tensor:

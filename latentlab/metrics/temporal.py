@@ -122,6 +122,9 @@ def latent_flicker(
 
     Raises:
         ValueError: the numbers of clips or frames differ, or what `flicker` raises.
+
+    >>> latent_flicker(torch.zeros(1, 4, 8, 2, 2), torch.zeros(1, 3, 8, 16, 16)).overall
+    tensor([0.])
     """
     check_video(slack=7.0, decoded=decoded)
     check_frames(latents)

@@ -127,6 +127,14 @@ def test_one_update_a_call_of_the_network(method, updates):
     assert [name for name in run.names if name not in ("_to_copy", "detach")] == ["add"] * 10 * updates
 
 
+def test_leapfrog_on_its_grid_rounds_each_move_once():
+    slope, start, levels = torch.ones(1, 3).double(), torch.zeros(1, 3).double(), sampling_levels(10)
+    with Operations() as run:
+        sample(lambda y, s: slope, start, levels, method="leapfrog", memory=start)
+    on_the_grid = ["div", "round", "mul"] * 2
+    assert [name for name in run.names if name != "detach"] == [*on_the_grid, *["mul", "round_", "add"] * 9]
+
+
 def test_graphs_need_a_graphics_card(tiny_generator):
     with pytest.raises(ValueError, match="CUDA graphs need weights on a CUDA device, these are on cpu"):
         tiny_generator.graphed()
