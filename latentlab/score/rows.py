@@ -19,8 +19,9 @@ from latentlab.metrics.temporal import Flicker, flicker
 from latentlab.score.sets import vectors_of
 from latentlab.video import Info, probe, read
 
-JITTER = ("overall", "whole", "regional", "texture", "spectral")  # joined over parts of a clip as mean squares
-SHARES = ("difference", "motion_jitter", "coverage")  # joined as means
+# joined over parts of a clip as mean squares
+JITTER = ("overall", "whole", "regional", "texture", "spectral", "motion_jitter")
+SHARES = ("difference", "coverage")  # joined as means
 COLUMNS = (*JITTER, *SHARES, "vbench_flickering", "psnr", "ssim")
 MAP_WIDTH = 96
 WINDOW = 2**27  # values of a clip held at once; longer clips are scored in parts that overlap
