@@ -68,7 +68,7 @@ def page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report
         if own := getattr(modules.get(name), "parts", None):
             parts = [*own(first["figures"]), *parts]
         if clips := first["figures"].get("_clips"):
-            parts.append(Strip([Coded(**clip) for clip in clips]))
+            parts.insert(0, Strip([Coded(**clip) for clip in clips]))
         given = "".join(
             " --set " + quote(f"{name}.{field}={json.dumps(value)}") for field, value in first["given"].items()
         )
