@@ -24,6 +24,7 @@ from latentlab.shapes import Codes
 from latentlab.spaces.space import Space
 
 STRENGTHS = tuple(np.linspace(-3, 3, 11).round(3).tolist())  # standard deviations of the codes
+STILL = 1e-3  # standard deviations, too few to be told from none
 APPEARANCE = ("shape", "hue", "size", "background_hue", "light")
 MOTION = ("direction", "speed", "rotation")
 
@@ -87,8 +88,8 @@ class Score:
         strength: at which the target moves by one standard deviation, mean of both sides; the largest tried if it never
             does.
         reached: whether it does, on both sides.
-        failed: the target does not move, or a factor that could be read before can be read in no clip. Precision,
-            ratio and locality are then 0, and leakage is NaN.
+        failed: the target moves by less than `STILL`, or a factor that could be read before can be read in no clip.
+            Precision, ratio and locality are then 0, and leakage is NaN.
         unread: share of clips in which a factor that could be read before no longer can.
         effect: how far the mean over clips of each factor moves there: a row of the effect matrix, NaN where it can be
             read in no clip. What so few clips would show by chance, moving this way and that, is taken off.
@@ -153,7 +154,7 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> S
     after = np.stack([np.isfinite(shift).all(1) for shift in shifts], 1)
     lost = before.any(0) & ~(before & after).any(0)
     effect[lost] = np.nan
-    failed = bool(lost.any() or effect[factor] == 0)
+    failed = bool(lost.any() or effect[factor] < STILL)
     moved = np.nan_to_num(np.mean([_between(seen, s, lambda t: _mean_moves(ruler, seen, t)) for s, _ in sides], 0))
     lookup = dict(zip(seen.strengths, seen.tables, strict=True))
     positive = [s for s in seen.strengths if s > 0 and -s in lookup]
