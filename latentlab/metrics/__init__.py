@@ -6,19 +6,17 @@ from latentlab.metrics.features import Features, i3d, inception, time_difference
 from latentlab.metrics.flow import dis, fields, raft, still
 from latentlab.metrics.frechet import Moments, frechet_distance, frechet_infinity
 from latentlab.metrics.kernel import PrecisionRecall, kernel_distance, precision_recall
+from latentlab.metrics.paths import path_smoothness, ppl
 from latentlab.metrics.perceptual import (
     background_preservation,
     clip_direction,
     clip_score,
-    dice,
     identity,
     lpips,
-    path_smoothness,
-    ppl,
     psnr,
-    segmentation_consistency,
     ssim,
 )
+from latentlab.metrics.segments import dice, segmentation_consistency
 from latentlab.metrics.sets import Comparison, compare, compare_clips, fid, fvd, fvd_infinity, kid, kvd
 from latentlab.metrics.spectral import spectral
 from latentlab.metrics.temporal import Flicker, flicker, flicker_loss, latent_flicker

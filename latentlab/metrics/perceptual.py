@@ -1,6 +1,6 @@
 """How far one clip is from another, and how well it fits a caption.
 
-The first are pixels alone (`psnr`, `ssim`, `background_preservation`, `dice`); the others look through a network that
+The first are pixels alone (`psnr`, `ssim`, `background_preservation`); the others look through a network that
 is passed in, a callable from clips to features, or that of the lpips package.
 """
 
@@ -15,11 +15,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from latentlab.metrics.features import CHUNK, FrameFeatures
-from latentlab.metrics.flow import visible, warp
 from latentlab.shapes import Video, check_video
 
 Scores = Float[Tensor, " batch"]
@@ -114,69 +113,6 @@ def background_preservation(video: Video, reference: Video, mask: Bool[Tensor, "
         raise ValueError("`mask` covers a whole clip, so there is no background to measure")
     error = (video.double() - reference.double()).square().mean(1)  # over colours
     return (10 * torch.log10(4 * outside / error.masked_fill(mask, 0).flatten(1).sum(1))).float()
-
-
-def dice(
-    segments: Int[Tensor, "batch ..."] | Bool[Tensor, "batch ..."],
-    reference: Int[Tensor, "batch ..."] | Bool[Tensor, "batch ..."],
-) -> Scores:
-    """Overlap 2 |A and B| / (|A| + |B|) of each pair of segmentations (Dice 1945); 1 where both are empty.
-
-    Of a mask it is that of the True part; of numbered segments the mean over the numbers found in either, 0 being
-    background. Of an edit and its source it says what kept its shape; of one frame and the next,
-    `segmentation_consistency`.
-
-    Raises:
-        ValueError: different shapes or kinds, or floating point.
-
-    >>> dice(torch.tensor([[True, True, False]]), torch.tensor([[True, False, False]])).item()
-    0.6666666865348816
-    """
-    if segments.shape != reference.shape or segments.dtype != reference.dtype or segments.is_floating_point():
-        found = " and ".join(f"{x.dtype} {tuple(x.shape)}" for x in (segments, reference))
-        raise ValueError(f"segmentations must be bool or whole numbers of one shape, got {found}")
-    return torch.stack([_dice(a, b) for a, b in zip(segments, reference, strict=True)])
-
-
-def segmentation_consistency(
-    segments: Int[Tensor, "batch frame height width"] | Bool[Tensor, "batch frame height width"],
-    ways: tuple[Float[Tensor, "batch pair 2 height width"], ...] | None = None,
-) -> Scores:
-    """`dice` of each frame's segments and the next one's, mean over pairs: do they keep their shape over time?
-
-    Args:
-        segments: a mask or numbered segments of each frame, 0 being background.
-        ways: flow from each frame to the next, and back, e.g. of `flow.fields`; the next frame is then read along it,
-            on pixels seen both ways, so that motion does not count.
-
-    Returns:
-        1 for segments that do not change.
-
-    Raises:
-        ValueError: fewer than two frames, other axes, floating point.
-
-    >>> moved = torch.tensor([[[[1, 1, 0]], [[0, 1, 1]]]])
-    >>> segmentation_consistency(moved)
-    tensor([0.5000])
-    """
-    if segments.ndim != 4 or segments.shape[1] < 2 or segments.is_floating_point():
-        found = f"{segments.dtype} of shape {tuple(segments.shape)}"
-        raise ValueError(
-            f"`segments` must be bool or whole numbers (batch, 2 or more frames, height, width), got {found}"
-        )
-    here, there = (rearrange(part, "b f h w -> (b f) h w") for part in (segments[:, :-1], segments[:, 1:]))
-    if ways is not None:
-        forth, back = (rearrange(way, "b f two h w -> (b f) two h w") for way in ways)
-        seen = visible(forth, back)
-        there = warp(there[:, None].to(forth.dtype), forth, mode="nearest")[:, 0].to(here.dtype) * seen
-        here = here * seen
-    return dice(here, there.to(here.dtype)).view(len(segments), -1).mean(1)
-
-
-def _dice(a: Tensor, b: Tensor) -> Tensor:
-    labels = torch.cat([a.flatten(), b.flatten()]).unique()
-    overlaps = [2 * ((a == k) & (b == k)).sum() / ((a == k).sum() + (b == k).sum()) for k in labels if k != 0]
-    return torch.stack(overlaps).mean() if overlaps else torch.ones((), device=a.device)
 
 
 def lpips(video: Video, reference: Video, *, net: str = "alex", weights: str | Path | None = None) -> Scores:
@@ -305,59 +241,6 @@ def clip_direction(
     after, before = (F.normalize(per_frame(clip, image), dim=2) for clip in (video, reference))
     said, was = (F.normalize(text(list(words)).to(video.device), dim=1) for words in (captions, reference_captions))
     return F.cosine_similarity(after - before, (said - was)[:, None], dim=2).mean(1)
-
-
-def ppl(
-    path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"], *, step: float = 1e-2
-) -> Scores:
-    """Perceptual path length: distance of clips a small step apart, over the step squared (Karras et al. 2019, eq. 2).
-
-    Args:
-        path: positions in [0, 1] to clips, one each.
-        distance: such as `lpips`, which grows with the square of a small change.
-        t: where to look; the mean over random positions is the published number, the spread says how even the path is.
-        step: the published 1e-4 drowns in the rounding of 8-bit or half-precision decoders.
-
-    Returns:
-        One length for each position.
-
-    Raises:
-        ValueError: positions that leave [0, 1], or a step that is not above 0.
-
-    >>> line = lambda t: t.view(-1, 1, 1, 1, 1).expand(-1, 3, 1, 2, 2)
-    >>> ppl(line, lambda a, b: (a - b).square().flatten(1).mean(1), torch.tensor([0.0, 0.5])).round(decimals=3)
-    tensor([1., 1.])
-    """
-    if not step > 0 or not (bool((t >= 0).all()) and bool((t + step <= 1 + 1e-6).all())):
-        raise ValueError(f"positions and positions + step must lie in [0, 1], got {t.tolist()} and step {step}")
-    return distance(path(t), path(t + step)) / step**2
-
-
-def path_smoothness(path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"]) -> float:
-    """How uneven a path is: deviation of its speed over its mean speed; 0 is even.
-
-    The spread of the steps, as Guo et al. 2024 (Smooth Diffusion) take it, over their mean, so that a long path is not
-    called rough. A path that stands still and jumps once in n steps has sqrt(n - 1).
-
-    Args:
-        path: positions in [0, 1] to clips, one each.
-        distance: as for `ppl`; its square root over the step is the speed.
-        t: positions in order, three at least.
-
-    Raises:
-        ValueError: fewer positions, or some that do not increase within [0, 1].
-
-    >>> line = lambda t: t.view(-1, 1, 1, 1, 1).expand(-1, 3, 1, 2, 2)
-    >>> squared = lambda a, b: (a - b).square().flatten(1).mean(1)
-    >>> round(path_smoothness(line, squared, torch.linspace(0, 1, 5)), 4)
-    0.0
-    """
-    steps = t.diff()
-    if t.ndim != 1 or len(t) < 3 or not bool((steps > 0).all()) or not (t[0] >= 0 and t[-1] <= 1):
-        raise ValueError(f"positions must be three or more and increase within [0, 1], got {t.tolist()}")
-    clips = path(t)
-    speed = distance(clips[:-1], clips[1:]).clamp(min=0).sqrt() / steps
-    return float(speed.std(correction=0) / speed.mean()) if speed.any() else 0.0
 
 
 def per_frame(video: Video, features: FrameFeatures) -> Float[Tensor, "batch frame dim"]:

@@ -10,19 +10,17 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from latentlab.metrics import perceptual
+from latentlab.metrics.paths import path_smoothness, ppl
 from latentlab.metrics.perceptual import (
     background_preservation,
     clip_direction,
     clip_score,
-    dice,
     identity,
     lpips,
-    path_smoothness,
-    ppl,
     psnr,
-    segmentation_consistency,
     ssim,
 )
+from latentlab.metrics.segments import dice, segmentation_consistency
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
