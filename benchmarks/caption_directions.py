@@ -2,8 +2,8 @@
 
     python benchmarks/caption_directions.py [--model FOLDER] [--places conditioning,prediction,latent]
 
-"conditioning": clips drawn under captions between the two of a pair. "prediction": clips of the first caption, their
-noise prediction pulled towards the second. "latent": clips that were rendered, moved in latents along the direction in
+"conditioning": clips drawn under captions between the two of a pair. "prediction": clips of a caption that leaves open
+what the pair is about, their noise prediction pulled towards the one or the other, as sliders are used. "latent": clips that were rendered, moved in latents along the direction in
 which CLIP finds them more like the second caption. The factor is read back by `measure` at rising strengths.
 
 Spearman's correlation of strength and factor is that of each clip, mean over clips; of a direction of motion it is that
@@ -37,11 +37,15 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.spaces import LatentSpace, TextSpace, pulled
 from latentlab.study.edit_space import DIRECTION_SEED
 
-Pair = tuple[str, str]
-PAIRS = {  # (from, to), the factor's value there and there; braces are filled in by the rest of the caption
-    "hue": ("a {size} red {shape} moving {way}", "a {size} blue {shape} moving {way}", (0, 240)),
-    "direction": ("a {size} green {shape} moving left", "a {size} green {shape} moving right", (180, 0)),
+PAIRS = {  # from, to, and what leaves it open; braces are filled in by the rest of the caption
+    "hue": ("a {size} red {shape} moving {way}", "a {size} blue {shape} moving {way}", "a {size} {shape} moving {way}"),
+    "direction": (
+        "a {size} green {shape} moving left",
+        "a {size} green {shape} moving right",
+        "a {size} green {shape}",
+    ),
 }
+ENDS = {"hue": (0, 240), "direction": (180, 0)}  # the factor's value at the two captions
 PLAIN = {"hue": ("a red star", "a blue star"), "direction": ("a star moving left", "a star moving right")}
 FILLINGS = (
     {"size": "large", "shape": "star", "way": "left"},
@@ -60,6 +64,7 @@ class Config:
     factors: tuple[str, ...] = ("hue", "direction")
     num_steps: int = 25
     strengths: int = 7
+    reach: float = 2.0  # of the pull, each way
     seeds: int = 2
     labelled: int = 512
     clips: int = 8
@@ -79,8 +84,7 @@ def run(config: Config) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for place in config.places:
         for factor in config.factors:
-            ends = PAIRS[factor][2]
-            rows = [score(ruler, table, factor, ends) for table in ways[place](config, generator, factor)]
+            rows = [score(ruler, table, factor, ENDS[factor]) for table in ways[place](config, generator, factor)]
             figures = {name: [row[name] for row in rows] for name in rows[0]}
             found[f"{place}, {factor}"] = {
                 **{name: round(float(np.nanmean(values)), 3) for name, values in figures.items()},
@@ -93,20 +97,20 @@ def conditioning(config: Config, generator: NativeGenerator, factor: str) -> Ite
     """For each caption and seed, the factors at rising strengths."""
     for seed in tqdm(range(config.seeds), desc=f"conditioning, {factor}"):
         space = TextSpace(generator, num_steps=config.num_steps, seed=seed)
-        for pair in pairs(factor):
-            codes, direction = space.encode_captions(pair[0]), caption_direction(space.encode_captions, pair, factor)
+        for first, second, _ in filled(factor):
+            codes = space.encode_captions(first)
+            direction = caption_direction(space.encode_captions, (first, second), factor)
             moved = [edit(codes, direction, float(share)) for share in np.linspace(0, 1, config.strengths)]
             yield measure(space.decode(torch.cat(moved)).cpu())
 
 
 def prediction(config: Config, generator: NativeGenerator, factor: str) -> Iterator[FactorTable]:
-    """The same by pulling; the strongest pull is the guidance, which takes the place of the first caption by the
-    second."""
-    strengths = np.linspace(0, generator.config.guidance, config.strengths)
+    """The same by pulling, from the first caption's side to the second's."""
+    strengths = np.linspace(-config.reach, config.reach, config.strengths)
     for seed in tqdm(range(config.seeds), desc=f"prediction, {factor}"):
-        for pair in pairs(factor):
-            pull = (pulled(generator, pair, float(strength)) for strength in strengths)
-            clips = [one.generate(pair[0], seed=seed, num_steps=config.num_steps).cpu() for one in pull]
+        for first, second, neutral in filled(factor):
+            pull = (pulled(generator, (first, second), float(strength)) for strength in strengths)
+            clips = [one.generate(neutral, seed=seed, num_steps=config.num_steps).cpu() for one in pull]
             yield measure(torch.cat(clips))
 
 
@@ -132,10 +136,10 @@ def seen(generator: NativeGenerator, count: int) -> tuple[torch.Tensor, torch.Te
     return torch.cat([codes for codes, _ in rows]), torch.cat([vectors for _, vectors in rows])
 
 
-def pairs(factor: str) -> list[Pair]:
-    """The pairs of a factor, each filled in in several ways."""
-    first, second, _ = PAIRS[factor]
-    return [(first.format(**filling), second.format(**filling)) for filling in FILLINGS]
+def filled(factor: str) -> list[tuple[str, str, str]]:
+    """The captions of a factor, each filled in in several ways."""
+    first, second, neutral = PAIRS[factor]
+    return [(first.format(**f), second.format(**f), neutral.format(**f)) for f in FILLINGS]
 
 
 def score(ruler: Ruler, read: FactorTable, factor: str, ends: Sequence[float]) -> dict[str, float]:

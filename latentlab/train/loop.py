@@ -6,6 +6,7 @@ and one that never stopped take the same steps, and a checkpoint needs no genera
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -211,6 +212,8 @@ def _batches(
     loader = DataLoader(
         _Steps(make_batch, start, config.steps), batch_size=None, num_workers=config.workers, prefetch_factor=None
     )
+    # A worker that is forked and then collects a decoded video frame of this process waits for threads it has not got.
+    gc.collect()
     batches = iter(loader) if start < config.steps else iter(())
     for step in range(start, config.steps):
         try:

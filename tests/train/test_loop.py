@@ -1,6 +1,7 @@
 """The training loop: it survives kills, full disks and bad data, and says what happened."""
 
 import errno
+import gc
 import json
 import os
 import resource
@@ -53,6 +54,7 @@ def logged(out: Path) -> list[dict]:
 
 def in_a_process(work) -> int:
     """The signal that ended a process which did this work, 0 if none."""
+    gc.collect()  # video frames that other tests left behind end in threads, which the child has not got
     child = os.fork()
     if child == 0:
         try:
