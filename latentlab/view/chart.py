@@ -83,6 +83,7 @@ class Picture:
 
 Mark = Points | Line | Columns | Intervals | Heat | Picture
 Ticks = tuple[Sequence[float], Sequence[str]]
+NO_TICKS: Ticks = ((), ())
 
 
 @dataclass(frozen=True, eq=False)

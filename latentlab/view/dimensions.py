@@ -8,8 +8,8 @@ import numpy as np
 
 from latentlab.study.information import Information
 from latentlab.study.perturb import Perturbation
-from latentlab.view.chart import Chart, Heat, Line, Panel
-from latentlab.view.plots import NO_TICKS, matrix
+from latentlab.view.chart import NO_TICKS, Chart, Heat, Line, Panel
+from latentlab.view.plots import matrix
 from latentlab.view.style import Scale, scale_of
 
 MAPS_SHOWN, LINES_SHOWN = 6, 5  # of the units that change most
