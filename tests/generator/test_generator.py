@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from latentlab.generator import generator as generator_module
+from latentlab.generator import model as model_module
 from latentlab.generator.load import find_device, load
 from latentlab.weights import fingerprint
 
@@ -63,7 +63,7 @@ def test_the_fingerprint_changes_with_any_weight(tiny_generator):
 
 def test_the_fingerprint_is_read_once_and_again_after_any_change(tiny_generator, clips, monkeypatch):
     read = []
-    monkeypatch.setattr(generator_module, "fingerprint", lambda *networks: read.append(1) or fingerprint(*networks))
+    monkeypatch.setattr(model_module, "fingerprint", lambda *networks: read.append(1) or fingerprint(*networks))
     first = tiny_generator.fingerprint()
     inverted = tiny_generator.invert(tiny_generator.encode(clips), num_steps=1, method="leapfrog")
     copy.copy(tiny_generator).sample(inverted)

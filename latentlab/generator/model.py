@@ -1,0 +1,171 @@
+"""A video model: what it must say to join, and what follows from that, its velocity under guidance among them."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from latentlab.generator.condition import Condition
+from latentlab.generator.graph import Graphs
+from latentlab.generator.solver import Velocity
+from latentlab.shapes import Latents, Video
+from latentlab.weights import fingerprint, state_of
+
+# Fingerprints by a model's first network, each with the state of all its weights when it was made.
+_FINGERPRINTS: WeakKeyDictionary[nn.Module, tuple[Hashable, str]] = WeakKeyDictionary()
+
+
+class Model(ABC):
+    """An autoencoder, and a denoiser between noise and its latents.
+
+    The abstract parts are what a model says by itself; the others follow from them or have an answer that suits most.
+    """
+
+    capturable: ClassVar[bool] = True  # whether `predict` reads nothing from the device, so that a graph can hold it
+    graphs: Graphs | None = None  # of the solver's loops, see `graphed`
+
+    @property
+    @abstractmethod
+    def networks(self) -> Sequence[nn.Module]:
+        """All networks whose weights make a clip."""
+
+    @property
+    @abstractmethod
+    def latent_shape(self) -> tuple[int, int, int, int]:
+        """Channel, frame, height and width of the latents of one clip."""
+
+    @abstractmethod
+    def encode(self, video: Video, *, batch_size: int = 16) -> Latents:
+        """Latents of clips, about unit variance: the mode of the posterior."""
+
+    @abstractmethod
+    def decode(self, latents: Latents, *, batch_size: int = 16) -> Video:
+        """Clips of latents, within [-1, 1]."""
+
+    @abstractmethod
+    def condition(self, captions: str | Sequence[str]) -> Condition:
+        """What the denoiser is told by captions; "" says nothing."""
+
+    @abstractmethod
+    def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
+        """The velocity `noise - clean` at states `y = (1 - s) clean + s noise`: one call of the network."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.networks[0].parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the denoiser, the last network, computes in; states and latents are float32 in any case."""
+        own = (p.dtype for p in self.networks[-1].parameters() if p.is_floating_point())
+        return next(own, torch.float32)
+
+    @property
+    def decode_chunk(self) -> int | None:
+        """Frames that are decoded together, for an autoencoder whose clip depends on it; None where it does not."""
+        return None
+
+    @property
+    def tiles(self) -> dict[str, Any] | None:
+        """Sizes of the parts that the autoencoder takes a clip in; None where it takes it whole."""
+        return None
+
+    def settings(self) -> dict[str, Any]:
+        """What `predict` depends on beside weights, state, level and condition, as JSON holds it."""
+        return {}
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all weights, and of the settings if there are any; kept until one of them changes."""
+        first, state = self.networks[0], state_of(*self.networks)
+        if first not in _FINGERPRINTS or _FINGERPRINTS[first][0] != state:
+            _FINGERPRINTS[first] = state, fingerprint(*self.networks)
+        weights, settings = _FINGERPRINTS[first][1], self.settings()
+        if not settings:
+            return weights
+        return hashlib.sha256(" ".join([weights, *map(str, settings.values())]).encode()).hexdigest()
+
+    def compile(self, **options) -> Self:
+        """The same generator, its networks compiled on their first call; `options` are those of `torch.compile`.
+
+        Compiled kernels round in their own way: a latent inverted before should be sampled without.
+        """
+        for network in self.networks:
+            network.compile(**options)
+        return self
+
+    def graphed(self) -> Self:
+        """The same generator, which records each new loop of the solver as a CUDA graph and replays it after that.
+
+        A loop is known by its method, levels, guidance and shapes; new captions and noise are no new loop. The implicit
+        methods, inversion by "ddpm" and runs with a callback read from the device and go on without.
+
+        Raises:
+            ValueError: the weights are not on a CUDA device, or the network reads from it while it works.
+        """
+        if not self.capturable:
+            raise ValueError(
+                f"the network of {type(self).__name__} reads from the device while it works, which no CUDA graph can "
+                "hold; compile() does not mind"
+            )
+        if self.device.type != "cuda":
+            raise ValueError(f"CUDA graphs need weights on a CUDA device, these are on {self.device}; see compile()")
+        self.graphs = Graphs()
+        return self
+
+    def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
+        """The velocity field v(y, s) under a condition, with classifier-free guidance (Ho & Salimans 2022, eq. 6).
+
+        v = v("") + guidance * (v(condition) - v("")); at guidance 1 the empty caption is not evaluated. A condition
+        that says what it is `against` has that in the place of the empty caption.
+        """
+        condition = condition.to(self.device, self.dtype)
+
+        def predict(y: Tensor, s: float, under: Condition) -> Tensor:
+            return self.predict(y.float(), s, under).to(y.dtype)  # a state may be float64, see `_state`
+
+        if guidance == 1.0:
+            return lambda y, s: predict(y, s, condition)
+        empty = self.unconditional(condition).to(self.device, self.dtype).expand(len(condition))
+        both = Condition.cat([empty, condition])
+
+        def guided(y: Tensor, s: float) -> Tensor:
+            without, under = predict(torch.cat([y, y]), s, both).chunk(2)
+            return torch.lerp(without, under, self.guidance_scale(guidance, y, s))
+
+        return guided
+
+    def guidance_scale(self, guidance: float, y: Tensor, s: float) -> Tensor | float:
+        """Guidance as it meets the states at a level: one number, or one that broadcasts with them."""
+        del y, s
+        return guidance
+
+    def told(self, condition: Condition, guidance: float) -> Condition:
+        """The condition with all that a run under this guidance will ask for, where it will ask for it."""
+        if guidance != 1.0:
+            condition = replace(condition, against=self.unconditional(condition).expand(len(condition)))
+        return condition.to(self.device, self.dtype)
+
+    def unconditional(self, condition: Condition) -> Condition:
+        """What guidance leads away from."""
+        return self.condition("") if condition.against is None else condition.against
+
+    def check_latents(self, latents: Tensor) -> None:
+        """Raises unless they are latents of this model: `(batch, channel, frame, height, width)`."""
+        channels = self.latent_shape[0]
+        if not isinstance(latents, Tensor) or not latents.is_floating_point():
+            kind = latents.dtype if isinstance(latents, Tensor) else type(latents).__name__
+            raise ValueError(f"latents are a floating-point tensor, got {kind}")
+        if latents.ndim != 5 or latents.shape[1] != channels:
+            raise ValueError(
+                f"latents have axes (batch, {channels}, frame, height, width), got shape {tuple(latents.shape)}"
+            )
+        if not latents.isfinite().all():
+            raise ValueError("latents are finite, got NaN or infinity")
