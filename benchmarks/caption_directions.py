@@ -3,8 +3,9 @@
     python benchmarks/caption_directions.py [--model FOLDER] [--places conditioning,prediction,latent]
 
 "conditioning": clips drawn under captions between the two of a pair. "prediction": clips of a caption that leaves open
-what the pair is about, their noise prediction pulled towards the one or the other, as sliders are used. "latent": clips that were rendered, moved in latents along the direction in
-which CLIP finds them more like the second caption. The factor is read back by `measure` at rising strengths.
+what the pair is about, their noise prediction pulled towards the one or the other, as sliders are used. "latent":
+clips that were rendered, moved in latents along the direction in which CLIP finds them more like the second caption.
+The factor is read back by `measure` at rising strengths.
 
 Spearman's correlation of strength and factor is that of each clip, mean over clips; of a direction of motion it is that
 of the velocity along it, as at its ends the angle alone only trembles, and "spearman_angle" is that of the angle.

@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _Parser(prog="latentlab", description="Look into the latent space of a video generator.", epilog=EPILOG)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_tour, _generate, _encode, _invert, _interpolate, _edit, _flicker, _score, _bench, _train):
+    for add in (_tour, _generate, _encode, _invert, _interpolate, _edit, _replay, _flicker, _score, _bench, _train):
         add(commands)
     return top
 
@@ -159,7 +159,25 @@ def _edit(commands) -> None:
     p.add_argument("video", metavar="CLIP", help="video file or folder of images")
     p.add_argument("--direction", required=True, help="light, size, hue@240 (an angle), shape=star, direction@90")
     p.add_argument("--strength", type=float, default=2.0, help="standard deviations; negative is the other way")
-    p.add_argument("--space", choices=("latent", "noise"), default="latent", help="where to edit (default: latent)")
+    p.add_argument(
+        "--space",
+        choices=("latent", "noise", "h-space"),
+        default="latent",
+        help="latents, inverted noise, or the denoiser's innermost activations (default: latent)",
+    )
+    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+
+
+def _replay(commands) -> None:
+    p = _command(
+        commands,
+        "replay",
+        "A clip edited again as a recipe says, to the same frames; `edit` writes one beside its clip.",
+        "latentlab replay edited.recipe.safetensors my.mp4 --out again.mp4",
+        out="replayed.mp4",
+    )
+    p.add_argument("recipe", metavar="RECIPE", help="file of a recipe")
+    p.add_argument("video", metavar="CLIP", help="the clip that the recipe edits")
     p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
 
 
@@ -239,7 +257,7 @@ def _train(commands) -> None:
         help="run whose latents the denoiser learns (default: shipped), or whose decoder is refined",
     )
     p.add_argument(
-        "--start", metavar="FOLDER", help="run or generator to go on from, or: shipped (autoencoder and denoiser)"
+        "--start", metavar="FOLDER", help="run or generator to go on from, or: shipped (autoencoder, clip, denoiser)"
     )
     p.add_argument("--clip", metavar="FOLDER", help="run of the CLIP model (denoiser only; default: shipped)")
     p.add_argument("--steps", type=_positive(int), help="how many (default: as the shipped weights were trained)")
@@ -256,6 +274,7 @@ def _train(commands) -> None:
     vae = p.add_argument_group("vector-vae only")
     vae.add_argument("--objective", choices=OBJECTIVES, help="what its code is trained for (default: beta-tcvae)")
     vae.add_argument("--strength", type=_positive(float), help="beta, gamma or lambda of the objective")
+    vae.add_argument("--warmup", type=float, help="share of the steps in which the weights rise (default: 0.6)")
     vae.add_argument("--dims", type=_positive(int), help="length of its code (default: 10)")
     vae.add_argument("--rings", type=_positive(int), help="dims that are angles, for hues and turns (default: none)")
     vae.add_argument("--moves", action="store_true", help="the last two dims move the picture")

@@ -1,7 +1,12 @@
-"""Trains the CLIP model: each clip should be nearest its own caption in the batch, and the other way round."""
+"""Trains the CLIP model: each clip should be nearest its own caption in the batch, and the other way round.
+
+Colours and shapes nearly always tell the clips of a batch apart, so motion would be left unlearned. Each clip is
+therefore also shown backwards, as a wrong answer that differs in motion alone (Wang et al. 2023, Paxion).
+"""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +14,8 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import UInt8
+from einops import rearrange
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -17,7 +23,7 @@ from latentlab.generator.clip import ClipConfig, ClipModel, contact_sheet
 from latentlab.train.autoencoder import ClipSource
 from latentlab.train.identity import identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
-from latentlab.weights import save_weights
+from latentlab.weights import fingerprint, save_weights
 
 
 class CaptionedClips(ClipSource, Protocol):
@@ -49,6 +55,7 @@ def train_clip(
     out: Path,
     config: ClipTraining | None = None,
     *,
+    start: ClipModel | None = None,
     device: str = "auto",
     tracker: Tracker | None = None,
 ) -> ClipModel:
@@ -59,16 +66,21 @@ def train_clip(
         vocabulary: every word of the captions.
         out: folder of the run; a run found there is resumed.
         config: settings.
+        start: a model to go on from; its tokens stay as they are, so a denoiser that they condition needs no training.
         device: "auto", "cpu", "cuda", ...
         tracker: called with `(figures, step)`.
 
     Returns:
         The trained model.
+
+    Raises:
+        ValueError: `start` does not know every word.
     """
     config = config or ClipTraining()
     torch.manual_seed(config.loop.seed)
     shape = ClipConfig(tuple(vocabulary), width=config.width, embed_dim=config.width, frame_size=data.size[0])
-    model = ClipModel(shape)
+    model = ClipModel(shape) if start is None else continued(start, vocabulary)
+    shape = model.config
     sheets = draw_sheets(data, min(config.clips, len(data)), shape.frame_size, config.loop.seed)
 
     def make_batch(step: int) -> dict[str, torch.Tensor]:
@@ -78,18 +90,40 @@ def train_clip(
         return {"sheet": sheets[picks], "numbers": numbers}
 
     def loss(net, batch, generator):
-        image, text, scale = net(batch["sheet"].float() / 127.5 - 1, batch["numbers"])
-        logits = scale * image @ text.T
+        sheet = batch["sheet"].float() / 127.5 - 1
+        images, text, scale = net(torch.cat([sheet, backwards(sheet)]), batch["numbers"])
+        logits = scale * text @ images.T  # `(caption, clip and then clip backwards)`
         own = torch.arange(len(logits), device=logits.device)
-        value = 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
-        return value, {"accuracy": (logits.argmax(1) == own).float().mean()}
+        forwards, reverse = logits.chunk(2, dim=1)
+        value = 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(forwards.T, own))
+        figures = {"accuracy": (forwards.argmax(0) == own).float().mean()}
+        return value, figures | {"way of time": (forwards > reverse).diagonal().float().mean()}
 
     about = {"data": identity(data), "clips": config.clips, "network": asdict(shape)}
+    about["start"] = start and fingerprint(start)[:16]
     where = device_for_training(device)
     trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
     if is_main_process():
         save_weights(out / "clip.safetensors", trained, trained.header())
     return trained
+
+
+def continued(start: ClipModel, vocabulary: list[str]) -> ClipModel:
+    """A copy that learns all but the tokens of captions: the vision tower, and what each tower shows of itself."""
+    if missing := sorted(set(vocabulary) - set(start.config.vocabulary)):
+        raise ValueError(f"the model to go on from does not know {', '.join(missing)}; train one from the start")
+    model = copy.deepcopy(start).train().requires_grad_(True)
+    towers = model.towers
+    for part in (towers.token_embedding, towers.transformer, towers.ln_final):
+        part.requires_grad_(False)
+    towers.positional_embedding.requires_grad_(False)
+    return model
+
+
+def backwards(sheet: Float[Tensor, "clip 3 side side"]) -> Float[Tensor, "clip 3 side side"]:
+    """The contact sheet of the clip played backwards."""
+    tiles = rearrange(sheet, "n c (r h) (k w) -> n c (r k) h w", r=2, k=2).flip(2)
+    return rearrange(tiles, "n c (r k) h w -> n c (r h) (k w)", r=2)
 
 
 def draw_sheets(data: CaptionedClips, count: int, frame_size: int, seed: int) -> UInt8[Tensor, "clip 3 side side"]:

@@ -90,10 +90,13 @@ def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) ->
 
 
 def clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
-    """Trains the CLIP model."""
+    """Trains the CLIP model, or all but the tokens of that of `--start`."""
     config = ClipTraining()
     config = replace(config, loop=_loop(config.loop, options), clips=options["clips"] or config.clips)
-    train_clip(data, _vocabulary(data), out, config, device=device)
+    with shipped() as own:
+        folder = own if options["start"] == "shipped" else Path(options["start"] or "")
+        start = load_clip(folder) if options["start"] else None
+    train_clip(data, _vocabulary(data), out, config, start=start, device=device)
     return [out / "clip.safetensors"]
 
 
@@ -143,7 +146,7 @@ def vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> 
     names = ("dims", "rings", "motion_dims", "num_frames")
     network = replace(config.network, **{name: options[name] for name in names if options.get(name) is not None})
     network = replace(network, moves=bool(options.get("moves")))
-    given = {name: options[name] for name in ("objective", "strength") if options.get(name) is not None}
+    given = {name: options[name] for name in ("objective", "strength", "warmup") if options.get(name) is not None}
     frames = options["clips"] * network.num_frames if options["clips"] else config.frames
     config = replace(config, **given, frames=frames, network=network, loop=_loop(config.loop, options))
     train_vector_vae(data, out, config, device=device)

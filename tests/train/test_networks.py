@@ -13,11 +13,11 @@ from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.reader import Reader, ReaderConfig
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-from latentlab.generator.clip import ClipConfig, ClipModel
+from latentlab.generator.clip import ClipConfig, ClipModel, contact_sheet
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.load import load_autoencoder, load_clip
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
-from latentlab.train.clip import ClipTraining, train_clip
+from latentlab.train.clip import ClipTraining, backwards, train_clip
 from latentlab.train.denoiser import (
     DenoiserTraining,
     _epoch_order,
@@ -83,6 +83,22 @@ def test_clip_trains_and_resumes(data, tmp_path):
     assert len(losses(tmp_path)) == 3
     assert all(map(math.isfinite, losses(tmp_path)))
     torch.testing.assert_close(load_clip(tmp_path).encode_text(["a red star"]), trained.encode_text(["a red star"]))
+
+
+def test_a_clip_model_goes_on_and_its_tokens_stay(data, tmp_path):
+    before = ClipModel(ClipConfig(tuple(vocabulary()), width=32, embed_dim=32)).eval().requires_grad_(False)
+    told, seen = before.tokens(["a red star"])[0], before.encode_video(data.clip(0))
+    trained = train_clip(data, vocabulary(), tmp_path, ClipTraining(steps(3)), start=before, device="cpu")
+    assert torch.equal(trained.tokens(["a red star"])[0], told)
+    assert not torch.allclose(trained.encode_video(data.clip(0)), seen)
+    assert torch.equal(before.encode_video(data.clip(0)), seen)  # the one given is left alone
+    with pytest.raises(ValueError, match="does not know walrus"):
+        train_clip(data, [*vocabulary(), "walrus"], tmp_path / "b", ClipTraining(steps(1)), start=before, device="cpu")
+
+
+def test_a_sheet_played_backwards_is_that_of_the_reversed_clip(data):
+    video = data.clip(0)
+    assert torch.equal(backwards(contact_sheet(video)), contact_sheet(video.flip(2)))
 
 
 def test_the_reader_trains_and_resumes(data, tmp_path):
