@@ -22,6 +22,7 @@ PACKAGES = (
 )
 ROOT = Path(latentlab.__file__).parent
 INNER = {  # parts of the pages' own modules, which nobody calls by name
+    "generator.blocks",
     "generator.graph",
     "generator.run",
     *("view." + name for name in ("bench", "brush", "chart_matplotlib", "chart_plotly", "controls", "drawing", "film")),

@@ -6,7 +6,8 @@ import pytest
 import torch
 from tiny import awake
 
-from latentlab.generator.denoiser import Denoiser, DenoiserConfig, cosine_basis, pooled, sinusoid
+from latentlab.generator.blocks import sinusoid
+from latentlab.generator.denoiser import Denoiser, DenoiserConfig, cosine_basis, pooled
 
 TINY = DenoiserConfig(2, context_width=12, widths=(16, 32), blocks=1, head_width=8, window=1, frame_patch=1)
 
