@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from latentlab.generator.model import Model
 from latentlab.generator.run import Way, in_batches, spread
 from latentlab.generator.solver import Callback, Velocity
 from latentlab.shapes import Latents, Noise, Video
+
+SAME = 1e-3  # between the latents of an image coded by itself and as the first frame of a clip, of unit variance
 
 
 @dataclass(frozen=True)
@@ -106,16 +108,17 @@ class Generator(Model):
             self._check_made(noise, num_steps, method=method, batch_size=batch_size)
             trace, method, batch_size = noise.trace, noise.method, noise.batch_size
             levels = torch.tensor(noise.levels, dtype=torch.float64).flip(0)
-            caption = noise.condition if caption is None else caption
+            caption, told = noise.condition if caption is None else caption, noise.condition.more
             guidance = noise.guidance if guidance is None else guidance
         else:
             self.check_latents(noise)
-            trace, method = Trace(noise), method or "midpoint"
+            trace, method, told = Trace(noise), method or "midpoint", {}
             batch_size = 16 if batch_size is None else batch_size
             levels = self.levels(25 if num_steps is None else num_steps, noise.shape[1:])
         guidance, last = 1.0 if guidance is None else guidance, spread(levels[-1])
         way = Way(method, levels, guidance, batch_size, callback, progress)
         condition = self._conditions("" if caption is None else caption, trace.noise)
+        condition = replace(condition, more={**told, **condition.more})  # an image stays under another caption
 
         def carry(velocity: Velocity, states: Tensors, rows: slice) -> Tensor:
             del rows
@@ -123,7 +126,8 @@ class Generator(Model):
             return exactness.sample(velocity, states["start"], levels, memory=states.get("memory"), **options) / last
 
         ends = in_batches(self, way, {"start": trace.noise, "memory": trace.memory}, condition, carry)
-        return torch.cat(ends).float() if method in exactness.RETRACING else torch.cat(ends)
+        latents = torch.cat(ends).float() if method in exactness.RETRACING else torch.cat(ends)
+        return self.completed(latents, condition)
 
     def invert(
         self,
@@ -150,8 +154,12 @@ class Generator(Model):
 
         Returns:
             The noise, with all that `sample` needs to retrace the way.
+
+        Raises:
+            ValueError: latents that are none of this model, or that begin with another image than the condition's.
         """
         condition = self._conditions(caption, latents)
+        self._check_completed(latents, condition)
         levels = self.levels(num_steps, latents.shape[1:]).flip(0)
         way, last = Way(method, levels, guidance, batch_size, callback, progress), spread(levels[-1])
 
@@ -229,6 +237,15 @@ class Generator(Model):
         if batch_size is not None:
             here["batch_size"] = batch_size
         inverted.check(here)
+
+    def _check_completed(self, latents: Latents, condition: Condition) -> None:
+        """Raises where the condition says of the latents what they are not, so that they could not come back."""
+        apart = float((self.completed(latents, condition) - latents).abs().max())
+        if apart > SAME:
+            raise ValueError(
+                f"the clip does not begin with the condition's image: latents differ by {apart:.2g}, of which {SAME:g} "
+                'would be rounding; give its own first frame, image=video[:, :, 0], or {"image": latents[:, :, :1]}'
+            )
 
     def _condition(self, caption: Caption) -> Condition:
         """The condition, whichever way it was given."""

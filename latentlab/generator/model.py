@@ -57,6 +57,11 @@ class Model(ABC):
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         """The velocity `noise - clean` at states `y = (1 - s) clean + s noise`: one call of the network."""
 
+    def completed(self, latents: Latents, condition: Condition) -> Latents:
+        """The latents, with what the condition says of them in its place, as the image that a clip begins with."""
+        del condition  # most models are told of clips, not parts of them
+        return latents
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""

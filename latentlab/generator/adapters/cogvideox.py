@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as F
 
+from latentlab.generator.adapters.image import further_channels
 from latentlab.generator.adapters.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.shapes import Video
 
 
 class CogVideoX(Diffusion):
-    """CogVideoX 1.0, text to video."""
+    """CogVideoX 1.0; the network of image to video is told an image in further channels of the first frame."""
 
     clips = GeneratorConfig(num_frames=49, height=480, width=720, fps=8.0, guidance=6.0)
 
@@ -30,8 +33,15 @@ class CogVideoX(Diffusion):
         tokens, _ = self.pipe.encode_prompt(captions, do_classifier_free_guidance=False, device=self.device)
         return Condition(tokens, all_count(tokens))
 
+    def look(self, image: Video) -> dict[str, Tensor]:
+        if not self.further_channels:
+            return super().look(image)
+        return {"channels": F.pad(self.coder.encode(image), (0, 0, 0, 0, 0, self.latent_shape[1] - 1))}
+
     def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         frames, height, width = x.shape[2:]
+        if self.further_channels:
+            x = further_channels(x, condition)
         ratio, rotary = self.coder.space_ratio, None
         if self.denoiser.config.use_rotary_positional_embeddings:
             rotary = self.pipe._prepare_rotary_positional_embeddings(ratio * height, ratio * width, frames, x.device)

@@ -27,8 +27,11 @@ FAMILIES: dict[str, type[Pipeline]] = {  # by the pipeline's class in model_inde
     "StableVideoDiffusionPipeline": StableVideo,
     "TextToVideoSDPipeline": ModelScope,
     "CogVideoXPipeline": CogVideoX,
+    "CogVideoXImageToVideoPipeline": CogVideoX,
     "WanPipeline": Wan,
+    "WanImageToVideoPipeline": Wan,
     "LTXPipeline": LTX,
+    "LTXImageToVideoPipeline": LTX,
     "HunyuanVideoPipeline": Hunyuan,
     "MochiPipeline": Mochi,
 }

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.adapters.pipeline import Flow, per_clip
+from latentlab.generator.adapters.image import Opening
+from latentlab.generator.adapters.pipeline import per_clip
 from latentlab.generator.adapters.schedule import flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
@@ -19,8 +20,8 @@ from latentlab.generator.levels import check_counts
 SHIFT = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
 
 
-class LTX(Flow):
-    """LTX-Video, text to video; the frame rate of `config` is told to the network."""
+class LTX(Opening):
+    """LTX-Video, of captions and of images that clips begin with; the frame rate of `config` is told to the network."""
 
     clips = GeneratorConfig(num_frames=161, height=512, width=704, fps=25.0, guidance=3.0)
 
@@ -49,7 +50,7 @@ class LTX(Flow):
         raw = self.pipe.transformer(
             hidden_states=self.pipe._pack_latents(x, *patches),
             encoder_hidden_states=condition.tokens,
-            timestep=per_clip(time, x),
+            timestep=self.token_times(time, x, condition) if "image" in condition.more else per_clip(time, x),
             encoder_attention_mask=condition.mask,
             num_frames=frames,
             height=height,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -21,6 +22,7 @@ from latentlab.generator.adapters.schedule import (
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.solver import Velocity
+from latentlab.shapes import Video, check_video
 
 
 class Pipeline(Coded):
@@ -43,6 +45,11 @@ class Pipeline(Coded):
     def denoiser(self):
         """The network between noise and latents."""
         return self.pipe.transformer
+
+    @property
+    def further_channels(self) -> bool:
+        """Whether the denoiser takes more channels than latents have, which tell it of an image."""
+        return self.denoiser.config.in_channels > self.coder.channels
 
     @property
     def networks(self) -> Sequence[nn.Module]:
@@ -82,15 +89,22 @@ class Pipeline(Coded):
         return {"adapters": told} if told else {}
 
     @torch.no_grad()
-    def condition(self, captions: str | Sequence[str], *, negative: str | Sequence[str] | None = None) -> Condition:
+    def condition(
+        self,
+        captions: str | Sequence[str],
+        *,
+        negative: str | Sequence[str] | None = None,
+        image: Tensor | None = None,
+    ) -> Condition:
         """What the denoiser is told by captions, through the pipeline's own text encoder.
 
         Args:
             captions: one or several.
             negative: what guidance leads away from; None is the empty caption.
+            image: what the clip begins with, see `with_image`.
 
         Raises:
-            ValueError: the folder has no text encoder.
+            ValueError: the folder has no text encoder, or an image that the model cannot hold or does not read.
         """
         if getattr(self.pipe, "text_encoder", None) is None or getattr(self.pipe, "tokenizer", None) is None:
             raise ValueError(
@@ -99,7 +113,48 @@ class Pipeline(Coded):
             )
         against = None if negative is None else self.condition(negative)
         told = self.embed([captions] if isinstance(captions, str) else list(captions))
-        return Condition(told.tokens, told.mask, told.more, against)
+        told = Condition(told.tokens, told.mask, told.more, against)
+        return told if image is None else self.with_image(told, image)
+
+    @torch.no_grad()
+    def with_image(self, condition: Condition, image: Tensor) -> Condition:
+        """The condition, and an image beside it: what `condition(image=)` does once the captions are read.
+
+        Args:
+            condition: of one clip, or of as many as there are images.
+            image: `(batch, 3, height, width)`, or clips whose first frame it is, in [-1, 1]; one, or one for each clip.
+
+        Raises:
+            ValueError: an image that the model cannot hold, or a model that reads none.
+        """
+        image = self.first_frame(image)
+        count = max(len(condition), len(image))
+        if {len(condition), len(image)} - {1, count}:
+            raise ValueError(f"{len(condition)} captions and {len(image)} images; give one, or one for each clip")
+        seen = {name: t.expand(count, *t.shape[1:]) for name, t in self.look(image).items()}
+        told = condition.expand(count)
+        return replace(told, more={**told.more, **seen})
+
+    def first_frame(self, image: Tensor) -> Video:
+        """An image, or the first frame of a clip, as a clip of one frame that the model can hold."""
+        if not isinstance(image, Tensor) or image.ndim not in (4, 5):
+            found = f"shape {tuple(image.shape)}" if isinstance(image, Tensor) else f"a {type(image).__name__}"
+            raise ValueError(
+                f"an image is a tensor (batch, 3, height, width) in [-1, 1], as video[:, :, 0]; got {found}"
+            )
+        image = (image if image.ndim == 5 else image[:, :, None])[:, :, :1].to(self.device).float()
+        check_video(image=image)
+        self.check_fits(image)
+        return image
+
+    def look(self, image: Video) -> dict[str, Tensor]:
+        """What the denoiser is told of images, each a clip of one frame; by name, first axis batch."""
+        raise ValueError(f"this {type(self.pipe).__name__} makes clips of captions alone and reads no image")
+
+    def unconditional(self, condition: Condition) -> Condition:
+        """What guidance leads away from: the empty caption, or `against`, with the same image."""
+        against = super().unconditional(condition).expand(len(condition))
+        return replace(against, more={**condition.more, **against.more})
 
     def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
         """The velocity field under a condition and guidance, see `Generator.velocity`.

@@ -14,7 +14,6 @@ from torch import Tensor
 from latentlab.generator.adapters.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
-from latentlab.shapes import check_video
 
 
 class StableVideo(Diffusion):
@@ -58,10 +57,7 @@ class StableVideo(Diffusion):
                 f"Stable Video Diffusion reads no captions, got {captions!r}; its condition is an image: "
                 "caption=generator.condition(video[:, :, 0])"
             )
-        image = captions if captions.ndim == 5 else captions[:, :, None]
-        image = image[:, :, :1].to(self.device).float()
-        check_video(image=image)
-        self.check_fits(image)
+        image = self.first_frame(captions)
         rngs = [np.random.default_rng([seed, i]) for i in range(len(image))]
         added = np.stack([rng.standard_normal(image.shape[1:], np.float32) for rng in rngs])
         # The U-Net takes the image's latents as the autoencoder has them, not at unit variance.

@@ -1,20 +1,26 @@
-"""Wan 2.1 and 2.2, text to video (Wan team 2025): flow matching on 16 or 48 channels."""
+"""Wan 2.1 and 2.2, text and image to video (Wan team 2025): flow matching on 16 or 48 channels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from latentlab.generator.adapters.image import Opening, further_channels
 from latentlab.generator.adapters.pipeline import Flow, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.shapes import Video
 
 
-class Wan(Flow):
-    """Wan: 2.1, 2.2 TI2V-5B without an image (a timestep for each token), 2.2 A14B (one network above a level, another
-    below it).
+class Wan(Opening):
+    """Wan: 2.1, 2.2 TI2V-5B (a timestep for each token), 2.2 A14B (one network above a level, another below it).
+
+    Of an image, TI2V-5B takes the latents in the place of the clip's first ones. The networks of image to video are
+    told those of the image and of grey frames after it in further channels, and those of 2.1 what CLIP sees of it.
 
     Attributes:
         guidance_2: guidance of A14B's second network, where any guidance is asked for; None is that of the first.
@@ -42,6 +48,26 @@ class Wan(Flow):
         )
         return Condition(tokens, all_count(tokens))
 
+    def look(self, image: Video) -> dict[str, Tensor]:
+        if self.pipe.config.expand_timesteps:
+            return super().look(image)
+        if not self.further_channels:
+            return Flow.look(self, image)
+        frames, *_ = self._fitting(self.config.num_frames, 1, 1)
+        latents = self.coder.encode(F.pad(image, (0, 0, 0, 0, 0, frames - 1)))
+        given = torch.zeros_like(latents[:, : self.coder.time_ratio])  # for each frame that a latent codes
+        given[:, :, 0] = 1
+        seen = {"channels": torch.cat([given, latents], dim=1)}
+        if self.denoiser.config.image_dim is None:
+            return seen
+        if self.pipe.image_encoder is None or self.pipe.image_processor is None:
+            raise ValueError(
+                f"this {type(self.pipe).__name__} was loaded without an image encoder, which its network of image to "
+                "video needs; load a folder that has one"
+            )
+        pictures = (image[:, :, 0].movedim(1, -1) * 127.5 + 127.5).round().clamp(0, 255).byte().cpu().numpy()
+        return {**seen, "sight": self.pipe.encode_image(list(pictures), self.device)}
+
     def settings(self) -> dict[str, Any]:
         own = {"boundary": self.pipe.config.boundary_ratio, "guidance_2": self.guidance_2}
         return super().settings() | {name: value for name, value in own.items() if value is not None}
@@ -58,6 +84,7 @@ class Wan(Flow):
         expert = self.pipe.transformer if noisy else self.pipe.transformer_2
         times = per_clip(time, x)
         if self.pipe.config.expand_timesteps:
-            tokens = x.shape[2] * (x.shape[3] // self.patch) * (x.shape[4] // self.patch)
-            times = times[:, None].expand(-1, tokens)
-        return expert(x, times, condition.tokens, return_dict=False)[0]
+            times = self.token_times(time, x, condition)
+        if self.further_channels:
+            x = further_channels(x, condition)
+        return expert(x, times, condition.tokens, condition.more.get("sight"), return_dict=False)[0]

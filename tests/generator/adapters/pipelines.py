@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from unittest.mock import patch
 
 import diffusers
 import numpy as np
 import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
 
 from latentlab.generator.condition import Condition
@@ -44,7 +46,8 @@ def wan_vae(**more) -> diffusers.AutoencoderKLWan:
     return diffusers.AutoencoderKLWan(**shape, temperal_downsample=[False, True, True], **more)
 
 
-def wan(**settings) -> Tiny:
+def wan(*, image: bool = False, look: bool = False, **settings) -> Tiny:
+    """Of captions, or of an image; image to video of 2.1 also looks at it through CLIP."""
     large = settings.get("expand_timesteps", False)  # 2.2's 5B has an autoencoder of its own, sixteen pixels a latent
     vae = wan_vae(**LARGE) if large else wan_vae()
     network = {
@@ -52,17 +55,32 @@ def wan(**settings) -> Tiny:
         "out_channels": 16, "text_dim": 32, "freq_dim": 256, "ffn_dim": 32, "num_layers": 2, "cross_attn_norm": True,
         "qk_norm": "rms_norm_across_heads", "rope_max_seq_len": 32,
     }  # fmt: skip
+    parts = {}
+    if image and not large:
+        network |= {"in_channels": 36}
+    if look:
+        from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
+
+        network |= {"image_dim": 8, "added_kv_proj_dim": 24}
+        eye = CLIPVisionConfig(
+            hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, image_size=32,
+            patch_size=16,
+        )  # fmt: skip
+        parts |= {
+            "image_encoder": CLIPVisionModel(eye),
+            "image_processor": CLIPImageProcessor(crop_size=32, size=32),
+        }
     transformer = diffusers.WanTransformer3DModel(**network)
     other = diffusers.WanTransformer3DModel(**network) if settings.get("boundary_ratio") else None
-    pipe = diffusers.WanPipeline(
+    pipe = (diffusers.WanImageToVideoPipeline if image else diffusers.WanPipeline)(
         tokenizer=None, text_encoder=None, vae=vae, transformer=transformer, transformer_2=other,
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0), **settings,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0), **parts, **settings,
     )  # fmt: skip
     told = {"prompt_embeds": random(1, 16, 32), "negative_prompt_embeds": random(1, 16, 32, seed=1)}
     return Tiny(pipe, (9, 64, 64) if large else (9, 32, 32), told)
 
 
-def ltx() -> Tiny:
+def ltx(kind: type = diffusers.LTXPipeline) -> Tiny:
     torch.manual_seed(0)
     vae = diffusers.AutoencoderKLLTXVideo(
         latent_channels=8, block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8),
@@ -82,9 +100,7 @@ def ltx() -> Tiny:
         use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05, base_image_seq_len=1024, max_image_seq_len=4096,
         shift_terminal=0.1,
     )  # fmt: skip
-    pipe = diffusers.LTXPipeline(
-        tokenizer=None, text_encoder=None, vae=vae, transformer=transformer, scheduler=scheduler
-    )
+    pipe = kind(tokenizer=None, text_encoder=None, vae=vae, transformer=transformer, scheduler=scheduler)
     mask = torch.tensor([[1] * 10 + [0] * 6])
     told = {
         "prompt_embeds": random(1, 16, 32), "prompt_attention_mask": mask,
@@ -138,7 +154,7 @@ def mochi() -> Tiny:
     return Tiny(pipe, (7, 32, 32), told)
 
 
-def cogvideox(*, rotary: bool = False, snr_shift_scale: float = 3.0) -> Tiny:
+def cogvideox(*, rotary: bool = False, snr_shift_scale: float = 3.0, image: bool = False) -> Tiny:
     """2B has positions in a table and shifts its levels; 5B turns by rotary ones and does not."""
     torch.manual_seed(0)
     vae = diffusers.AutoencoderKLCogVideoX(
@@ -147,7 +163,7 @@ def cogvideox(*, rotary: bool = False, snr_shift_scale: float = 3.0) -> Tiny:
         temporal_compression_ratio=4, sample_height=32, sample_width=32, scaling_factor=0.7,
     )  # fmt: skip
     transformer = diffusers.CogVideoXTransformer3DModel(
-        num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=4, time_embed_dim=8,
+        num_attention_heads=2, attention_head_dim=16, in_channels=8 if image else 4, out_channels=4, time_embed_dim=8,
         text_embed_dim=32, num_layers=1, sample_width=4, sample_height=4, sample_frames=9, patch_size=2,
         temporal_compression_ratio=4, max_text_seq_length=16, use_rotary_positional_embeddings=rotary,
     )  # fmt: skip
@@ -156,7 +172,7 @@ def cogvideox(*, rotary: bool = False, snr_shift_scale: float = 3.0) -> Tiny:
         prediction_type="v_prediction", timestep_spacing="trailing", rescale_betas_zero_snr=True,
         snr_shift_scale=snr_shift_scale,
     )  # fmt: skip
-    pipe = diffusers.CogVideoXPipeline(
+    pipe = (diffusers.CogVideoXImageToVideoPipeline if image else diffusers.CogVideoXPipeline)(
         tokenizer=None, text_encoder=None, vae=vae, transformer=transformer, scheduler=scheduler
     )
     told = {"prompt_embeds": random(1, 16, 32), "negative_prompt_embeds": random(1, 16, 32, seed=1)}
@@ -251,16 +267,27 @@ def call(
     name = type(pipe).__name__
     if name == "StableVideoDiffusionPipeline":
         latents = pipe(
-            PICTURE, **options, latents=noise.transpose(1, 2), max_guidance_scale=guidance, noise_aug_strength=0.0
+            Image.fromarray(pixels(height)),
+            **options,
+            latents=noise.transpose(1, 2),
+            max_guidance_scale=guidance,
+            noise_aug_strength=0.0,
         )
         return latents.frames.transpose(1, 2) if output_type == "latent" else latents.frames
     options = {**options, **tiny.told, "guidance_scale": guidance}
-    if name == "LTXPipeline":
+    if "ImageToVideo" in name:
+        options["image"] = Image.fromarray(pixels(height))
+    if name == "LTXImageToVideoPipeline":
+        image = pipe.vae.encode(picture(height)[:, :, None]).latent_dist.mode()
+        image = pipe._normalize_latents(image, pipe.vae.latents_mean, pipe.vae.latents_std)
+        noise = torch.cat([image, noise[:, :, 1:]], dim=2)
+    if name.startswith("LTX"):
         grid = noise.shape[2:]
         packed = pipe(**options, latents=pipe._pack_latents(noise)).frames
         return pipe._unpack_latents(packed, *grid) if output_type == "latent" else packed
-    if name == "CogVideoXPipeline":
-        latents = pipe(**options, latents=noise.transpose(1, 2)).frames
+    if name.startswith("CogVideoX"):
+        with patch.object(DiagonalGaussianDistribution, "sample", lambda self, generator: self.mode()):  # of the image
+            latents = pipe(**options, latents=noise.transpose(1, 2)).frames
         return latents.transpose(1, 2) if output_type == "latent" else latents
     return pipe(**options, latents=noise).frames
 
@@ -274,29 +301,36 @@ def condition(tiny: Tiny, generator) -> Condition:
     if "pooled_prompt_embeds" in told:
         return replace(own, more={"pooled": told["pooled_prompt_embeds"]})
     against = _tokens(told["negative_prompt_embeds"], told.get("negative_prompt_attention_mask"))
-    return replace(own, against=against)
+    told = replace(own, against=against)
+    return generator.with_image(told, picture(tiny.video[1])) if "ImageToVideo" in type(tiny.pipe).__name__ else told
 
 
 def _tokens(tokens: torch.Tensor, mask: torch.Tensor | None) -> Condition:
     return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool) if mask is None else mask.bool())
 
 
-PICTURE = Image.fromarray((random(32, 32, 3, seed=5).clamp(-1, 1) * 127.5 + 127.5).byte().numpy())
+def pixels(side: int) -> np.ndarray:
+    return (random(side, side, 3, seed=5).clamp(-1, 1) * 127.5 + 127.5).byte().numpy()
 
 
-def picture() -> torch.Tensor:
-    return torch.from_numpy(np.asarray(PICTURE)).permute(2, 0, 1)[None].float() / 127.5 - 1
+def picture(side: int = 32) -> torch.Tensor:
+    return torch.from_numpy(pixels(side)).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 FAMILIES = {
     "wan": wan,
     "wan-2.2-5b": partial(wan, expand_timesteps=True),
+    "wan-2.2-5b-image": partial(wan, expand_timesteps=True, image=True),
     "wan-2.2-a14b": partial(wan, boundary_ratio=0.875),
+    "wan-2.2-a14b-image": partial(wan, boundary_ratio=0.875, image=True),
+    "wan-2.1-image": partial(wan, image=True, look=True),
     "ltx": ltx,
+    "ltx-image": partial(ltx, diffusers.LTXImageToVideoPipeline),
     "hunyuan": hunyuan,
     "mochi": mochi,
     "cogvideox-2b": cogvideox,
     "cogvideox-5b": partial(cogvideox, rotary=True, snr_shift_scale=1.0),
+    "cogvideox-5b-image": partial(cogvideox, rotary=True, snr_shift_scale=1.0, image=True),
     "modelscope": modelscope,
     "animatediff": animatediff,
     "svd": svd,

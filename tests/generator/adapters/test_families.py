@@ -34,6 +34,11 @@ def clip(tiny: Tiny, *, count: int = 1, more_frames: int = 0) -> torch.Tensor:
     return drawn * 2 - 1
 
 
+def drawn(generator, told, *, count: int = 1, seed: int) -> torch.Tensor:
+    """Latents at random, but for an image that they are said to begin with."""
+    return generator.completed(generator.noise(count, seed=seed), told.expand(count))
+
+
 def as_upstream_lands(tiny: Tiny, generator, noise, guidance: float, num_steps: int) -> torch.Tensor:
     """DDIM as diffusers takes it: each step lands at `t - T // N`, which the next call takes for the next timestep.
 
@@ -84,8 +89,8 @@ def test_a_loop_can_be_recorded_unless_the_family_says_otherwise(family):
 
 def test_leapfrog_gives_the_latents_back(family, request):
     tiny, generator = family
-    latents = generator.noise(2, seed=1)
     told = condition(tiny, generator)
+    latents = drawn(generator, told, count=2, seed=1)
     inverted = generator.invert(latents, told, num_steps=25, method="leapfrog")
     error = (generator.sample(inverted) - latents).norm() / latents.norm()
     print(f"{request.node.callspec.id}: leapfrog there and back {error:.1e}")
@@ -95,8 +100,8 @@ def test_leapfrog_gives_the_latents_back(family, request):
 def test_under_guidance_the_latents_come_back_to_their_last_digits(family):
     """The state is of double precision, so the network, though in float32, is asked the same twice."""
     tiny, generator = family
-    latents = generator.noise(1, seed=2)
     told = condition(tiny, generator)
+    latents = drawn(generator, told, seed=2)
     inverted = generator.invert(latents, told, num_steps=8, method="leapfrog", guidance=4.0)
     assert (generator.sample(inverted) - latents).norm() / latents.norm() <= 1e-7
 
@@ -150,8 +155,8 @@ def test_clips_one_by_one_are_as_clips_together(family):
 
 def test_an_inverted_latent_survives_the_disk(family, tmp_path):
     tiny, generator = family
-    latents = generator.noise(1, seed=4)
     told = condition(tiny, generator)
+    latents = drawn(generator, told, seed=4)
     inverted = generator.invert(latents, told, num_steps=3, method="leapfrog", guidance=2.0)
     inverted.save(tmp_path / "clip.safetensors")
     again = Inverted.load(tmp_path / "clip.safetensors")
