@@ -142,12 +142,33 @@ def edit(video: str, *, direction, strength, space, out, seed, device, json, mod
     clip, note, fps = _fitted(video, generator)
     edited = edit_clip(generator, clip, direction, strength, space=space, seed=seed, progress=True)
     write(out, edited.video, fps=fps)
+    recipe = Path(out).with_suffix(".recipe.safetensors")
+    edited.recipe.save(recipe)
     numbers = {"flicker": round(float(flicker(edited.video).overall), 3), "floor_psnr": edited.floor_psnr}
     settings = {"video": video, "fitted": note, "direction": direction, "strength": strength, "space": edited.space}
     _record(generator, "edit", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
         _beside(Path(out))
     )
-    lines = [note, f"{direction} by {strength:+g} sd in {edited.space} space -> {out}"]
+    lines = [note, f"{direction} by {strength:+g} sd in {edited.space} space -> {out}", f"recipe -> {recipe}"]
+    _tell({"file": out, "recipe": str(recipe), "space": edited.space, **numbers}, json, lines)
+
+
+def replay(recipe: str, video: str, *, out, seed, device, json, model) -> None:
+    """A clip edited as a recipe says."""
+    from latentlab.study.recipe import Recipe
+
+    check_target(out)
+    known = Recipe.load(recipe)
+    generator = load(model, device=device)
+    clip, note, fps = _fitted(video, generator)
+    edited = known.replay(generator, clip)
+    write(out, edited.video, fps=fps)
+    numbers = {"flicker": round(float(flicker(edited.video).overall), 3), "floor_psnr": edited.floor_psnr}
+    settings = {"recipe": recipe, "video": video, "fitted": note, "steps": known.lines(), "space": edited.space}
+    _record(generator, "replay", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
+        _beside(Path(out))
+    )
+    lines = [note, *known.lines(), f"the same frames, in {edited.space} space -> {out}"]
     _tell({"file": out, "space": edited.space, **numbers}, json, lines)
 
 
@@ -247,6 +268,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "invert": invert,
     "interpolate": interpolate,
     "edit": edit,
+    "replay": replay,
     "flicker": flicker_command,
     "score": score,
     "bench": bench,

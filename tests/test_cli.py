@@ -11,7 +11,7 @@ from latentlab.data import moving_shapes
 from latentlab.study.edit_space import LABELLED
 from latentlab.video import read, write
 
-COMMANDS = ("tour", "generate", "encode", "invert", "interpolate", "edit", "flicker", "score", "train")
+COMMANDS = ("tour", "generate", "encode", "invert", "interpolate", "edit", "replay", "flicker", "score", "train")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,21 @@ def test_edit_makes_a_clip_brighter(clip, tmp_path, capsys, monkeypatch):
     result = run_json(capsys, "edit", clip, "--direction", "light", "--strength", "2", "--out", str(out))
     assert result["space"] == "latent"
     assert read(out).video.mean() > read(clip).video.mean() + 0.05
+
+
+@pytest.mark.parametrize("space", ["latent", "h-space"])
+def test_an_edit_is_replayed_from_its_recipe(clip, tmp_path, capsys, monkeypatch, space):
+    monkeypatch.setitem(LABELLED, space, 4)
+    out, again = tmp_path / "moved.mp4", tmp_path / "again.mp4"
+    result = run_json(capsys, "edit", clip, "--direction", "light", "--space", space, "--out", str(out))
+    assert result["space"] == space
+    run_json(capsys, "replay", result["recipe"], clip, "--out", str(again))
+    first, second = (json.loads(path.with_suffix(".record.json").read_text())["frames"] for path in (out, again))
+    assert first == second
+    other = tmp_path / "other.mp4"
+    write(other, moving_shapes(1, seed=12)[0])
+    assert main(["replay", result["recipe"], str(other), "--out", str(again)]) != 0
+    assert "another clip than the recipe was made with" in capsys.readouterr().err
 
 
 def test_flicker_tells_a_shaking_clip_from_a_still_one(tmp_path, capsys):

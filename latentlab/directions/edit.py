@@ -117,7 +117,10 @@ def _weight(profile: Profile, mask: Mask | None, shape: Sequence[int] | None, co
     if mask is None and isinstance(profile, str) and profile == "constant":
         return None
     if shape is None:
-        raise ValueError("a profile or a mask needs to know where frames are in a code: pass shape=space.shape")
+        raise ValueError(
+            "a profile or a mask needs to know where frames are in a code: pass shape=space.shape, of a space whose "
+            "axes are channel, frame, height and width; codes of other spaces move as a whole"
+        )
     if len(shape) != 4 or int(np.prod(shape)) != codes.shape[1]:
         raise ValueError(f"shape {tuple(shape)} is not (channel, frame, height, width) of {codes.shape[1]} numbers")
     channel, frame, height, width = shape

@@ -128,6 +128,8 @@ class BottleneckSpace(Described):
 
     def around(self, video: Video) -> BottleneckSpace:
         """The same space, starting from these clips: `decode` of it takes one code for each."""
+        if self.anchor is not None and torch.equal(self.anchor.video, video):
+            return self
         space = copy.copy(self)
         space.anchor = self.anchored(video)
         return space

@@ -1,7 +1,10 @@
-"""A clip in one space, ready to be edited there."""
+"""Clips in one space, ready to be edited there."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +15,7 @@ from latentlab.directions import Direction, Effect, edit
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace
-from latentlab.spaces.space import Described
+from latentlab.spaces.space import AXES, Described, Space
 from latentlab.spaces.told import Caption, condition_of
 
 DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
@@ -38,7 +41,7 @@ class EditSpace:
 
     Attributes:
         codes: of the clips.
-        shape: of one code: channel, frame, height and width, or that of the layer in h-space.
+        shape: of one code: channel, frame, height and width; None in h-space, whose axes are the layer's own.
 
     Raises:
         ValueError: no such space.
@@ -63,10 +66,10 @@ class EditSpace:
         if kind == "h-space":
             way: dict[str, Any] = {"num_steps": num_steps, "method": method, "caption": caption, "guidance": guidance}
             self.around = BottleneckSpace(generator, **way).around(clip)
-            self.codes, self.shape = self.around.encode(clip), self.around.shape
+            self.codes, self.shape = self.around.encode(clip), None
             return
         latents = generator.encode(clip)
-        self.shape = tuple(latents.shape[1:])
+        self.latent_shape = self.shape = tuple(latents.shape[1:])
         if kind == "noise":
             told, options = condition_of(generator, caption), {"num_steps": num_steps, "method": method, "seed": seed}
             self.inverted = generator.invert(latents, told, guidance=guidance, **options)
@@ -95,6 +98,33 @@ class EditSpace:
         if self.around is not None:
             return self.around.decode(codes)
         if self.inverted is None:
-            return self.generator.decode(codes.reshape(-1, *self.shape))
-        by = (codes - self.codes).reshape(-1, *self.shape)
+            return self.generator.decode(codes.reshape(-1, *self.latent_shape))
+        by = (codes - self.codes).reshape(-1, *self.latent_shape)
         return self.generator.decode(self.generator.sample(self.inverted.moved(by)))
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Clips in a space: their codes, how codes near them become clips, and the axes of a code, if it has four."""
+
+    codes: Codes
+    decode: Callable[[Codes], Video]
+    shape: tuple[int, ...] | None
+
+    @staticmethod
+    def of(space: Space, clip: Video) -> Place:
+        """Clips in any space; one that leaves something open, such as h-space, takes it from these clips."""
+        here: Any = space.around(clip) if hasattr(space, "around") else space  # type: ignore[attr-defined]
+        return Place(here.encode(clip), here.decode, frames_of(here))
+
+
+def frames_of(space: Space) -> tuple[int, ...] | None:
+    """Channel, frame, height and width of a code; None where codes have no such axes, as in h-space."""
+    shape, axes = tuple(getattr(space, "shape", ())), tuple(getattr(space, "axes", AXES))
+    return shape if len(shape) == 4 and axes == AXES else None
+
+
+def described(space: Space) -> dict[str, Any]:
+    """What a space says of itself, as a file holds it; of a user's own space that says nothing, its name."""
+    said = space.describe() if hasattr(space, "describe") else {"space": type(space).__name__}  # type: ignore[attr-defined]
+    return json.loads(json.dumps(said))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentlab.directions import Direction, Normal, edit
+from latentlab.directions import Direction, Normal, Turning, edit
 from latentlab.directions.mask import Mask
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
 from latentlab.record import frame_hash
 from latentlab.shapes import Video
+from latentlab.spaces.space import Space
 from latentlab.spaces.told import Caption
-from latentlab.study.edit_space import EditSpace
+from latentlab.study.edit_space import EditSpace, Place, described
 from latentlab.tensors import read_tensors, write_tensors
 
 FORMAT = 3  # of the file; raised when an old one could be misread
@@ -65,10 +66,12 @@ class Recipe:
     """Edits of a clip, one after another in one space, and what they gave.
 
     Args:
-        space: "latent", "noise" or "h-space".
+        space: "latent", "noise" or "h-space" of a generator; or, for any space whatever, what `described` says of it.
         steps: the edits; they add up.
-        num_steps, method, seed, caption, guidance: of the inversion, where there is one; see `EditSpace`.
-        weights: fingerprint of the generator that it was made with; "" before it was.
+        num_steps, method, seed, caption, guidance: of the inversion in a generator's spaces, see `EditSpace`; the
+            description of another space holds its own.
+        weights: fingerprint of the generator that it was made with, "" before it was; that of another space is in its
+            description.
         source, frames: hashes of the clip and of the edited clip.
         device: that made it; another one may round differently.
 
@@ -80,9 +83,17 @@ class Recipe:
     >>> edited = Recipe("latent", (Step(push, 2.0),)).apply(generator, clip)
     >>> bool((edited.recipe.replay(generator, clip).video == edited.video).all())
     True
+
+    Any other space takes the place of the generator:
+
+    >>> space = ll.spaces.Places(ll.LatentSpace(generator), "channel", [0])
+    >>> push = Direction("push", np.eye(1, space.dim)[0], 1.0)
+    >>> edited = Recipe(described(space), (Step(push, 2.0),)).apply(space, clip)
+    >>> edited.space, edited.recipe.replay(space, clip).recipe.frames == edited.recipe.frames
+    ('Places', True)
     """
 
-    space: str
+    space: str | Mapping[str, Any]
     steps: tuple[Step, ...]
     num_steps: int = 25
     method: str = "leapfrog"
@@ -94,40 +105,42 @@ class Recipe:
     frames: str = ""
     device: str = ""
 
-    def apply(self, generator: Generator, clip: Video) -> Edited:
+    @torch.no_grad()
+    def apply(self, model: Generator | Space, clip: Video) -> Edited:
         """Edits clips, and notes in the new recipe what gave what.
 
+        Args:
+            model: the generator, or the space that is described.
+            clip: `(batch, 3, frame, height, width)`.
+
         Raises:
-            ValueError: no such space, or directions of another one.
+            ValueError: no such space, another one than is described, or directions of another one.
         """
-        way = {name: getattr(self, name) for name in ("num_steps", "method", "seed", "caption", "guidance")}
-        place = EditSpace(generator, self.space, clip, **way)
-        codes = place.codes
+        here = self._place(model, clip)
+        codes = here.codes
         for step in self.steps:
             options = {"profile": step.profile, "mask": step.mask, "preserve": step.preserve}
-            codes = edit(codes, step.direction, step.strength, shape=place.shape, **options)
-        video = place.decode(codes).cpu()
-        floor = psnr(place.decode(place.codes).cpu(), clip.cpu()).mean()
-        made = {"weights": generator.fingerprint(), "device": str(generator.device)}
+            codes = edit(codes, step.direction, step.strength, shape=here.shape, **options)
+        video = here.decode(codes).cpu()
+        floor = psnr(here.decode(here.codes).cpu(), clip.cpu()).mean()
+        made = {"weights": _weights(model), "device": str(getattr(model, "device", None) or codes.device)}
         recipe = replace(self, source=frame_hash(clip), frames=frame_hash(video), **made)
-        return Edited(video, self.space, round(float(floor), 2), recipe)
+        return Edited(video, self.place, round(float(floor), 2), recipe)
 
-    def replay(self, generator: Generator, clip: Video) -> Edited:
+    def replay(self, model: Generator | Space, clip: Video) -> Edited:
         """Does it all again, and makes sure that it gives the same frames.
 
         Raises:
-            ValueError: the recipe was never applied; the model or the clip is another; or the frames came out
-                differently, as they may on another device or with another version of PyTorch.
+            ValueError: the recipe was never applied; the model, the space or the clip is another; or the frames came
+                out differently, as they may on another device or with another version of PyTorch.
         """
         if not self.frames:
             raise ValueError("this recipe was never applied, so there is nothing to compare with: use apply")
-        for what, was, now in (
-            ("model", self.weights, generator.fingerprint()),
-            ("clip", self.source, frame_hash(clip)),
-        ):
+        self._check(model)
+        for what, was, now in (("model", self.weights, _weights(model)), ("clip", self.source, frame_hash(clip))):
             if was != now:
                 raise ValueError(f"another {what} than the recipe was made with: {was[:12]} then, {now[:12]} now")
-        again = self.apply(generator, clip)
+        again = self.apply(model, clip)
         if again.recipe.frames != self.frames:
             raise ValueError(
                 f"the frames differ from those of the recipe, made on {self.device}, now {again.recipe.device}; "
@@ -135,11 +148,44 @@ class Recipe:
             )
         return again
 
+    @property
+    def place(self) -> str:
+        """The space in a word."""
+        return self.space if isinstance(self.space, str) else str(self.space.get("space", "a space"))
+
+    def _place(self, model: Generator | Space, clip: Video) -> Place:
+        self._check(model)
+        if isinstance(self.space, str):
+            way = {name: getattr(self, name) for name in ("num_steps", "method", "seed", "caption", "guidance")}
+            here = EditSpace(model, self.space, clip, **way)  # type: ignore[arg-type]
+            return Place(here.codes, here.decode, here.shape)
+        return Place.of(model, clip)  # type: ignore[arg-type]
+
+    def _check(self, model: Generator | Space) -> None:
+        """Raises unless this is what the recipe is of."""
+        if isinstance(self.space, str) == (not isinstance(model, Generator)):
+            wanted = f"a {self.place}" if isinstance(model, Generator) else "the generator, not a space of it"
+            raise ValueError(f"this recipe edits in {self.place}; it takes {wanted}, got {type(model).__name__}")
+        if not isinstance(self.space, str):
+            was, now = dict(self.space), described(model)  # type: ignore[arg-type]
+            if other := [name for name in was | now if was.get(name) != now.get(name)]:
+                said = ", ".join(f"{name} ({was.get(name)} then, {now.get(name)} now)" for name in other)
+                raise ValueError(f"another space than the recipe was made for: {said}")
+
     def save(self, path: str | Path) -> None:
-        """Writes a safetensors file, settings as JSON in its header; atomic."""
+        """Writes a safetensors file, settings as JSON in its header; atomic.
+
+        Raises:
+            ValueError: of a direction that turns with the code, which no file holds.
+        """
         tensors: dict[str, Tensor] = {}
         steps = []
         for i, step in enumerate(self.steps):
+            if isinstance(step.direction, Turning):
+                raise ValueError(
+                    f"direction {step.direction.name!r} turns with the code, and a recipe holds vectors; "
+                    "learn it with rank=0 to write it down"
+                )
             tensors[f"{i}.vector"] = torch.from_numpy(step.direction.vector)
             if step.mask is not None:
                 tensors[f"{i}.mask"] = step.mask.detach().cpu()
@@ -190,6 +236,10 @@ class Recipe:
             + (f", keeping {', '.join(kept.name for kept in step.preserve)}" if step.preserve else "")
             for step in self.steps
         ]
+
+
+def _weights(model: Generator | Space) -> str:
+    return model.fingerprint() if isinstance(model, Generator) else ""
 
 
 _SETTINGS = ("space", "num_steps", "method", "seed", "caption", "guidance", "weights", "source", "frames", "device")

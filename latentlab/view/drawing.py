@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from latentlab.directions import Direction, edit
+from latentlab.directions import Direction, Turning, edit
 from latentlab.directions.edit import Moves
 from latentlab.directions.mask import profile_weights
 from latentlab.interpolate import lerp, nlerp, slerp
@@ -20,7 +20,7 @@ from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import LatentSpace, NoiseSpace
-from latentlab.study.edit_space import EditSpace
+from latentlab.study.edit_space import EditSpace, Place, described, frames_of
 from latentlab.study.recipe import Recipe, Step
 from latentlab.view.setting import Setting
 
@@ -74,23 +74,19 @@ class Drawing:
     def __init__(self, space: Space, directions: Directions, clip: Video, other: Video | None = None) -> None:
         self.space, self.clip, self.other = space, clip, other
         self.generator: Any = getattr(space, "generator", None)
-        self.directions = {
-            name: Direction(name, np.asarray(move.vector), float(move.scale))
-            for name, move in by_name(directions).items()
-        }
+        self.directions = {name: _named(name, move) for name, move in by_name(directions).items()}
         self._sources: OrderedDict[Any, Source] = OrderedDict()
         self._other: Tensor | None = None
 
     @property
     def kind(self) -> str | None:
-        """ "latent" or "noise" where a `Recipe` can say what this space is."""
+        """ "latent" or "noise" where edits go along the very way that a clip came."""
         return {LatentSpace: "latent", NoiseSpace: "noise"}.get(type(self.space))  # a subclass may decode differently
 
     @property
     def shape(self) -> tuple[int, ...] | None:
         """Channel, frame, height and width of a code; None where codes have no such axes."""
-        shape = tuple(getattr(self.space, "shape", ()))
-        return shape if len(shape) == 4 else None
+        return frames_of(self.space)
 
     def source(self, setting: Setting) -> Source:
         """The clip that a setting edits."""
@@ -99,9 +95,9 @@ class Drawing:
             clip = self.clip if key is None else self.generator.generate(setting.caption, seed=setting.seed).cpu()
             if self.kind:  # in noise, edits go along the very way that the clip came
                 place = EditSpace(self.generator, self.kind, clip, **self._way())
-                self._sources[key] = Source(clip, place.codes, place.decode)
             else:
-                self._sources[key] = Source(clip, self.space.encode(clip), self.space.decode)
+                place = Place.of(self.space, clip)
+            self._sources[key] = Source(clip, place.codes, place.decode)
         self._sources.move_to_end(key)
         while len(self._sources) > CLIPS:
             self._sources.popitem(last=False)
@@ -151,17 +147,10 @@ class Drawing:
         return View(video, source.clip, figures(video, source.clip.float().cpu(), setting.mask(video)))
 
     def recipe(self, setting: Setting) -> Recipe:
-        """What `Recipe.replay` needs to give the same frames again.
-
-        Raises:
-            ValueError: a recipe knows only the latents and the noise of a generator.
-        """
-        if self.kind is None:
-            raise ValueError(
-                f"a recipe replays edits in LatentSpace or NoiseSpace, not in {type(self.space).__name__}; "
-                "export to a .json file, which an explorer of the same space loads"
-            )
+        """What `Recipe.replay` needs to give the same frames again."""
         clip = self.source(setting).clip
+        if self.kind is None:
+            return Recipe(described(self.space), self.steps(setting)).apply(self.space, clip).recipe
         return Recipe(self.kind, self.steps(setting), **self._way()).apply(self.generator, clip).recipe
 
     def _way(self) -> dict[str, Any]:
@@ -188,6 +177,13 @@ class Drawing:
         return tuple((frames * profile_weights(setting.profile, self.shape[1])).tolist())
 
 
+def _named(name: str, move: Moves) -> Direction:
+    """A direction under the name that it is shown by; one that turns with the code still does."""
+    if isinstance(move, Turning):
+        return replace(move, name=name)
+    return Direction(name, np.asarray(move.vector), float(move.scale))
+
+
 def by_name(directions: Directions) -> dict[str, Moves]:
     """Directions under the names that they are given or have.
 
@@ -208,8 +204,8 @@ def by_name(directions: Directions) -> dict[str, Moves]:
 def figures(video: Video, source: Video, mask: Tensor | None) -> dict[str, float]:
     """What is said under a picture: flicker in 8-bit levels, likeness to the source in decibels."""
     measured = flicker(video)
-    said = {"flicker, levels": float(measured.overall), "whole-frame flicker": float(measured.whole)}
-    said["like the source, dB"] = float(psnr(video, source))
+    said = {"flicker, 8-bit levels": float(measured.overall), "of the whole frame": float(measured.whole)}
+    said["PSNR to the source, dB"] = float(psnr(video, source))
     if mask is not None and not mask.all():
-        said["outside the mask, dB"] = float(background_preservation(video, source, mask[:, 0].bool()))
+        said["PSNR outside the mask, dB"] = float(background_preservation(video, source, mask[:, 0].bool()))
     return said

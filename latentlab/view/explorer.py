@@ -180,7 +180,7 @@ class Explorer:
         clips = {} if how == "edit alone" else {"source": source}
         clips["edited"] = view.video
         if how == "with the difference" and view.video.shape == source.shape:
-            clips["difference x 4, grey is none"] = (2 * (view.video - source)).clamp(-1, 1)
+            clips["difference x 2, grey is none"] = (2 * (view.video - source)).clamp(-1, 1)
         return clips
 
     def snapshot(self) -> str:
@@ -266,7 +266,7 @@ class Explorer:
                 explorer; or .json, what `load` reads, with the presets.
 
         Raises:
-            ValueError: another ending, or no recipe knows this space.
+            ValueError: another ending, or a direction that no recipe holds.
         """
         recipe_file.write(path, self.drawing, self.setting, self.presets)
         self._said.value = f"written to {escape(str(path))}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from latentlab.directions import Direction
 from latentlab.record import frame_hash, to_json, write_text
+from latentlab.study.edit_space import described
 from latentlab.view.drawing import Drawing
 from latentlab.view.setting import Setting
 
@@ -33,7 +34,7 @@ def write(path: str | Path, drawing: Drawing, setting: Setting, presets: Mapping
     """Writes a setting as a `Recipe`, or with the presets as what `read` reads, by the ending; see `Explorer.export`.
 
     Raises:
-        ValueError: another ending, or no recipe knows this space.
+        ValueError: another ending, or a direction that no recipe holds.
     """
     path = Path(path)
     if path.suffix == REPLAYED:
@@ -69,8 +70,7 @@ def read(path: str | Path, drawing: Drawing) -> tuple[Setting, dict[str, Setting
 def identity(drawing: Drawing, settings: Iterable[Setting]) -> dict[str, Any]:
     """What some settings depend on besides themselves, by name; nothing that none of them uses."""
     settings, space, generator = list(settings), drawing.space, drawing.generator
-    described = space.describe() if hasattr(space, "describe") else {"space": type(space).__name__}  # type: ignore[attr-defined]
-    found = {name if name == "space" else f"space's {name}": value for name, value in described.items()}
+    found = {name if name == "space" else f"space's {name}": value for name, value in described(space).items()}
     if generator is not None:
         found["generator"] = generator.fingerprint()
     if any(setting.caption is None for setting in settings):

@@ -8,9 +8,20 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from latentlab.directions import Direction, Normal, edit
+from latentlab.directions import Direction, Normal, Turning, edit
+from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig
 from latentlab.record import frame_hash
-from latentlab.study.edit_space import EditSpace
+from latentlab.spaces import (
+    BottleneckSpace,
+    Cached,
+    Components,
+    LatentSpace,
+    NoiseSpace,
+    Places,
+    TextSpace,
+    VectorSpace,
+)
+from latentlab.study.edit_space import EditSpace, described
 from latentlab.study.recipe import Recipe, Step
 
 DIMS = 2 * 4 * 2 * 2
@@ -131,3 +142,61 @@ def test_files_that_are_no_recipes(tmp_path):
 def test_an_unknown_space_is_named(tiny_generator, clips):
     with pytest.raises(ValueError, match="no space 'pixels' to edit in; there are latent, noise, h-space"):
         recipe("pixels").apply(tiny_generator, clips)
+
+
+def spaces(generator):
+    """One of every kind of space that a generator's own names do not say."""
+    vae = VectorVAE(VectorVAEConfig(dims=4, size=(16, 16), width=8, hidden=16))
+    latent = LatentSpace(generator)
+    wide = torch.randn(6, latent.dim, generator=torch.Generator().manual_seed(1))
+    return {
+        "vector": VectorSpace(vae.eval(), num_frames=4),
+        "text": TextSpace(generator, describe=lambda video: ["a red star"] * len(video), num_steps=2),
+        "h-space by level": BottleneckSpace(generator, layer="down.0.0", num_steps=2, per_level=True),
+        "noise": NoiseSpace(generator, num_steps=2),
+        "channel": Places(latent, "channel", [1]),
+        "components": Components(latent, wide, 3),
+        "cached": Cached(latent),
+    }
+
+
+@pytest.mark.parametrize("kind", ["vector", "text", "h-space by level", "noise", "channel", "components", "cached"])
+def test_a_recipe_of_any_space_replays_to_the_same_frames(tiny_generator, clips, tmp_path, kind):
+    space = spaces(tiny_generator)[kind]
+    vector = np.random.default_rng(0).standard_normal(space.dim)
+    push = Direction("push", vector / np.linalg.norm(vector), 3.0)
+    edited = Recipe(described(space), (Step(push, 2.0),)).apply(space, clips)
+    here = space.around(clips)
+    assert torch.equal(edited.video, here.decode(edit(here.encode(clips), push, 2.0)))
+    assert (edited.video - here.decode(here.encode(clips))).abs().max() > 1e-4
+    edited.recipe.save(tmp_path / "edit.safetensors")
+    loaded = Recipe.load(tmp_path / "edit.safetensors")
+    assert loaded.place == edited.space == space.describe()["space"]
+    assert torch.equal(loaded.replay(space, clips).video, edited.video)
+    with pytest.raises(ValueError, match=f"it takes a {loaded.place}, got NativeGenerator"):
+        loaded.replay(tiny_generator, clips)
+
+
+def test_a_recipe_of_another_space_says_what_differs(tiny_generator, clips):
+    few, many = (NoiseSpace(tiny_generator, num_steps=n) for n in (2, 3))
+    made = Recipe(described(few), (Step(direction("light"), 1.0),)).apply(few, clips).recipe
+    with pytest.raises(ValueError, match=r"another space than the recipe was made for: num_steps \(2 then, 3 now\)"):
+        made.replay(many, clips)
+    with pytest.raises(ValueError, match="edits in latent; it takes the generator, not a space of it, got NoiseSpace"):
+        recipe("latent").apply(few, clips)
+
+
+def test_axes_of_a_layer_are_not_taken_for_frames(tiny_generator, clips):
+    space = BottleneckSpace(tiny_generator, num_steps=2)
+    assert len(space.shape) == 4
+    push = Direction("push", np.eye(1, space.dim)[0], 1.0)
+    for made, model in ((Recipe("h-space", ()), tiny_generator), (Recipe(described(space), ()), space)):
+        with pytest.raises(ValueError, match="codes of other spaces move as a whole"):
+            replace(made, num_steps=2, steps=(Step(push, 1.0, "ramp"),)).apply(model, clips)
+
+
+def test_a_direction_that_turns_is_not_written_down(tiny_generator, clips, tmp_path):
+    turning = Turning("turn", direction("turn").vector, 1.0, at=lambda codes: torch.nn.functional.normalize(codes))
+    made = Recipe("latent", (Step(turning, 1.0),)).apply(tiny_generator, clips).recipe
+    with pytest.raises(ValueError, match="'turn' turns with the code"):
+        made.save(tmp_path / "edit.safetensors")
