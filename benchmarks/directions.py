@@ -40,12 +40,13 @@ from latentlab.generator.vector_vae import load_vector_vae
 from latentlab.record import to_json, write_text
 from latentlab.shapes import Codes
 from latentlab.spaces.hooks import counted
+from latentlab.study.cells import grouped, mean_over_targets
 from latentlab.study.collateral import collateral
 from latentlab.study.finders import NETWORK, SUPERVISED, UNFIT, UNSUPERVISED, find
 from latentlab.study.scoreboard import interval, match_targets, score_directions
 from latentlab.study.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, digest
 from latentlab.view.report import Player, Strip
-from latentlab.view.scoreboard import FIGURES, failures, grouped, mean_over_targets, page, table_row
+from latentlab.view.scoreboard import FIGURES, failures, page, table_row
 
 TARGETS = (*CONTINUOUS, "hue@0", "hue@90", "background_hue@0", "direction@0", "direction@90", "shape=star")
 UNLABELLED = 1000  # codes that finders without labels get

@@ -1,25 +1,22 @@
 """The page of the scoreboard of directions: tables, effect matrices, side effects and the verdict on the bars.
 
-A result is what `benchmarks/directions.py` measures of one finder in one space with one budget of labels, one variant
-of the data and one seed: a dictionary with those, `fit_seconds`, `decoded`, network `passes`, the names of the
-`factors`, and `scores`, each a `latentlab.study.scoreboard` score of one direction; or, in place of these, why it
-`failed`.
+A result is a cell of `latentlab.study.cells` with its `fit_seconds`, clips `decoded` and network `passes`; or, in place
+of its scores, why it `failed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from latentlab.study.finders import NETWORK
+from latentlab.study.cells import grouped, matches, mean_effects, mean_over_targets, order_of, rank
 from latentlab.study.scoreboard import interval
-from latentlab.study.worlds import CONTINUOUS, SPACES, VARIANTS
+from latentlab.study.worlds import VARIANTS
 from latentlab.view.figure import Figure
 from latentlab.view.plots import effect_matrix
 from latentlab.view.report import Report, Section, Strip, Table
-
-OURS = ("effect", "dual", NETWORK)
+from latentlab.view.verdict import OURS, summary, verdict
 
 FIGURES = {  # column of the table, and where it comes from
     "moved (sd)": "target",
@@ -41,7 +38,7 @@ COSTS = ("seeds", "seconds of fit", "clips decoded", "denoiser calls")
 def page(results: Sequence[dict], strips: Mapping[str, Sequence[Strip]], settings: str) -> Report:
     """Everything on one page, with a space's `strips` of edited clips, if it has some."""
     lost, results = failures(results), [r for r in results if "scores" in r]
-    sections = []
+    sections = [section for section in [summary(results)] if section]
     for space in dict.fromkeys(r["space"] for r in results):
         of_space = [r for r in results if r["space"] == space]
         parts = []
@@ -49,7 +46,7 @@ def page(results: Sequence[dict], strips: Mapping[str, Sequence[Strip]], setting
             groups = sorted(grouped([r for r in of_space if r["variant"] == variant]), key=rank)
             if groups:
                 parts += tables(groups, variant)
-        shown = [g for g in grouped(of_space) if _is(g[0], variant=VARIANTS[0]) and g[0]["labels"] in (0, 1000)]
+        shown = [g for g in grouped(of_space) if matches(g[0], variant=VARIANTS[0]) and g[0]["labels"] in (0, 1000)]
         shown.sort(key=rank)
         parts += [matrix(group) for group in shown]
         parts += side_effects(of_space)
@@ -91,34 +88,6 @@ HOW_TO_READ = (
 )
 
 
-def _is(result: dict, **wanted) -> bool:
-    return all(result[name] == value for name, value in wanted.items())
-
-
-def grouped(results: Sequence[dict]) -> list[list[dict]]:
-    """Results that differ in the seed alone."""
-    groups: dict[tuple, list[dict]] = {}
-    for r in results:
-        groups.setdefault((r["space"], r["labels"], r["finder"], r["variant"], r["shuffled"]), []).append(r)
-    return list(groups.values())
-
-
-def mean_over_targets(result: dict, figure: str) -> float:
-    """One figure of a cell, over all its directions, those that failed among them."""
-    values = []
-    for row in result["scores"]:
-        if row["name"] in CONTINUOUS or result["space"].startswith("oracle"):
-            if figure == "target":
-                value = row["effect"][_order([result])(row["name"])] or 0.0
-            else:
-                value = row["high"] - row["low"] if figure == "range" else row[figure]
-            values.append(value)
-    known = [float(v) for v in values if v is not None]
-    if figure == "leakage":
-        known += [max([1.0, *known])] * (len(values) - len(known))
-    return float(np.mean(known)) if known else float("nan")
-
-
 def failures(results: Sequence[dict]) -> list[list[str]]:
     """What was not measured, and why: space, finder, labels, seeds and the reason."""
     seeds: dict[tuple[str, ...], list[str]] = {}
@@ -128,12 +97,6 @@ def failures(results: Sequence[dict]) -> list[list[str]]:
             what = (r["space"], name, str(r.get("labels", 0)), r["failed"])
             seeds.setdefault(what, []).append(str(r.get("seed", "all")))
     return [[*what, ", ".join(which), why] for (*what, why), which in seeds.items()]
-
-
-def rank(group: Sequence[dict]) -> tuple[int, float]:
-    """Fewest labels first, then the most precise."""
-    precision = interval([mean_over_targets(r, "precision") for r in group])[0]
-    return group[0]["labels"], -np.nan_to_num(precision)
 
 
 def tables(groups: Sequence[list[dict]], variant: str) -> list[Table]:
@@ -167,84 +130,18 @@ def _spread(mean: float, low: float, high: float) -> str:
     return f"{mean:.{digits}f}" if np.isnan(half) else f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
-def verdict(results: Sequence[dict]) -> str:
-    """The bars: leakage on the oracle, precision at 1,000 labels beside the best baseline, factors that do not part."""
-    said, results = [], [r for r in results if "scores" in r]
-    groups = [g for g in grouped(results) if _is(g[0], variant=VARIANTS[0], shuffled=False)]
-    for group in groups:
-        if _is(group[0], space="oracle", finder="effect", labels=1000):
-            leak = interval([mean_over_targets(r, "leakage") for r in group])[0]
-            said.append(f"Oracle, 1,000 labels: Effect leaks {leak:.3f} (bar 0.02).")
-    for space in SPACES:
-        at = {
-            g[0]["finder"]: interval([mean_over_targets(r, "precision") for r in g])[0]
-            for g in groups
-            if _is(g[0], space=space) and g[0]["labels"] == 1000
-        }
-        baselines = {name: value for name, value in at.items() if name not in OURS}
-        if "effect" not in at or not baselines:
-            continue
-        best = max(baselines, key=lambda name: baselines[name])
-        said.append(
-            f"{space.capitalize()}, 1,000 labels: precision of Effect {at['effect']:.2f} (bar 0.8), "
-            f"{at['effect'] / baselines[best]:.2f} times that of the best baseline, {best} (bar 1.25)."
-        )
-        group = next(g for g in groups if _is(g[0], space=space, finder="effect", labels=1000))
-        names = group[0]["factors"]
-        for i, row in enumerate(group[0]["scores"]):
-            mean = np.mean([r["scores"][i]["precision"] or 0.0 for r in group])
-            effect = _effects([r["scores"][i] for r in group])
-            if row["name"] in CONTINUOUS and mean < 0.8:
-                others = sorted((name for name in names if name != row["name"]), key=lambda n: -effect[names.index(n)])
-                said.append(f"{row['name']} does not separate ({mean:.2f}): {' and '.join(others[:2])} move with it.")
-    for space in sorted({g[0]["space"] for g in groups}):
-        said += network_verdict(space, [g for g in groups if _is(g[0], space=space) and g[0]["labels"] == 1000])
-    return " ".join(said)
-
-
-def network_verdict(space: str, groups: Sequence[list[dict]]) -> list[str]:
-    """Whether the network leaks less than the best linear finder, target by target, for one unit of target."""
-    leaks: dict[str, dict[str, float]] = {}
-    for group in groups:
-        for row in group[0]["scores"]:
-            own = [s["leakage"] for r in group for s in r["scores"] if s["name"] == row["name"]]
-            known = [v for v in own if v is not None]
-            leaks.setdefault(row["name"], {})[group[0]["finder"]] = float(np.mean(known)) if known else np.inf
-    compared = {name: by for name, by in leaks.items() if NETWORK in by and len(by) > 1}
-    if not compared:
-        return []
-    worse = [name for name, by in compared.items() if by[NETWORK] > min(v for f, v in by.items() if f != NETWORK)]
-    less = f"{len(compared) - len(worse)} of {len(compared)} targets"
-    return [
-        f"{space.capitalize()}: the manipulation network leaks less than the best linear finder on {less}"
-        + (f", not on {', '.join(worse)}." if worse else ".")
-    ]
-
-
 def matrix(group: Sequence[dict]) -> Figure:
     """Effect matrix, mean over seeds: what moves (columns) when a direction (row) moves its target by one."""
-    names = sorted({row["name"] for r in group for row in r["scores"]}, key=_order(group))
-    effects = [_effects([row for r in group for row in r["scores"] if row["name"] == n]) for n in names]
+    names = sorted({row["name"] for r in group for row in r["scores"]}, key=order_of(group))
+    effects = [mean_effects([row for r in group for row in r["scores"] if row["name"] == n]) for n in names]
     note = f"{title(group[0])}: standard deviations that a factor (column) moves when the target (row) moves by one"
     return effect_matrix(effects, names, group[0]["factors"], top=1.0).figure(note)
-
-
-def _effects(rows: Sequence[dict]) -> np.ndarray:
-    """Mean effects over seeds; a factor that can be read in no clip counts as moved by as much as any."""
-    effects = np.array([row["effect"] for row in rows], dtype=float)  # None becomes NaN
-    most = np.nanmax(effects, initial=1.0)
-    return np.nan_to_num(effects, nan=most).mean(0)
 
 
 def title(result: dict) -> str:
     """What a cell is of, in words."""
     shuffled = ", labels shuffled" if result["shuffled"] else ""
     return f"{result['finder']}{shuffled}, {result['labels']:,} labels"
-
-
-def _order(group: Sequence[dict]) -> Callable[[str], int]:
-    """Rows as the columns are ordered, so that a perfect matrix is a diagonal."""
-    return lambda target: group[0]["factors"].index(target.split("@")[0].split("=")[0])
 
 
 BESIDE = {  # column of the side effects, and where it comes from

@@ -2,8 +2,10 @@
 
 import pytest
 
+from latentlab.study.cells import grouped, mean_over_targets
 from latentlab.study.worlds import CONTINUOUS, JUDGED
-from latentlab.view.scoreboard import failures, grouped, mean_over_targets, page, side_effects, table_row, verdict
+from latentlab.view.scoreboard import failures, page, side_effects, table_row
+from latentlab.view.verdict import summary, verdict
 
 
 def result(
@@ -41,11 +43,46 @@ RESULTS = [
 ]
 
 
-def test_the_verdict_names_the_best_baseline_and_the_factor_that_does_not_part():
+def test_the_verdict_names_the_best_baseline_and_the_factors_that_part():
     said, mean = verdict(RESULTS), (0.9 * (len(CONTINUOUS) - 1) + 0.5) / len(CONTINUOUS)
     assert f"precision of Effect {mean:.2f} (bar 0.8), {mean / 0.6:.2f} times that of the best baseline, ridge" in said
-    assert "size does not separate (0.50): light" in said
-    assert said.count("does not separate") == 1
+    assert "In some space start_x, start_y, speed, rotation and light separate. Nowhere size" in said
+
+
+def test_each_factor_stands_where_it_parts_best_with_what_moves_beside_it():
+    bars, factors = summary(RESULTS).parts
+    assert [row[0] for row in bars.rows] == ["latent"]
+    rows = {row[0]: row[1:] for row in factors.rows}
+    assert list(rows)[-1] == "size"  # the most precise come first
+    assert rows["size"] == ["latent", "ridge normal", 0.6, 1.0, "light 0.67", "follows as far as one standard "
+                            "deviation; light is bound up with it"]  # fmt: skip
+    assert rows["light"][1:3] == ["effect", pytest.approx(0.9)]
+    assert rows["light"][-1] == "separates"
+    assert summary([]) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"monotonicity": 0.1}, "does not follow the strength (rank correlation 0.10)"),
+        ({"moved": 0.2}, "the largest strength hardly moves it"),
+        ({"moved": 0.7}, "does not get as far as one standard deviation"),
+    ],
+)
+def test_why_a_factor_does_not_part_is_read_off_its_figures(changed, why):
+    cell = result("effect", {"else": 0.5})
+    row = cell["scores"][0]
+    row["monotonicity"] = changed.get("monotonicity", 1.0)
+    row["effect"][JUDGED.index(row["name"])] = changed.get("moved", 1.0)
+    (factors,) = summary([cell]).parts
+    assert why in next(one for one in factors.rows if one[0] == row["name"])[-1]
+
+
+def test_a_precise_move_that_hardly_is_one_gives_way_to_a_real_one():
+    still, real = result("ridge normal", {"else": 0.99}), result("LDA", {"else": 0.5})
+    for row in still["scores"]:
+        row["effect"] = [0.1 * value for value in row["effect"]]
+    assert {row[2] for row in summary([still, real]).parts[0].rows} == {"LDA"}
 
 
 def test_seeds_are_one_row_and_shuffled_labels_another():
@@ -95,7 +132,7 @@ def test_side_effects_are_those_of_every_finder_by_the_names_of_targets():
 
 def test_the_page_puts_the_most_precise_first_and_draws_every_matrix():
     report = page(RESULTS, {}, "{}")
-    (section,) = report.sections
+    section = report.sections[1]
     first = section.parts[0]
     assert [row[0] for row in first.rows] == ["effect", "ridge normal", "LDA", "effect, shuffled"]
     figures = [part for part in section.parts if part.kind == "figure"]
