@@ -44,6 +44,9 @@ nb_execution_timeout = 900
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
+# A page has no kernel: widgets show the snapshot beside them instead, and no script of theirs is fetched.
+nb_mime_priority_overrides = [("*", "application/vnd.jupyter.widget-view+json", None)]
+nb_ipywidgets_js = {}
 
 html_theme = "furo"
 html_title = f"latentlab {release}"

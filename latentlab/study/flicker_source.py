@@ -58,7 +58,9 @@ class FlickerSource:
     def worst(self, component: str = "overall") -> list[dict[str, float]]:
         """For each finished clip: the level that adds most flicker, and the frame and the place where it adds most.
 
-        `whole` and `motion_jitter` have no map, hence no place.
+        `added` is how much, as jitter: the root of the power that the level brings in. `share` is that power over the
+        finished clip's, and is left out of a clip that flickers by less than `FLOOR`. `whole` and `motion_jitter` have
+        no map, hence no place.
         """
         added, shares = _gained(self.curve(component).square()), self.enters(component)
         over_frames = _gained(torch.stack([at.series[component] for at in self.decoded]).square())
@@ -66,7 +68,10 @@ class FlickerSource:
         for i in range(shares.shape[1]):
             level = int(added[:, i].argmax())
             frame = int(over_frames[level, i].nan_to_num(-torch.inf).argmax()) + 1  # inner frames count from the second
-            found.append({"level": self.levels[level], "share": float(shares[level, i]), "frame": frame})
+            jitter = float(added[level, i].clamp(min=0).sqrt())
+            found.append({"level": self.levels[level], "added": jitter, "frame": frame})
+            if shares[level, i].isfinite():
+                found[-1]["share"] = float(shares[level, i])
             if component in self.decoded[-1].maps:
                 powers = _gained(torch.stack([at.maps[component][i] for at in self.decoded]).square())
                 row, column = divmod(int(powers[level].nan_to_num(-torch.inf).argmax()), powers.shape[2])

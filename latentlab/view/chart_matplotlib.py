@@ -31,7 +31,7 @@ def draw(chart: Chart, dark: bool | None) -> Figure:
         for axes, panel in zip(row, chart.panels, strict=True):
             _panel(axes, panel, bool(dark), ink)
         if chart.note:
-            figure.supxlabel(chart.note, fontsize=8.5, color=soft, wrap=True)
+            figure.supxlabel(chart.note, x=0.02, ha="left", fontsize=8.5, color=soft, wrap=True)
     return figure
 
 

@@ -10,6 +10,8 @@ from latentlab.view.chart import Chart, Columns, Heat, Intervals, Line, Mark, Pi
 from latentlab.view.style import MAPS, PAGE, PALETTE, SCREEN_DASHES, SCREEN_MARKERS, SOFT, TEXT, Scale
 
 GRAY = len(PALETTE) - 1
+SPARE = ["zoomIn", "zoomOut", "autoScale", "resetScale"]  # buttons that the wheel and a double click spare; colour
+# bars and legends need their room
 MANY = 2_000  # points from which WebGL draws them
 
 
@@ -49,7 +51,7 @@ def draw(chart: Chart, dark: bool) -> Any:
         template="none", width=width, height=height, paper_bgcolor=PAGE[dark], plot_bgcolor=PAGE[dark],
         font={"color": TEXT[dark], "size": 13}, margin={"l": 60, "r": 20, "t": 40, "b": 80 if chart.note else 50},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, bargap=0,
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": SOFT[dark], "activecolor": TEXT[dark], "orientation": "v"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": SOFT[dark], "activecolor": TEXT[dark], "remove": SPARE},
     )  # fmt: skip
     if chart.note:
         words = {"text": _wrapped(chart.note, width // 6), "font": {"size": 11, "color": SOFT[dark]}}

@@ -62,7 +62,7 @@ class Compare:
             raise ValueError(f"pairs of unknown clips {', '.join(sorted(unknown))}; there are {', '.join(clips)}")
         self.ratings = read(path) if self.path.exists() else []
         self._films = {"fps": fps, "width": width}
-        self._screen, self._progress = w.HTML(), w.HTML()
+        self._asked, self._screen, self._progress = w.HTML(f"<b>{escape(question)}</b>"), w.HTML(), w.HTML()
         self.buttons = {
             answer: w.Button(description=text, layout=w.Layout(width="10em"))
             for answer, text in zip(ANSWERS, ("left", "right", "equal"), strict=True)
@@ -73,8 +73,8 @@ class Compare:
         self.back.on_click(lambda _: self.take_back())
         order = [self.buttons[answer] for answer in ("left", "equal", "right")]
         flow = w.Layout(flex_flow="row wrap")
-        asked, buttons = w.HTML(f"<b>{escape(question)}</b>"), w.HBox([*order, self.back], layout=flow)
-        self.widget = w.VBox([asked, self._screen, buttons, self._progress])
+        buttons = w.HBox([*order, self.back], layout=flow)
+        self.widget = w.VBox([self._asked, self._screen, buttons, self._progress])
         self._render()
 
     @property
@@ -123,5 +123,7 @@ class Compare:
         return {side: self.clips[name] for side, name in zip(("left", "right"), self.pair or (), strict=False)}
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        """The widget, and for pages without a kernel the pair at hand."""
-        return {**(self.widget._repr_mimebundle_(**options) or {}), "text/html": still(self._shown(), **self._films)}
+        """The widget, and for pages without a kernel the question and the pair at hand."""
+        shown = still(self._shown(), **self._films) if self.pair else self._screen.value
+        page = f"<p>{self._asked.value}</p>{shown}<p>left, equal or right? {self._progress.value} pairs answered</p>"
+        return {**(self.widget._repr_mimebundle_(**options) or {}), "text/html": page}

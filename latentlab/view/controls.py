@@ -15,6 +15,10 @@ Reach = tuple[float, float] | Range
 SHOWN = ("side by side", "edit alone", "with the difference")
 BOX_STEP = 0.05  # of a side of the frame; the least a box is wide
 EVERYWHERE = (0.0, 0.0, 1.0, 1.0)
+ARROW = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'><path fill='%238a8a8a' d='M5 7l4 4 4-4z'/></svg>"
+# ipywidgets draws the arrow of a menu in black, on dark pages too; a gray one is seen on both
+STYLE = f'<style>.latentlab-explorer select{{background-image:url("data:image/svg+xml,{ARROW}")!important}}</style>'
+UNIT = '<span style="font-size:12px;opacity:.8">strengths in standard deviations</span>'
 
 
 class Controls:
@@ -40,7 +44,7 @@ class Controls:
     ) -> None:
         import ipywidgets as w
 
-        wide = {"layout": w.Layout(width="98%"), "style": {"description_width": "10em"}}
+        wide = {"layout": w.Layout(width="98%"), "style": {"description_width": "11em"}}
         last = frames - 1
         self.count = frames
         self.strengths = {}
@@ -110,13 +114,15 @@ class Controls:
             )
         drawers["presets and recipes"] = row(self.name, named["keep"], named["recall"], named["export recipe"])
         more = w.Accordion(list(drawers.values()), titles=tuple(drawers), selected_index=None)
-        return w.VBox(
+        shown = w.VBox(
             [
                 row(self.playing, self.frame, self.show, named["undo"], named["reset"]),
+                w.HTML(STYLE + UNIT),
                 row(column(*sliders[:half]), column(*sliders[half:])),
                 more,
             ]
         )
+        return shown.add_class("latentlab-explorer")
 
     def listen(self, moved: Callable[[Any], None], looked: Callable[[Any], None]) -> None:
         """Calls `moved` when the setting may have changed, `looked` when only the way it is shown has."""

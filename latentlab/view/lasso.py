@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from latentlab.view.plots import projection
 from latentlab.view.projection import Projection
-from latentlab.view.style import colored
+from latentlab.view.style import STOPS, colored
 
 TOOLS = ("plotly", "jupyter-scatter")
 
@@ -78,11 +78,19 @@ def _jupyter_scatter(found: Any, color: Any, options: dict[str, Any]) -> Any:
     known = {name: options.get(name) for name in ("factor", "period")}
     values, scale = colored(color, options.get("label", ""), known["factor"], known["period"], len(points))
     widget = jscatter.Scatter(x=points[:, 0], y=points[:, 1])
-    if values is not None and scale is not None:
-        spread = (values - scale.low) / (scale.high - scale.low or 1)
-        stops = scale.colors(np.linspace(scale.low, scale.high, 64)) if scale.kind != "categorical" else None
-        names = stops or scale.colors(range(len(scale.labels)))
-        widget.color(by=spread if stops else values.astype(int).astype(str), map=names)
+    if values is not None and scale is not None and scale.kind == "categorical":
+        words, colors = np.empty(len(values), dtype=object), {}
+        for label, color, _, rows in scale.groups(values):
+            words[rows] = label
+            colors |= {label: color} if len(rows) else {}
+        widget.color(by=words.astype(str), map=colors)
+    elif values is not None and scale is not None:
+        place = (values - scale.low) / (scale.high - scale.low or 1)
+        place = place % 1 if scale.kind == "circular" else np.clip(place, 0, 1)
+        stops = scale.colors(np.linspace(scale.low, scale.high, STOPS))
+        if np.isnan(place).any():  # jupyter-scatter would call them 0; here a last colour, gray, is theirs
+            place, stops = np.nan_to_num(place * (STOPS - 1) / STOPS, nan=1.0), [*stops, *scale.colors([np.nan])]
+        widget.color(by=place, map=stops, norm=(0, 1))
     return widget
 
 

@@ -1,5 +1,7 @@
 """Where flicker enters, on the shipped model and on runs whose flicker is known."""
 
+import math
+
 import pytest
 import torch
 
@@ -53,6 +55,8 @@ def test_the_worst_is_where_and_when_the_level_adds_it(known):
         assert "row" not in found
     for found in known.worst("texture"):
         assert (found["level"], found["frame"]) == (0.4, 6)
+        assert found["share"] == pytest.approx(1, abs=1e-3)
+        assert found["added"] == pytest.approx(float(known.decoded[-1].texture[0]), rel=1e-3)
         assert 8 <= found["row"] < 12
         assert 16 <= found["column"] < 20
 
@@ -62,7 +66,10 @@ def test_no_share_of_flicker_that_is_not_there():
     quiet = FlickerSource((0.5, 0.0), (calm, calm), None, None)
     assert quiet.enters().isnan().all()
     assert "%" not in quiet.table()
-    assert quiet.worst()[0]["share"] != quiet.worst()[0]["share"]
+    (worst,) = quiet.worst()
+    assert "share" not in worst
+    assert worst["added"] == 0
+    assert all(math.isfinite(value) for value in worst.values())
 
 
 def test_the_table_has_a_line_for_each_level_and_one_for_steadied_latents(source, known):

@@ -37,6 +37,14 @@ def test_no_name_is_shown(tmp_path):
     page = shown._repr_mimebundle_()["text/html"]  # without a kernel
     assert "secret" not in page
     assert page.count("<img") == 2
+    assert shown._asked.value in page
+    assert "0 of 3" in page
+
+
+def test_the_last_pair_leaves_no_empty_page(tmp_path):
+    shown = Compare(CLIPS, tmp_path / "ratings.csv", rater="ann", pairs=[("dim secret", "bright secret")])
+    shown.answer("equal")
+    assert "Thank you" in shown._repr_mimebundle_()["text/html"]
 
 
 def test_who_comes_back_goes_on(tmp_path):

@@ -2,10 +2,18 @@
 
 import importlib.util
 
+import matplotlib.colors
 import numpy as np
 import pytest
 
+from latentlab.factors import Factor
 from latentlab.view.lasso import Lasso
+from latentlab.view.style import colored
+
+try:
+    from jscatter.jscatter import order_map
+except ImportError:
+    order_map = None
 
 POINTS = np.random.default_rng(0).normal(size=(6, 2))
 
@@ -50,6 +58,32 @@ def test_rows_of_jupyter_scatter():
         assert lasso.selected.tolist() == []
         lasso.widget.selection([3, 1])
         assert lasso.selected.tolist() == [1, 3]
+
+
+def colors_of(widget) -> list[str]:
+    """What jupyter-scatter paints each point with: index or place of the point among the colours."""
+    stops = [matplotlib.colors.to_hex(c) for c in order_map(widget._color_map, widget._color_order)]
+    values = widget._points[:, 2]
+    index = values if widget._color_categories else np.round(values * (len(stops) - 1))
+    return [stops[int(i)] for i in index]
+
+
+@installed("jscatter")
+def test_jupyter_scatter_has_the_colours_of_the_map():
+    """Also where nothing is known: gray, and not the colour of some number or category."""
+    many = [f"kind {i}" for i in (10, 2, 1, 3, 5, 7)]  # of which some sort otherwise as text than as numbers
+    shape = Factor("shape", "categorical", 0, 2, labels=("circle", "square", "star"))
+    for color, options in (
+        (["b", None, "a", "b", "a", "c"], {}),
+        (many, {}),
+        (np.array([2.0, np.nan, 0.0, 2.0, 7.0, 0.0]), {"factor": shape}),
+        (np.array([0.2, np.nan, 0.4, 0.6, 0.8, 0.3]), {}),
+        (np.array([-90.0, 370.0, 90.0, 180.0, 10.0, np.nan]), {"period": 360}),
+        (np.array([0.2, 0.3, 0.4, 0.6, 0.8, 0.3]), {"factor": Factor("light", "continuous", 0, 1)}),
+    ):
+        values, scale = colored(color, "", options.get("factor"), options.get("period"), 6)
+        shown = colors_of(Lasso(POINTS, color, tool="jupyter-scatter", **options).widget)
+        assert shown == [matplotlib.colors.to_hex(c) for c in scale.colors(values)], color
 
 
 def test_what_is_missing_is_named(monkeypatch):
