@@ -1,22 +1,16 @@
-"""How disentangled are the spaces, what does each dimension do, and what do six objectives give? One page answers.
+"""How disentangled are the spaces, and what does each dimension do? One page answers.
 
-    python benchmarks/disentanglement.py --out runs/disentanglement [--jobs 4] [--skip-objectives] [--noise]
+    python benchmarks/disentanglement.py --out runs/disentanglement [--noise]
 
-The page has the spaces of the shipped models beside their scores; the dimensions of the shipped vector VAE and the
-channels of the latents, moved one by one; and vector VAEs trained for six objectives with three seeds each, in a
-reduced setting, beside the range that the large study found in the full one. A run that was stopped goes on where it
-was: every model and every table of scores is kept in --out.
+The page has the spaces of the shipped models beside their scores, and the dimensions of the shipped vector VAE and the
+channels of the latents, moved one by one. A run that was stopped goes on where it was: every table of scores is kept
+in --out. `objectives.py` beside it trains vector VAEs for six objectives.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +18,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from latentlab.data import DSprites, MovingShapes, moving_frames, moving_shapes
+from latentlab.bench.kept import kept
+from latentlab.data import moving_frames, moving_shapes
 from latentlab.data.moving.captions import caption
-from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED
+from latentlab.data.moving.dataset import HELD_OUT_SEED
 from latentlab.data.moving.measure import measure
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
@@ -40,29 +35,11 @@ from latentlab.spaces.space import Described
 from latentlab.study.attributes import appearance, likeness
 from latentlab.study.information import information
 from latentlab.study.perturb import perturb
-from latentlab.train.loop import LoopConfig
-from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
 from latentlab.view import dimensions, plots
 from latentlab.view.report import Player, Report, Section, Strip, Table
 from latentlab.weights import fingerprint
 
-# Strengths in the middle of those the study tried.
-SIX = {
-    "beta-vae": 4.0,
-    "annealed-vae": 100.0,
-    "factor-vae": 20.0,
-    "dip-vae-i": 5.0,
-    "dip-vae-ii": 5.0,
-    "beta-tcvae": 6.0,
-}
-METRICS = ("factor_vae", "mig", "dci_d", "sap", "modularity")
 WIDE = ("mig", "mig_sup", "dci_mig", "jemmig", "modularity", "med")  # of groups of dims, where trees would take long
-# Locatello et al. 2019, dSprites, 300,000 steps, 50 seeds and six strengths: where most models lie, by eye, on figures.
-# SAP there is that of linear classifiers, at most 0.25 for a perfect code with so many values.
-PUBLISHED = {
-    "factor_vae": "0.55 to 0.80", "mig": "0.05 to 0.30", "dci_d": "0.15 to 0.50", "sap": "below 0.10",
-    "modularity": "0.75 to 0.95",
-}  # fmt: skip
 REPEATS = {"null": 5, "bootstrap": 20}
 LIKE = ("a circle", "a square", "a star", "a red star", "a large circle")  # captions that clips are compared with
 INACTIVE = 0.1  # dims whose spread is at most this share of the largest
@@ -79,10 +56,6 @@ class Config:
         samples: that scores are made of.
         clips: that dims are moved in.
         noise: also score the noise and h-space, whose inversion takes long.
-        objectives: also train and score the six objectives.
-        data: of these, "dsprites" or "moving-shapes".
-        seeds, steps, frames: of these; the study took 50 seeds and 300,000 steps.
-        jobs: trained at once.
     """
 
     out: Path = Path("runs/disentanglement")
@@ -90,12 +63,6 @@ class Config:
     samples: int = 2000
     clips: int = 16
     noise: bool = False
-    objectives: bool = True
-    data: str = "dsprites"
-    seeds: int = 3
-    steps: int = 5000
-    frames: int = 8192
-    jobs: int = 1
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -105,9 +72,6 @@ def run(config: Config) -> dict[str, Any]:
     spaces = score_spaces(config)
     done = {"config": asdict(config) | {"out": str(config.out), "vae": str(config.vae)}, "spaces": spaces}
     sections = [spaces_section(spaces), *dimension_sections(config, done)]
-    if config.objectives:
-        done["objectives"] = train_six(config)
-        sections.append(objectives_section(done["objectives"], config))
     lead = "Scores of codes against known factors, each beside the level that chance reaches and a 95 % interval."
     Report("Disentanglement", lead, sections).save(config.out / "disentanglement.html")
     write_text(config.out / "disentanglement.json", to_json(done) + "\n")
@@ -154,54 +118,6 @@ def score_spaces(config: Config) -> dict[str, Any]:
         settings = {**space.describe(), "samples": count, "metrics": WIDE, **REPEATS}
         found[name] = kept(config.out / "scores", name.split(",")[0], settings, wide)
     return found
-
-
-def train_six(config: Config) -> dict[str, list[dict[str, Any]]]:
-    """Six objectives, each with several seeds, several at once."""
-    jobs = [(name, seed) for seed in range(config.seeds) for name in SIX]
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in SIX}
-    # Fresh processes: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(config.jobs, get_context("spawn")) as pool:
-        running = {pool.submit(one_of_six, config, *job): job for job in jobs}
-        for done in tqdm(as_completed(running), total=len(jobs), desc="six objectives"):
-            found[running[done][0]].append({"seed": running[done][1], **done.result()})
-    return {name: sorted(rows, key=lambda row: row["seed"]) for name, rows in found.items()}
-
-
-def one_of_six(config: Config, objective: str, seed: int) -> dict[str, Any]:
-    """One model, trained and scored, or what is known of it."""
-    torch.set_num_threads(1)
-    loop = LoopConfig(steps=config.steps, batch_size=64, learning_rate=1e-3, seed=seed, workers=0)
-    training = VectorVAETraining(objective, SIX[objective], frames=config.frames, loop=loop)
-    settings = {"data": config.data, "training": asdict(training)}
-    out = config.out / config.data / f"{objective}-{seed}-{digest(settings)}"
-
-    def make() -> dict[str, Any]:
-        data = DSprites() if config.data == "dsprites" else MovingShapes(1_000_000, TRAIN_SEED)
-        space = VectorSpace(train_vector_vae(data, out, training, device="cpu").requires_grad_(False))
-        if isinstance(data, DSprites):
-            video, factors = data.draw(config.samples, HELD_OUT_SEED)
-        else:
-            video, factors = moving_frames(config.samples, HELD_OUT_SEED)
-        codes = encoded(space, video)
-        again = torch.cat([space.decode(part) for part in codes.split(64)])
-        return scores_of(codes, factors, METRICS) | {"psnr": float(psnr(again, video).mean())}
-
-    return kept(out, "scores", {**settings, "samples": config.samples, "metrics": METRICS, **REPEATS}, make)
-
-
-def digest(settings: dict[str, Any]) -> str:
-    """Tells settings apart in the name of a file."""
-    return hashlib.sha256(to_json(settings).encode()).hexdigest()[:12]
-
-
-def kept(folder: Path, name: str, settings: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `make` returned the first time with these settings, all that decides what it returns."""
-    path = folder / f"{name}_{digest(settings)}.json"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, to_json(make()) + "\n")
-    return json.loads(path.read_text())
 
 
 def scores_of(codes: Codes, factors: FactorTable, metrics: str | tuple[str, ...] = "core", **options) -> dict[str, Any]:
@@ -275,31 +191,6 @@ def dimension_sections(config: Config, done: dict[str, Any]) -> list[Section]:
     return [first, second]
 
 
-def objectives_section(found: dict[str, list[dict[str, Any]]], config: Config) -> Section:
-    """Mean over seeds, with the interval that the seeds give."""
-    rows = [[name, *[over_seeds([row[m]["value"] for row in rows]) for m in METRICS],
-             over_seeds([row["psnr"] for row in rows], 1)] for name, rows in found.items()]  # fmt: skip
-    rows.append(["published, dSprites", *[PUBLISHED[m] for m in METRICS], ""])
-    note = (
-        "Published: where most models lie on the figures of Locatello et al. (2019), by eye; check before citing. "
-        "Ours have weights of the code that rise over the first 60 % of the steps, theirs have not. "
-        "Their setting is dSprites, 300,000 steps, 50 seeds; a range beside another data set is for orientation alone."
-    )
-    text = f"{config.data}, {config.seeds} seeds, {config.steps:,} steps; mean and half the 95 % interval over seeds."
-    return Section("Six objectives", text, [Table(["objective", *METRICS, "PSNR (dB)"], rows, note)],
-                   "Compare how far seeds are apart with how far objectives are.")  # fmt: skip
-
-
-def over_seeds(values: list[float], decimals: int = 2) -> str:
-    """Mean with half of Student's interval."""
-    from scipy.stats import t
-
-    if len(values) < 2:
-        return f"{values[0]:.{decimals}f}"
-    half = float(t.ppf(0.975, len(values) - 1)) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.{decimals}f} ± {half:.{decimals}f}"
-
-
 def does_table(rows: list[dict[str, Any]]) -> Table:
     """Rows of `Perturbation` without its attributes, which the figure has."""
     columns = ("unit", "acts", "level", "extent", "moving")
@@ -326,9 +217,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Config.out)
     parser.add_argument("--vae", type=Path, help="folder of a vector VAE (default: the shipped one)")
-    parser.add_argument("--data", choices=("dsprites", "moving-shapes"), default=Config.data)
-    for name in ("samples", "clips", "seeds", "steps", "frames", "jobs"):
+    for name in ("samples", "clips"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Config, name))
     parser.add_argument("--noise", action="store_true", help="score the noise and h-space too")
-    parser.add_argument("--skip-objectives", dest="objectives", action="store_false")
     print(to_json(run(Config(**vars(parser.parse_args())))))

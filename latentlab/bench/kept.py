@@ -1,0 +1,32 @@
+"""Answers that a script keeps in a file each, so that a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from latentlab.record import to_json, write_text
+
+
+def kept(folder: Path, name: str, settings: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+    """What `make` returned the first time with these settings, all that decides what it returns; plain values.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     first = kept(Path(folder), "sum", {"of": [1, 2]}, lambda: {"sum": 1 + 2})
+    ...     kept(Path(folder), "sum", {"of": [1, 2]}, lambda: {"sum": "made again"}) == first
+    True
+    """
+    path = folder / f"{name}_{digest(settings)}.json"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, to_json(make()) + "\n")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest(settings: Mapping[str, Any]) -> str:
+    """Tells settings apart in the name of a file."""
+    return hashlib.sha256(to_json(dict(settings)).encode()).hexdigest()[:12]
