@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from latentlab.bench.spread import mean
 from latentlab.directions import (
     LDA,
     Dual,
@@ -31,6 +32,8 @@ from latentlab.directions import (
     RidgeNormal,
     SVMNormal,
 )
+
+ALONE = True
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def run(config: Config) -> dict[str, Any]:
     return {"leakage": leakages(config.seeds), "effect_fit": effect_seconds(), "jacobian": jacobian()}
 
 
-def leakages(seeds: int) -> dict[str, list[float]]:
+def leakages(seeds: int) -> dict[str, dict[str, Any]]:
     """Mean and largest leakage of each finder over seeds; bar 0.02 for Effect."""
     makers: dict[str, Callable[..., Any]] = {"Effect": Effect, "Dual": Dual}
     plain = (RidgeNormal, LogisticNormal, SVMNormal, LDA, MeanDifference)
@@ -59,7 +62,7 @@ def leakages(seeds: int) -> dict[str, list[float]]:
                 finders[name] = maker(folds=0, permutations=0, conditional=held)
         for name, finder in finders.items():
             rows.setdefault(name, []).append(leak(finder.fit(codes, factors).directions_))
-    return {name: [round(float(np.mean(row)), 4), round(max(row), 4)] for name, row in rows.items()}
+    return {name: {"mean": mean(row), "largest": round(max(row), 4)} for name, row in rows.items()}
 
 
 def oracle(seed: int, dim: int = 64, count: int = 6) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], float]]:

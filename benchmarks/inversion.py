@@ -20,12 +20,19 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.spread import mean, median
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.denoiser import Denoiser
 from latentlab.generator.exactness import METHODS
 from latentlab.generator.load import load
 from latentlab.generator.native import NativeGenerator
+from latentlab.metrics.perceptual import psnr
+from latentlab.shapes import Video
 from latentlab.study.roundtrip import RoundTrip, roundtrip, self_test
+from latentlab.view.report import Player
+
+ALONE = True
+SHOWN = ("ddim", "leapfrog")  # methods whose round trips are shown as clips
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ def run(config: Config) -> dict:
     video, _ = moving_shapes(config.clips, HELD_OUT_SEED)
     caption = "a large red star moving left"
     figures: dict[str, Any] = {"config": asdict(config), "weights": generator.fingerprint()}
+    seen = {"a held-out clip": video[:1]}
     for name, dtype, said, guidance in (
         ("guidance 1", torch.float32, "", 1.0),
         ("guidance 7.5", torch.float32, caption, 7.5),
@@ -57,10 +65,13 @@ def run(config: Config) -> dict:
         generator.to(generator.device, dtype)
         clips = video if guidance == 1.0 and dtype == torch.float32 else video[:8]
         methods = config.methods if dtype == torch.float32 else [m for m in config.methods if m == "leapfrog"]
-        figures[name] = {
-            m: _row(roundtrip(generator, clips, said, num_steps=config.num_steps, method=m, guidance=guidance))
-            for m in tqdm(methods, desc=name)
-        }
+        figures[name] = {}
+        for m in tqdm(methods, desc=name):
+            trip = roundtrip(generator, clips, said, num_steps=config.num_steps, method=m, guidance=guidance)
+            figures[name][m] = _row(trip, clips)
+            if m in SHOWN and dtype == torch.float32:
+                seen.setdefault("autoencoder alone", trip.decoded[:1])
+                seen[f"{m}, {name}"] = trip.again[:1]
     generator.to(generator.device, torch.float32)
     figures |= {"self_test": self_test(generator), "cost": cost(generator, config)}
     figures["race"] = race(generator, config)
@@ -68,14 +79,35 @@ def run(config: Config) -> dict:
     torch.manual_seed(0)
     shape = generator.denoiser.config
     wide.denoiser = Denoiser(replace(shape, widths=tuple(2 * w for w in shape.widths))).eval().requires_grad_(False)
-    return figures | {"race_twice_as_wide": race(wide.to(generator.device), config)}
+    figures["race_twice_as_wide"] = race(wide.to(generator.device), config)
+    return figures | {"_clips": shown(seen)}
 
 
-def _row(trip: RoundTrip) -> dict[str, float | str]:
-    return {**trip.numbers(), "verdict": trip.verdict}
+def _row(trip: RoundTrip, clips: Video) -> dict[str, Any]:
+    """Figures of a round trip; PSNR with intervals over clips, that of all losses beside another clip's."""
+    clips, decoded, again = (video.float().cpu() for video in (clips, trip.decoded, trip.again))
+    other = float(psnr(decoded.roll(1, 0), clips).mean()) if len(clips) > 1 else None
+    lost = psnr(again, decoded)
+    return {
+        **trip.numbers(),
+        "autoencoder_psnr": mean(psnr(decoded, clips)),
+        "inversion_psnr": mean(lost) if lost.isfinite().all() else "infinite",
+        "total_psnr": mean(psnr(again, clips), null=other),
+        "verdict": trip.verdict,
+    }
 
 
-def cost(generator: NativeGenerator, config: Config) -> dict[str, float]:
+def shown(seen: dict[str, Video]) -> list[dict]:
+    """The clips, each but the first with its difference from the first, four times: grey is none."""
+    first, *others = ((title, clip.float().cpu()) for title, clip in seen.items())
+    players = [Player(first[1], first[0])]
+    for title, clip in others:
+        difference = (4 * (clip - first[1])).clamp(-1, 1)
+        players += [Player(clip, title), Player(difference, "its difference x 4", f"{title}; grey is none")]
+    return [asdict(player.coded()) for player in players]
+
+
+def cost(generator: NativeGenerator, config: Config) -> dict[str, Any]:
     """A sample and an inversion of one clip against as many bare calls of the network, alternating, medians."""
     noise, gpu = generator.noise(1), generator.device.type == "cuda"
     condition = generator.condition("")
@@ -106,8 +138,8 @@ def cost(generator: NativeGenerator, config: Config) -> dict[str, float]:
             wait(gpu)
             seconds[name].append(time.perf_counter() - began)
 
-    def ratio(name: str) -> float:
-        return round(statistics.median(a / b for a, b in zip(seconds[name], seconds["bare"], strict=True)), 3)
+    def ratio(name: str) -> dict[str, Any]:
+        return median(a / b for a, b in zip(seconds[name], seconds["bare"], strict=True))
 
     return {
         "sample_seconds": round(statistics.median(seconds["loop"]), 3),
@@ -202,4 +234,6 @@ if __name__ == "__main__":
     parser.add_argument("--methods", default=",".join(METHODS))
     a = parser.parse_args()
     config = Config(model=a.model, clips=a.clips, num_steps=a.steps, methods=tuple(a.methods.split(",")))
-    print(json.dumps(run(config), indent=2))
+    figures = run(config)
+    del figures["_clips"]
+    print(json.dumps(figures, indent=2))

@@ -32,6 +32,8 @@ from latentlab.metrics.kernel import kernel_distance
 from latentlab.metrics.published import temporal_flickering
 from latentlab.video import to_uint8, write
 
+ALONE = True
+
 
 @dataclass(frozen=True)
 class Config:

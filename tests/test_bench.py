@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentlab.bench import SCRIPTS, bench, compare_benches, find_scripts, parse_settings, run, script
+from latentlab.bench import SCRIPTS, bench, compare_benches, find_scripts, parse_settings, run, script, spread
 from latentlab.cli import main
 from latentlab.view.bench import Measured, judged, summary, tables
 from latentlab.view.report import Player
@@ -224,6 +224,43 @@ def test_wide_tables_are_turned_and_groups_with_nothing_in_common_stand_apart():
     apart = {name: {f"{name}{i}": i for i in range(5)} for name in "abc"}
     assert [t.columns for t in tables([{"figures": apart}])] == [["a", "value"], ["b", "value"], ["c", "value"]]
     assert tables([{"figures": {"over": []}}])[0].cells() == [["over", "none"]]
+
+
+def test_tables_keep_the_order_of_the_script_and_turn_where_cells_are_long():
+    measured = {"value": 30.123, "interval": [29.5, 30.7], "null": 12.0}
+    methods = {name: {f"figure {i}": measured for i in range(6)} for name in "abcd"}
+    figures = {"deep": {"methods": methods}, "cost": {"seconds": 1.5}}
+    first, second = tables([{"figures": figures}])
+    assert first.columns == ["deep, methods", *"abcd"]
+    assert first.rows[0] == ["figure 0", *["30.12 [29.5, 30.7] (null 12)"] * 4]
+    assert second.columns == ["", "seconds"]
+
+
+def test_a_number_that_is_not_finite_is_none():
+    figures = {"a": {"psnr": {"value": None}, "x": 1.0}, "b": {"psnr": {"value": 2.0}, "x": 1.0}}
+    (table,) = tables([{"figures": figures}])
+    assert [row[1] for row in table.cells()] == ["\u2013", "2.00"]
+    assert ("a", "psnr") not in summary([{"figures": figures}])
+
+
+def test_intervals_of_scripts():
+    rng = np.random.default_rng(0)
+    held = {"mean": 0, "median": 0, "percent": 0}
+    for _ in range(400):
+        x = rng.exponential(size=20)
+        for name, found, true in (
+            ("mean", spread.mean(rng.normal(size=20)), 0.0),
+            ("median", spread.median(x), np.log(2)),
+            ("percent", spread.percent(rng.random(20) < 0.7), 70.0),
+        ):
+            low, high = found["interval"]
+            held[name] += low <= true <= high
+            assert low <= found["value"] <= high
+    assert all(count / 400 >= 0.92 for count in held.values()), held
+    assert spread.percent([True] * 10)["interval"][0] == pytest.approx(72.25, abs=0.01)  # Wilson: 10 / (10 + 1.96^2)
+    assert spread.mean([1.0, float("nan")]) == {"value": 1.0}
+    assert "interval" not in spread.median([1.0, 2.0, 3.0])
+    assert spread.mean([2.0, 2.0], null=1.0) == {"value": 2.0, "interval": [2.0, 2.0], "null": 1.0}
 
 
 def test_mistakes_are_named(scripts, tmp_path):

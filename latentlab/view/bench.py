@@ -13,7 +13,7 @@ from typing import Any
 from latentlab.view.report import Coded, Part, Report, Section, Strip, Table
 
 UNSAID = ("config", "weights")  # of figures, as the page has them beside; also what starts with "_", for `parts`
-WIDE = 7  # columns of a table, above which one of few rows is turned
+WIDE, LETTERS = 7, 110  # columns and letters of a table, above which one of few rows or of long cells is turned
 LEVEL = 0.05  # of the test that a change is more than noise, over the whole comparison
 
 
@@ -213,37 +213,36 @@ def tables(answers: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 
 def _tables(figures: Mapping[str, Any], path: tuple[str, ...], cell):
+    """Scalars first, then groups in the order of the script; flat ones share a table where the first of them is."""
     scalars = {k: v for k, v in figures.items() if not _group(v)}
     groups = {k: v for k, v in figures.items() if _group(v)}
-    title = ", ".join(path)
     if scalars:
-        yield Table([title or "figure", "value"], [[k, cell((*path, k), _bare(v))] for k, v in scalars.items()])
+        rows = [[k, cell((*path, k), _bare(v))] for k, v in scalars.items()]
+        yield Table([", ".join(path) or "figure", "value"], rows)
     alike = {k: v for k, v in groups.items() if not any(_group(part) for part in v.values())}
-    if alike:
-        columns = list(dict.fromkeys(name for group in alike.values() for name in group))
-        filled = sum(map(len, alike.values())) / (len(alike) * max(1, len(columns)))
-        if len(columns) > 4 and filled < 0.6:  # they have little in common
-            for k, group in alike.items():
-                yield from _tables(group, (*path, k), cell)
-            alike = {k: {} for k in alike}
-    if any(alike.values()):
-        rows = [
-            [k, *(cell((*path, k, c), _bare(group[c])) if c in group else None for c in columns)]
-            for k, group in alike.items()
-        ]
-        yield _upright(Table([title, *(column.replace("_", " ") for column in columns)], rows))
+    columns = list(dict.fromkeys(name for group in alike.values() for name in group))
+    filled = sum(map(len, alike.values())) / (max(1, len(alike)) * max(1, len(columns)))
+    if len(columns) > 4 and filled < 0.6:  # they have little in common
+        alike = {}
     for k, group in groups.items():
         if k not in alike:
             yield from _tables(group, (*path, k), cell)
+        elif k == next(iter(alike)) and columns:
+            rows = [
+                [name, *(cell((*path, name, c), _bare(part[c])) if c in part else None for c in columns)]
+                for name, part in alike.items()
+            ]
+            yield _upright(Table([", ".join(path), *(column.replace("_", " ") for column in columns)], rows))
 
 
 def _upright(table: Table) -> Table:
-    """A wide table of few rows, turned: narrow screens have no room for it, and nobody reads it by scrolling."""
-    if len(table.columns) <= WIDE or len(table.columns) < 2 * len(table.rows):
-        return table
+    """A wide table, turned if it is narrower so: narrow screens have no room for it, and nobody reads by scrolling."""
     turned = zip(table.columns, *([row[0], *(_text(cell, 4) for cell in row[1:])] for row in table.rows), strict=True)
     header, *rows = map(list, turned)
-    return Table(header, rows)
+    across, down = (sum(max(len(str(cell)) for cell in column) for column in zip(*t, strict=True)) for t in
+                    ([table.columns, *table.rows], [header, *rows]))  # fmt: skip
+    many = len(table.columns) > WIDE and len(table.columns) >= 2 * len(table.rows)
+    return Table(header, rows) if many or (across > LETTERS and down < across) else table
 
 
 def _shown(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,6 +260,8 @@ def _numbers(value: Any, path: tuple[str, ...] = ()):
     """(path, (number, interval, null level)) of everything that is a number."""
     if isinstance(value, dict):
         if not _group(value):
+            if value["value"] is None:  # not finite
+                return
             yield path, (float(value["value"]), _interval(value), value.get("null"))
             return
         for name, part in value.items():
@@ -271,7 +272,7 @@ def _numbers(value: Any, path: tuple[str, ...] = ()):
 
 def _group(value: Any) -> bool:
     """A dictionary that is not one number with its interval."""
-    return isinstance(value, dict) and not isinstance(value.get("value"), int | float)
+    return isinstance(value, dict) and not isinstance(value.get("value", ""), int | float | None)
 
 
 def _interval(value: Mapping[str, Any]) -> tuple[float, float] | None:

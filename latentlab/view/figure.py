@@ -50,7 +50,7 @@ class Figure:
 
     @property
     def source(self) -> str:
-        """The picture as a `data:` address."""
+        """The picture as an address that holds its own data."""
         data, kind = self.svg_or_png, "png"
         if isinstance(data, str):
             data, kind = data.encode(), "svg+xml"
