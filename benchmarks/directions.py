@@ -18,11 +18,10 @@ import argparse
 import itertools
 import json
 import multiprocessing
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -31,25 +30,20 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from latentlab.directions import Direction, edit
-from latentlab.directions.edit import Moves
-from latentlab.directions.manipulate import Manipulator
+from latentlab.directions import edit
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.generator.vector_vae import load_vector_vae
 from latentlab.record import to_json, write_text
-from latentlab.shapes import Codes
-from latentlab.spaces.hooks import counted
 from latentlab.study.cells import grouped, mean_over_targets
-from latentlab.study.collateral import collateral
 from latentlab.study.finders import NETWORK, SUPERVISED, UNFIT, UNSUPERVISED, find
-from latentlab.study.scoreboard import interval, match_targets, score_directions
+from latentlab.study.judge import judge, towards
+from latentlab.study.scoreboard import interval
 from latentlab.study.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, digest
 from latentlab.view.report import Player, Strip
 from latentlab.view.scoreboard import FIGURES, failures, page, table_row
 
 TARGETS = (*CONTINUOUS, "hue@0", "hue@90", "background_hue@0", "direction@0", "direction@90", "shape=star")
-UNLABELLED = 1000  # codes that finders without labels get
 
 
 @dataclass(frozen=True)
@@ -198,62 +192,19 @@ def _known(file: Path) -> dict:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
+def _asked(cell: Cell) -> dict[str, Any]:
+    return {name: value for name, value in asdict(cell).items() if name != "space"}
+
+
 def measure_cell(config: Config, cell: Cell) -> None:
     """One cell, written as JSON; one that fails says why."""
     try:
-        told = judged(config, cell)
+        known = {name: getattr(config, name) for name in ("strengths", "count", "steps")}
+        beside = cell.finder in config.side_effects and not cell.shuffled
+        told = judge(world_of(config, cell.space), **_asked(cell), **known, side_effects=beside)
     except Exception as error:  # whatever a finder raises must not take the others down
         told = {"failed": f"{type(error).__name__}: {error}"}
     write_text(cell.file(config), to_json({**asdict(cell), **told}))
-
-
-def judged(config: Config, cell: Cell) -> dict[str, Any]:
-    """What a finder finds, and what its directions do."""
-    world = world_of(config, cell.space)
-    codes, factors = world.labelled(cell.labels or UNLABELLED, cell.variant, cell.seed, shuffled=cell.shuffled)
-    truth: dict[str, np.ndarray] | None = world.truth(cell.seed)
-    options: dict[str, Any] = {"strengths": config.strengths}
-    decoded = 0
-    with counted(world.networks) as passes:
-        began = time.perf_counter()
-        found = find(cell.finder, codes, factors, world, seed=cell.seed, count=config.count, steps=config.steps)
-        seconds = time.perf_counter() - began
-        if isinstance(found, Manipulator):
-            ground, truth, options["move"] = world.ground(cell.seed), None, partial(network_move, found)
-            chosen: list[Moves] = [Direction(target, np.zeros(codes.shape[1]), 1.0) for target in world.targets]
-        elif cell.labels:
-            ground = world.ground(cell.seed)
-            chosen = [towards(found, target) for target in world.targets]
-        else:
-            halves = np.array_split(np.arange(world.clips), 2)
-            first, ground = (world.ground(cell.seed, half.tolist()) for half in halves)
-            each = list(found)
-            decoded += len(first.codes) * (1 + 2 * len(each))
-            chosen = [
-                replace(each[i], name=target, vector=sign * each[i].vector)
-                for target, (i, sign) in match_targets(first, each, world.targets).items()
-            ]
-        rows = [asdict(score) for score in score_directions(ground, chosen, truth=truth, **options)]
-        decoded += len(ground.codes) * (1 + len(chosen) * (len(config.strengths) - 1))
-        if ground.mask is not None and cell.finder in config.side_effects and not cell.shuffled:
-            for row, direction in zip(rows, chosen, strict=True):
-                row |= asdict(collateral(ground, direction, row["strength"], move=options.get("move")))
-                decoded += 2 * len(ground.codes)
-    made = {"fit_seconds": seconds, "decoded": decoded, "passes": passes.clips, "factors": ground.ruler.names}
-    return {**made, "scores": rows}
-
-
-def towards(found: Any, target: str) -> Direction:
-    """The direction of a target; one that does nothing where it could not be found, as with no star among few clips."""
-    try:
-        return found[target]
-    except KeyError:
-        return Direction(target, np.zeros(found.directions_.shape[1]), 1.0)
-
-
-def network_move(network: Manipulator, codes: Codes, direction: Moves, strength: float) -> Codes:
-    """The network's edit, in the place of one along a direction."""
-    return network.edit(codes, direction.name, strength)
 
 
 def strips(config: Config, space: str, results: Sequence[dict]) -> list[Strip]:

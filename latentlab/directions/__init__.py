@@ -1,5 +1,6 @@
 """Semantic directions: find them, apply them."""
 
+from latentlab.directions.clusters import Clusters
 from latentlab.directions.compose import add, orthogonalise, project_out
 from latentlab.directions.contrastive import Contrastive
 from latentlab.directions.differences import ChannelRanking, MeanDifference, PairedDifference
@@ -13,8 +14,9 @@ from latentlab.directions.match import Match, match, stability
 from latentlab.directions.normals import LDA, LogisticNormal, RidgeNormal, SVMNormal
 from latentlab.directions.supervised import Dual, Effect
 from latentlab.directions.text import Text, caption_direction
-from latentlab.directions.unsupervised import ICA, PCA, Clusters, Varimax, WeightSVD
+from latentlab.directions.unsupervised import ICA, PCA, Varimax
 from latentlab.directions.usable import Limits, Range, auto_range
+from latentlab.directions.weights import WeightSVD
 
 __all__ = [
     "ICA",

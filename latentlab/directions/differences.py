@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Self
 
 import numpy as np
 
+from latentlab.directions import evidence
 from latentlab.directions.design import Design, Labels
 from latentlab.directions.finder import OneByOne, Supervised, two_sides
 
@@ -39,6 +41,8 @@ class PairedDifference(Supervised):
     Samples that share all other factors form a group; within groups the codes are regressed on the factor, which for
     groups of two is the weighted mean of their differences. It needs such groups: sweeps of rendered clips.
 
+    Groups are left out whole for t, R2 and p, which are NaN for a factor with fewer than two groups.
+
     Args:
         kinds, names, folds, permutations, random_state: see `Supervised`. Samples with an unknown factor are left out.
 
@@ -54,13 +58,34 @@ class PairedDifference(Supervised):
     complete: ClassVar[bool] = True
 
     def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
-        effects = np.zeros((len(design.names), codes.shape[1]))
+        return np.sum([self._find_one(factor, codes, design) for factor in np.unique(design.factor)], axis=0)
+
+    def _find_one(self, factor: int, codes: np.ndarray, design: Design) -> np.ndarray:
+        """Effects of the columns of one factor, zeros for others."""
+        effects, own = np.zeros((len(design.names), codes.shape[1])), design.factor == factor
+        group = _groups(design.columns[:, ~own])
+        x, z = _within(design.columns[:, own], group), _within(codes.astype(np.float64), group)
+        effects[own] = np.linalg.lstsq(x, z, rcond=1e-8)[0]
+        return effects
+
+    def _judge(
+        self, codes: np.ndarray, design: Design, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Factor by factor, as a group of one is torn by those of another; each leaves its own groups out whole."""
+        if len(np.unique(design.factor)) == 1:
+            return super()._judge(codes, design, rng)  # nothing is shared, so there is nothing to tear
+        t, r2, p = (np.full(len(design.names), np.nan) for _ in range(3))
         for factor in np.unique(design.factor):
             own = design.factor == factor
             group = _groups(design.columns[:, ~own])
-            x, z = _within(design.columns[:, own], group), _within(codes.astype(np.float64), group)
-            effects[own] = np.linalg.lstsq(x, z, rcond=1e-8)[0]
-        return effects
+            if (np.bincount(group) > 1).sum() < 2:
+                continue
+            parts = evidence.split_groups(group, self.folds, rng)
+            find = partial(self._find_one, factor)
+            along = evidence.projections(codes, parts, evidence.refitted(find, codes, design, parts))
+            r2[own] = evidence.predicted(along, design, parts)[own]
+            t[own], p[own] = (x[own] for x in evidence.t_and_p(along, design, self.permutations, rng))
+        return t, r2, p
 
     def _learn(self, codes: np.ndarray, design: Design, labels: Labels) -> Self:
         pairs = []

@@ -19,6 +19,25 @@ def split(count: int, folds: int, rng: np.random.Generator) -> list[np.ndarray]:
     return [np.sort(order[i::folds]) for i in range(min(folds, count))]
 
 
+def split_groups(group: np.ndarray, folds: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Samples in `folds` random parts of about equal size that tear no group apart; fewer where groups are fewer.
+
+    Args:
+        group: of each sample, numbered from 0.
+
+    >>> [part.tolist() for part in split_groups(np.array([0, 1, 0, 1]), 5, np.random.default_rng(0))]
+    [[1, 3], [0, 2]]
+    """
+    size = np.bincount(group)
+    order = rng.permutation(len(size))
+    order = order[np.argsort(-size[order], kind="stable")]  # large ones first, each into the smallest part
+    part_of, filled = np.zeros(len(size), int), np.zeros(min(folds, len(size)), int)
+    for one in order:
+        part_of[one] = filled.argmin()
+        filled[part_of[one]] += size[one]
+    return [np.flatnonzero(part_of[group] == i) for i in range(len(filled))]
+
+
 def refitted(find: Find, codes: np.ndarray, design: Design, parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
     """The effects without each part in turn, `(direction, dim)`."""
     for part in parts:

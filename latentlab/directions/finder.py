@@ -128,14 +128,21 @@ class Supervised(Finder, ABC):
         rng = np.random.default_rng(self.random_state)
         self.t_value_, self.r2_, self.p_ = (np.full(len(design.names), np.nan) for _ in range(3))
         if self.folds > 1:
-            parts = evidence.split(len(codes), self.folds, rng)
-            along = evidence.projections(codes, parts, self._refit(codes, design, parts))
-            self.r2_ = evidence.predicted(along, design, parts)
-            self.t_value_, self.p_ = evidence.t_and_p(along, design, self.permutations, rng)
+            self.t_value_, self.r2_, self.p_ = self._judge(codes, design, rng)
         reads = self.reads and not getattr(self, "conditional", False)  # projected, a normal is a move
         known: dict[str, Any] = {"t": self.t_value_, "r2": self.r2_, "p": self.p_, "reads": reads}
         provenance = {"finder": type(self).__name__, "samples": len(codes), "factors": list(labels.names)}
         return self._keep(DirectionSet.measured(design.names, self.effects_, codes, provenance=provenance, **known))
+
+    def _judge(
+        self, codes: np.ndarray, design: Design, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """t, R2 and p of each direction, in codes that did not help to find it."""
+        parts = evidence.split(len(codes), self.folds, rng)
+        along = evidence.projections(codes, parts, self._refit(codes, design, parts))
+        r2 = evidence.predicted(along, design, parts)
+        t, p = evidence.t_and_p(along, design, self.permutations, rng)
+        return t, r2, p
 
     def _refit(self, codes: np.ndarray, design: Design, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
         """Effects without each part of the samples in turn."""

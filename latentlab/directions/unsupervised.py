@@ -1,16 +1,14 @@
-"""Directions without labels: principal and independent components, varimax, clusters, weights of a layer."""
+"""Directions without labels: principal and independent components, varimax."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import linalg
 
-from latentlab.directions.design import as_numpy
 from latentlab.directions.direction import DirectionSet
 from latentlab.directions.finder import Finder
 
@@ -146,99 +144,6 @@ class Varimax(Finder):
         turned = strongest_first(upright((loadings @ varimax(loadings, self.iterations)).T))
         names = [f"varimax{i}" for i in range(len(turned))]
         return self._keep(DirectionSet.measured(names, turned, codes, provenance=made_by(self, codes)))
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class Clusters(Finder):
-    """Centres of clusters: from the mean of all to each, and the axes between each two.
-
-    Args:
-        count: clusters.
-        method: "kmeans", or "mixture" of Gaussians with spreads along the dims.
-        random_state: of the start.
-
-    Attributes:
-        centres_: `(cluster, dim)`.
-        labels_: cluster of each sample.
-
-    >>> codes = np.repeat([[0.0, 0.0], [4.0, 0.0]], 20, axis=0)
-    >>> sorted(Clusters(count=2).fit(codes).names_)
-    ['cluster0', 'cluster0-cluster1', 'cluster1']
-    """
-
-    count: int = 4
-    method: Literal["kmeans", "mixture"] = "kmeans"
-    random_state: int = 0
-
-    def fit(self, codes, y=None) -> Self:
-        """Learns the directions from codes `(sample, dim)`; y is ignored."""
-        del y
-        from sklearn.cluster import KMeans
-        from sklearn.mixture import GaussianMixture
-
-        codes = self._codes(codes)
-        count = min(self.count, len(np.unique(codes, axis=0)))
-        if count < 2 <= self.count:
-            raise ValueError("all codes are equal; there is nothing to find")
-        if self.method == "kmeans":
-            kmeans: Any = KMeans
-            model = kmeans(count, n_init=4, random_state=self.random_state).fit(codes)
-            centres, self.labels_ = model.cluster_centers_, model.labels_
-        elif self.method == "mixture":
-            mixture: Any = GaussianMixture
-            model = mixture(count, covariance_type="diag", random_state=self.random_state).fit(codes)
-            centres, self.labels_ = model.means_, model.predict(codes)
-        else:
-            raise ValueError(f"unknown method {self.method!r}; there are 'kmeans' and 'mixture'")
-        self.centres_ = np.asarray(centres, dtype=np.float64)
-        effects = dict(zip([f"cluster{i}" for i in range(count)], self.centres_ - codes.mean(0), strict=True))
-        for i, j in combinations(range(count), 2):
-            effects[f"cluster{i}-cluster{j}"] = self.centres_[j] - self.centres_[i]
-        vectors = np.stack(list(effects.values()))
-        return self._keep(DirectionSet.measured(list(effects), vectors, codes, provenance=made_by(self, codes)))
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class WeightSVD(Finder):
-    """SeFa (Shen & Zhou 2021): the codes' directions that the first layers amplify most, from their weights alone.
-
-    The right singular vectors of all layers' weights on top of each other, every output of unit weight. The codes
-    given to `fit` only say how far one standard deviation is.
-
-    Args:
-        weights: of one layer, `(output, dim)`, or of several; None stands for the identity.
-        count: directions.
-
-    Attributes:
-        gain_: singular value of each direction.
-
-    >>> layer = np.array([[3.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    >>> WeightSVD(weights=layer, count=1).fit(np.eye(2))["sefa0"].vector
-    array([1., 0.])
-    """
-
-    weights: Any = None
-    count: int = 10
-
-    def fit(self, codes, y=None) -> Self:
-        """Learns the directions; codes `(sample, dim)` give their scale, y is ignored."""
-        del y
-        codes = self._codes(codes)
-        layers = self.weights if isinstance(self.weights, list | tuple) else [self.weights]
-        layers = [np.eye(codes.shape[1]) if w is None else np.asarray(as_numpy(w), dtype=np.float64) for w in layers]
-        for layer in layers:
-            if layer.ndim != 2 or layer.shape[1] != codes.shape[1]:
-                raise ValueError(f"weights must be (output, {codes.shape[1]}) for these codes, got {layer.shape}")
-        stacked = np.concatenate(layers)
-        length = np.linalg.norm(stacked, axis=1, keepdims=True)
-        stacked = np.divide(stacked, length, out=np.zeros_like(stacked), where=length > 0)
-        count = min(self.count, codes.shape[1])
-        dim = codes.shape[1]
-        squares, axes = linalg.eigh(stacked.T @ stacked, subset_by_index=[dim - count, dim - 1])  # ascending, sorted
-        self.gain_ = np.sqrt(np.maximum(squares[::-1], 0))
-        names = [f"sefa{i}" for i in range(count)]
-        vectors = upright(axes.T[::-1])
-        return self._keep(DirectionSet.measured(names, vectors, codes, provenance=made_by(self, codes)))
 
 
 def principal(codes: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:

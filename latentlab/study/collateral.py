@@ -15,7 +15,8 @@ from latentlab.metrics.flow import Flow, dis
 from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Video
-from latentlab.study.scoreboard import APPEARANCE, Ground, Move
+from latentlab.study.scoreboard import APPEARANCE
+from latentlab.study.sweep import Ground, Move
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,68 +12,15 @@ from scipy.special import stdtrit
 from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
-from latentlab.directions.edit import Moves, edit
-from latentlab.directions.mask import Mask
+from latentlab.directions.edit import Moves
 from latentlab.directions.ruler import Ruler
 from latentlab.directions.usable import Limits, mean_known, walk
 from latentlab.factors import FactorTable
-from latentlab.shapes import Codes
-from latentlab.spaces.space import Space
+from latentlab.study.sweep import STRENGTHS, Ground, Move, Sweep, between, sweep, where_one
 
-STRENGTHS = tuple(np.linspace(-3, 3, 11).round(3).tolist())  # standard deviations of the codes
 STILL = 1e-3  # standard deviations, too few to be told from none
 APPEARANCE = ("shape", "hue", "size", "background_hue", "light")
 MOTION = ("direction", "speed", "rotation")
-
-Move = Callable[[Codes, Moves, float], Codes]
-
-
-@dataclass(frozen=True, eq=False)
-class Ground:
-    """What directions are tried on.
-
-    Attributes:
-        codes: `(sample, dim)`, that no finder has seen.
-        decode: codes to clips, or whatever `read` reads.
-        read: the factors of them, such as `measure`.
-        reference: factors whose spread is the unit.
-        around: clips to the space that codes and decodes them, for the way back; None where there is none.
-        mask: where the object is in clips, for what happens outside it.
-    """
-
-    codes: Codes
-    decode: Callable[[Codes], Any]
-    read: Callable[[Any], FactorTable]
-    reference: FactorTable
-    around: Callable[[Any], Space] | None = None
-    mask: Callable[[Any], Mask] | None = None
-
-    @cached_property
-    def ruler(self) -> Ruler:
-        return Ruler.of(self.reference)
-
-    @cached_property
-    def base(self) -> FactorTable:
-        """The factors at strength 0: the floor that all changes are counted from."""
-        return self.read(self.unmoved)
-
-    @cached_property
-    def unmoved(self) -> Any:
-        """The decoded codes."""
-        return self.decode(self.codes)
-
-
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """Readings of one direction at rising strengths, 0 among them."""
-
-    name: str
-    strengths: tuple[float, ...]
-    tables: tuple[FactorTable, ...]
-
-    @property
-    def base(self) -> FactorTable:
-        return self.tables[self.strengths.index(0.0)]
 
 
 @dataclass(frozen=True)
@@ -122,19 +66,6 @@ class Score:
     alignment: float = float("nan")
 
 
-def sweep(
-    ground: Ground, direction: Moves, strengths: Sequence[float] = STRENGTHS, *, move: Move | None = None
-) -> Sweep:
-    """Moves all codes by each strength, decodes and reads them; `move` stands in for `edit`."""
-    if 0.0 not in strengths or list(strengths) != sorted(strengths):
-        raise ValueError(f"strengths must rise and pass through 0, got {list(strengths)}")
-    move = move or edit
-    tables = [
-        ground.base if s == 0 else ground.read(ground.decode(move(ground.codes, direction, s))) for s in strengths
-    ]
-    return Sweep(direction.name, tuple(map(float, strengths)), tuple(tables))
-
-
 def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> Score:
     """All figures that a sweep tells.
 
@@ -144,9 +75,9 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> S
     factor, way = ruler.target(seen.name)
     others = np.arange(len(ruler.specs)) != factor
     curve = np.nan_to_num([mean_known(ruler.along(seen.name, seen.base, table)) for table in seen.tables])
-    sides = [_where_one(curve, seen.strengths, side) for side in (-1, 1)]
+    sides = [where_one(curve, seen.strengths, side) for side in (-1, 1)]
     # Both sides count alike, so that a factor at the end of its range does not decide.
-    low, high = (_between(seen, s, lambda table: ruler.shifts(seen.base, table)) for s, _ in sides)
+    low, high = (between(seen, s, lambda table: ruler.shifts(seen.base, table)) for s, _ in sides)
     shifts = [(b - a) / 2 for a, b in zip(low, high, strict=True)]
     effect = np.array([_length_of_mean(shift) for shift in shifts])
     effect[factor] = abs(np.nan_to_num(mean_known(shifts[factor] @ way)))
@@ -155,7 +86,7 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> S
     lost = before.any(0) & ~(before & after).any(0)
     effect[lost] = np.nan
     failed = bool(lost.any() or effect[factor] < STILL)
-    moved = np.nan_to_num(np.mean([_between(seen, s, lambda t: _mean_moves(ruler, seen, t)) for s, _ in sides], 0))
+    moved = np.nan_to_num(np.mean([between(seen, s, lambda t: _mean_moves(ruler, seen, t)) for s, _ in sides], 0))
     lookup = dict(zip(seen.strengths, seen.tables, strict=True))
     positive = [s for s in seen.strengths if s > 0 and -s in lookup]
     usable = walk(lambda s: (lookup[s], float("nan")), seen.name, ruler, positive, limits or Limits())
@@ -259,25 +190,6 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
         return mean, float("nan"), float("nan")
     half = float(stdtrit(len(known) - 1, 0.975) * known.std(ddof=1) / np.sqrt(len(known)))
     return mean, mean - half, mean + half
-
-
-def _where_one(curve: np.ndarray, strengths: Sequence[float], side: int) -> tuple[float, bool]:
-    """The strength on one side at which the target has moved by one standard deviation, and whether it does."""
-    order = [i for i in np.argsort(np.abs(strengths)) if side * strengths[i] >= 0]
-    for near, far in pairwise(order):
-        if abs(curve[far]) >= 1:
-            share = (1 - abs(curve[near])) / (abs(curve[far]) - abs(curve[near]))
-            return float(strengths[near] + share * (strengths[far] - strengths[near])), True
-    return float(strengths[order[int(np.argmax(np.abs(curve[order])))]]) or float(strengths[order[-1]]), False
-
-
-def _between(seen: Sweep, strength: float, of: Callable[[FactorTable], list[np.ndarray]]) -> list[np.ndarray]:
-    """What a table says, at a strength between two of the sweep."""
-    right = min(max(int(np.searchsorted(seen.strengths, strength)), 1), len(seen.strengths) - 1)
-    low, high = seen.strengths[right - 1 : right + 1]
-    share = (strength - low) / (high - low)
-    ends = (of(seen.tables[right - 1]), of(seen.tables[right]))
-    return [(1 - share) * a + share * b for a, b in zip(*ends, strict=True)]
 
 
 def _length_of_mean(shifts: np.ndarray) -> float:

@@ -28,7 +28,7 @@ from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, VectorSpa
 from latentlab.spaces.space import Described
 from latentlab.study.edit_space import DIRECTION_SEED
 from latentlab.study.oracle import Oracle
-from latentlab.study.scoreboard import Ground
+from latentlab.study.sweep import Ground
 from latentlab.study.truth import paired_truth
 from latentlab.tensors import read_tensors, write_tensors
 

@@ -16,7 +16,7 @@ from latentlab.view.report import Section, Table
 OURS = ("effect", "dual", NETWORK)
 LABELS = 1000  # that the bars are set at
 PRECISE, TIMES, LEAK = 0.8, 1.25, 0.02  # the bars
-FAR, STEADY = 0.5, 0.5  # standard deviations and rank correlation, below which a target does not follow
+FAR, STEADY = 0.95, 0.5  # standard deviations and rank correlation, below which a target falls short
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Standing:
     beside: tuple[tuple[str, float], ...]
 
     @property
+    def worth(self) -> float:
+        """What the best is chosen by: hardly any move looks precise."""
+        return self.precision * self.moved
+
+    @property
     def why(self) -> str:
         """What keeps it from separating, as far as the figures tell."""
         if self.precision >= PRECISE:
@@ -46,9 +51,7 @@ class Standing:
                 f"does not follow the strength (rank correlation {self.monotone:.2f}): no one move does it in all clips"
             )
         if self.moved < FAR:
-            return "follows, but the largest strength hardly moves it"
-        if self.moved < 0.95:
-            return "follows, but does not get as far as one standard deviation before others move"
+            return f"follows, but the largest strength moves it by no more than {self.moved:.2f}"
         return f"follows as far as one standard deviation; {self.beside[0][0]} is bound up with it"
 
 
@@ -70,8 +73,9 @@ def verdict(results: Sequence[dict]) -> str:
     if best:
         good = [one.factor for one in best if one.precision >= PRECISE]
         bad = [one.factor for one in best if one.precision < PRECISE]
-        said.append(f"In some space {_listed(good)} separate." if good else "No factor separates in any space.")
-        said += [f"Nowhere {_listed(bad)}: see why below."] if good and bad else []
+        part = "separates" if len(good) == 1 else "separate"
+        said.append(f"In some space {_listed(good)} {part}." if good else "No factor separates in any space.")
+        said += [f"In none {_listed(bad)}, for what reason the table says."] if good and bad else []
     return " ".join(said)
 
 
@@ -87,15 +91,23 @@ def summary(results: Sequence[dict]) -> Section | None:
         columns = ["factor", "best space", "finder", "precision", "moved (sd)", "what moves with it (sd)", "why"]
         best = sorted((standings[0] for standings in factors.values()), key=lambda one: -one.precision)
         rows = [
-            [one.factor, one.space, one.finder, one.precision, one.moved, _moved(one.beside[:3]), one.why]
+            [
+                one.factor,
+                one.space,
+                one.finder,
+                round(one.precision, 2),
+                round(one.moved, 2),
+                _moved(one.beside[:3]),
+                one.why,
+            ]
             for one in best
         ]
         parts.append(Table(columns, rows, note=f"1,000 labels; a factor separates from a precision of {PRECISE} on"))
     if network := [row for space in SPACES for row in _network(space, groups)]:
         parts.append(Table(["space", "targets", "network leaks less on", "not on"], network, note=OF_NETWORK))
     text = (
-        "For each factor the space and finder that move it most precisely; those that move it by half a standard "
-        "deviation go first, as hardly any move looks precise."
+        "For each factor the space and finder that move it furthest and most precisely: the product decides, as hardly "
+        "any move looks precise."
     )
     return Section("What separates, and what does not", text, parts) if parts else None
 
@@ -118,7 +130,7 @@ def by_factor(groups: Sequence[list[dict]]) -> dict[str, list[Standing]]:
             if rows and group[0]["space"] in SPACES:
                 found.setdefault(name, []).append(_standing(group, name, rows))
     for standings in found.values():
-        standings.sort(key=lambda one: (one.moved < FAR, -one.precision))
+        standings.sort(key=lambda one: -one.worth)
     return found
 
 

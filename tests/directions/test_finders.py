@@ -17,6 +17,7 @@ from latentlab.directions import (
     PairedDifference,
     RidgeNormal,
     SVMNormal,
+    evidence,
 )
 from latentlab.directions.finder import project_out_others, two_sides
 from latentlab.directions.normals import solve_shrunk
@@ -280,3 +281,48 @@ def test_shrunk_systems_are_solved_from_either_side(shape):
     target = np.arange(shape[1], dtype=float)
     x = solve_shrunk(a, 0.3, target)
     np.testing.assert_allclose(a.T @ (a @ x) + 0.3 * x, target, atol=1e-10)
+
+
+def swept(base: np.ndarray) -> np.ndarray:
+    """Size and light of clips, then of each with another size, then of each with another light."""
+    return np.concatenate([base, base + np.array([1.0, 0.0]), base + np.array([0.0, 1.0])])
+
+
+def test_pairs_are_left_out_whole(monkeypatch):
+    """Each part holds both of a pair or none."""
+    rng = np.random.default_rng(0)
+    pairs = 30
+    factors = swept(rng.standard_normal((pairs, 2)))
+    codes = factors @ rng.standard_normal((2, 6)) + 0.3 * rng.standard_normal((3 * pairs, 6))
+    seen = []
+    split = evidence.split_groups
+    monkeypatch.setattr(evidence, "split_groups", lambda *given: seen.append((given[0], out := split(*given))) or out)
+    found = PairedDifference(names=["size", "light"]).fit(codes, factors)
+    assert len(seen) == 2
+    for group, parts in seen:
+        assert sorted(np.concatenate(parts)) == list(range(len(codes)))
+        for part in parts:
+            assert not set(group[part]) & set(np.delete(group, part))
+            assert (np.bincount(group[part]) == 2).sum() == pairs / len(parts)  # each part has its share of pairs
+    assert (found.p_ < 0.05).all()
+    assert (found.r2_ > 0.5).all()
+
+
+def test_a_group_for_itself_has_no_evidence():
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((40, 2))
+    factors[:2, 1] = factors[2:12, 1] = factors[2, 1]  # one sweep of size
+    factors[20:22, 0], factors[30:32, 0] = 0.5, -0.5  # two pairs of light
+    found = PairedDifference(names=["size", "light"]).fit(factors @ rng.standard_normal((2, 4)), factors)
+    assert np.isnan([found.t_value_[0], found.r2_[0], found.p_[0]]).all()
+    assert np.isfinite([found.t_value_[1], found.r2_[1], found.p_[1]]).all()
+
+
+def test_evidence_of_pairs_is_level_under_the_null():
+    rng = np.random.default_rng(0)
+    p = []
+    for seed in range(60):
+        factors = swept(rng.standard_normal((20, 2)))
+        codes = np.tile(rng.standard_normal((20, 8)), (3, 1)) + 0.5 * rng.standard_normal((60, 8))  # of the base alone
+        p.append(PairedDifference(random_state=seed, permutations=49).fit(codes, factors).p_)
+    assert (np.array(p) <= 0.1).mean() < 0.18
