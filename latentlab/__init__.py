@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from latentlab.generator.generator import Generator
     from latentlab.generator.inverted import Inverted
     from latentlab.generator.load import load
-    from latentlab.interpolate import advise, combine, lerp, nlerp, slerp, spline, uniform
+    from latentlab.interpolate import advise, combine, lerp, nlerp, slerp, spline, uniform, walk
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
     from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, TextSpace, VectorSpace
@@ -48,6 +48,7 @@ _HOMES = {
     "slerp": "latentlab.interpolate",
     "spline": "latentlab.interpolate",
     "uniform": "latentlab.interpolate",
+    "walk": "latentlab.interpolate",
 }
 _PACKAGES = ("data", "directions", "metrics", "video")
 
@@ -78,6 +79,7 @@ __all__ = [
     "spline",
     "uniform",
     "video",
+    "walk",
 ]
 
 

@@ -144,6 +144,12 @@ def _interpolate(commands) -> None:
     p.add_argument("last", metavar="CLIP", help="to")
     p.add_argument("--path", choices=("lerp", "slerp"), default="slerp", help="straight or along the sphere")
     p.add_argument("--space", choices=("latent", "noise"), default="noise", help="where to walk (default: noise)")
+    p.add_argument(
+        "--spacing",
+        choices=("parameter", "uniform"),
+        default="parameter",
+        help="even steps of the path, or of what is seen, at a hundred clips more (default: parameter)",
+    )
     p.add_argument("--points", type=_positive(int, least=2), default=5, help="clips, ends included (default: 5)")
     _model_options(p)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import find_device, load
-from latentlab.interpolate import lerp, slerp
+from latentlab.interpolate import lerp, slerp, walk
 from latentlab.metrics import Comparison, flicker, psnr
 from latentlab.record import Record, frame_hash, to_json, write_text
 from latentlab.shapes import Video
@@ -104,7 +106,7 @@ def invert(
 
 
 def interpolate(
-    first: str, last: str, *, path, space, points, out, seed, device, json, model, steps, method, guidance
+    first: str, last: str, *, path, space, spacing, points, out, seed, device, json, model, steps, method, guidance
 ) -> None:
     """Clips between two clips, in a folder."""
     check_target(Path(out) / "000.mp4")
@@ -114,15 +116,20 @@ def interpolate(
     options: dict[str, Any] = {"num_steps": steps, "method": method, "guidance": guidance}
     if space == "noise":
         ends = generator.invert(ends, **options, progress="inverting").noise
-    line = {"lerp": lerp, "slerp": slerp}[path](ends[:1], ends[1:], torch.linspace(0, 1, points)).flatten(0, 1)
-    if space == "noise":
-        line = generator.sample(line, **options, progress="sampling")
-    clips = generator.decode(line).cpu()
+
+    def decode(line: Tensor) -> Video:
+        return generator.decode(generator.sample(line, **options, progress="sampling") if space == "noise" else line)
+
+    way = partial({"lerp": lerp, "slerp": slerp}[path], ends[:1], ends[1:])
+    shown = decode if spacing == "uniform" else None
+    clips = decode(walk(way, points, space=spacing, decode=shown).flatten(0, 1)).cpu()
     files = [Path(out) / f"{i:03d}.mp4" for i in range(points)]
     for file, clip in zip(files, clips.split(1), strict=True):
         write(file, clip, fps=fps)
     jitter = [round(float(x), 3) for x in flicker(clips).overall]
-    settings = {"first": first, "last": last, "path": path, "space": space, "points": points, **options}
+    settings = {
+        "first": first, "last": last, "path": path, "space": space, "spacing": spacing, "points": points, **options
+    }  # fmt: skip
     record = _record(
         generator, "interpolate", settings, seed, {"flicker": jitter},
         {f.name: c for f, c in zip(files, clips.split(1), strict=True)},

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from latentlab.cli import main, parser
 from latentlab.data import moving_shapes
+from latentlab.interpolate import picture_distance
 from latentlab.study.edit_space import LABELLED
 from latentlab.video import read, write
 
@@ -77,6 +78,21 @@ def test_interpolate_writes_the_path_and_its_ends_are_the_clips(clip, tmp_path, 
     clips = [read(out / f"{i:03d}.mp4").video for i in range(3)]
     last = read(other).video
     assert (clips[2] - last).abs().mean() < 0.05 < (clips[0] - last).abs().mean()
+
+
+def test_a_path_is_spaced_evenly_to_the_eye(clip, tmp_path, capsys):
+    other = tmp_path / "other.mkv"
+    write(other, moving_shapes(1, seed=12)[0])
+    spread = {}
+    for spacing in ("parameter", "uniform"):
+        out = tmp_path / spacing
+        how = ("--space", "latent", "--path", "slerp", "--points", "5", "--spacing", spacing)
+        run_json(capsys, "interpolate", clip, str(other), *how, "--out", str(out))
+        clips = torch.cat([read(out / f"{i:03d}.mp4").video for i in range(5)])
+        gaps = picture_distance(clips[:-1], clips[1:])
+        spread[spacing] = float(gaps.std() / gaps.mean())
+        assert json.loads((out / "record.json").read_text())["settings"]["spacing"] == spacing
+    assert spread["uniform"] < 0.05 < spread["parameter"]
 
 
 def test_edit_makes_a_clip_brighter(clip, tmp_path, capsys, monkeypatch):

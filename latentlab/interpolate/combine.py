@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.interpolate.pair import Axis, as_rows, lerp, positions
+from latentlab.interpolate.pair import Axis, as_rows, check_points, lerp, positions
 
 
 def combine(
@@ -37,9 +37,13 @@ def combine(
         raise ValueError(
             f"points are one tensor, axes (point, batch, ...), see torch.stack; got {type(points).__name__}"
         )
-    if points.ndim < 3 or not points.is_floating_point():
-        raise ValueError(f"points have axes (point, batch, ...) and floating point, got {tuple(points.shape)}")
-    w = torch.as_tensor(weights, dtype=points.dtype, device=points.device)
+    if points.ndim < 3:
+        raise ValueError(f"points have axes (point, batch, ...), got {tuple(points.shape)}")
+    check_points(points)
+    try:
+        w = torch.as_tensor(weights, dtype=points.dtype, device=points.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"weights are numbers, one for each point, got {weights!r}") from error
     if w.shape != points.shape[:1] or not w.isfinite().all() or not w.any():
         raise ValueError(f"{len(points)} points need as many finite weights, not all zero; got {w.tolist()}")
     w = w / w.abs().sum()

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from latentlab.interpolate.pair import check_points
 from latentlab.weights import read_weights, save_weights
 
 Frames = Float[Tensor, "batch channel height width"]
@@ -31,6 +32,10 @@ class Between(nn.Module):
     """
 
     def __init__(self, channels: int, *, width: int = 64, blocks: int = 4) -> None:
+        if min(channels, width, blocks) < 1 or width % 8:
+            raise ValueError(
+                f"channels, width, blocks are at least 1, width a multiple of 8; got {channels}, {width}, {blocks}"
+            )
         super().__init__()
         self.config = {"channels": channels, "width": width, "blocks": blocks}
         self.scale: Tensor
@@ -48,7 +53,10 @@ class Between(nn.Module):
                 f"need two sets of frames (batch, {self.config['channels']}, height, width), "
                 f"got {tuple(a.shape)} and {tuple(b.shape)}"
             )
-        at = torch.as_tensor(t, dtype=a.dtype, device=a.device).expand(len(a))[:, None, None, None]
+        at = torch.as_tensor(t, dtype=a.dtype, device=a.device)
+        if at.shape not in ((), (1,), (len(a),)):
+            raise ValueError(f"need one position, or one for each of {len(a)} frames, got shape {tuple(at.shape)}")
+        at = at.expand(len(a))[:, None, None, None]
         if not ((at >= 0) & (at <= 1)).all():
             raise ValueError(f"positions between two frames lie in [0, 1], got {at.flatten().tolist()}")
         straight = torch.lerp(a, b, at)
@@ -105,6 +113,8 @@ def fit_between(
     True
     """
     _check(sequences, span)
+    if min(steps, batch_size) < 1:
+        raise ValueError(f"steps and batch_size are at least 1, got {steps} and {batch_size}")
     clips, channels, frames = sequences.shape[:3]
     device = sequences.device
     with torch.random.fork_rng(devices=[]):
@@ -166,7 +176,7 @@ def through(model: Between, keys: Sequence[Frames], positions: Sequence[float]) 
     torch.Size([3, 1, 1, 4, 4])
     """
     last = len(keys) - 1
-    if last < 1 or not all(0 <= p <= last for p in positions):
+    if last < 1 or not len(positions) or not all(0 <= p <= last for p in positions):
         raise ValueError(f"need two keys or more and positions in [0, keys - 1]; got {len(keys)} and {list(positions)}")
     pieces = [min(int(p), last - 1) for p in positions]
     return torch.stack([model(keys[i], keys[i + 1], p - i) for i, p in zip(pieces, positions, strict=True)])
@@ -183,10 +193,9 @@ def _block(width: int) -> nn.Module:
 
 
 def _check(sequences: Tensor, span: int) -> None:
-    if sequences.ndim != 5 or not sequences.isfinite().all():
-        raise ValueError(
-            f"need finite sequences of latents (clip, channel, frame, height, width), got shape "
-            f"{tuple(sequences.shape)}" + ("" if sequences.isfinite().all() else " with NaN or infinity")
-        )
-    if not 2 <= span < sequences.shape[2]:
+    if not isinstance(sequences, Tensor) or sequences.ndim != 5 or not sequences.numel():
+        found = f"shape {tuple(sequences.shape)}" if isinstance(sequences, Tensor) else f"a {type(sequences).__name__}"
+        raise ValueError(f"need sequences of latents (clip, channel, frame, height, width), got {found}")
+    check_points(sequences)
+    if not isinstance(span, int) or not 2 <= span < sequences.shape[2]:
         raise ValueError(f"span must be from 2 to the sequences' length less one, {sequences.shape[2] - 1}; got {span}")

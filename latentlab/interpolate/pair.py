@@ -21,7 +21,8 @@ def lerp(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Ten
 
     Args:
         a, b: points of the same shape, first axis batch.
-        t: positions, one or many; outside [0, 1] they extrapolate. `uniform` gives those that are even to the eye.
+        t: positions, one or many; outside [0, 1] they extrapolate. `walk` with `space="uniform"` takes those that are
+            even to the eye.
 
     Returns:
         One batch for each position.
@@ -44,8 +45,8 @@ def slerp(
 
     Args:
         a, b: points of the same shape, first axis batch.
-        t: positions, one or many; outside [0, 1] they go on along the circle. `uniform` gives those that are even to
-            the eye.
+        t: positions, one or many; outside [0, 1] they go on along the circle. `walk` with `space="uniform"` takes
+            those that are even to the eye.
         axis: one angle for each clip, or with "frame" one for each frame (axis 2 of video latents).
 
     Returns:
@@ -138,14 +139,29 @@ def positions(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Floa
         raise ValueError(f"the two ends must be tensors, got {type(a).__name__} and {type(b).__name__}")
     if a.shape != b.shape:
         raise ValueError(f"the two ends must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
-    if not (a.is_floating_point() and b.is_floating_point()):
-        raise ValueError(f"the two ends must be floating point, got {a.dtype} and {b.dtype}")
+    if a.dtype != b.dtype:
+        raise ValueError(f"the two ends must have one dtype, got {a.dtype} and {b.dtype}")
+    check_points(a)
+    check_points(b)
     return numbers(t, a)
+
+
+def check_points(points: Tensor) -> None:
+    """Raises unless points are floating point, finite and at least one."""
+    if not points.is_floating_point():
+        raise ValueError(f"points of a latent space must be floating point, got {points.dtype}")
+    if not points.numel():
+        raise ValueError(f"there are no points, got shape {tuple(points.shape)}")
+    if not points.isfinite().all():
+        bad = int((~points.isfinite()).sum())
+        raise ValueError(f"points must be finite, got {bad} NaN or infinite values of {points.numel()}")
 
 
 def numbers(t: float | Sequence[float] | Tensor, like: Tensor) -> Float[Tensor, " point"]:
     """Positions in the dtype of the points."""
     try:
+        if torch.is_complex(torch.as_tensor(t)):
+            raise ValueError("complex numbers")
         t = torch.as_tensor(t, dtype=like.dtype, device=like.device).reshape(-1)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"positions are numbers, 0 at the first end and 1 at the last, got {t!r}") from error

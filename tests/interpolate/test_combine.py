@@ -72,6 +72,8 @@ def test_each_frame_may_have_its_own_correlations():
         (torch.ones(2, 1, 3), [0, 0], "not all zero"),
         (torch.ones(2, 1, 3), [1, float("nan")], "finite weights"),
         (torch.ones(2, 1, 3), [1, -1], "cancel out"),
+        (torch.ones(2, 1, 3), None, "weights are numbers, one for each point, got None"),
+        (torch.full((2, 1, 3), torch.nan), [1, 1], "points must be finite, got 6 NaN"),
     ],
 )
 def test_bad_combinations_are_refused(points, weights, match):

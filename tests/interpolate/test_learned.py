@@ -62,6 +62,9 @@ def test_a_path_passes_through_its_keys(learned):
         (torch.zeros(2, 1, 4, 8, 8), 4, "span"),
         (torch.full((2, 1, 4, 8, 8), float("nan")), 2, "NaN"),
         (torch.zeros(2, 4, 8, 8), 2, "shape"),
+        (torch.zeros(0, 1, 4, 8, 8), 2, r"shape \(0, 1, 4, 8, 8\)"),
+        (torch.zeros(2, 1, 4, 8, 8), 2.5, "span must be from 2 .* got 2.5"),
+        ([torch.zeros(1, 4, 8, 8)], 2, "got a list"),
     ],
 )
 def test_bad_sequences_are_told(sequences, span, said):
@@ -75,5 +78,14 @@ def test_bad_positions_and_frames_are_told(learned):
         learned(a, a, 1.5)
     with pytest.raises(ValueError, match="frames"):
         learned(a, torch.zeros(1, 2, 8, 8), 0.5)
-    with pytest.raises(ValueError, match="two keys"):
-        through(learned, [a], [0.0])
+    with pytest.raises(ValueError, match=r"one for each of 1 frames, got shape \(3,\)"):
+        learned(a, a, torch.zeros(3))
+    for keys, positions in (([a], [0.0]), ([a, a], []), ([a, a], [float("nan")])):
+        with pytest.raises(ValueError, match="two keys"):
+            through(learned, keys, positions)
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"batch_size": 0}, {"width": 12}, {"blocks": 0}])
+def test_sizes_that_teach_nothing_are_told(options):
+    with pytest.raises(ValueError, match="at least 1"):
+        fit_between(torch.zeros(2, 1, 4, 8, 8), span=2, **options)

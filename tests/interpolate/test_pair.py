@@ -187,6 +187,15 @@ def test_wrong_input_is_named(path):
     for t in ([], float("nan"), [0.0, float("inf")]):
         with pytest.raises(ValueError, match="positions must be finite and at least one"):
             path(a, a, t)
+    for bad in (torch.nan, torch.inf):
+        with pytest.raises(ValueError, match="points must be finite, got 6 NaN or infinite values of 6"):
+            path(torch.zeros(2, 3), torch.full((2, 3), bad), 0.5)
+    with pytest.raises(ValueError, match=r"one dtype, got torch.float32 and torch.float64"):
+        path(torch.zeros(2, 3), torch.zeros(2, 3).double(), 0.5)
+    with pytest.raises(ValueError, match=r"there are no points, got shape \(0, 3\)"):
+        path(torch.zeros(0, 3), torch.zeros(0, 3), 0.5)
+    with pytest.raises(ValueError, match="positions are numbers"):
+        path(torch.zeros(2, 3), torch.zeros(2, 3), torch.tensor([1j]))
     with pytest.raises(ValueError, match="the two ends must be tensors, got list and Tensor"):
         path([0.0], a, 0.5)
     with pytest.raises(ValueError, match="positions are numbers, 0 at the first end and 1 at the last, got 'half'"):
