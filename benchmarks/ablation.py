@@ -12,9 +12,11 @@ import argparse
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from latentlab.bench.spread import mean
 from latentlab.data.moving.captions import captions
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes, moving_shapes
 from latentlab.generator.load import load
@@ -23,6 +25,7 @@ from latentlab.metrics import flicker
 from latentlab.metrics.sets import compare
 from latentlab.score import reader_td
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
+from latentlab.view.report import Player
 
 COMPONENTS = ("overall", "whole", "regional", "texture", "motion_jitter")
 
@@ -50,13 +53,15 @@ def run(config: Config) -> dict:
     features = reader_td()
     reference = features.collect(real.split(16))
     arms = {"shipped": shipped, **{name: trained(name, shipped, config) for name in ARMS}}
-    figures = {}
+    figures, shown = {}, {f"real clip: {said[0]}": real[:1]}
     for name, generator in arms.items():
         made = generator.generate(said, seed=config.seed, num_steps=config.num_steps, progress=name).cpu()
         distance = compare(features.collect(made.split(16)), reference, name=features.name, seed=config.seed)
         frechet = {"value": distance.value, "interval": distance.interval, "null": distance.floor}
         figures[name] = {"frechet(reader-td)": frechet, **flickers(made)}
-    return {"config": asdict(config), **figures, "real clips": flickers(real)}
+        shown[name] = made[:1]
+    clips = [asdict(Player(clip, title).coded()) for title, clip in shown.items()]
+    return {"config": asdict(config), **figures, "real clips": flickers(real), "_clips": clips}
 
 
 ARMS = {
@@ -83,15 +88,16 @@ def trained(name: str, shipped: NativeGenerator, config: Config) -> NativeGenera
     return NativeGenerator(shipped.autoencoder, denoiser, shipped.clip, shipped.config)
 
 
-def flickers(video: torch.Tensor) -> dict[str, float]:
+def flickers(video: torch.Tensor) -> dict[str, Any]:
     """Means over the clips, 8-bit levels; `motion_jitter` is a ratio, acceleration over speed."""
     found = [flicker(part) for part in video.split(16)]
-    means = {name: torch.cat([getattr(part, name) for part in found]).nanmean() for name in COMPONENTS}
-    return {name: float(value) for name, value in means.items()}
+    return {name: mean(torch.cat([getattr(part, name) for part in found])) for name in COMPONENTS}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in asdict(Config()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    print(json.dumps(run(Config(**vars(parser.parse_args()))), indent=2))
+    figures = run(Config(**vars(parser.parse_args())))
+    del figures["_clips"]
+    print(json.dumps(figures, indent=2))

@@ -5,6 +5,7 @@
 Each clip is encoded into the space, moved by seven strengths and decoded. A score is the Spearman correlation of the
 strength and the measured target, per clip; the table shows the median over clips. A circular factor is judged by the
 cosine of the angle between what is measured and what the direction points to; for motion, by the velocity along it.
+The null is what directions from one half of the clips to the other reach, halves drawn at random, whichever their sign.
 Beside it: precision, leakage and usable strengths (see `latentlab.study.scoreboard`), and the floor, what the space
 loses without any edit.
 """
@@ -16,20 +17,25 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import torch
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
+from latentlab.bench.spread import median, percent
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes, moving_shapes
 from latentlab.data.moving.factors import NAMES
 from latentlab.data.moving.measure import measure
+from latentlab.directions import Direction
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.metrics.perceptual import psnr
 from latentlab.study.edit_space import DIRECTION_SEED, EditSpace
 from latentlab.study.scoreboard import Sweep, score_sweep
+from latentlab.view.report import Player
 
 DIRECTIONS = ("hue@0", "hue@120", "hue@240", "size", "light", "direction@0", "direction@90")
+SHOWN = ("hue@0", "size", "light")  # whose clips are on the page
 JUDGED = tuple(name for name in NAMES if name != "blur")  # which can be told of few decoded clips
 
 
@@ -43,6 +49,7 @@ class Config:
     reach: float = 2.0
     strengths: int = 7
     labelled: int | None = None  # clips that directions are found with; None is as many as the space's default
+    nulls: int = 2  # directions between random halves
 
 
 def run(config: Config) -> dict:
@@ -53,25 +60,76 @@ def run(config: Config) -> dict:
     ruler = Ruler.of(MovingShapes(1000, DIRECTION_SEED).factors().select(JUDGED))
     figures: dict[str, dict] = {}
     floors: dict[str, float] = {}
+    clips = [Player(video[:1], "a held-out clip")]
     for kind in config.spaces:
         space = EditSpace(generator, kind, video)
         floors[kind] = round(float(psnr(space.decode(space.codes).cpu(), video).mean()), 2)
         found = space.find(labelled=config.labelled, progress=True)
+        by_chance = []
+        for seed in tqdm(range(config.nulls), desc=f"{kind}, null"):
+            chance = between_halves(space, seed)
+            by_chance.append([measure(space.edit(chance, float(s)).cpu()) for s in strengths])
         for name in tqdm(DIRECTIONS, desc=kind):
-            read = [measure(space.edit(found[name], float(s)).cpu()) for s in strengths]
-            target = np.array([towards(name, table) for table in read])
-            scores = [_spearman(strengths, target[:, i]) for i in range(config.clips)]
-            tables = tuple(table.select(JUDGED) for table in read)
-            score = score_sweep(ruler, Sweep(name, tuple(strengths.tolist()), tables))
-            figures.setdefault(name, {})[kind] = {
-                "median_spearman": round(float(np.median(scores)), 3),
-                "share_above_0.9": round(float(np.mean(np.array(scores) >= 0.9)), 2),
-                "median_range": [round(float(np.nanmedian(row)), 3) for row in target],
-                "precision": round(score.precision, 3),
-                "leakage": round(score.leakage, 3),
-                "usable": [score.low, score.high],
+            edits = [space.edit(found[name], float(s)).cpu() for s in strengths]
+            read = [measure(edit) for edit in edits]
+            score = judge(name, read, strengths, ruler)
+            nulls = [judge(name, tables, strengths, ruler) for tables in by_chance]
+
+            def null(figure: str, nulls: list[Judged] = nulls) -> float | None:
+                return float(np.mean([getattr(one, figure) for one in nulls])) if nulls else None
+
+            figures[f"{name}, {kind}"] = {
+                "median_spearman": median(score.spearman, null("size_of_median")),
+                "percent_above_0.9": percent(score.spearman >= 0.9),
+                "median_range": [round(float(np.nanmedian(towards(name, table))), 3) for table in read],
+                "precision": {"value": round(score.precision, 3), "null": null("precision")},
+                "leakage": {"value": round(score.leakage, 3), "null": null("leakage")},
+                "usable": list(score.usable),
             }
-    return {"config": asdict(config), "strengths": strengths.tolist(), "floor_psnr": floors, "edits": figures}
+            if name in SHOWN:
+                ends = ((strengths[0], edits[0]), (strengths[-1], edits[-1]))
+                clips += [Player(edit[:1], f"{name}, {kind}", f"{s:+g} standard deviations") for s, edit in ends]
+    return {
+        "config": asdict(config),
+        "strengths": strengths.tolist(),
+        "floor_psnr": floors,
+        "edits": figures,
+        "_clips": [asdict(clip.coded()) for clip in clips],
+    }
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How one direction did: Spearman correlation of each clip, and what `score_sweep` found over all of them."""
+
+    spearman: np.ndarray
+    precision: float
+    leakage: float
+    usable: tuple[float, float]
+
+    @property
+    def size_of_median(self) -> float:
+        """A direction found by chance may as well be turned round."""
+        return abs(float(np.median(self.spearman)))
+
+
+def judge(name: str, read: list[FactorTable], strengths: np.ndarray, ruler: Ruler) -> Judged:
+    """A direction that should move `name`, by what is read of its clips, a table a strength."""
+    target = np.array([towards(name, table) for table in read])
+    spearman = np.array([_spearman(strengths, clip) for clip in target.T])
+    tables = tuple(table.select(JUDGED) for table in read)
+    score = score_sweep(ruler, Sweep(name, tuple(strengths.tolist()), tables))
+    return Judged(spearman, score.precision, score.leakage, (score.low, score.high))
+
+
+def between_halves(space: EditSpace, seed: int) -> Direction:
+    """From the mean of one random half of the clips to that of the other: a difference of means on shuffled labels."""
+    codes = space.codes.float().cpu()
+    order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
+    first, second = order.tensor_split(2)
+    way = codes[first].mean(0) - codes[second].mean(0)
+    way = way / way.norm()
+    return Direction(f"halves {seed}", way.numpy(), float((codes @ way).std()))
 
 
 def towards(name: str, read: FactorTable) -> np.ndarray:
@@ -103,4 +161,6 @@ if __name__ == "__main__":
     a = parser.parse_args()
     spaces = tuple(a.space.split(","))
     config = Config(model=a.model, spaces=spaces, clips=a.clips, reach=a.reach, labelled=a.labelled)
-    print(json.dumps(run(config), indent=2))
+    figures = run(config)
+    del figures["_clips"]
+    print(json.dumps(figures, indent=2))

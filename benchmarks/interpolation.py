@@ -14,11 +14,13 @@ import json
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from scipy.stats import chi2
 from tqdm.auto import tqdm
 
+from latentlab.bench.spread import mean, percent
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
@@ -120,7 +122,7 @@ def correlated(first: torch.Tensor, other: torch.Tensor, correlation: float) -> 
     return correlation * first + (1 - correlation**2) ** 0.5 * other
 
 
-def mixture(count: int) -> dict[str, dict[str, float]]:
+def mixture(count: int) -> dict[str, dict[str, Any]]:
     """Midpoints of pairs of seeds through an exact denoiser: spread inside a mode, and the share off every mode."""
     generator = torch.Generator().manual_seed(0)
     means, first, other = (torch.randn(n, 256, generator=generator).double() for n in (16, count, count))
@@ -131,8 +133,8 @@ def mixture(count: int) -> dict[str, dict[str, float]]:
             halfway = PATHS[path](first, correlated(first, other, correlation), torch.tensor([0.5]))[0]
             spread = world.spread(world.decode(halfway))
             rows[f"{name} seeds, {path}"] = {
-                "spread_inside_a_mode": round(float(spread.mean()), 4),
-                "off_every_mode": round(float((spread > 1.5).double().mean()), 4),
+                "spread_inside_a_mode": mean(spread, null=1.0),
+                "percent_off_every_mode": percent(spread > 1.5),
             }
     return rows
 
@@ -147,7 +149,7 @@ def choose_pairs(latents: torch.Tensor, count: int) -> dict[str, list[tuple[int,
     }
 
 
-def paths(points: torch.Tensor, decode, pairs: list[tuple[int, int]], name: str, config: Config) -> dict[str, float]:
+def paths(points: torch.Tensor, decode, pairs: list[tuple[int, int]], name: str, config: Config) -> dict[str, Any]:
     """Norm, length, steps, bends and flicker of decoded paths, means over pairs."""
     t = torch.linspace(0, 1, config.points)
     rows = []
@@ -157,7 +159,7 @@ def paths(points: torch.Tensor, decode, pairs: list[tuple[int, int]], name: str,
         steps = picture_distance(clips[:-1], clips[1:])
         bends = picture_distance(clips[1:-1], (clips[:-2] + clips[2:]) / 2)
         rows.append((
-            round(chi_percentile(line[len(t) // 2]), 3), deviation(line), float(steps.sum()),
+            chi_percentile(line[len(t) // 2]), deviation(line), float(steps.sum()),
             float(steps.max() / steps.mean()), float(steps.std() / steps.mean()), float(bends.mean() / steps.mean()),
             float(flicker(clips).overall.mean()),
         ))  # fmt: skip
@@ -170,7 +172,7 @@ def paths(points: torch.Tensor, decode, pairs: list[tuple[int, int]], name: str,
         "bend",
         "flicker",
     )
-    return {k: float(f"{statistics.fmean(r[i] for r in rows):.3g}") for i, k in enumerate(names)}
+    return {name: mean(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def chi_percentile(point: torch.Tensor) -> float:
@@ -244,4 +246,6 @@ if __name__ == "__main__":
     parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--points", type=int, default=9)
     a = parser.parse_args()
-    print(json.dumps(run(Config(model=a.model, pairs=a.pairs, points=a.points)), indent=2))
+    figures = run(Config(model=a.model, pairs=a.pairs, points=a.points))
+    del figures["_clips"]
+    print(json.dumps(figures, indent=2))

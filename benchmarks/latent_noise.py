@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import statistics
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.spread import mean, percent
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.factors import SHAPES
 from latentlab.data.moving.measure import measure
@@ -52,14 +52,14 @@ def run(config: Config) -> dict:
     for level in tqdm(config.noises, desc="noise"):
         again = generator.decode(latents + level * noise).cpu()
         rows[str(level)] = {
-            "psnr": round(float(psnr(again, video).mean()), 2),
-            "shape (reader)": round(100 * float(np.mean(reader.read_shape(again) == names)), 1),
-            "shape (measure)": round(100 * float(np.mean(measure(again)["shape"] == shapes)), 1),
+            "psnr": mean(psnr(again, video)),
+            "shape (reader)": percent(reader.read_shape(again) == names, null=100 / len(SHAPES)),
+            "shape (measure)": percent(measure(again)["shape"] == shapes, null=100 / len(SHAPES)),
         }
     return {"config": asdict(config), "noise": rows, "apart": apart(generator, config.scenes)}
 
 
-def apart(generator: Generator, scenes: int) -> dict[str, float]:
+def apart(generator: Generator, scenes: int) -> dict[str, dict]:
     """Distance of each two shapes, mean over scenes."""
     sweep = {"shape": list(range(len(SHAPES)))}
     found: dict[str, list[float]] = {}
@@ -71,7 +71,7 @@ def apart(generator: Generator, scenes: int) -> dict[str, float]:
         for i, j in itertools.combinations(range(len(SHAPES)), 2):
             gap = (scene[i] - scene[j])[..., there].square().mean().sqrt()
             found.setdefault(f"{SHAPES[i]}, {SHAPES[j]}", []).append(float(gap))
-    return {pair: round(statistics.fmean(gaps), 3) for pair, gaps in found.items()}
+    return {pair: mean(gaps) for pair, gaps in found.items()}
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.spread import mean, percent
 from latentlab.data.moving.captions import DIRECTIONS, HUES, captions, words
 from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED, MovingShapes, moving_shapes
 from latentlab.data.moving.factors import SHAPES, FactorSampler
@@ -21,8 +23,12 @@ from latentlab.data.moving.reader import load_reader
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.metrics import flicker, frechet_distance, psnr
+from latentlab.metrics.sets import compare
 from latentlab.train.clip import ClipTraining
 from latentlab.train.denoiser import DenoiserTraining
+from latentlab.view.report import Player
+
+SHOWN = 4  # clips of a kind
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,22 @@ def run(config: Config) -> dict:
     generator = load(config.model)
     parts = {"autoencoder": autoencoder, "captions": caption_accuracy, "static": static, "frechet": frechet}
     figures = {name: parts[name](generator, config) for name in config.only}
-    return {"config": asdict(config), "weights": generator.fingerprint(), **figures}
+    clips = [clip for found in figures.values() for clip in found.pop("_clips", ())]
+    return {"config": asdict(config), "weights": generator.fingerprint(), **figures, "_clips": clips}
 
 
-def autoencoder(generator: Generator, config: Config) -> dict[str, float]:
+def autoencoder(generator: Generator, config: Config) -> dict[str, Any]:
     """PSNR of held-out clips through the autoencoder."""
     data = MovingShapes(config.clips, HELD_OUT_SEED)
     scores = [float(psnr(generator.decode(generator.encode(c)), c)) for c in map(data.clip, tqdm(range(len(data))))]
-    return {"clips": config.clips, "mean_psnr": round(sum(scores) / len(scores), 2), "min_psnr": round(min(scores), 2)}
+    worst = data.clip(int(np.argmin(scores)))
+    pair = {"the clip that the autoencoder loses most of": worst, "after it": generator.decode(generator.encode(worst))}
+    return {
+        "clips": config.clips,
+        "mean_psnr": mean(scores),
+        "min_psnr": round(min(scores), 2),
+        "_clips": coded(pair),
+    }
 
 
 def unseen_captions(count: int, **fixed: float) -> list[tuple[str, np.ndarray]]:
@@ -72,8 +86,9 @@ def unseen_captions(count: int, **fixed: float) -> list[tuple[str, np.ndarray]]:
     return chosen
 
 
-def caption_accuracy(generator: Generator, config: Config) -> dict[str, float]:
-    """Share of unseen captions whose shape, hue, direction and size the generated clip has."""
+def caption_accuracy(generator: Generator, config: Config) -> dict[str, Any]:
+    """Percent of unseen captions whose shape, hue, direction and size the generated clip has; the nulls are of words
+    drawn by chance."""
     chosen = [c for c in unseen_captions(2 * config.clips) if words(c[1]).direction != "still"][: config.clips]
     video = _generate(generator, [caption for caption, _ in chosen], config)
     said = [words(factors) for _, factors in chosen]
@@ -83,7 +98,7 @@ def caption_accuracy(generator: Generator, config: Config) -> dict[str, float]:
     hues = np.array([60 * HUES.index(w.hue) for w in said])
     backgrounds = np.array([60 * HUES.index(w.background) for w in said])
     middle = 6.85  # between the words "small" and "large"
-    right = {
+    right: dict[str, Any] = {
         "shape (reader)": [a == w.shape for a, w in zip(shapes, said, strict=True)],
         "shape (measure)": [a == w.shape for a, w in zip(names, said, strict=True)],
         "hue": np.abs(angle_difference(read["hue"], hues)) <= 30,
@@ -93,31 +108,41 @@ def caption_accuracy(generator: Generator, config: Config) -> dict[str, float]:
             (s > middle) == (w.size == "large") and np.isfinite(s) for s, w in zip(read["size"], said, strict=True)
         ],
     }
-    return {"captions": len(chosen), **{name: round(100 * float(np.mean(v)), 1) for name, v in right.items()}}
+    shape, sixth, quarter = 100 / len(SHAPES), 100 * 60 / 360, 100 * 90 / 360
+    chance = dict(zip(right, (shape, shape, sixth, sixth, quarter, 50.0), strict=True))
+    clips = coded({caption: clip for (caption, _), clip in zip(chosen[:SHOWN], video.split(1), strict=False)})
+    shares = {name: percent(hits, null=chance[name]) for name, hits in right.items()}
+    return {"captions": len(chosen), **shares, "_clips": clips}
 
 
-def static(generator: Generator, config: Config) -> dict[str, float]:
+def static(generator: Generator, config: Config) -> dict[str, Any]:
     """Mean absolute difference of adjacent frames of generated clips in which nothing moves, 8-bit levels."""
     chosen = unseen_captions(config.static, speed=0.0, rotation=0.0)
     score = flicker(_generate(generator, [caption for caption, _ in chosen], config))
     return {
         "captions": config.static,
-        "mean_difference": round(float(score.difference.mean()), 3),
+        "mean_difference": mean(score.difference),
         "worst_difference": round(float(score.difference.max()), 3),
-        "overall_flicker": round(float(score.overall.mean()), 3),
+        "overall_flicker": mean(score.overall),
     }
 
 
-def frechet(generator: Generator, config: Config) -> dict[str, float]:
-    """Frechet distance on the reader's features, beside that of two sets of real clips."""
+def frechet(generator: Generator, config: Config) -> dict[str, Any]:
+    """Frechet distance on the reader's features; its null is that of two sets of real clips."""
     reader, n = load_reader(), config.frechet
     real, factors = moving_shapes(n, HELD_OUT_SEED)
     other, _ = moving_shapes(n, HELD_OUT_SEED + 1)
     made = _generate(generator, [captions(row)[i % 3] for i, row in enumerate(factors.values)], config)
     with torch.inference_mode():
         a, b, c = (torch.cat([reader.features(x) for x in v.split(64)]) for v in (real, other, made))
-    distance, floor = frechet_distance(c, a), frechet_distance(b, a)
-    return {"clips": n, "distance": round(distance, 4), "floor": round(floor, 4), "ratio": round(distance / floor, 2)}
+    found, floor = compare(c, a, splits=0, seed=config.seed), frechet_distance(b, a)
+    distance = {"value": round(found.value, 4), "interval": found.interval, "null": round(floor, 4)}
+    return {"clips": n, "distance": distance, "floor": round(floor, 4), "ratio": round(found.value / floor, 2)}
+
+
+def coded(clips: dict[str, torch.Tensor]) -> list[dict]:
+    """Clips by title, for the page."""
+    return [asdict(Player(clip.cpu(), title).coded()) for title, clip in clips.items()]
 
 
 def _generate(generator: Generator, said: list[str], config: Config) -> torch.Tensor:
@@ -143,6 +168,7 @@ if __name__ == "__main__":
             method=a.method, only=tuple(a.only.split(",")),
         )
     )  # fmt: skip
+    del result["_clips"]
     text = json.dumps(result, indent=2)
     print(text)
     if a.out:

@@ -13,7 +13,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,16 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from latentlab.bench.spread import mean
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.render import render
 from latentlab.metrics.flow import dis
 from latentlab.metrics.temporal import flicker
 from latentlab.video import read
 from latentlab.view.chart import Chart, Line, Panel
-from latentlab.view.report import Figure
+from latentlab.view.report import Figure, Player
+
+ALONE = True
 
 FRAMES, SIDE = 20, 192
 PHOTOGRAPHS = ("flower", "friday", "wolf", "car_turn", "bigbuckbunny")
@@ -122,7 +125,8 @@ def grain(clip: Tensor, a: float, seed: int) -> Tensor:
 
 def sharpness(clip: Tensor, a: float, seed: int) -> Tensor:
     fine = clip - F.avg_pool3d(clip, (1, 5, 5), 1, (0, 2, 2), count_include_pad=False)
-    return clip + a * LEVEL * unit(normal(1, 1, clip.shape[2], 1, 1, seed=seed)) * fine / fine.square().mean().sqrt()
+    jitter = unit(normal(1, 1, clip.shape[2], 1, 1, seed=seed)) * fine / fine.square().mean().sqrt()
+    return (clip + a * LEVEL * jitter).clamp(-2, 2)  # further out nothing is taken for a clip
 
 
 INJECTIONS: dict[str, tuple[str, Callable[[Tensor, float, int], Tensor]]] = {
@@ -134,7 +138,10 @@ INJECTIONS: dict[str, tuple[str, Callable[[Tensor, float, int], Tensor]]] = {
 
 
 def injected(clips: list[Tensor], config: Config, flows: list | None = None) -> dict[str, dict]:
-    """Reading of each injection's own component at each amplitude: root mean square over draws, median over clips."""
+    """Reading of each injection's own component at each amplitude: root mean square over draws, median over clips.
+
+    `recovered` is what is read over what was put in, `read_of_none` what is read where nothing was: means over clips.
+    """
     found = {}
     for kind, (component, inject) in tqdm(INJECTIONS.items(), desc="injections"):
         readings = torch.tensor([
@@ -142,7 +149,10 @@ def injected(clips: list[Tensor], config: Config, flows: list | None = None) -> 
              for seed in range(config.draws)]
             for clip, flow in zip(clips, flows or [dis] * len(clips), strict=True)
         ])  # fmt: skip
-        reading = readings.square().mean(1).sqrt().median(0).values.tolist()
+        each = readings.square().mean(1).sqrt()
+        reading = each.median(0).values.tolist()
+        enough = torch.tensor([a >= FROM[component] for a in config.amplitudes])
+        shares = each[:, enough] / torch.tensor(config.amplitudes)[enough]
         recovered = [r / a for r, a in zip(reading, config.amplitudes, strict=True) if a >= FROM[component]]
         found[kind] = {
             "component": component,
@@ -150,9 +160,22 @@ def injected(clips: list[Tensor], config: Config, flows: list | None = None) -> 
             "spearman_worst_clip": round(
                 min(float(np.asarray(spearmanr(config.amplitudes, row))[0]) for row in readings.flatten(0, 1)), 3
             ),
+            "recovered": mean(shares.mean(1)),
+            "read_of_none": mean(each[:, 0]),
             "recovered_from_to": [round(min(recovered), 2), round(max(recovered), 2)],
         }
     return found
+
+
+def shown(clip: Tensor) -> list[dict]:
+    """One clip as it is, and with each kind of jitter at 4 and 16 levels, with what is read of it."""
+    players = [Player(clip, "as it is", f"read: {float(flicker(clip).overall):.1f} levels overall")]
+    for kind, (component, inject) in INJECTIONS.items():
+        for levels in (4, 16):
+            shaken = inject(clip, levels, 0).clamp(-1, 1)
+            read = float(getattr(flicker(shaken), component))
+            players.append(Player(shaken, f"{kind}, {levels} levels", f"read: {read:.1f} levels, {component}"))
+    return [asdict(player.coded()) for player in players]
 
 
 def clean(scenes: list[Tensor]) -> dict[str, dict[str, float]]:
@@ -269,6 +292,7 @@ def run(config: Config) -> dict:
         "frames doubled (0, 1, 2, 4, 8 of 40)": disordered(scenes, "doubled"),
         "flashes (0, 5, 10, 21, 25, 50, 100 levels)": flashing(panned),
         "speed": speed(scenes[0]),
+        "_clips": shown(shapes[0]),
     }
     if config.taef2 and clips:
         figures["TAEF2, latent noise 0 to 0.4"] = autoencoder_jitter(Path(config.taef2), clips)
@@ -296,4 +320,6 @@ if __name__ == "__main__":
     parser.add_argument("--clips")
     parser.add_argument("--taef2")
     arguments = parser.parse_args()
-    print(json.dumps(run(Config(arguments.clips, arguments.taef2)), indent=2))
+    figures = run(Config(arguments.clips, arguments.taef2))
+    del figures["_clips"]
+    print(json.dumps(figures, indent=2))

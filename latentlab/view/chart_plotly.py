@@ -54,7 +54,7 @@ def draw(chart: Chart, dark: bool) -> Any:
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": SOFT[dark], "activecolor": TEXT[dark], "remove": SPARE},
     )  # fmt: skip
     if chart.note:
-        words = {"text": _wrapped(chart.note, width // 6), "font": {"size": 11, "color": SOFT[dark]}}
+        words = {"text": _wrapped(chart.note, (width - 80) // 6), "font": {"size": 11, "color": SOFT[dark]}}
         place = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "yshift": -38}
         figure.add_annotation(**words, **place, showarrow=False, align="left")
     return figure
