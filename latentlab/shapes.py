@@ -21,7 +21,10 @@ Codes = Float[Tensor, "sample dim"]
 Factors = Float[Tensor, "sample factor"]
 
 
-SLACK = 0.01  # rounding, not another range
+# How far values of a clip may lie outside of [-1, 1]
+SLACK = 0.01  # rounding
+OVERSHOOT = 1.0  # generators and jitter; 8-bit levels and pictures scaled to unit variance reach further
+CLAMPED = 63.0  # where what is beyond gets cut off anyway, or latents are welcome: only 8-bit levels reach further
 
 
 def check_video(slack: float = SLACK, **videos: Tensor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
@@ -88,7 +89,10 @@ def _open_clip(path: Path, architecture: str | None, device: str | torch.device)
         raise FileNotFoundError(_needed(path))
     import open_clip
 
-    model: Any = open_clip.create_model(name, device=device, **options).eval().requires_grad_(False)
+    try:
+        model: Any = open_clip.create_model(name, device=device, **options).eval().requires_grad_(False)
+    except (RuntimeError, UnpicklingError, EOFError, KeyError) as error:
+        raise ValueError(f"{path} holds no weights of {architecture or 'its own configuration'}") from error
     tokenize: Any = open_clip.get_tokenizer(name)
     cfg = open_clip.get_model_preprocess_cfg(model)
     size, rule = cfg["size"] if isinstance(cfg["size"], int) else cfg["size"][0], cfg.get("resize_mode", "shortest")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from latentlab.shapes import Latents, Video
+from latentlab.shapes import CLAMPED, OVERSHOOT, Latents, Video, check_video
 
 RAFT = "raft_large_C_T_SKHT_V2-ff5fadd5.pth or raft_small_C_T_V2-01064c6d.pth from download.pytorch.org/models"
 
@@ -36,12 +38,21 @@ def dis(a: Frames, b: Frames) -> Field:
     tensor([2., 0.])
     """
     import cv2
-    import numpy as np
 
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    grey = [(127.5 * (x.mean(1) + 1)).round().clamp(0, 255).to(torch.uint8).cpu().numpy() for x in (a, b)]
-    fields = [search.calc(one, two, np.zeros((*one.shape, 2), np.float32)) for one, two in zip(*grey, strict=True)]
-    return torch.from_numpy(np.stack(fields)).permute(0, 3, 1, 2).to(a.device)
+    height, width = a.shape[2:]
+    found = np.empty((len(a), height, width, 2), np.float32)
+    for field, *pair in zip(found, a, b, strict=True):
+        one, two = map(_grey, pair)
+        field[:] = search.calc(one, two, np.zeros((*one.shape, 2), np.float32))[:height, :width]
+    return torch.from_numpy(found).permute(0, 3, 1, 2).to(a.device)
+
+
+def _grey(frame: Float[Tensor, "3 height width"]) -> UInt8[np.ndarray, "height width"]:
+    """Continued by its border to 16 pixels: on fewer OpenCV's search fails, or ends the process."""
+    levels = frame.float().sum(0).mul_(127.5 / 3).add_(127.5).round_().clamp_(0, 255)
+    grey = levels.to(torch.uint8).cpu().numpy()
+    return np.pad(grey, [(0, max(0, 16 - side)) for side in grey.shape], mode="edge")
 
 
 def still(a: Frames, b: Frames) -> Field:
@@ -101,14 +112,18 @@ def fields(video: Video, flow: Flow = dis) -> Ways:
         flow: of pairs of frames.
 
     Raises:
-        ValueError: the flow gives fields of another shape.
+        ValueError: one frame, another range, or the flow gives fields of another shape.
 
     >>> [tuple(way.shape) for way in fields(torch.zeros(2, 3, 4, 16, 16), still)]
     [(2, 3, 2, 16, 16), (2, 3, 2, 16, 16)]
     """
+    check_video(OVERSHOOT, video=video)
+    if video.shape[2] < 2:
+        raise ValueError("flow goes from a frame to the next, got clips of one frame")
     forth, back = [], []
     for frames in video.transpose(1, 2).float():
-        steady = (frames - frames.mean((1, 2, 3), keepdim=True) + frames.mean()).clamp(-1, 1)
+        brightness = frames.mean((1, 2, 3), keepdim=True)
+        steady = (frames - (brightness - brightness.mean())).clamp_(-1, 1)
         forth.append(flow(steady[:-1], steady[1:]))
         back.append(flow(steady[1:], steady[:-1]))
     ways = torch.stack(forth), torch.stack(back)
@@ -123,7 +138,8 @@ def check_ways(ways: Ways, video: Latents) -> None:
         ValueError: other shapes.
     """
     wanted = (len(video), video.shape[2] - 1, 2, *video.shape[3:])
-    found = [tuple(way.shape) if isinstance(way, Tensor) else type(way).__name__ for way in ways]
+    pair = ways if isinstance(ways, tuple | list) else (ways,)
+    found = [tuple(way.shape) if isinstance(way, Tensor) else type(way).__name__ for way in pair]
     if found != [wanted, wanted]:
         raise ValueError(
             f"the flow of clips {tuple(video.shape)} must be two tensors, forth and back, of {wanted} each, got "
@@ -135,17 +151,23 @@ def check_frames(video: Tensor) -> None:
     """Checks clips, or latents, of three frames or more.
 
     Raises:
-        ValueError: no tensor, other axes, NaN or infinity.
+        ValueError: no tensor, other axes, fewer frames, NaN or infinity, or plainly another scale.
     """
     if not isinstance(video, Tensor):
         raise ValueError(f"flicker needs tensors, got {type(video).__name__}")
-    if video.ndim != 5 or not len(video) or video.shape[2] < 3 or not video.is_floating_point():
-        raise ValueError(
-            f"flicker needs floating-point clips (batch, channel, 3 or more frames, height, width), got "
-            f"{tuple(video.shape)} of {video.dtype}"
-        )
-    if not all(x.isfinite() for x in video.detach().aminmax()):  # NaN shows in the extremes
+    if video.ndim != 5 or not video.numel() or not video.is_floating_point():
+        found = f"{tuple(video.shape)} of {video.dtype}"
+        raise ValueError(f"flicker needs floating-point clips (batch, channel, frame, height, width), got {found}")
+    if video.shape[2] < 3:
+        raise ValueError(f"flicker is seen in 3 frames or more, got clips of {video.shape[2]}")
+    low, high = (float(extreme) for extreme in video.detach().aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("flicker needs finite clips, got NaN or infinity")
+    if max(-low, high) > 1 + CLAMPED:
+        raise ValueError(
+            f"flicker needs clips in [-1, 1], or latents of about unit variance, got {low:g} to {high:g}; "
+            "`latentlab.video.from_uint8` reads 8-bit pictures"
+        )
 
 
 def shrunk(field: Field, size: tuple[int, int]) -> Field:
@@ -189,7 +211,11 @@ def _read(frames: Frames, places: Tensor, mode: str) -> Frames:
 
 def _closes(there: Field, back: Field, places: Tensor) -> Bool[Tensor, "frame height width"]:
     returned = _read(back, places, "bilinear")
-    gap = (there + returned).square().sum(1)
-    size = there.square().sum(1) + returned.square().sum(1)
+    gap = _square(there + returned)
+    size = _square(there) + _square(returned)
     x, y = (places.abs() <= 1 + 1e-6).unbind(3)  # rounding must not push a still border pixel out
     return (gap <= 0.01 * size + 0.5) & x & y
+
+
+def _square(field: Field) -> Float[Tensor, "frame height width"]:
+    return field[:, 0].square() + field[:, 1].square()

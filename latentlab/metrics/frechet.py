@@ -173,9 +173,13 @@ def rows(features: Clips) -> Float[Tensor, "sample dim"]:
     """
     if isinstance(features, Tensor):
         return features
-    shapes = {(x.ndim, x.shape[-1]) for x in features}
+    if not isinstance(features, list | tuple) or not all(isinstance(x, Tensor) for x in features):
+        way = "`torch.from_numpy` makes one of an array"
+        raise ValueError(f"features must be a tensor, or a list of one a clip, got {type(features).__name__}; {way}")
+    shapes = {(x.ndim, x.shape[-1] if x.ndim else 0) for x in features}
     if len(shapes) != 1 or shapes.pop()[0] != 2:
-        raise ValueError(f"expected (frame, dim) of each clip, of one width, got {[tuple(x.shape) for x in features]}")
+        found = sorted({tuple(x.shape) for x in features}, key=str)[:4]
+        raise ValueError(f"expected (frame, dim) of each clip, of one width, got {found} among {len(features)}")
     return torch.cat(list(features))
 
 
@@ -213,7 +217,10 @@ def too_few(count: int, dim: int, clips: float = math.inf) -> str:
 
 
 def _checked(x: Tensor) -> Tensor:
-    if x.ndim != 2 or not len(x):
+    if not isinstance(x, Tensor):
+        way = "`torch.from_numpy` makes one of an array; only a Frechet distance takes `Moments`"
+        raise ValueError(f"features must be a tensor (sample, dim), got {type(x).__name__}; {way}")
+    if x.ndim != 2 or not x.numel():
         raise ValueError(f"features must be (sample, dim) of one width, got {tuple(x.shape)}")
     if not x.isfinite().all():
         raise ValueError(f"features hold {int((~x.isfinite()).sum())} NaN or infinite values of {x.numel()}")

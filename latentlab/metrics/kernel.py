@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.metrics.frechet import check_pair
+from latentlab.metrics.frechet import Moments, check_pair
 
 BLOCK = 1024  # rows of a kernel or distance matrix held at once
 
@@ -30,6 +30,8 @@ def kernel_distance(features: Vectors, reference: Vectors) -> float:
     >>> kernel_distance(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [1.0]]))
     -19.0
     """
+    if isinstance(features, Moments) or isinstance(reference, Moments):
+        raise ValueError("a kernel distance needs the features themselves, got moments")
     check_pair(features, reference)
     return kernel_gap(features, reference)
 
@@ -84,6 +86,8 @@ def precision_recall(features: Vectors, reference: Vectors, *, neighbours: int =
     >>> precision_recall(x[:100] + 100, x[100:])
     PrecisionRecall(precision=0.0, recall=0.0, samples=(100, 100), neighbours=3)
     """
+    if isinstance(features, Moments) or isinstance(reference, Moments):
+        raise ValueError("nearest neighbours need the features themselves, got moments")
     _, *counts = check_pair(features, reference)
     if not 1 <= neighbours < min(counts):
         raise ValueError(f"`neighbours` must be from 1 to {min(counts) - 1}, got {neighbours}")

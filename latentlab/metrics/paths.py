@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -33,6 +34,7 @@ def ppl(
     >>> ppl(line, lambda a, b: (a - b).square().flatten(1).mean(1), torch.tensor([0.0, 0.5])).round(decimals=3)
     tensor([1., 1.])
     """
+    t = torch.as_tensor(t)
     if not step > 0 or not (bool((t >= 0).all()) and bool((t + step <= 1 + 1e-6).all())):
         raise ValueError(f"positions and positions + step must lie in [0, 1], got {t.tolist()} and step {step}")
     return distance(path(t), path(t + step)) / step**2
@@ -58,9 +60,9 @@ def path_smoothness(path: Callable[[Tensor], Video], distance: Distance, t: Floa
     >>> round(path_smoothness(line, squared, torch.linspace(0, 1, 5)), 4)
     0.0
     """
-    steps = t.diff()
-    if t.ndim != 1 or len(t) < 3 or not bool((steps > 0).all()) or not (t[0] >= 0 and t[-1] <= 1):
+    t = torch.as_tensor(t)
+    if t.ndim != 1 or len(t) < 3 or not bool((t.diff() > 0).all()) or not (t[0] >= 0 and t[-1] <= 1):
         raise ValueError(f"positions must be three or more and increase within [0, 1], got {t.tolist()}")
     clips = path(t)
-    speed = distance(clips[:-1], clips[1:]).clamp(min=0).sqrt() / steps
+    speed = distance(clips[:-1], clips[1:]).clamp(min=0).sqrt() / t.diff()
     return float(speed.std(correction=0) / speed.mean()) if speed.any() else 0.0

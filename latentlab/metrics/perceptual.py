@@ -202,7 +202,7 @@ def clip_score(video: Video, captions: Sequence[str], image: FrameFeatures, text
     """
     check_video(video=video)
     _check_captions(captions, video)
-    return F.cosine_similarity(per_frame(video, image), text(list(captions)).to(video.device)[:, None], dim=2).mean(1)
+    return _cosine(per_frame(video, image), text(list(captions)))
 
 
 def clip_direction(
@@ -239,14 +239,24 @@ def clip_direction(
     if same := [a for a, b in zip(captions, reference_captions, strict=True) if a == b]:
         raise ValueError(f"captions before and after must differ for a direction, got {same[0]!r} twice")
     after, before = (F.normalize(per_frame(clip, image), dim=2) for clip in (video, reference))
-    said, was = (F.normalize(text(list(words)).to(video.device), dim=1) for words in (captions, reference_captions))
-    return F.cosine_similarity(after - before, (said - was)[:, None], dim=2).mean(1)
+    said, was = (F.normalize(text(list(words)).float(), dim=1) for words in (captions, reference_captions))
+    return _cosine(after - before, said - was)
 
 
 def per_frame(video: Video, features: FrameFeatures) -> Float[Tensor, "batch frame dim"]:
-    """Features of every frame."""
+    """Features of every frame, in single precision: in half, lengths and quantiles fail."""
     frames = rearrange(video, "b c f h w -> (b f) c h w").split(CHUNK)
-    return torch.cat([features(chunk) for chunk in frames]).view(len(video), video.shape[2], -1)
+    found = torch.cat([features(chunk) for chunk in frames]).float().view(len(video), video.shape[2], -1)
+    if not found.isfinite().all():
+        raise ValueError(f"features hold {int((~found.isfinite()).sum())} NaN or infinite values of {found.numel()}")
+    return found
+
+
+def _cosine(frames: Float[Tensor, "batch frame dim"], words: Float[Tensor, "batch dim"]) -> Scores:
+    if words.shape != (len(frames), frames.shape[2]):
+        found = f"{tuple(frames.shape[::2])} of frames and {tuple(words.shape)} of captions"
+        raise ValueError(f"both towers must give vectors of one width, got {found}: they are of different models")
+    return F.cosine_similarity(frames, words.to(frames)[:, None], dim=2).mean(1)
 
 
 def _check_captions(captions: Sequence[str], video: Video) -> None:

@@ -42,13 +42,17 @@ def temporal_flickering(video: Video | Pictures) -> Scores:
     import cv2
 
     if isinstance(video, np.ndarray):
+        if video.ndim != 5 or video.shape[-1] != 3 or video.dtype != np.uint8 or not video.size:
+            found = f"{video.dtype} of shape {video.shape}"
+            raise ValueError(f"pictures must be uint8 (batch, frame, height, width, 3), got {found}; clips are tensors")
         levels = [clip.reshape(len(clip), -1) for clip in np.ascontiguousarray(video)]
     else:
         check_video(video=video)
+        _needs(2, video)
         frames = video.detach().float().cpu().transpose(1, 2).flatten(2).numpy()
         levels = [cv2.convertScaleAbs(clip, alpha=127.5, beta=127.5) for clip in frames]
-    if len(levels[0]) < 2 or levels[0].dtype != np.uint8:
-        raise ValueError(f"needs 2 frames or more, as float or uint8, got {len(levels[0])} of {levels[0].dtype}")
+    if len(levels[0]) < 2:
+        raise ValueError(f"needs 2 frames or more, got {len(levels[0])}")
     sums = torch.tensor([cv2.norm(clip[1:], clip[:-1], cv2.NORM_L1) for clip in levels], dtype=torch.float64)
     return (1 - sums / levels[0][1:].size / 255).float()
 
@@ -104,6 +108,8 @@ def evalcrafter_warping_error(video: Video, *, flow: Flow = dis) -> Scores:
     """
     check_video(video=video)
     batch, channels, _, height, width = video.shape
+    if min(height, width) < 2:
+        raise ValueError(f"frames of {height} x {width} cannot be halved")
     frames = video.float().transpose(1, 2).flatten(0, 1)
     half = F.interpolate(frames, scale_factor=0.5, mode="bilinear", align_corners=False)
     return 3 * warping_error(half.view(batch, -1, channels, height // 2, width // 2).transpose(1, 2), flow=flow)

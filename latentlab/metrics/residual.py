@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from latentlab.metrics.cuts import shot_cuts, shots
@@ -26,7 +27,6 @@ def measured(level: Frames, forth: Field, back: Field, cuts: tuple[int, ...] | N
     """Everything about one clip. Frame by frame, so that what is worked on stays in the processor's cache."""
     pairs = range(len(level) - 1)
     after = [follow(level[t + 1, None], forth[t, None], back[t, None]) for t in pairs]
-    before = [follow(level[t, None], back[t, None], forth[t, None]) for t in pairs]
     if cuts is None:
         cuts = shot_cuts(level, changes(level, [x[0] for x, _ in after]))
 
@@ -35,14 +35,16 @@ def measured(level: Frames, forth: Field, back: Field, cuts: tuple[int, ...] | N
     times_seen = torch.zeros_like(level[0, 0])
     inner = [t for t in pairs[1:] if t not in cuts and t + 1 not in cuts]
     for t in inner:
-        (last, seen_last), (following, seen_following) = before[t - 1], after[t]
+        last, seen_last = follow(level[t - 1, None], back[t - 1, None], forth[t - 1, None])
+        following, seen_following = after[t]
         seen = (seen_last & seen_following)[0]
-        if not seen.any():
+        where = seen.flatten().nonzero()[:, 0]
+        if not len(where):
             continue
         times_seen += seen
         residual = (level[t] - 0.5 * (last[0] + following[0])) / math.sqrt(1.5)
-        numbers, powers = _split(residual, seen)
-        numbers["motion_jitter"] = _stutter(forth[t], back[t - 1], seen)
+        numbers, powers = _split(residual, seen, where)
+        numbers["motion_jitter"] = _stutter(forth[t], back[t - 1], where)
         for name, number in numbers.items():
             series[name][t - 1] = number
         for name, power in powers.items():
@@ -59,10 +61,12 @@ def measured(level: Frames, forth: Field, back: Field, cuts: tuple[int, ...] | N
     }
 
 
-def _split(residual: Picture, seen: Bool[Tensor, "height width"]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _split(
+    residual: Picture, seen: Bool[Tensor, "height width"], where: Int[Tensor, " pixel"]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The components of one frame's residual, as numbers and as squares over the picture."""
-    values = residual[:, seen]
-    whole = values.median(1).values
+    values = residual.flatten(1).index_select(1, where)
+    whole = _median(values)
     rest = residual - whole[:, None, None]
     low = _low_pass(rest, seen, sigma=max(seen.shape) / 24)
     parts = {"overall": residual, "regional": low, "texture": rest - low}
@@ -70,17 +74,27 @@ def _split(residual: Picture, seen: Bool[Tensor, "height width"]) -> tuple[dict[
     numbers = {name: (power.sum() / values.shape[1]).sqrt() for name, power in powers.items()}
     numbers["whole"] = whole.square().mean().sqrt()
     some = values[:, :: max(1, values.numel() // KEPT)] - whole[:, None]
-    numbers["overall"] = torch.hypot(numbers["whole"], MAD_TO_SD * some.abs().median())
+    numbers["overall"] = torch.hypot(numbers["whole"], MAD_TO_SD * _median(some.abs().flatten()))
     return numbers, powers
 
 
-def _stutter(forth: Float[Tensor, "2 height width"], back: Float[Tensor, "2 height width"], seen: Tensor) -> Tensor:
+def _stutter(
+    forth: Float[Tensor, "2 height width"], back: Float[Tensor, "2 height width"], where: Int[Tensor, " pixel"]
+) -> Tensor:
     """Acceleration over speed in one frame; at even speed the ways to both neighbours cancel."""
-    forth, back = (way[:, seen] for way in (forth, back))
-    forth, back = (way[:, :: max(1, way.shape[1] // KEPT)] for way in (forth, back))
-    acceleration = torch.hypot(*(forth + back)).median()
-    speed = 0.5 * (torch.hypot(*forth) + torch.hypot(*back)).median()
+    some = where[:: max(1, len(where) // KEPT)]
+    forth, back = (way.flatten(1).index_select(1, some) for way in (forth, back))
+    acceleration = _median(torch.hypot(*(forth + back)))
+    speed = 0.5 * _median(torch.hypot(*forth) + torch.hypot(*back))
     return acceleration / (speed + 0.5)  # below half a pixel a frame, flow is noise
+
+
+def _median(x: Float[Tensor, "*row value"]) -> Float[Tensor, "*row"]:
+    """As torch's, the lower of two in the middle; numpy's selection takes a tenth of the time of torch's."""
+    if not x.is_cpu:
+        return x.median(-1).values
+    middle = (x.shape[-1] - 1) // 2
+    return torch.as_tensor(np.partition(x.numpy(), middle)[..., middle])
 
 
 def _low_pass(

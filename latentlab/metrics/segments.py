@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from latentlab.metrics.flow import visible, warp
+from latentlab.metrics.flow import Ways, check_ways, visible, warp
 from latentlab.metrics.perceptual import Scores
 
 
@@ -22,12 +22,15 @@ def dice(
     `segmentation_consistency`.
 
     Raises:
-        ValueError: different shapes or kinds, or floating point.
+        ValueError: different shapes or kinds, no clip, or floating point.
 
     >>> dice(torch.tensor([[True, True, False]]), torch.tensor([[True, False, False]])).item()
     0.6666666865348816
     """
-    if segments.shape != reference.shape or segments.dtype != reference.dtype or segments.is_floating_point():
+    if not (isinstance(segments, Tensor) and isinstance(reference, Tensor)):
+        raise ValueError(f"segmentations must be tensors, got {type(segments).__name__} and {type(reference).__name__}")
+    alike = segments.shape == reference.shape and segments.dtype == reference.dtype
+    if not alike or not len(segments) or segments.is_floating_point():
         found = " and ".join(f"{x.dtype} {tuple(x.shape)}" for x in (segments, reference))
         raise ValueError(f"segmentations must be bool or whole numbers of one shape, got {found}")
     return torch.stack([_dice(a, b) for a, b in zip(segments, reference, strict=True)])
@@ -35,7 +38,7 @@ def dice(
 
 def segmentation_consistency(
     segments: Int[Tensor, "batch frame height width"] | Bool[Tensor, "batch frame height width"],
-    ways: tuple[Float[Tensor, "batch pair 2 height width"], ...] | None = None,
+    ways: Ways | None = None,
 ) -> Scores:
     """`dice` of each frame's segments and the next one's, mean over pairs: do they keep their shape over time?
 
@@ -48,7 +51,7 @@ def segmentation_consistency(
         1 for segments that do not change.
 
     Raises:
-        ValueError: fewer than two frames, other axes, floating point.
+        ValueError: fewer than two frames, other axes, floating point, or flow that does not fit.
 
     >>> moved = torch.tensor([[[[1, 1, 0]], [[0, 1, 1]]]])
     >>> segmentation_consistency(moved)
@@ -61,6 +64,7 @@ def segmentation_consistency(
         )
     here, there = (rearrange(part, "b f h w -> (b f) h w") for part in (segments[:, :-1], segments[:, 1:]))
     if ways is not None:
+        check_ways(ways, segments[:, None])
         forth, back = (rearrange(way, "b f two h w -> (b f) two h w") for way in ways)
         seen = visible(forth, back)
         there = warp(there[:, None].to(forth.dtype), forth, mode="nearest")[:, 0].to(here.dtype) * seen

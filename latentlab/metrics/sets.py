@@ -227,6 +227,7 @@ def compare_clips(videos: Videos, reference: Videos, features: Features, **optio
     >>> compare_clips(clips, clips, mean, bootstrap=0).name
     'frechet(mean colour)'
     """
+    _check(features)
     seen: list[set[tuple[int, ...]]] = []
 
     def watched(clips: Videos) -> Iterable[Video]:
@@ -241,6 +242,12 @@ def compare_clips(videos: Videos, reference: Videos, features: Features, **optio
     return compare(sides[0], sides[1], name=features.name, settings=settings, **options)
 
 
+def _check(features: Features) -> None:
+    if not isinstance(features, Features):
+        way = "such as `metrics.i3d(FILE)` or `latentlab.score.reader_td()`"
+        raise ValueError(f"`features` must be a `Features`, {way}, got {features!r}")
+
+
 SIZES = ("frames x height x width", "of the reference")  # names of both sets' `sizes` among the settings
 
 
@@ -250,6 +257,7 @@ def sizes(shapes: Iterable[tuple[int, ...]]) -> list[str]:
 
 
 def _published(distance: str, features: Features, *names: str) -> Features:
+    _check(features)
     if features.network not in names:
         instead = f"`compare_clips` names it after its features, frechet({features.name})"
         raise ValueError(f"{distance} is defined on {' or '.join(names)} features, got {features.name!r}; {instead}")

@@ -25,11 +25,16 @@ def spectral(video: Video | Latents, *, blocks: int = 8) -> Float[Tensor, " batc
         video: clips of three frames or more, each taken for one shot.
         blocks: in a row and in a column of the grid.
 
+    Raises:
+        ValueError: fewer than three frames, no blocks, NaN, or plainly another scale.
+
     >>> flashing = torch.tensor([0.0, 2 / 127.5]).repeat(8).view(1, 1, 16, 1, 1).expand(1, 3, 16, 8, 8)
     >>> round(spectral(flashing).item(), 1)
     1.0
     """
     check_frames(video)
+    if blocks < 1:
+        raise ValueError(f"`blocks` must be 1 or more, got {blocks}")
     return torch.stack([fast_power(LEVELS * clip.transpose(0, 1).float(), blocks) for clip in video]).sqrt()
 
 

@@ -13,7 +13,7 @@ from latentlab.metrics.cuts import shot_cuts
 from latentlab.metrics.flow import Field, Flow, Ways, check_frames, check_ways, dis, fields, follow, shrunk
 from latentlab.metrics.residual import COMPONENTS, changes, measured
 from latentlab.metrics.spectral import LEVELS
-from latentlab.shapes import Latents, Video, check_video
+from latentlab.shapes import OVERSHOOT, Latents, Video, check_video
 
 BESIDE = ("spectral", "difference", "coverage")
 
@@ -90,7 +90,7 @@ def flicker(video: Video, *, flow: Flow | Ways = dis, cuts: Sequence[Sequence[in
     >>> flicker(torch.zeros(1, 3, 8, 16, 16)).overall
     tensor([0.])
     """
-    check_video(slack=7.0, video=video)  # jitter may reach far beyond, 8 bits reach further
+    check_video(OVERSHOOT, video=video)
     check_frames(video)
     clips = []
     for i in range(len(video)):
@@ -121,12 +121,12 @@ def latent_flicker(
         cuts: as in `flicker`; by default those of the clips.
 
     Raises:
-        ValueError: the numbers of clips or frames differ, or what `flicker` raises.
+        ValueError: the numbers of clips or frames differ, no scale for each clip, or what `flicker` raises.
 
     >>> latent_flicker(torch.zeros(1, 4, 8, 2, 2), torch.zeros(1, 3, 8, 16, 16)).overall
     tensor([0.])
     """
-    check_video(slack=7.0, decoded=decoded)
+    check_video(OVERSHOOT, decoded=decoded)
     check_frames(latents)
     if (len(latents), latents.shape[2]) != (len(decoded), decoded.shape[2]):
         raise ValueError(
@@ -134,15 +134,18 @@ def latent_flicker(
             "an autoencoder that compresses time has no frame of latents for each frame"
         )
     scale = latents.float().flatten(1).std(1) if scale is None else scale
+    if tuple(scale.shape) != (len(latents),) or not bool((scale >= 0).all()):
+        raise ValueError(f"`scale` must be a deviation for each of {len(latents)} clips, got {scale.tolist()}")
+    steady = latents.float() - latents.float().flatten(1).mean(1).view(-1, 1, 1, 1, 1)  # rounding of a constant is none
     clips = []
-    for i, unit in enumerate(100 / scale.clamp(min=1e-12)):
+    for i, unit in enumerate(100 / scale.clamp(min=1e-6 * latents.abs().max().float()).clamp(min=1e-12)):
         forth, back = _ways_of(i, decoded, flow)
         given = _cuts_of(i, decoded, cuts)
         if given is None:
             frames = LEVELS * decoded[i].transpose(0, 1).float()
             given = shot_cuts(frames, changes(frames, follow(frames[1:], forth, back)[0]))
         size = (latents.shape[3], latents.shape[4])
-        z = latents[i].transpose(0, 1).float() * unit
+        z = steady[i].transpose(0, 1) * unit
         clips.append(measured(z, shrunk(forth, size), shrunk(back, size), given))
     return _stacked(clips)
 
@@ -175,7 +178,7 @@ def flicker_loss(video: Video | Latents, ways: Ways) -> Float[Tensor, ""]:
     check_frames(video)
     check_ways(ways, video)
     losses = []
-    for clip, there, here in zip(video.transpose(1, 2), *(way.detach() for way in ways), strict=True):
+    for clip, there, here in zip(video.transpose(1, 2), *(way.detach().to(video) for way in ways), strict=True):
         (from_next, seen_next), (from_last, seen_last) = follow(clip[1:], there, here), follow(clip[:-1], here, there)
         seen = (seen_next[1:] & seen_last[:-1])[:, None]
         residual = clip[1:-1] - 0.5 * (from_last[:-1] + from_next[1:])
@@ -195,7 +198,9 @@ def _cuts_of(i: int, video: Video, cuts: Sequence[Sequence[int]] | None) -> tupl
     if cuts is None:
         return None
     last = video.shape[2] - 1
-    if len(cuts) != len(video) or not all(1 <= cut <= last for cut in cuts[i]):
+    if len(cuts) != len(video) or not all(
+        isinstance(clip, Sequence) and all(isinstance(cut, int) and 1 <= cut <= last for cut in clip) for clip in cuts
+    ):
         raise ValueError(f"`cuts` must be frames from 1 to {last} for each of {len(video)} clips, got {cuts}")
     return tuple(sorted(cuts[i]))
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from latentlab.shapes import Video, check_video
+from latentlab.shapes import CLAMPED, Video, check_video
 
 Pictures = UInt8[np.ndarray, "batch frame height width 3"]
 
@@ -37,7 +37,7 @@ def to_uint8(video: Video) -> Pictures:
         >>> to_uint8(torch.zeros(1, 3, 2, 4, 4)).shape
         (1, 2, 4, 4, 3)
     """
-    check_video(slack=63.0, video=video)
+    check_video(CLAMPED, video=video)
     video = video.detach().float()
     levels = ((video.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return levels.permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()

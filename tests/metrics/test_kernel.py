@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from latentlab.metrics import kernel
+from latentlab.metrics.frechet import Moments
 from latentlab.metrics.kernel import PrecisionRecall, kernel_distance, precision_recall
 
 
@@ -76,3 +77,12 @@ class TestPrecisionRecall:
     def test_too_many_neighbours_are_an_error(self, k):
         with pytest.raises(ValueError, match=f"from 1 to 4, got {k}"):
             precision_recall(normal(5, 2), normal(9, 2), neighbours=k)
+
+
+def test_what_holds_no_samples_is_told():
+    x = normal(8, 2)
+    for measure in (kernel_distance, precision_recall):
+        with pytest.raises(ValueError, match=r"need.* the features themselves, got moments"):
+            measure(Moments.of(x), x)
+        with pytest.raises(ValueError, match=r"must be a tensor \(sample, dim\), got ndarray; `torch.from_numpy`"):
+            measure(x.numpy(), x)

@@ -303,3 +303,39 @@ class TestPathSmoothness:
     def test_bad_positions_are_told(self, t):
         with pytest.raises(ValueError, match=r"three or more and increase within \[0, 1\]"):
             path_smoothness(lambda t: t, self.squared, torch.tensor(t))
+
+
+class TestOther:
+    def test_features_in_half_precision_are_read_in_single(self):
+        clip = noise(1, 3, 2, 8, 8)
+        options = (["red"], ["green"], lambda frames: colour(frames).half(), words)
+        assert clip_direction(clip.half(), clip.half(), *options).item() == 0
+        assert identity(clip.half(), clip.half(), options[2]).dtype == torch.float32
+
+    def test_features_that_are_no_vectors_of_one_model_are_told(self):
+        clip = noise(1, 3, 2, 8, 8)
+        with pytest.raises(ValueError, match=r"of one width, got .*different models"):
+            clip_score(clip, ["red"], lambda frames: frames.flatten(1), words)
+        with pytest.raises(ValueError, match="6 NaN or infinite values of 6"):
+            identity(clip, clip, lambda frames: torch.nan * frames.mean((2, 3)))
+
+    def test_segments_that_do_not_fit_are_told(self):
+        mask = torch.ones(1, 4, 8, 8, dtype=torch.bool)
+        with pytest.raises(ValueError, match="forth and back"):
+            segmentation_consistency(mask, (torch.zeros(1, 3, 2, 4, 4),) * 2)
+        with pytest.raises(ValueError, match="must be tensors, got ndarray"):
+            dice(mask.numpy(), mask)
+        with pytest.raises(ValueError, match="of one shape, got"):
+            dice(mask[:0], mask[:0])
+
+    def test_positions_may_be_a_list(self):
+        def line(t):
+            return t.view(-1, 1, 1, 1, 1).expand(-1, 3, 1, 2, 2)
+
+        def squared(a, b):
+            return (a - b).square().flatten(1).mean(1)
+
+        assert ppl(line, squared, [0.0, 0.5]).tolist() == pytest.approx([1, 1], rel=1e-3)
+        assert path_smoothness(line, squared, [0.0, 0.5, 1.0]) < 1e-6
+        with pytest.raises(ValueError, match="three or more"):
+            path_smoothness(line, squared, torch.tensor(0.0))

@@ -287,3 +287,17 @@ class TestMotionSmoothness:
 def test_another_range_is_an_error(score, bad):
     with pytest.raises(ValueError, match=r"must be (finite|in \[-1, 1\])"):
         score(torch.full((1, 3, 6, 48, 48), bad))
+
+
+def test_arrays_that_are_no_pictures_are_told():
+    with pytest.raises(ValueError, match=r"must be uint8 \(batch, frame, height, width, 3\), got float32"):
+        temporal_flickering(np.zeros((1, 4, 8, 8, 3), np.float32))
+    with pytest.raises(ValueError, match=r"must be uint8 .*got uint8 of shape"):
+        temporal_flickering(np.zeros((1, 3, 4, 8, 8), np.uint8))
+    with pytest.raises(ValueError, match="2 frames or more, got 1"):
+        temporal_flickering(np.zeros((1, 1, 8, 8, 3), np.uint8))
+
+
+def test_a_frame_too_small_to_halve_is_told():
+    with pytest.raises(ValueError, match="frames of 1 x 8 cannot be halved"):
+        evalcrafter_warping_error(torch.zeros(1, 3, 4, 1, 8))

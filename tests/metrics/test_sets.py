@@ -214,3 +214,14 @@ class TestClips:
     def test_an_unverified_file_is_in_the_name(self):
         found = fvd(clips(9, 1), clips(9, 2), colours("i3d, unverified file"), bootstrap=0)
         assert found.name == "frechet(i3d, unverified file)"
+
+
+def test_what_is_no_features_is_told():
+    with pytest.raises(ValueError, match=r"must be a `Features`, such as .*, got 'reader-td'"):
+        compare_clips(clips(4, 0), clips(4, 1), "reader-td")
+    with pytest.raises(ValueError, match=r"must be a `Features`, such as .*, got 'i3d'"):
+        fvd(clips(4, 0), clips(4, 1), "i3d")
+    with pytest.raises(ValueError, match="a tensor, or a list of one a clip, got ndarray"):
+        compare(normal(8, 2).numpy(), normal(8, 2))
+    with pytest.raises(ValueError, match=r"of one width, got \[\(2,\)\] among 8"):
+        compare(list(normal(8, 2)), normal(8, 2))

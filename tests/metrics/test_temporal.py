@@ -280,12 +280,13 @@ class TestRaft:
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        (torch.zeros(1, 3, 2, 8, 8), "3 or more frames"),
+        (torch.zeros(1, 3, 2, 8, 8), "in 3 frames or more, got clips of 2"),
         (torch.zeros(3, 16, 8, 8), r"\(batch, 3, frame, height, width\), got"),
         (torch.zeros(0, 3, 4, 8, 8), r"\(batch, 3, frame, height, width\), got"),
         (torch.zeros(1, 4, 4, 8, 8), r"\(batch, 3, frame, height, width\), got"),
         (torch.full((1, 3, 4, 8, 8), torch.nan), "NaN"),
         (torch.full((1, 3, 4, 8, 8), 255.0), r"in \[-1, 1\], got 255"),
+        (torch.full((1, 3, 4, 8, 8), -2.1), r"in \[-1, 1\], got -2\.1"),  # scaled to unit variance
         (np.zeros((1, 3, 4, 8, 8), np.float32), "must be a tensor, got ndarray"),
     ],
 )
@@ -294,6 +295,58 @@ def test_bad_clips_are_told(bad, said):
         flicker(bad)
     with pytest.raises(ValueError, match=said):
         latent_flicker(torch.zeros(1, 8, 2 if bad.shape[2] == 2 else 4, 2, 2), bad)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (9, 64), (15, 100), (64, 3)])
+def test_small_and_thin_frames_are_measured(size):
+    """OpenCV's search fails on them, or ends the process."""
+    ramp = torch.linspace(-0.5, 0.5, size[0] * size[1]).view(1, 1, 1, *size)
+    clip = ramp.expand(1, 3, 12, *size) + 4 / 127.5 * normal(1, 1, 12, 1, 1)
+    assert fields(clip)[0].shape == (1, 11, 2, *size)
+    assert flicker(clip).whole.item() == pytest.approx(flicker(clip, flow=still).whole.item(), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (torch.zeros(1, 3, 1, 16, 16), "got clips of one frame"),
+        (torch.full((1, 3, 4, 16, 16), 255.0), r"in \[-1, 1\], got 255"),
+        (torch.zeros(3, 4, 16, 16), "batch, 3, frame"),
+        ([1], "must be a tensor, got list"),
+    ],
+)
+def test_clips_that_have_no_flow_are_told(bad, said):
+    with pytest.raises(ValueError, match=said):
+        fields(bad)
+
+
+def test_settings_that_do_not_fit_are_told():
+    clip, latents = torch.zeros(2, 3, 4, 8, 8), torch.zeros(2, 4, 4, 2, 2)
+    for cuts in [(3, 1), [(1.5,), ()], [(0,), ()], [(1,)]]:
+        with pytest.raises(ValueError, match="`cuts` must be frames from 1 to 3 for each of 2 clips"):
+            flicker(clip, flow=still, cuts=cuts)
+    for scale in (torch.ones(1), torch.tensor([1.0, torch.nan])):
+        with pytest.raises(ValueError, match="`scale` must be a deviation for each of 2 clips"):
+            latent_flicker(latents, clip, flow=still, scale=scale)
+    with pytest.raises(ValueError, match="`blocks` must be 1 or more, got 0"):
+        spectral(clip, blocks=0)
+    with pytest.raises(ValueError, match="or latents of about unit variance, got 255"):
+        spectral(clip + 255)
+    for flow in ("dis", None):
+        with pytest.raises(ValueError, match="must be two tensors, forth and back"):
+            flicker(clip, flow=flow)
+
+
+def test_constant_latents_do_not_flicker():
+    latents, clip = torch.tensor([0.1, 7.0]).view(2, 1, 1, 1, 1).expand(2, 4, 6, 8, 8), torch.zeros(2, 3, 6, 32, 32)
+    ways = torch.full((2, 5, 2, 32, 32), 0.3)
+    assert latent_flicker(latents, clip, flow=(ways, -ways)).overall.max() < 0.1
+
+
+def test_half_precision_clips_have_a_loss():
+    clip, nowhere = scene(6) + 0.1 * normal(1, 1, 6, 1, 1), torch.zeros(1, 5, 2, 32, 32)
+    whole = flicker_loss(clip, (nowhere, nowhere)).item()
+    assert flicker_loss(clip.half(), (nowhere, nowhere)).item() == pytest.approx(whole, rel=0.01)
 
 
 def test_flow_that_does_not_fit_is_told():

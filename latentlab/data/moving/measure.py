@@ -20,7 +20,7 @@ from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES, SIDE
 from latentlab.data.moving.moments import ORDER, Moments, polygon_moment, robust_line
 from latentlab.data.moving.render import BACKGROUND_VALUE, POLYGONS
 from latentlab.factors import FactorTable
-from latentlab.shapes import Video, check_video
+from latentlab.shapes import OVERSHOOT, Video, check_video
 
 SYMMETRY = {"circle": 0, "square": 4, "triangle": 3, "star": 5, "cross": 4}  # turns that map the shape onto itself
 MIN_CONTRAST = 0.1  # between object and background, RGB distance; else there is no object to speak of
@@ -268,4 +268,4 @@ def _check(video: Video) -> None:
             "add a batch axis with video[None], put channels second"
         )
     if len(video):
-        check_video(slack=1.0, video=video)  # generators overshoot
+        check_video(OVERSHOOT, video=video)
