@@ -53,7 +53,7 @@ def run(config: Config) -> dict:
         again = generator.decode(latents + level * noise).cpu()
         rows[str(level)] = {
             "psnr": mean(psnr(again, video)),
-            "shape (reader)": percent(reader.read_shape(again) == names, null=100 / len(SHAPES)),
+            "shape (reader)": percent(np.equal(reader.read_shape(again), names), null=100 / len(SHAPES)),
             "shape (measure)": percent(measure(again)["shape"] == shapes, null=100 / len(SHAPES)),
         }
     return {"config": asdict(config), "noise": rows, "apart": apart(generator, config.scenes)}

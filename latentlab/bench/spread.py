@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from latentlab.study.scoreboard import interval
 DIGITS = 4  # significant, which are kept
 
 
-def mean(values: Iterable[float], null: float | None = None) -> dict[str, Any]:
+def mean(values: Iterable[SupportsFloat], null: float | None = None) -> dict[str, Any]:
     """Mean, with its interval by Student's t; NaN are left out.
 
     >>> mean([1.0, 2.0, 3.0])
@@ -21,7 +21,7 @@ def mean(values: Iterable[float], null: float | None = None) -> dict[str, Any]:
     return _figure(*interval([float(v) for v in values]), null)
 
 
-def median(values: Iterable[float], null: float | None = None) -> dict[str, Any]:
+def median(values: Iterable[SupportsFloat], null: float | None = None) -> dict[str, Any]:
     """Median, and the interval between the order statistics that hold it in 95 % of samples or more; needs six values.
 
     >>> median(range(11))
@@ -37,7 +37,7 @@ def median(values: Iterable[float], null: float | None = None) -> dict[str, Any]
     return _figure(float(np.median(known)), low, high, null)
 
 
-def percent(hits: Iterable[bool], null: float | None = None) -> dict[str, Any]:
+def percent(hits: Iterable[object], null: float | None = None) -> dict[str, Any]:
     """Share that is true, in percent, with Wilson's interval (1927), which holds for shares of 0 and 100, too.
 
     >>> percent([True] * 10, null=50.0)
@@ -45,7 +45,7 @@ def percent(hits: Iterable[bool], null: float | None = None) -> dict[str, Any]:
     """
     from scipy.stats import binomtest
 
-    asked = np.fromiter(hits, dtype=bool)
+    asked = np.fromiter(map(bool, hits), dtype=bool)
     if not len(asked):
         return _figure(float("nan"), float("nan"), float("nan"), null)
     ends = binomtest(int(asked.sum()), len(asked)).proportion_ci(method="wilson")
