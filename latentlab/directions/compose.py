@@ -21,7 +21,7 @@ def add(directions: Directions, shares: Mapping[str, float], name: str) -> Direc
 
     Raises:
         KeyError: no such direction.
-        ValueError: the name is taken, or the sum is zero.
+        ValueError: the name is taken, a share is not finite, or the sum is zero.
 
     >>> both = add(DirectionSet(("x", "y"), np.eye(2), np.eye(2)), {"x": 3, "y": -4}, "across")
     >>> both["across"].vector
@@ -31,6 +31,8 @@ def add(directions: Directions, shares: Mapping[str, float], name: str) -> Direc
     row = np.zeros(len(directions))
     for part, share in shares.items():
         i = directions.index(part)
+        if not np.isfinite(share):
+            raise ValueError(f"a share is a finite number of standard deviations, got {share} of {part!r}")
         row[i] = share * directions.scale[i]
     if name in directions:
         raise ValueError(f"there is a direction {name!r} already; call the sum something else")

@@ -93,7 +93,8 @@ class Contrastive(Finder):
         """Learns the directions from codes `(sample, dim)`; y is ignored.
 
         Raises:
-            ValueError: fewer than two directions or codes at a step, or a checkpoint of other settings or codes.
+            ValueError: fewer than two directions or codes at a step, features that keep no gradient or are not finite,
+                or a checkpoint of other settings or codes.
         """
         del y
         if self.count < 2 or self.batch_size < 2:
@@ -110,6 +111,12 @@ class Contrastive(Finder):
         for step in tqdm(steps, desc="learning directions", disable=not self.progress):
             rows = np.random.default_rng([self.random_state, step]).choice(len(z), size, replace=False)
             loss = told_apart(self._changes(z[rows], fan((z[rows] - centre) / spread), spread), self.temperature)
+            if not loss.requires_grad:
+                raise ValueError(
+                    "features keep no gradient, as those of spaces and generators do not; give a network's"
+                )
+            if not loss.isfinite():
+                raise ValueError(f"features of moved codes are NaN or infinite at step {step}; try a smaller strength")
             adam.zero_grad()
             loss.backward()
             adam.step()

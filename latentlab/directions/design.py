@@ -68,8 +68,8 @@ def read_labels(y: Any, names: Sequence[str] | None, kinds: Sequence[str] | None
     """Factors from a table, a tensor or an array.
 
     Args:
-        y: `(sample, factor)` or `(sample,)`; a table brings names and kinds; others are called "factor0",
-            "factor1", ... and taken as continuous.
+        y: `(sample, factor)` or `(sample,)`; a table brings names, kinds and what a full turn of its circular factors
+            is; others are called "factor0", "factor1", ... and taken as continuous, or in degrees.
         names, kinds: instead of those.
 
     Raises:
@@ -80,6 +80,8 @@ def read_labels(y: Any, names: Sequence[str] | None, kinds: Sequence[str] | None
     values = checked(np.asarray(as_numpy(y)), dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan")
     values = values.reshape(len(values), -1)
     count = values.shape[1]
+    if specs := getattr(y, "specs", ()):  # the table says what a full turn is; from here on it is 360 degrees
+        values = values * [360 / (spec.high - spec.low) if spec.kind == "circular" else 1.0 for spec in specs]
     names = tuple(names or table_names or [f"factor{i}" for i in range(count)])
     kinds = tuple(kinds or table_kinds or ["continuous"] * count)
     if not len(names) == len(kinds) == count:

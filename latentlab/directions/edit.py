@@ -34,7 +34,7 @@ def edit(
     *,
     profile: Profile = "constant",
     mask: Mask | None = None,
-    preserve: Sequence[Normal] = (),
+    preserve: Normal | Sequence[Normal] = (),
     shape: Sequence[int] | None = None,
 ) -> AnyCodes:
     """Moves codes along a direction.
@@ -72,6 +72,7 @@ def edit(
     if not isinstance(codes, Tensor) or not codes.is_floating_point():
         kind = codes.dtype if isinstance(codes, Tensor) else type(codes).__name__
         raise ValueError(f"codes are a tensor or an array (sample, dim) of floating point numbers, got {kind}")
+    preserve = (preserve,) if isinstance(preserve, Normal) else preserve
     if wrong := next((one for one in preserve if not isinstance(one, Normal)), None):
         raise ValueError(
             f"preserve= takes what reads a factor, such as found.normals('size'), got {type(wrong).__name__}: "
@@ -128,7 +129,7 @@ def _weight(profile: Profile, mask: Mask | None, shape: Sequence[int] | None, co
     if mask is not None:
         if len(mask) not in (1, len(codes)):
             raise ValueError(f"a mask for all or one for each of {len(codes)} codes, got {len(mask)}")
-        weight = weight * fit_mask(mask.cpu(), (frame, height, width))
+        weight = weight * fit_mask(torch.as_tensor(mask).cpu(), (frame, height, width))
     return weight.expand(-1, channel, -1, -1, -1).flatten(1).to(codes)
 
 

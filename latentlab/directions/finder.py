@@ -105,11 +105,14 @@ class Supervised(Finder, ABC):
             Itself.
 
         Raises:
-            ValueError: shapes do not fit, codes hold NaN, too few samples, or a factor that never changes.
+            ValueError: shapes do not fit, codes hold NaN or are all equal, too few samples, or a factor that never
+                changes.
         """
         codes, labels = self._codes(codes, 3), read_labels(y, self.names, self.kinds)
         if len(labels.values) != len(codes):
             raise ValueError(f"{len(codes)} codes but {len(labels.values)} rows of factors")
+        if not np.ptp(codes, axis=0).any():
+            raise ValueError("all codes are equal; there is nothing to find")
         if self.complete and not (known := labels.known).all():
             codes, labels = codes[known], labels.rows(known)
         if len(codes) < 3:

@@ -119,11 +119,18 @@ def top_directions(
             break
         pulled_back = torch.stack([pulled(function, x, w) for x, w in zip(at, image, strict=True)]).sum(0)  # J^T W
         products += len(at) * newest.shape[1]
+        if not pulled_back.isfinite().all():
+            break
         newest = _orthogonal_to(basis, pulled_back)[:, :room]
         if not newest.shape[1]:
             break  # the space is invariant: all of the answer is in it
+    stacked = torch.cat(images, 1)
+    if not stacked.isfinite().all():
+        raise ValueError("the function's derivative at these codes is NaN or infinite")
+    if not stacked.any():
+        raise ValueError("the function's output does not change with the codes; there is nothing to find")
     # Rayleigh-Ritz: the best singular vectors within the space.
-    _, values, turn = torch.linalg.svd(torch.cat(images, 1), full_matrices=False)
+    _, values, turn = torch.linalg.svd(stacked, full_matrices=False)
     return values[:count] / len(at) ** 0.5, (basis @ turn[:count].T).T, products
 
 
@@ -140,6 +147,11 @@ def pulled(function: Function, x: Tensor, weights: Tensor) -> Tensor:
     codes = x.expand(weights.shape[1], -1).detach().clone().requires_grad_()
     with _plain_attention(), torch.enable_grad():
         out = function(codes)
+        if not out.requires_grad:
+            raise ValueError(
+                "the function keeps no gradient, as those of spaces and generators do not; give one of the networks' "
+                "own, such as lambda z: generator.autoencoder.decode(z.view(-1, *generator.latent_shape))"
+            )
         (gradient,) = torch.autograd.grad(out, codes, weights.T.reshape(out.shape).to(out))
     return gradient.double().cpu().T
 

@@ -26,7 +26,7 @@ def profile_weights(profile: Profile, frames: int) -> Float[Tensor, " frame"]:
         frames: of the codes.
 
     Raises:
-        ValueError: no such profile, or not one finite number a frame.
+        ValueError: no such profile, not one finite number a frame, or a ramp or pulse over too few frames to be one.
 
     >>> profile_weights("ramp", 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
@@ -37,7 +37,10 @@ def profile_weights(profile: Profile, frames: int) -> Float[Tensor, " frame"]:
         if profile == "constant":
             return torch.ones(frames)
         ramp = torch.linspace(0, 1, frames)
-        return ramp if profile == "ramp" else (1 - torch.cos(2 * math.pi * ramp)) / 2
+        weights = ramp if profile == "ramp" else (1 - torch.cos(2 * math.pi * ramp)) / 2
+        if weights.max() < 1e-3:
+            raise ValueError(f"a {profile} over {frames} frames of the codes would move none; give one number a frame")
+        return weights
     weights = torch.as_tensor(profile, dtype=torch.float32)
     if weights.shape != (frames,) or not weights.isfinite().all():
         raise ValueError(f"a profile is one finite number for each of {frames} frames, got {weights.tolist()}")

@@ -152,6 +152,6 @@ def ridge_weights(codes: np.ndarray, columns: np.ndarray) -> np.ndarray:
 def _sides(codes: np.ndarray, column: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Codes of both sides of a column, of unit variance overall, and which side each is on."""
     low, high = two_sides(column, share)
-    used = codes[low | high]
-    spread = float(used.std())
-    return (used - used.mean(0)) / (spread or 1.0), high[low | high]
+    used = codes[low | high].astype(np.float64)
+    used -= used.mean(0)  # first, or dims that lie far from 0 would make all others small
+    return used / (float(used.std()) or 1.0), high[low | high]

@@ -146,12 +146,17 @@ class Varimax(Finder):
         return self._keep(DirectionSet.measured(names, turned, codes, provenance=made_by(self, codes)))
 
 
+def check_count(count: int) -> None:
+    """Raises unless so many directions can be asked for."""
+    if count < 1 or count != int(count):
+        raise ValueError(f"count must be a whole number of at least 1, got {count}")
+
+
 def principal(codes: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Unit principal axes `(axis, dim)`, the variance along each, and that of all dims; randomised where quicker."""
     from sklearn.utils.extmath import randomized_svd
 
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
+    check_count(count)
     centred = codes - codes.mean(0)
     count = min(count, min(codes.shape))
     if min(codes.shape) > 500 and count < 0.2 * min(codes.shape):

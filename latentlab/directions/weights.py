@@ -11,7 +11,7 @@ from scipy import linalg
 from latentlab.directions.design import as_numpy
 from latentlab.directions.direction import DirectionSet
 from latentlab.directions.finder import Finder
-from latentlab.directions.unsupervised import made_by, upright
+from latentlab.directions.unsupervised import check_count, made_by, upright
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -46,6 +46,9 @@ class WeightSVD(Finder):
             if layer.ndim != 2 or layer.shape[1] != codes.shape[1]:
                 raise ValueError(f"weights must be (output, {codes.shape[1]}) for these codes, got {layer.shape}")
         stacked = np.concatenate(layers)
+        if not np.isfinite(stacked).all():
+            raise ValueError("weights hold NaN or infinity")
+        check_count(self.count)
         length = np.linalg.norm(stacked, axis=1, keepdims=True)
         stacked = np.divide(stacked, length, out=np.zeros_like(stacked), where=length > 0)
         count = min(self.count, codes.shape[1])

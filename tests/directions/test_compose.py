@@ -194,3 +194,9 @@ def test_what_is_real_is_stable_and_noise_is_not(data):
 def test_names_are_one_for_each_direction():
     with pytest.raises(ValueError, match="2 directions need as many different names, got light, light"):
         DirectionSet(("light", "light"), np.eye(2), np.eye(2))
+
+
+@pytest.mark.parametrize("share", [np.nan, np.inf])
+def test_a_share_that_is_no_number_is_told(share):
+    with pytest.raises(ValueError, match="finite number of standard deviations"):
+        add(DirectionSet(("x", "y"), np.eye(2), np.eye(2)), {"x": share}, "sum")

@@ -64,3 +64,12 @@ def test_a_run_cut_short_goes_on_as_if_it_had_not_been(tmp_path, rank):
 def test_one_direction_has_nothing_to_differ_from():
     with pytest.raises(ValueError, match="count and batch_size must be at least 2, got 1 and 8"):
         Contrastive(count=1).fit(CODES)
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [(lambda z: z * float("nan"), "NaN or infinite at step 0"), (torch.no_grad()(lambda z: 2 * z), "keep no gradient")],
+)
+def test_features_that_teach_nothing_are_told(features, said):
+    with pytest.raises(ValueError, match=said):
+        Contrastive(features=features, count=2, steps=2).fit(np.eye(4))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentlab.directions import Contrastive, Direction, Effect, MeanDifference, Normal, SVMNormal, edit
-from latentlab.directions.mask import above, changed, fit_mask
+from latentlab.directions.mask import above, changed, fit_mask, profile_weights
 
 LIGHT = Direction("light", np.array([0.6, 0.8, 0.0]), scale=2.5)
 
@@ -232,3 +232,20 @@ def test_the_mask_of_a_change_is_where_the_clips_differ():
 def test_masks_that_are_none(call, told):
     with pytest.raises(ValueError, match=told):
         call()
+
+
+def test_masks_of_numpy_and_a_single_factor_to_keep():
+    codes, push = np.zeros((1, 8), np.float32), Direction("push", np.full(8, 8**-0.5), 1.0)
+    mask = np.zeros((1, 1, 2, 2, 2), np.float32)
+    mask[..., 0] = 1
+    moved = edit(codes, push, 1.0, mask=mask, shape=(1, 2, 2, 2))
+    assert (moved.reshape(2, 2, 2)[..., 0] != 0).all()
+    assert (moved.reshape(2, 2, 2)[..., 1] == 0).all()
+    kept = Normal("size", np.eye(1, 8)[0])
+    assert edit(codes, push, 1.0, preserve=kept)[0, 0] == 0
+
+
+@pytest.mark.parametrize(("profile", "frames"), [("ramp", 1), ("pulse", 1), ("pulse", 2)])
+def test_a_profile_that_would_move_no_frame_is_told(profile, frames):
+    with pytest.raises(ValueError, match=f"a {profile} over {frames} frames of the codes would move none"):
+        profile_weights(profile, frames)

@@ -326,3 +326,29 @@ def test_evidence_of_pairs_is_level_under_the_null():
         codes = np.tile(rng.standard_normal((20, 8)), (3, 1)) + 0.5 * rng.standard_normal((60, 8))  # of the base alone
         p.append(PairedDifference(random_state=seed, permutations=49).fit(codes, factors).p_)
     assert (np.array(p) <= 0.1).mean() < 0.18
+
+
+def test_a_table_says_what_a_full_turn_is():
+    rng = np.random.default_rng(0)
+    turns = rng.uniform(size=(200, 1))
+    codes = np.hstack([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)])
+    tables = [FactorTable(turns * high, (Factor("hue", "circular", 0, high),)) for high in (1, 360)]
+    first, second = (Effect(folds=0).fit(codes, table) for table in tables)
+    np.testing.assert_allclose(first["hue@90"].vector, [0, 1], atol=0.1)
+    np.testing.assert_allclose(first.directions_, second.directions_)
+    assert tables[0].values.max() <= 1  # the user's own table is left alone
+
+
+@pytest.mark.parametrize("finder", ALL, ids=name)
+def test_codes_that_are_all_equal_are_told(finder):
+    with pytest.raises(ValueError, match="all codes are equal"):
+        clone(finder).fit(np.ones((40, 5)), np.arange(40.0))
+
+
+@pytest.mark.parametrize("finder", [LogisticNormal(), SVMNormal()], ids=name)
+def test_a_dim_far_from_zero_does_not_hide_the_others(finder):
+    rng = np.random.default_rng(0)
+    codes = rng.standard_normal((200, 4))
+    near = clone(finder).set_params(folds=0).fit(codes, codes[:, 1])
+    far = clone(finder).set_params(folds=0).fit(codes + np.array([0, 0, 1e6, 0]), codes[:, 1])
+    np.testing.assert_allclose(far.directions_, near.directions_, atol=1e-4)

@@ -102,3 +102,16 @@ def test_the_same_seed_finds_the_same(network, points):
     np.testing.assert_array_equal(one.directions_, two.directions_)
     with pytest.raises(ValueError, match="count, block and blocks must be at least 1, got 0, 2 and 24"):
         JacobianSVD(function=network, count=0).fit(points)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda z: z * float("nan"), "NaN or infinite"),
+        (lambda z: 0 * z, "does not change with the codes"),
+        (torch.no_grad()(lambda z: 2 * z), "keeps no gradient"),
+    ],
+)
+def test_a_function_without_a_jacobian_is_told(function, said):
+    with pytest.raises(ValueError, match=said):
+        JacobianSVD(function=function).fit(torch.ones(3, 4))

@@ -140,11 +140,6 @@ def test_codes_with_holes_and_no_components_are_told(finder):
         type(finder)().fit([[1.0, np.nan], [0.0, 1.0]])
 
 
-def test_no_components_at_all_are_an_error():
-    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
-        PCA(count=0).fit(np.eye(3))
-
-
 @pytest.mark.parametrize("finder", [PCA(), ICA(), Varimax(), Clusters(), Clusters(method="mixture")], ids=repr)
 def test_codes_that_are_all_equal_or_no_numbers_are_told(finder):
     with pytest.raises(ValueError, match="all codes are equal; there is nothing to find"):
@@ -162,3 +157,15 @@ def test_no_component_is_made_up_where_nothing_varies():
         found = clone(finder).fit(codes)
         assert len(found) == 2
         assert abs(found.directions_[:, 2:]).max() < 1e-9
+
+
+@pytest.mark.parametrize("count", [0, 2.5])
+@pytest.mark.parametrize("finder", [PCA, ICA, Varimax, WeightSVD])
+def test_a_count_that_is_none_is_told(finder, count):
+    with pytest.raises(ValueError, match=f"count must be a whole number of at least 1, got {count}"):
+        finder(count=count).fit(np.random.default_rng(0).standard_normal((20, 4)))
+
+
+def test_weights_that_hold_nan_are_told():
+    with pytest.raises(ValueError, match="weights hold NaN"):
+        WeightSVD(weights=np.array([[np.nan, 1.0]])).fit(np.eye(2))
