@@ -67,8 +67,9 @@ class Controls:
             layout=w.Layout(width="18em"),
         )  # fmt: skip
         self.show = w.Dropdown(options=SHOWN, layout=w.Layout(width="12em"))
-        self.caption = w.Text(value=caption or "", description="caption", continuous_update=False, **wide)
-        self.seed = w.IntText(value=seed, description="seed", **wide)
+        told = {**wide, "style": {"description_width": "4em"}}  # captions are long
+        self.caption = w.Text(value=caption or "", description="caption", continuous_update=False, **told)
+        self.seed = w.IntText(value=seed, description="seed", **told)
         self.name = w.Combobox(placeholder="name of a preset or a file", ensure_option=False)
         self.keys = w.HTML()
         self.buttons = {

@@ -289,8 +289,9 @@ class Explorer:
 
 
 def _words(error: Exception) -> str:
+    """What a person reads: of mistakes in what they asked for, the message alone."""
     text = error.args[0] if isinstance(error, KeyError) and error.args else error
-    return f"{type(error).__name__}: {text}"
+    return str(text) if isinstance(error, KeyError | ValueError) else f"{type(error).__name__}: {text}"
 
 
 def _close(widget: Any) -> None:
