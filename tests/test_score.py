@@ -59,7 +59,7 @@ def test_files_that_cannot_be_read_are_named_with_the_reason(scored):
     assert len(result["clips"]) == 5
     why = {path.rsplit("/", 1)[1]: reason for path, reason in result["unreadable"].items()}
     assert "cannot be opened as a video" in why["broken.mp4"]
-    assert "3 or more frames" in why["short.mkv"]
+    assert "3 frames or more" in why["short.mkv"]
 
 
 def test_the_sets_are_compared_by_named_features(folder, scored):
