@@ -209,7 +209,7 @@ def faded(clips: list[Tensor]) -> dict[str, float]:
             - float(getattr(flicker(c), name))
             for c in clips
         ]  # fmt: skip
-        added[name] = round(max(pairs), 3)
+        added[name] = round(max(pairs), 3) + 0.0  # no minus before a zero
     return added
 
 
