@@ -24,7 +24,7 @@ from latentlab.shapes import Video, check_video
 Scores = Float[Tensor, " batch"]
 Distance = Callable[[Video, Video], Scores]
 TextFeatures = Callable[[Sequence[str]], Float[Tensor, "text dim"]]
-
+SERVER = "https://download.pytorch.org/models"
 # The torchvision checkpoints to which the calibrated heads of LPIPS belong; names end in the file's SHA-256.
 BACKBONES = {
     "alex": "alexnet-owt-7be5be79.pth",
@@ -115,7 +115,9 @@ def background_preservation(video: Video, reference: Video, mask: Bool[Tensor, "
     return (10 * torch.log10(4 * outside / error.masked_fill(mask, 0).flatten(1).sum(1))).float()
 
 
-def lpips(video: Video, reference: Video, *, net: str = "alex", weights: str | Path | None = None) -> Scores:
+def lpips(
+    video: Video, reference: Video, *, net: str = "alex", weights: str | Path | None = None, download: bool = False
+) -> Scores:
     """Learned perceptual distance of each clip, mean over frames (Zhang et al. 2018, version 0.1).
 
     The heads come with the lpips package; the network below them is a checkpoint of torchvision, looked for where
@@ -124,14 +126,15 @@ def lpips(video: Video, reference: Video, *, net: str = "alex", weights: str | P
     Args:
         net: "alex" (the paper's choice for measuring), "squeeze" or "vgg".
         weights: the checkpoint, if it is elsewhere.
+        download: fetch the checkpoint from torchvision's server if it is missing, once (5 to 528 MB).
 
     Raises:
         ValueError: unknown net, another file, another range, different shapes.
-        FileNotFoundError: no checkpoint; says where from and where to.
+        FileNotFoundError: no checkpoint, or none to be had; says where from and where to.
         ModuleNotFoundError: the lpips package is not installed.
     """
     check_video(video=video, reference=reference)
-    model = _lpips(net, Path(weights) if weights else None).to(video.device)
+    model = _lpips(net, Path(weights) if weights else None, download).to(video.device)
     a, b = (rearrange(clip.float(), "b c f h w -> (b f) c h w").split(CHUNK) for clip in (video, reference))
     with torch.no_grad():
         distances = torch.cat([model(x, y).flatten() for x, y in zip(a, b, strict=True)])
@@ -139,11 +142,11 @@ def lpips(video: Video, reference: Video, *, net: str = "alex", weights: str | P
 
 
 @lru_cache(maxsize=3)
-def _lpips(net: str, weights: Path | None) -> nn.Module:
+def _lpips(net: str, weights: Path | None, download: bool) -> nn.Module:
     if net not in BACKBONES:
         raise ValueError(f"`net` must be one of {', '.join(BACKBONES)}, got {net!r}")
     path = weights or Path(torch.hub.get_dir()) / "checkpoints" / BACKBONES[net]
-    tensors = _checkpoint(path, BACKBONES[net])
+    tensors = _checkpoint(path, BACKBONES[net], download)
     try:
         from lpips import LPIPS
     except ModuleNotFoundError as error:
@@ -156,13 +159,22 @@ def _lpips(net: str, weights: Path | None) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def _checkpoint(path: Path, name: str) -> dict[str, Tensor]:
+def _checkpoint(path: Path, name: str, download: bool) -> dict[str, Tensor]:
+    wanted = name.removesuffix(".pth").rsplit("-", 1)[1]
     if not path.is_file():
-        way = f"put https://download.pytorch.org/models/{name} there, or pass `weights=`"
-        raise FileNotFoundError(f"LPIPS needs the network {name}, which is not at {path}: {way}")
-    start, found = name.removesuffix(".pth").rsplit("-", 1)[1], hashlib.sha256(path.read_bytes()).hexdigest()
-    if not found.startswith(start):
-        raise ValueError(f"{path} is not {name}: its SHA-256 starts with {found[:8]}, expected {start}; fetch it again")
+        lack, url = f"LPIPS needs the network {name}, which is not at {path}", f"{SERVER}/{name}"
+        if not download:
+            raise FileNotFoundError(f"{lack}: pass `download=True`, put {url} there, or pass `weights=`")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=wanted)  # whole or not at all
+        except OSError as error:
+            raise FileNotFoundError(f"{lack}, and {url} cannot be fetched ({error}): put it there by hand") from error
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not found.startswith(wanted):
+        raise ValueError(
+            f"{path} is not {name}: its SHA-256 starts with {found[:8]}, expected {wanted}; fetch it again"
+        )
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -184,8 +184,36 @@ class TestLpips:
             str(tmp_path / "checkpoints"),
             "https://download.pytorch.org",
             "weights=",
+            "download=True",
         ):
             assert part in str(told.value)
+
+    def test_the_network_is_fetched_once_if_asked_for(self, tmp_path, monkeypatch):
+        package = pytest.importorskip("lpips", reason="the lpips package is not installed")
+        trunk = package.LPIPS(net="squeeze", pnet_rand=True, verbose=False).net
+        torch.save({f"features.{n.split('.', 1)[1]}": p.data for n, p in trunk.named_parameters()}, tmp_path / "trunk")
+        name = f"squeeze-{hashlib.sha256((tmp_path / 'trunk').read_bytes()).hexdigest()[:8]}.pth"
+        server, home = tmp_path / "server", tmp_path / "home"
+        server.mkdir()
+        (tmp_path / "trunk").rename(server / name)
+        monkeypatch.setitem(perceptual.BACKBONES, "squeeze", name)
+        monkeypatch.setattr(perceptual, "SERVER", server.as_uri())
+        monkeypatch.setattr(torch.hub, "get_dir", lambda: str(home))
+        clip = noise(3, 1, 3, 1, 32, 32)[0]
+        perceptual._lpips.cache_clear()
+        assert lpips(clip, clip, net="squeeze", download=True) == 0
+        (server / name).unlink()
+        perceptual._lpips.cache_clear()
+        assert lpips(clip, clip, net="squeeze") == 0  # it is there now
+        perceptual._lpips.cache_clear()
+
+    def test_a_network_that_cannot_be_fetched_is_told(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(perceptual, "SERVER", (tmp_path / "nowhere").as_uri())
+        monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+        clip = torch.zeros(1, 3, 1, 32, 32)
+        with pytest.raises(FileNotFoundError, match=r"nowhere/vgg16-397923af.pth cannot be fetched \(.*by hand"):
+            lpips(clip, clip, net="vgg", download=True)
+        assert not list(tmp_path.rglob("*.pth"))
 
     def test_another_file_under_the_name_is_refused(self, tmp_path):
         path = tmp_path / "vgg16-397923af.pth"
