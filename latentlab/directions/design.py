@@ -96,7 +96,7 @@ def design_of(labels: Labels) -> Design:
     """The design matrix.
 
     Raises:
-        ValueError: unknown kind, or a factor that never changes or is never known.
+        ValueError: unknown kind, a category without a name, or a factor that never changes or is never known.
     """
     columns, names, factor = [], [], []
     for k, (value, name, kind, words) in enumerate(
@@ -112,6 +112,10 @@ def design_of(labels: Labels) -> Design:
         elif kind == "circular":
             parts = {f"{name}@0": np.cos(np.deg2rad(value)), f"{name}@90": np.sin(np.deg2rad(value))}
         elif kind == "categorical":
+            if words and (wrong := [float(v) for v in np.unique(known) if v not in range(len(words))]):
+                raise ValueError(
+                    f"factor {name!r} is one of {', '.join(words)}, 0 to {len(words) - 1}; got {wrong[0]:g}"
+                )
             parts = {
                 f"{name}={words[int(level)] if words else format(level, 'g')}": np.where(
                     np.isnan(value), np.nan, value == level

@@ -140,7 +140,8 @@ class Manipulator(BaseEstimator):
                 "factor0", "factor1", ...; samples with an unknown one are left out.
 
         Raises:
-            ValueError: codes with NaN, numbers of samples that differ, or fewer than 20 fully labelled samples.
+            ValueError: codes with NaN or all equal, numbers of samples that differ, or fewer than 20 fully labelled
+                samples.
         """
         y = _table(y)
         z = torch.as_tensor(codes).detach().cpu().float()
@@ -154,6 +155,8 @@ class Manipulator(BaseEstimator):
         z, y = z[torch.from_numpy(known)], y[known]
         self.ruler_ = Ruler.of(y)
         self.mean_ = z.mean(0)
+        if not (z != z[0]).any():
+            raise ValueError("all codes are equal; there is nothing to learn")
         count = min(self.components, *z.shape)
         self.axes_ = torch.linalg.svd(z - self.mean_, full_matrices=False)[2][:count]
         inside = (z - self.mean_) @ self.axes_.T

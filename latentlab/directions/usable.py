@@ -94,7 +94,7 @@ def auto_range(
         **options: of `edit`.
 
     Raises:
-        ValueError: reach or step is not positive.
+        ValueError: reach or step is not positive, or quality is NaN before anything moves.
         KeyError: the target is no factor.
 
     >>> from latentlab.directions import Direction
@@ -115,7 +115,12 @@ def auto_range(
     def look(strength: float) -> tuple[FactorTable, float]:
         seen = decode(edit(codes, direction, strength, **options))
         bar.update()
-        return read(seen), float("nan") if quality is None else float(np.mean(np.asarray(quality(seen))))
+        if quality is None:
+            return read(seen), float("nan")
+        value = float(np.mean(np.asarray(quality(seen))))
+        if np.isnan(value) and strength == 0:
+            raise ValueError("the quality of codes at strength 0 is NaN, so there is none to keep")
+        return read(seen), -np.inf if np.isnan(value) else value  # what has no quality has lost it
 
     found = walk(look, name, ruler, step * np.arange(1, int(reach / step + 1e-9) + 1), limits)
     bar.close()

@@ -73,6 +73,8 @@ class Cached(Described):
 
     def encode(self, video: Video) -> Codes:
         """Codes of clips; only those that are new are encoded."""
+        if not len(video):
+            return self.space.encode(video)
         context = json.dumps(self.space.describe(), sort_keys=True)
         keys = [content_key(clip, context) for clip in video]
         found = {key: code for key in keys if (code := self._recall(key)) is not None}

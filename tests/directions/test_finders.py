@@ -352,3 +352,12 @@ def test_a_dim_far_from_zero_does_not_hide_the_others(finder):
     near = clone(finder).set_params(folds=0).fit(codes, codes[:, 1])
     far = clone(finder).set_params(folds=0).fit(codes + np.array([0, 0, 1e6, 0]), codes[:, 1])
     np.testing.assert_allclose(far.directions_, near.directions_, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.5, 3.0])
+def test_a_category_without_a_name_is_told(value):
+    shapes = np.arange(30.0)[:, None] % 3
+    shapes[4] = value
+    table = FactorTable(shapes, (Factor("shape", "categorical", 0, 2, labels=("star", "square", "circle")),))
+    with pytest.raises(ValueError, match=f"one of star, square, circle, 0 to 2; got {value:g}"):
+        Effect().fit(np.random.default_rng(0).standard_normal((30, 4)), table)

@@ -122,3 +122,8 @@ def test_an_array_of_factors_will_do():
     moved = Manipulator(steps=20).fit(codes, factors).edit(codes[:2], "factor1", 1.0)
     assert moved.shape == (2, 5)
     assert not torch.equal(moved, codes[:2])
+
+
+def test_codes_that_are_all_equal_teach_nothing():
+    with pytest.raises(ValueError, match="all codes are equal"):
+        Manipulator(steps=1).fit(np.ones((20, 4)), np.arange(20.0)[:, None])

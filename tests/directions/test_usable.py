@@ -101,3 +101,21 @@ def test_a_direction_that_does_nothing_has_no_range():
 def test_steps_must_fit_the_reach():
     with pytest.raises(ValueError, match=r"got step 1\.0 and reach 0.5"):
         find(lambda z: z, reach=0.5, step=1.0)
+
+
+def test_quality_that_cannot_be_told_has_fallen():
+    light = (Factor("light", "continuous", -9, 9),)
+
+    def quality(z: torch.Tensor) -> torch.Tensor:
+        return torch.where(z[:, 0].abs() > 1.2, torch.nan, 0.0)
+
+    def tried(at: float):
+        codes, push = torch.full((2, 1), at), Direction("light", np.ones(1), 1.0)
+        reference = FactorTable(np.array([[-1.0], [1.0]]), light)
+        return auto_range(codes, push, lambda z: z, lambda z: FactorTable(z.numpy(), light), reference, quality=quality)
+
+    found = tried(0.0)
+    assert (found.low, found.high) == (-1.0, 1.0)
+    assert found.why_high == "quality falls"
+    with pytest.raises(ValueError, match="at strength 0 is NaN"):
+        tried(5.0)

@@ -88,3 +88,8 @@ def test_spaces_that_must_see_their_clips_and_no_room_are_told(tiny_generator, c
         Cached(BottleneckSpace(tiny_generator, num_steps=3))
     with pytest.raises(ValueError, match="megabytes must be positive, got 0"):
         Cached(counted, megabytes=0)
+
+
+def test_no_clips_are_told_as_the_space_tells_them(tiny_generator, clips):
+    with pytest.raises(ValueError, match="must be floating point"):
+        Cached(LatentSpace(tiny_generator)).encode(clips[:0])
