@@ -27,6 +27,7 @@ suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type"]  # the REA
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}  # not the ten types that it stands for
 autodoc_class_signature = "mixed"
 python_maximum_signature_line_length = 100
 default_role = "code"  # docstrings put names between single backticks, as Markdown does
