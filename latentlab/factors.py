@@ -63,6 +63,15 @@ class FactorTable:
     def kinds(self) -> tuple[Kind, ...]:
         return tuple(spec.kind for spec in self.specs)
 
+    @property
+    def degrees(self) -> np.ndarray:
+        """The values, those of circular factors in degrees whatever their unit: 360 from `low` to `high`.
+
+        >>> FactorTable(np.array([[3.0]]), (Factor("hour", "circular", 0, 12),)).degrees
+        array([[90.]])
+        """
+        return self.values * [360 / (s.high - s.low) if s.kind == "circular" else 1.0 for s in self.specs]
+
     def spec(self, name: str) -> Factor:
         """The description of one factor."""
         return self.specs[self._column(name)]

@@ -77,11 +77,10 @@ def read_labels(y: Any, names: Sequence[str] | None, kinds: Sequence[str] | None
     """
     table_names, table_kinds = getattr(y, "names", None), getattr(y, "kinds", None)
     checked: Any = check_array  # scikit-learn has no type stubs, and its defaults mislead a checker
-    values = checked(np.asarray(as_numpy(y)), dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan")
+    given = np.asarray(as_numpy(getattr(y, "degrees", y)))
+    values = checked(given, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan")
     values = values.reshape(len(values), -1)
     count = values.shape[1]
-    if specs := getattr(y, "specs", ()):  # the table says what a full turn is; from here on it is 360 degrees
-        values = values * [360 / (spec.high - spec.low) if spec.kind == "circular" else 1.0 for spec in specs]
     names = tuple(names or table_names or [f"factor{i}" for i in range(count)])
     kinds = tuple(kinds or table_kinds or ["continuous"] * count)
     if not len(names) == len(kinds) == count:

@@ -38,7 +38,7 @@ def prepare(
         codes: `(sample, dim)`, numpy or torch.
         factors: `(sample, factor)`; a `FactorTable` brings names and kinds, a plain array of few integers is
             categorical, any other continuous.
-        kinds, names: of the factors, instead. Circular ones are in degrees.
+        kinds, names: of the factors, instead. Circular ones are in degrees, those of a table in its own unit.
         bins: for continuous values, 2 or more. Values that repeat, 64 of them at most, are their own bins unless they
             are cut into equal widths.
         binning: of the codes, "quantile" unless parity asks for "width".
@@ -115,7 +115,7 @@ def check_factors(factors: Any, codes: Any) -> Float[np.ndarray, "sample factor"
     Raises:
         ValueError: not `(sample, factor)`, not of the samples of the codes, text, NaN.
     """
-    f = np.asarray(_numpy(factors))
+    f = np.asarray(_numpy(getattr(factors, "degrees", factors)))
     if f.dtype.kind not in "biuf":
         raise ValueError(
             f"factors must be numbers, got {f.dtype}; np.unique(names, return_inverse=True)[1] makes numbers of names"

@@ -3,11 +3,23 @@
 import numpy as np
 import pytest
 
+from latentlab.factors import Factor, FactorTable
 from latentlab.metrics import disentanglement as dis
 
 RNG = np.random.default_rng(0)
 FACTORS = RNG.integers(4, size=(3000, 2))
 PERFECT = FACTORS + 0.01 * RNG.standard_normal(FACTORS.shape)
+
+
+def test_angles_of_a_table_are_read_in_its_own_unit():
+    hours = RNG.uniform(0, 12, 400)
+    codes = np.stack([np.cos(hours * np.pi / 6), np.sin(hours * np.pi / 6)], 1)
+    table = FactorTable(hours[:, None], (Factor("hour", "circular", 0, 12),))
+    options = {"null": 0, "bootstrap": 0}
+    told = dis.explicitness(codes, table, **options), dis.sap(codes, table, **options)
+    degrees = [f(codes, 30 * hours[:, None], kinds=["circular"], **options) for f in (dis.explicitness, dis.sap)]
+    assert [s.value for s in told] == [s.value for s in degrees]
+    assert told[0].value > 0.99
 
 
 def test_dims_that_do_not_count_are_named():
