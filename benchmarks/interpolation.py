@@ -159,7 +159,7 @@ def paths(points: torch.Tensor, decode, pairs: list[tuple[int, int]], name: str,
         steps = picture_distance(clips[:-1], clips[1:])
         bends = picture_distance(clips[1:-1], (clips[:-2] + clips[2:]) / 2)
         rows.append((
-            chi_percentile(line[len(t) // 2]), deviation(line), float(steps.sum()),
+            round(chi_percentile(line[len(t) // 2]), 3), deviation(line), float(steps.sum()),
             float(steps.max() / steps.mean()), float(steps.std() / steps.mean()), float(bends.mean() / steps.mean()),
             float(flicker(clips).overall.mean()),
         ))  # fmt: skip
