@@ -65,7 +65,7 @@ class Config:
     factors: tuple[str, ...] = ("hue", "direction")
     num_steps: int = 25
     strengths: int = 7
-    reach: float = 2.0  # of the pull, each way
+    reach: float = 1.0  # of the pull, each way
     seeds: int = 2
     labelled: int = 512
     clips: int = 8
