@@ -100,9 +100,9 @@ def pulled(generator: Generator, captions: tuple[str, str], strength: float, *, 
     """A generator whose noise prediction is pulled from one caption towards another.
 
     `v* = v + strength (v(second) - v(first))`: the target that concept sliders train for (Gandikota et al. 2024), used
-    without training. It moves most evenly where the caption that is sampled under leaves open what the pair is about ("a
-    star"). What else it is told stays; networks are shared, and the generator given is left alone. It
-    may invert and sample alike, though an inverted latent should be sampled by a pulled generator to be edited.
+    without training. It moves most evenly under a caption that leaves open what the pair is about ("a star"). What else
+    it is told stays; networks are shared, and the generator given is left alone. It may invert and sample alike, though
+    an inverted latent should be sampled by a pulled generator to be edited.
 
     Args:
         generator: the model.
