@@ -184,7 +184,8 @@ def dimension_sections(config: Config, done: dict[str, Any]) -> list[Section]:
         step = torch.zeros_like(spread)
         step[at] = spread[at]
         walk = [latent.decode(start + s * step) for s in STRENGTHS]
-        strips.append(Strip([Player(clip, f"{name}, {s:+g} sd") for s, clip in zip(STRENGTHS, walk, strict=True)]))
+        strips.append(Strip([Player(clip, f"{name}, {s:+g} sd" if s else "unmoved")
+                             for s, clip in zip(STRENGTHS, walk, strict=True)]))  # fmt: skip
     drawn = [dimensions.effects(shifted).figure(), dimensions.profiles(shifted).figure()]
     second = Section("Channels of the latents", "All dims of a channel moved together.",
                      [*strips, *drawn, does_table(shifted.rows())])  # fmt: skip

@@ -47,6 +47,7 @@ PUBLISHED = {
     "modularity": "0.75 to 0.95",
 }  # fmt: skip
 NULL = 5  # permutations
+DATA = {"dsprites": "dSprites", "moving-shapes": "Moving shapes"}
 
 
 @dataclass(frozen=True)
@@ -130,23 +131,23 @@ def section(figures: dict[str, dict[str, Any]], config: Config) -> Section:
         "Their setting is dSprites, 300,000 steps, 50 seeds; a range beside another data set is for orientation alone."
     )
     text = (
-        f"{config.data}, {config.seeds} seeds, {config.steps:,} steps; mean with its 95 % interval over seeds, "
+        f"{DATA[config.data]}, {config.seeds} seeds, {config.steps:,} steps; mean with its 95 % interval over seeds, "
         "in brackets the level that chance reaches."
     )
-    return Section("Scores", text, [Table(["objective", *METRICS, "PSNR (dB)"], rows, note)])
+    return Section("Scores", text, [Table(["objective", *METRICS, "PSNR\u00a0(dB)"], rows, note)])
 
 
 def said(figure: dict[str, Any], decimals: int) -> str:
     """Value, interval and null level as text."""
     ends = figure.get("interval")
-    text = f"{figure['value']:.{decimals}f}" + (f" ± {figure['value'] - ends[0]:.{decimals}f}" if ends else "")
+    text = f"{figure['value']:.{decimals}f}" + (f"\u00a0±\u00a0{figure['value'] - ends[0]:.{decimals}f}" if ends else "")
     return text + (f" ({figure['null']:.{decimals}f})" if "null" in figure else "")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=Config.out)
-    parser.add_argument("--data", choices=("dsprites", "moving-shapes"), default=Config.data)
+    parser.add_argument("--data", choices=tuple(DATA), default=Config.data)
     for name in ("seeds", "steps", "frames", "samples"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Config, name))
     parser.add_argument("--jobs", dest="processes", type=int, default=Config.processes, help="models trained at once")

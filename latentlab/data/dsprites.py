@@ -7,6 +7,7 @@ user who has the original file reads that instead. The two hold the same factors
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,6 +81,9 @@ class DSprites:
     def factors(self, indices: Sequence[int] | np.ndarray | None = None) -> FactorTable:
         """The factors of some pictures, or of all."""
         chosen = np.arange(COUNT) if indices is None else np.asarray(indices)
+        chosen = chosen.astype(int) if not chosen.size else chosen
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+            raise IndexError(f"pictures go by a list of whole numbers, got {chosen.dtype} of shape {chosen.shape}")
         if chosen.size and not 0 <= chosen.min() <= chosen.max() < COUNT:
             raise IndexError(f"pictures are 0 to {COUNT - 1}, got {chosen.min()} to {chosen.max()}")
         places = np.unravel_index(chosen, SIZES)
@@ -102,6 +106,8 @@ class DSprites:
 
     def draw(self, count: int, seed: int = 0, *, progress: bool = False) -> tuple[Video, FactorTable]:
         """Pictures at random with their factors, `(count, 3, 1, 64, 64)`."""
+        if count < 1:
+            raise ValueError(f"at least one picture must be drawn, got {count}")
         chosen = np.random.default_rng(seed).integers(COUNT, size=count)
         clips = [self.clip(int(i)) for i in tqdm(chosen, desc="drawing sprites", disable=not progress)]
         return torch.cat(clips), self.factors(chosen)
@@ -147,9 +153,11 @@ def read_npz(path: str | Path, *, progress: bool = False) -> UInt8[np.ndarray, "
                 raise ValueError(f"imgs is {kind} {shape}")
             for first in tqdm(range(0, COUNT, READ_AT_ONCE), desc="reading dSprites", disable=not progress):
                 rows = min(READ_AT_ONCE, COUNT - first)
-                pixels = np.frombuffer(file.read(rows * SIDE * SIDE), np.uint8).reshape(rows, -1)
-                packed[first : first + rows] = np.packbits(pixels, axis=1)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+                pixels = np.frombuffer(file.read(rows * SIDE * SIDE), np.uint8)
+                if len(pixels) < rows * SIDE * SIDE:
+                    raise ValueError(f"it ends after {first + len(pixels) // SIDE**2} pictures")
+                packed[first : first + rows] = np.packbits(pixels.reshape(rows, -1), axis=1)
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError) as error:
         raise ValueError(f"{path} is not the npz of dSprites, {COUNT} pictures of 64 x 64 as imgs: {error}") from error
     return packed
 

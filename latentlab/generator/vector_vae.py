@@ -57,7 +57,10 @@ class VectorVAEConfig:
         if not 0 <= self.rings <= self.dims:
             raise ValueError(f"rings must be 0 to dims, which is {self.dims}; got {self.rings}")
         if self.moves and self.dims + self.motion_dims - self.rings < 2:
-            raise ValueError(f"two dims that move the picture and are no rings must be there; got {self}")
+            raise ValueError(
+                "the last two dims move the picture and must not be rings; there are "
+                f"{self.dims} dims, {self.rings} of them rings, and {self.motion_dims} of motion"
+            )
         if any(side < 16 or side % 16 for side in self.size):
             raise ValueError(f"height and width must be multiples of 16, got {self.size}")
         if not 0 <= self.smoothness < 1:

@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm.auto import tqdm
 
+from latentlab.factors import FactorTable
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.groups import encode_factor, predict_folds
-from latentlab.metrics.disentanglement.prepare import prepare
+from latentlab.metrics.disentanglement.prepare import as_array, prepare
 
 LEAST = 50  # samples where an attribute is known
 CANDIDATES = 24  # units that a set is chosen from, those that know most
@@ -25,7 +26,7 @@ class Carriers:
     Attributes:
         units: names, in the order they were taken.
         explained: share of the attribute's variance that the first one, two, ... predict on samples not learned from.
-        ceiling: the same of all candidates together.
+        ceiling: the same of all candidates together, or of fewer where that is more: with few samples it may be.
     """
 
     units: tuple[str, ...]
@@ -128,17 +129,18 @@ def information(
     >>> information(codes, light, names=["light"]).carriers["light"].units
     ('0',)
     """
-    if null < 2 or not 0 < enough <= 1:
-        raise ValueError(f"null must be 2 or more and enough in (0, 1], got {null} and {enough}")
-    raw = np.asarray(attributes.detach().cpu() if hasattr(attributes, "detach") else attributes)
+    if not isinstance(null, int | np.integer) or null < 2 or not 0 < enough <= 1:
+        raise ValueError(f"null must be a whole number of 2 or more and enough in (0, 1], got {null} and {enough}")
+    raw = as_array(attributes)
     known = ~np.isnan(raw) if raw.dtype.kind == "f" else np.ones(raw.shape, bool)
-    if not known.all():
-        for part in ("names", "kinds"):
-            options.setdefault(part, getattr(attributes, part, None))
-        if raw.ndim == 2 and known.sum(0).min() < LEAST:
-            told = dict(zip(options["names"] or range(raw.shape[1]), known.sum(0).tolist(), strict=False))
+    if raw.ndim == 2 and not known.all():
+        table = attributes if isinstance(attributes, FactorTable) else None
+        if known.sum(0).min() < LEAST:
+            names = options.get("names") or (table.names if table else range(raw.shape[1]))
+            told = dict(zip(names, known.sum(0).tolist(), strict=False))
             raise ValueError(f"too few samples where an attribute is known, {LEAST} are the least; there are {told}")
-        attributes = np.where(known, raw, raw[known.argmax(0), np.arange(raw.shape[-1])])  # those rows are left out
+        filled = np.where(known, raw, raw[known.argmax(0), np.arange(raw.shape[1])])  # those rows are left out
+        attributes = FactorTable(filled, table.specs) if table else filled
     data = prepare(codes, attributes, seed=seed, **options)
     units, entropy = tuple(map(str, data.given)), np.zeros(len(data.names))
     nats, mean = np.zeros((2, len(units), len(data.names)))
@@ -165,18 +167,22 @@ def _fewest(data: Data, real: np.ndarray, units: list[str], enough: float) -> Ca
         predicted = predict_folds(np.concatenate([features[j] for j in chosen], 1), target)
         return float(1 - ((target - predicted) ** 2).sum() / ((target - target.mean(0)) ** 2).sum())
 
-    ceiling = explained(candidates)
+    ceiling, reached = explained(candidates), -np.inf
+    chosen: list[int] = []
+    while rest := [j for j in candidates if j not in chosen]:
+        grown = [explained([*chosen, j]) for j in rest]
+        ceiling = max(ceiling, *grown)
+        if reached >= enough * ceiling:
+            break
+        chosen, reached = [*chosen, rest[int(np.argmax(grown))]], max(grown)
     if ceiling <= 0:
         return Carriers((), (), 0.0)  # information that too few samples hold to predict from
-    chosen: list[int] = []
-    while len(chosen) < len(candidates) and (not chosen or explained(chosen) < enough * ceiling):
-        chosen.append(max((j for j in candidates if j not in chosen), key=lambda j: explained([*chosen, j])))
     for j in chosen[:-1]:
         rest = [i for i in chosen if i != j]
         if explained(rest) >= enough * ceiling:
             chosen = rest
-    grown = tuple(explained(chosen[: i + 1]) for i in range(len(chosen)))
-    return Carriers(tuple(units[j] for j in chosen), grown, ceiling)
+    steps = tuple(explained(chosen[: i + 1]) for i in range(len(chosen)))
+    return Carriers(tuple(units[j] for j in chosen), steps, ceiling)
 
 
 def _features(data: Data, unit: int) -> Float[np.ndarray, "sample feature"]:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from tqdm.auto import tqdm
 
 from latentlab.factors import Factor, FactorTable
+from latentlab.metrics.disentanglement.groups import read_places
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import Space
 from latentlab.study.attributes import Measure, appearance
@@ -114,9 +115,9 @@ def perturb(
     space: Space,
     start: Video | Codes,
     dims: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
-    strengths: Sequence[float] = (-2.0, -1.0, 1.0, 2.0),
+    strengths: Sequence[float] | float = (-2.0, -1.0, 1.0, 2.0),
     *,
-    measures: Sequence[Measure] = (appearance,),
+    measures: Sequence[Measure] | Measure = (appearance,),
     scale: Any = None,
     batch: int = 16,
     progress: bool = False,
@@ -137,16 +138,23 @@ def perturb(
         Changes, maps and profiles.
 
     Raises:
-        ValueError: dims or strengths that cannot be, too many dims, one clip and no scale.
+        ValueError: dims or strengths that cannot be, too many dims, no clips, one clip and no scale, codes that are NaN.
     """
+    strengths = tuple(map(float, np.ravel(strengths)))
+    measures = (measures,) if callable(measures) else tuple(measures)
+    start = torch.as_tensor(start)
     if not strengths or not all(np.isfinite(s) and s != 0 for s in strengths):
-        raise ValueError(f"strengths must be finite and not 0, got {tuple(strengths)}")
+        raise ValueError(f"strengths must be finite and not 0, got {strengths}")
+    if not len(start):
+        raise ValueError("no clips to start from; give 8 or more")
     if not measures or batch < 1:
         raise ValueError(f"at least one measure and a batch of 1 are needed, got {len(measures)} and {batch}")
     if getattr(space, "by_place", False):
         batch = len(start)
         space = space.around(start) if start.ndim == 5 and hasattr(space, "around") else space  # type: ignore[attr-defined]
     codes = start if start.ndim == 2 else space.encode(start)
+    if bad := int((~codes.isfinite()).sum()):
+        raise ValueError(f"codes of the start hold {bad} values that are NaN or infinite; leave those clips out")
     units = _units(dims, codes.shape[1])
     step = _scale(scale, codes)
 
@@ -175,7 +183,7 @@ def perturb(
                 bar.update()
             moving[u] = 1 - static / total if total > 1e-9 else 0.0
     spread = _spread(base)
-    return Perturbation(tuple(units), tuple(strengths), base.specs, change, spread, maps, profile, moving)
+    return Perturbation(tuple(units), strengths, base.specs, change, spread, maps, profile, moving)
 
 
 def differences(
@@ -201,8 +209,8 @@ def _units(dims: Mapping[str, Sequence[int]] | Sequence[int] | None, count: int)
                 f"codes have {count} dims; name some with dims=[...], or groups of them with dims={{name: [...]}}"
             )
         dims = range(count)
-    named = dims if isinstance(dims, Mapping) else {str(j): [j] for j in dims}
-    found = {str(name): [int(j) for j in at] for name, at in named.items()}
+    named = dims if isinstance(dims, Mapping) else {str(j): [j] for j in read_places(dims, count)}
+    found = {str(name): read_places(at, count).tolist() for name, at in named.items()}
     for name, at in found.items():
         if not at or not 0 <= min(at) <= max(at) < count:
             raise ValueError(f"unit {name!r} must hold some of dims 0 to {count - 1}, got {at}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,10 @@ class VectorVAETraining:
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
             raise ValueError(f"no objective {self.objective!r}; there are {', '.join(OBJECTIVES)}")
+        if self.strength is not None and self.objective == "autoencoder":
+            raise ValueError("the autoencoder has no strength: it is trained for reconstruction alone")
+        if self.strength is not None and not 0 <= self.strength < math.inf:
+            raise ValueError(f"strength must be a finite number of 0 or more, got {self.strength}")
         if self.frames < self.network.num_frames:
             raise ValueError(f"{self.frames} frames make no clip of {self.network.num_frames}")
         if not 0 <= self.warmup <= 1:
@@ -128,7 +133,8 @@ def train_vector_vae(
     def sample(net: Any, step: int) -> None:
         with torch.inference_mode():
             again = net.vae.decode(net.vae.encode(preview.to(where))).cpu()
-        save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=8 if num_frames == 1 else 1)
+        columns = len(preview) if num_frames == 1 else 1
+        save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=columns)
 
     about = {"data": identity(data), **{k: v for k, v in asdict(config).items() if k != "loop"}}
     trained = train(learner, make_batch, loss, loop, out, device=where, about=about, tracker=tracker, sample=sample)

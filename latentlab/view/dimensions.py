@@ -58,8 +58,10 @@ def knowledge(found: Information) -> Chart:
 
 
 def _matrix(values: np.ndarray, units: Sequence[str], attributes: Sequence[str], scale: Scale) -> Chart:
-    """A row a unit and a column an attribute, the numbers written in."""
+    """The numbers written in; units go down the page, but where attributes are many more, these do."""
     alt = f"{scale.label} of {len(attributes)} attributes by {len(units)} units"
+    if len(attributes) > 2 * len(units):
+        return matrix(values.T, attributes, units, scale, alt, ylabel="attribute", xlabel="dimension")
     return matrix(values, units, attributes, scale, alt, ylabel="dimension", xlabel="attribute")
 
 

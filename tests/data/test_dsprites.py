@@ -114,5 +114,24 @@ def test_other_files_are_refused(tmp_path):
             DSprites(tmp_path / f"{name}.npz")
 
 
+def test_a_file_that_ends_early_says_where(tmp_path):
+    header = io.BytesIO()
+    about = {"descr": "|u1", "fortran_order": False, "shape": (COUNT, SIDE, SIDE)}
+    np.lib.format.write_array_header_1_0(header, about)
+    with zipfile.ZipFile(tmp_path / "early.npz", "w") as archive:
+        archive.writestr("imgs.npy", header.getvalue() + bytes(100 * SIDE**2))
+    with pytest.raises(ValueError, match="it ends after 100 pictures"):
+        DSprites(tmp_path / "early.npz", progress=False)
+
+
 def test_shapes_are_three():
     assert set(dsprites.OUTLINES) == set(SHAPES)
+
+
+def test_pictures_go_by_whole_numbers(sprites):
+    assert len(sprites.factors([])) == 0
+    for wrong in ([0.5], 5, np.ones(3, bool)):
+        with pytest.raises(IndexError, match="whole numbers"):
+            sprites.factors(wrong)
+    with pytest.raises(ValueError, match="at least one picture"):
+        sprites.draw(0)

@@ -123,3 +123,31 @@ def test_dims_that_never_change_know_nothing(world):
     assert found.units == tuple(map(str, range(7)))
     assert not found.real[0].any()
     assert found.carriers["light"].units == ("3",)
+
+
+def test_angles_with_gaps_keep_the_table_s_unit(world):
+    codes, factors = world
+    degrees = np.where(np.arange(COUNT) < 5, np.nan, factors["angle"])[:, None]
+    full, half = ({"low": 0, "high": high} for high in (360, 12))
+    one, other = (
+        information(codes, FactorTable(values, (Factor("angle", "circular", **ends),)), null=3)
+        for values, ends in ((degrees, full), (degrees / 30, half))
+    )
+    np.testing.assert_allclose(one.nats, other.nats)
+    assert one.carriers["angle"].explained == pytest.approx(other.carriers["angle"].explained)
+
+
+def test_all_dims_explain_no_less_than_the_set_that_was_chosen():
+    """Few samples and many dims that tell a little: a ridge regression on all of them does worse than on the best."""
+    rng = np.random.default_rng(0)
+    light = rng.random((60, 1))
+    codes = np.concatenate([light + 0.02 * rng.standard_normal((60, 1)), light + 2 * rng.random((60, 20))], 1)
+    found = information(codes, light, names=["light"], null=3).carriers["light"]
+    assert found.units[0] == "0"
+    assert found.explained[-1] <= found.ceiling
+
+
+def test_one_attribute_must_be_a_column():
+    codes = np.random.default_rng(0).random((60, 2))
+    with pytest.raises(ValueError, match=r"f\[:, None\]"):
+        information(codes, np.r_[np.nan, codes[1:, 0]])

@@ -215,3 +215,24 @@ def test_moving_shapes_are_measured_too():
     assert found.attributes[int(np.nanargmax(found.effect[0]))] == "light"
     step = 0.1 * float(factors["light"].std(ddof=1))
     np.testing.assert_allclose(np.abs(found.change[0, :, :, found.attributes.index("light")]), step, rtol=0.05)
+
+
+def test_one_strength_one_measure_masks_and_numpy_codes():
+    codes = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
+    found = perturb(Known(), codes, dims=np.array([False, True, False, True]), strengths=1, measures=appearance)
+    assert found.units == ("1", "3")
+    assert found.strengths == (1.0,)
+    assert perturb(Known(), codes, dims=[0], strengths=np.array([1.0, 2.0])).strengths == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("codes", "dims", "match"),
+    [
+        (torch.zeros(0, 4), [0], "no clips to start from"),
+        (torch.full((3, 4), torch.nan), [0], "12 values that are NaN"),
+        (torch.randn(3, 4), [0.5], "whole numbers, or a mask of all 4"),
+    ],
+)
+def test_starts_and_dims_that_cannot_be(codes, dims, match):
+    with pytest.raises(ValueError, match=match):
+        perturb(Known(), codes, dims)

@@ -13,11 +13,11 @@ from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.reader import Reader, ReaderConfig
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-from latentlab.generator.clip import ClipConfig, ClipModel, contact_sheet
+from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.load import load_autoencoder, load_clip
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
-from latentlab.train.clip import ClipTraining, backwards, train_clip
+from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import (
     DenoiserTraining,
     _epoch_order,
@@ -94,11 +94,6 @@ def test_a_clip_model_goes_on_and_its_tokens_stay(data, tmp_path):
     assert torch.equal(before.encode_video(data.clip(0)), seen)  # the one given is left alone
     with pytest.raises(ValueError, match="does not know walrus"):
         train_clip(data, [*vocabulary(), "walrus"], tmp_path / "b", ClipTraining(steps(1)), start=before, device="cpu")
-
-
-def test_a_sheet_played_backwards_is_that_of_the_reversed_clip(data):
-    video = data.clip(0)
-    assert torch.equal(backwards(contact_sheet(video)), contact_sheet(video.flip(2)))
 
 
 def test_the_reader_trains_and_resumes(data, tmp_path):

@@ -1,5 +1,7 @@
 """Pictures of dimensions: they draw, and say in words what they show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,11 @@ def test_knowledge_leaves_chance_empty():
     blind = Information(("0", "1"), ("light", "size"), share, 0 * share, np.array([1.0, 1.0]), share, none)
     with pytest.raises(ValueError, match="beyond chance"):
         dimensions.knowledge(blind)
+
+
+def test_many_attributes_go_down_the_page(found):
+    specs = tuple(Factor(f"a{i}", "continuous", 0, 1) for i in range(6))
+    wide = replace(found, specs=specs, change=np.repeat(found.change, 3, axis=3), spread=np.full(6, 0.1))
+    assert dimensions.effects(found).panels[0].marks[0].values.shape == (2, 2)
+    assert dimensions.effects(wide).panels[0].marks[0].values.shape == (6, 2)
+    assert dimensions.effects(wide).panels[0].ylabel == "attribute"

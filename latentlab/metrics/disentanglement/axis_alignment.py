@@ -16,7 +16,7 @@ def axis_alignment(codes: Any, factors: Any, **options: Any) -> Score:
     """Axis alignment (Michlo et al. 2023): of the variance along a traversal's main line, how much lies on one dim?
 
     The largest share of variance on a dim over the largest share on any line, each less what equal shares would be.
-    1 is a code along axes, bent or not; a rotation lowers it, and so does a copy. `matrix` holds the mean share of each
+    1 is a code along axes, bent or not; a rotation lowers it, and so does a copy; 0 for a factor that moves nothing. `matrix` holds the mean share of each
     dim. The samples must hold traversals, see `flatness`. Blind to whether two factors share an axis, to how far the
     code moves, and to order along the traversal. Arguments as in `mig`; a group counts with all its dims.
 
@@ -40,12 +40,15 @@ def axis_alignment_of(data: Data) -> Parts:
         axis, line, share = [], [], []
         for rows in runs:
             path = data.codes[rows] - data.codes[rows].mean(0)
-            total = max(float((path**2).sum()), 1e-300)
+            total = float((path**2).sum())
+            if np.ptp(path, axis=0).max() == 0:
+                share.append(np.zeros(units))
+                continue
             own = np.array([(path[:, unit] ** 2).sum() for unit in data.units]) / total
             axis.append(_above_even(own.max(), units))
             line.append(_above_even(float(np.linalg.norm(path, 2)) ** 2 / total, dims))
             share.append(own)
-        scores.append(min(1.0, np.mean(axis) / max(float(np.mean(line)), 1e-12)))
+        scores.append(min(1.0, sum(axis) / max(sum(line), 1e-12)))
         shares.append(np.mean(share, 0))
     return Parts(float(np.mean(scores)), np.array(scores), None, np.stack(shares, 1))
 

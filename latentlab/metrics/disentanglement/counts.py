@@ -23,7 +23,7 @@ def assign_bins(
     """
     values = np.ascontiguousarray(values)
     if binning == "width":
-        edges = [np.histogram_bin_edges(row, bins)[1:-1] for row in values]
+        edges = [np.linspace(row.min(), row.max(), bins + 1)[1:-1] for row in values]
     else:
         keep = max(bins, min(keep, values.shape[1] // 10))
         edges = [_cut_between(row, bins, keep) for row in np.sort(values, axis=1)]
@@ -105,7 +105,9 @@ def neighbour_information(
     """
     from scipy.special import digamma
 
-    values = values / (values.std() or 1.0)
+    if np.ptp(values) == 0:
+        return np.zeros(len(labels))
+    values = values / values.std()
     noise = np.random.default_rng(seed).standard_normal(len(values))
     values = values + 1e-10 * max(1.0, float(np.abs(values).mean())) * noise
     order = np.argsort(values)

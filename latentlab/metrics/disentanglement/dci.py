@@ -43,7 +43,7 @@ def dci(codes: Any, factors: Any, *, test: tuple[Any, Any] | None = None, **opti
         return ask_all(DCI, codes, factors, **options)
     chance = {name: options.pop(name) for name in ("null", "bootstrap") if name in options}
     data = prepare(codes, factors, **options)
-    held_out = hold_out(data, *test)
+    held_out = hold_out(data, test)
 
     def judged(data: Data) -> Found:
         return forests(data, held_out)

@@ -53,7 +53,7 @@ def class_chances(
     from sklearn.linear_model import LogisticRegression
 
     classes = np.unique(labels)
-    moving = codes.std(0) > 0
+    moving = np.ptp(codes, axis=0) > 0
     if len(classes) < 2 or not moving.any():
         share = np.array([(labels == c).mean() for c in classes])
         return classes, np.tile(share, (len(others), 1))

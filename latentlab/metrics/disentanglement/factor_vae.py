@@ -33,7 +33,7 @@ def factor_vae_of(data: Data) -> Parts:
     """Accuracy of the majority vote; `per_factor` its accuracy for each factor, `matrix` the share of votes."""
     rng = np.random.default_rng(data.seed)
     learn, judge = split(len(data.codes), 0.5, data.seed)
-    whole = data.codes.var(0)
+    whole = np.where(np.ptp(data.codes, axis=0) > 0, data.codes.var(0), 0.0)
     votes = [_votes(data, rows, whole, count, rng) for rows, count in ((learn, LEARN), (judge, JUDGE))]
     rule = votes[0].argmax(1)  # the factor that each unit stands for
     hits = np.array([votes[1][rule == k, k].sum() for k in range(len(data.names))])

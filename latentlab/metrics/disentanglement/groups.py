@@ -27,8 +27,8 @@ def group_by_axis(shape: Sequence[int], axis: int | Sequence[int], block: int = 
     >>> group_by_axis((1, 4, 4), (1, 2), block=2)[:4].tolist()  # 2 x 2 blocks of a picture
     [0, 0, 1, 1]
     """
-    axes = [axis] if isinstance(axis, int) else [*axis]
-    if block < 1 or any(not -len(shape) <= a < len(shape) for a in axes):
+    axes = [axis] if isinstance(axis, int | np.integer) else [*axis]
+    if block < 1 or block != int(block) or any(not -len(shape) <= a < len(shape) for a in axes):
         raise ValueError(f"axes {axes} and block {block} do not fit codes of shape {tuple(shape)}")
     places = np.indices(tuple(shape)).reshape(len(shape), -1)[axes] // block
     return np.unique(places, axis=1, return_inverse=True)[1].ravel()
@@ -38,10 +38,12 @@ def name_groups(groups: Mapping[str, Sequence[int]] | Sequence[Any], dims: int) 
     """Dims of each group by name.
 
     Raises:
-        ValueError: labels do not fit the dims, a dim that is not there, an empty group.
+        ValueError: labels do not fit the dims, a dim that is not there, an empty group, two of one name.
     """
     if isinstance(groups, Mapping):
-        named = {str(name): np.asarray(at, dtype=int).ravel() for name, at in groups.items()}
+        named = {str(name): read_places(at, dims) for name, at in groups.items()}
+        if len(named) < len(groups):
+            raise ValueError(f"groups need different names, got {', '.join(map(str, groups))}")
     else:
         labels = np.asarray(groups)
         if labels.shape != (dims,):
@@ -53,6 +55,23 @@ def name_groups(groups: Mapping[str, Sequence[int]] | Sequence[Any], dims: int) 
     if not named:
         raise ValueError("no groups; leave `groups` out to score each dim")
     return named
+
+
+def read_places(at: Any, count: int) -> np.ndarray:
+    """Numbers of dims from such numbers, or from a mask of all `count` dims.
+
+    Raises:
+        ValueError: neither.
+
+    >>> read_places([False, True, True], 3).tolist()
+    [1, 2]
+    """
+    found = np.asarray(at).ravel()
+    if found.dtype == bool and len(found) == count:
+        return np.flatnonzero(found)
+    if len(found) and found.dtype.kind not in "iu":
+        raise ValueError(f"dims must be whole numbers, or a mask of all {count}; got {found.tolist()}")
+    return found.astype(int)
 
 
 def read_group(
@@ -100,7 +119,7 @@ def _folds(count: int) -> np.ndarray:
 def ridge(codes: np.ndarray, targets: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Targets of `others`, the penalty chosen by generalised cross-validation (Golub, Heath & Wahba 1979)."""
     centre, scale, mean = codes.mean(0), codes.std(0), targets.mean(0)
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = np.where(np.ptp(codes, axis=0) > 0, scale, 1.0)
     x, y = (codes - centre) / scale, targets - mean
     values, vectors = np.linalg.eigh(x.T @ x if x.shape[1] <= len(x) else x @ x.T)
     kept = values > 1e-9 * max(values[-1], 1e-300)

@@ -9,11 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from latentlab.factors import FactorTable
 from latentlab.metrics.disentanglement.data import CATEGORIES, LABELLED, Binning, Data, Estimator
 from latentlab.metrics.disentanglement.groups import name_groups
 
 Parity = Literal["disentanglement_lib"] | None
 KINDS = (*LABELLED, "continuous", "circular")
+LARGEST = 1e100  # of a code or factor: squares of larger numbers, and their sums, would overflow
 
 
 def prepare(
@@ -36,8 +38,8 @@ def prepare(
 
     Args:
         codes: `(sample, dim)`, numpy or torch.
-        factors: `(sample, factor)`; a `FactorTable` brings names and kinds, a plain array of few integers is
-            categorical, any other continuous.
+        factors: `(sample, factor)`; a `FactorTable` brings names and kinds. Of a plain array a column of few integers,
+            each there twice on average, is categorical, any other continuous.
         kinds, names: of the factors, instead. Circular ones are in degrees, those of a table in its own unit.
         bins: for continuous values, 2 or more. Values that repeat, 64 of them at most, are their own bins unless they
             are cut into equal widths.
@@ -55,7 +57,8 @@ def prepare(
         seed: of the metrics that draw samples.
 
     Raises:
-        ValueError: shapes do not fit, fewer than 50 samples, NaN, a factor that never changes, unknown settings.
+        ValueError: shapes do not fit, fewer than 50 samples, NaN, no numbers or such that floats do not hold, a factor
+            that never changes, unknown settings.
 
     >>> data = prepare(np.random.default_rng(0).standard_normal((100, 3)), np.arange(100)[:, None] % 4)
     >>> data.codes.shape, len(data.names)
@@ -73,18 +76,22 @@ def prepare(
     shares = prune in ("constant", "none") if isinstance(prune, str) else 0 <= prune < 1
     if not (known and whole and shares and neighbours >= 1 and bins >= 2):
         raise ValueError(f"unknown settings: {binning=}, {bins=}, {estimator=}, {neighbours=}, {prune=}")
-    names = getattr(factors, "names", None) if names is None else names
+    table = factors if isinstance(factors, FactorTable) else None
+    names = table.names if table and names is None else names
     names = tuple(map(str, (f"factor{i}" for i in range(f.shape[1])) if names is None else names))
-    kinds = getattr(factors, "kinds", None) if kinds is None else kinds
+    kinds = table.kinds if table and kinds is None else kinds
     kinds = len(names) * ("categorical",) if parity else tuple(map(_kind, f.T) if kinds is None else kinds)
     if not len(set(names)) == len(names) == len(kinds) == f.shape[1] or set(kinds) - set(KINDS):
         raise ValueError(
             f"{f.shape[1]} factors need as many different names and kinds, got names {names}, kinds {kinds}; a kind is "
             f"one of {', '.join(KINDS)}"
         )
+    f = _once_round(in_degrees(f, kinds, factors), kinds)
     for name, column in zip(names, f.T, strict=True):
         if np.ptp(column) == 0:
             raise ValueError(f"factor {name!r} is always {column[0]:g}; leave it out, nothing can be said about it")
+    if (still := np.ptp(z, axis=0) < 1 / LARGEST).any():
+        z = np.where(still, 0.0, z)  # the mean of many 0.1 is not 0.1, and metrics would score the difference
     drawn, alive = check_spread(spread, z.shape), active_dims(z, prune)
     every = dict(enumerate(np.arange(z.shape[1])[:, None])) if groups is None else name_groups(groups, z.shape[1])
     active = np.array([alive[dims].any() for dims in every.values()])
@@ -97,25 +104,29 @@ def prepare(
                 named, drawn, parity, seed)  # fmt: skip
 
 
-def hold_out(data: Data, codes: Any, factors: Any) -> Data:
-    """Other samples to judge on, whose codes are cut to the dims that count in `data`.
+def hold_out(data: Data, test: tuple[Any, Any]) -> Data:
+    """Other samples to judge on, codes and factors, whose codes are cut to the dims that count in `data`.
 
     Raises:
         ValueError: codes or factors that cannot be scored, or other than those of `data`.
     """
-    z, f = check_codes(codes), check_factors(factors, codes)
-    if z.shape[1] <= data.columns.max() or f.shape[1] != len(data.names):
+    if not isinstance(test, tuple | list) or len(test) != 2:
+        raise ValueError(f"test must be a pair (codes, factors), got {type(test).__name__}")
+    z, f = check_codes(test[0]), check_factors(test[1], test[0])
+    others = z.shape[1] <= data.columns.max() or (data.groups is None and z.shape[1] != len(data.given))
+    if others or f.shape[1] != len(data.names):
         raise ValueError(f"test codes {z.shape} and factors {f.shape} are other than those to learn from")
+    f = _once_round(in_degrees(f, data.kinds, test[1]), data.kinds, data.factors.min(0))
     return replace(data, codes=z[:, data.columns], factors=f, spread=None)
 
 
 def check_factors(factors: Any, codes: Any) -> Float[np.ndarray, "sample factor"]:
-    """Factors as float64, numpy or torch in.
+    """Factors as float64, numpy or torch in, in their own unit.
 
     Raises:
-        ValueError: not `(sample, factor)`, not of the samples of the codes, text, NaN.
+        ValueError: not `(sample, factor)`, not of the samples of the codes, text, NaN, numbers that floats do not hold.
     """
-    f = np.asarray(_numpy(getattr(factors, "degrees", factors)))
+    f = as_array(factors)
     if f.dtype.kind not in "biuf":
         raise ValueError(
             f"factors must be numbers, got {f.dtype}; np.unique(names, return_inverse=True)[1] makes numbers of names"
@@ -123,11 +134,19 @@ def check_factors(factors: Any, codes: Any) -> Float[np.ndarray, "sample factor"
     if f.ndim != 2 or len(codes) != len(f):
         raise ValueError(
             "expected codes (sample, dim) and factors (sample, factor) of the same samples; "
-            f"got {len(codes)} codes and factors {f.shape}"
+            f"got {len(codes)} codes and factors {f.shape}{'; of a single factor give f[:, None]' * (f.ndim == 1)}"
+        )
+    if not f.shape[1]:
+        raise ValueError("no factors to score against; bring one column at least")
+    if f.dtype.kind in "iu" and max(int(f.max()), -int(f.min())) > 2**53:
+        raise ValueError(
+            f"factors reach {max(int(f.max()), int(f.min()), key=abs)}, and floats cannot tell integers beyond 2**53 "
+            "apart; np.unique(column, return_inverse=True)[1] numbers the values of a column"
         )
     f = f.astype(np.float64)
     if bad := int((~np.isfinite(f)).sum()):
         raise ValueError(f"factors hold {bad} values that are NaN or infinite; drop those rows")
+    _check_size(f, "factors")
     return f
 
 
@@ -135,17 +154,23 @@ def check_codes(codes: Any) -> Float[np.ndarray, "sample dim"]:
     """Codes as float64, numpy or torch in.
 
     Raises:
-        ValueError: not `(sample, dim)`, fewer than 50 samples, NaN.
+        ValueError: not `(sample, dim)`, fewer than 50 samples, text, NaN, numbers too large to square.
     """
-    z = np.asarray(_numpy(codes), dtype=np.float64)
+    z = as_array(codes)
+    if z.dtype.kind not in "biuf":
+        raise ValueError(f"codes must be real numbers, got {z.dtype}")
+    z = z.astype(np.float64, copy=False)
     if z.ndim != 2 or not z.shape[1]:
+        out = {1: "; of a single dim give codes[:, None]"}
         raise ValueError(
-            f"expected codes (sample, dim) and factors (sample, factor) of the same samples; got {z.shape}"
+            f"expected codes (sample, dim), got {z.shape}"
+            f"{out.get(z.ndim, '; codes.reshape(len(codes), -1) flattens them' if z.ndim > 2 else '')}"
         )
     if len(z) < 50:
         raise ValueError(f"{len(z)} samples are too few for any of these scores; 50 is the least, 1,000 is good")
     if bad := int((~np.isfinite(z)).sum()):
         raise ValueError(f"codes hold {bad} values that are NaN or infinite; drop those rows")
+    _check_size(z, "codes")
     return z
 
 
@@ -153,13 +178,15 @@ def check_spread(spread: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "samp
     """Standard deviations of drawn codes, numpy or torch in.
 
     Raises:
-        ValueError: not one for each code, or negative.
+        ValueError: not one for each code, negative or infinite.
     """
     if spread is None:
         return None
-    found = np.asarray(_numpy(spread), dtype=np.float64)
-    if found.shape != shape or not (found >= 0).all():
-        raise ValueError(f"spread must be standard deviations, one for each code {shape}; got shape {found.shape}")
+    found = as_array(spread).astype(np.float64)
+    if found.shape != shape or not ((found >= 0) & (found < LARGEST)).all():
+        raise ValueError(
+            f"spread must be standard deviations, finite and one for each code {shape}; got shape {found.shape}"
+        )
     return found
 
 
@@ -176,8 +203,37 @@ def active_dims(codes: Float[np.ndarray, "sample dim"], prune: Literal["constant
 
 def _kind(column: np.ndarray) -> str:
     whole = bool((column == np.round(column)).all())
-    return "categorical" if whole and len(np.unique(column)) <= CATEGORIES else "continuous"
+    return "categorical" if whole and len(np.unique(column)) <= min(CATEGORIES, len(column) // 2) else "continuous"
 
 
-def _numpy(x: Any) -> Any:
-    return x.detach().cpu().numpy() if hasattr(x, "detach") else x
+def in_degrees(values: np.ndarray, kinds: Sequence[str], factors: Any) -> Float[np.ndarray, "sample factor"]:
+    """Values of factors, the circular ones of a table in degrees instead of its own unit."""
+    if not isinstance(factors, FactorTable):
+        return values
+    turn = np.array([spec.high - spec.low for spec in factors.specs])
+    return values * np.where(np.array(kinds) == "circular", 360 / np.where(turn > 0, turn, 360), 1.0)
+
+
+def _once_round(
+    factors: Float[np.ndarray, "sample factor"], kinds: Sequence[str], low: np.ndarray | None = None
+) -> Float[np.ndarray, "sample factor"]:
+    """Angles that went round, or came back to where they began, brought back to the one turn that begins at `low`."""
+    if low is None:  # those within one turn stay as they are; others are cut where angles often are
+        first = factors.min(0)
+        low = np.where(np.ptp(factors, axis=0) < 360, first, 180 * np.floor(first / 180))
+    outside = (factors < low) | (factors >= low + 360)
+    back = low + (factors - low) % 360 % 360  # -1e-20 % 360 is 360
+    return np.where(outside & (np.array(kinds) == "circular"), back, factors)
+
+
+def _check_size(x: np.ndarray, what: str) -> None:
+    if (reach := float(np.abs(x).max())) > LARGEST:
+        raise ValueError(f"{what} reach {reach:.3g}, too large to square; divide them by that")
+
+
+def as_array(x: Any) -> np.ndarray:
+    """As numpy, torch in too, whatever its precision and device."""
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+        x = x.double() if x.is_floating_point() else x
+    return np.asarray(x)

@@ -67,7 +67,8 @@ class Score:
         name: of the metric.
         value: the score as published.
         null: what codes that know nothing score here: mean over permutations of the factors. None if not asked for.
-        adjusted: (value - null) / (1 - null): 0 for chance, 1 for perfect.
+        adjusted: (value - null) / (1 - null): 0 for chance, 1 for perfect; NaN where chance scores 1 already, as with
+            a single factor in `modularity`.
         ci: 95 % interval of `adjusted` (of `value` where that is None), from random halves of the samples: a bootstrap
             without replacement, see `assess`. None if not asked for.
         conditional: the value where what a unit tells of a factor is counted given the factor it tells most of, if
@@ -106,8 +107,12 @@ def assess(
     without replacement varies about the whole as the whole varies about the truth (the delete-half jackknife, Shao & Wu
     1989), and repeats no sample, which trees and neighbours would take for knowledge.
     """
-    if null < 0 or bootstrap < 0 or bootstrap == 1:
-        raise ValueError(f"null must be 0 or more and bootstrap 0 or at least 2, got {null} and {bootstrap}")
+    whole = all(isinstance(n, int | np.integer) and n >= 0 for n in (null, bootstrap, seed))
+    if not whole or bootstrap == 1:
+        raise ValueError(
+            f"null and seed must be whole numbers of 0 or more, bootstrap 0 or at least 2; got {null=}, {bootstrap=}, "
+            f"{seed=}"
+        )
     with tqdm(total=len(metrics) * (1 + null + bootstrap), desc="scoring", disable=not progress) as bar:
 
         def values(chosen: list[Metric[E]], other: E) -> dict[str, float]:

@@ -79,6 +79,8 @@ def score(
         elsewhere = [f"{name} is a function of its own, {name}(...)" for name in unknown if name in OTHERS]
         told = "; ".join([f"there are {', '.join(METRICS)}", *elsewhere])
         raise ValueError(f"unknown metrics {', '.join(unknown)}; {told}")
+    if not wanted:
+        raise ValueError(f"no metrics asked for; there are {', '.join(METRICS)}, or 'core' and 'all'")
     data = prepare(codes, factors, seed=seed, **options)
     chosen = [METRICS[name] for name in wanted]
     return Table(assess(chosen, data, null=null, bootstrap=bootstrap, seed=seed, progress=progress))

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from tqdm.auto import tqdm
 
 from latentlab.metrics.disentanglement.data import LABELLED, Data
-from latentlab.metrics.disentanglement.groups import name_groups
-from latentlab.metrics.disentanglement.prepare import prepare
+from latentlab.metrics.disentanglement.groups import name_groups, read_places
+from latentlab.metrics.disentanglement.prepare import as_array, in_degrees, prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
 Read = Callable[[np.ndarray], Any]
@@ -32,6 +32,7 @@ class Swaps:
         subsets: units of each factor, `(factor, unit)`.
         first, second: rows of the pairs.
         tolerance: how far continuous factors may be off, as a share of their range.
+        turn: degrees in a unit of each circular factor, as `read` tells it.
     """
 
     data: Data
@@ -45,6 +46,7 @@ class Swaps:
     tolerance: float
     batch: int
     progress: bool
+    turn: np.ndarray
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,13 +94,12 @@ class Swaps:
         return other
 
     def _factors(self, codes: np.ndarray) -> Float[np.ndarray, "sample frame factor"]:
-        found = self.read(codes.reshape(len(codes), *self.shape))
-        found = np.asarray(found.detach().cpu() if hasattr(found, "detach") else found, dtype=np.float64)
+        found = as_array(self.read(codes.reshape(len(codes), *self.shape)))
         found = found[:, None] if found.ndim == 2 else found
         if found.ndim != 3 or len(found) != len(codes) or found.shape[2] != len(self.names):
             expected = f"({len(codes)}, {len(self.names)}) or ({len(codes)}, frame, {len(self.names)})"
             raise ValueError(f"`read` must return factors {expected}, got shape {found.shape}")
-        return found
+        return found.astype(np.float64) * self.turn
 
     def _alike(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Whether factors agree; one that could not be read (NaN) never does."""
@@ -136,7 +137,8 @@ def swap(
     Args:
         codes: `(sample, dim)`, or for sequences `(sample, frame, dim)`, where a dim is swapped in all frames.
         factors: `(sample, factor)`, of the whole clip.
-        read: decodes codes and reads the factors of what comes out, `(sample, factor)` or `(sample, frame, factor)`.
+        read: decodes codes and reads the factors of what comes out, `(sample, factor)` or `(sample, frame, factor)`, in
+            their own units.
         subsets: dims (or groups, by their number) of each factor; by default each goes to the factor it tells most of.
         pairs: of clips.
         tolerance: of continuous and circular factors, as a share of their range.
@@ -154,7 +156,7 @@ def swap(
     >>> round(swap(factors, factors, lambda codes: codes.round())[0].value, 1)
     1.0
     """
-    raw = np.asarray(codes.detach().cpu() if hasattr(codes, "detach") else codes, dtype=np.float64)
+    raw = as_array(codes)
     if raw.ndim == 3:
         if options.get("groups") is not None:
             raise ValueError("codes of sequences already group each dim over its frames; leave out `groups`")
@@ -170,7 +172,8 @@ def swap(
     first, second = rng.integers(len(raw), size=pairs), rng.integers(1, len(raw), size=pairs)
     chosen = find_subsets(data) if subsets is None else _named_subsets(subsets, data)
     second = (first + second) % len(raw)
-    evidence = Swaps(data, flat, units, raw.shape[1:], read, chosen, first, second, tolerance, batch, progress)
+    turn = in_degrees(np.ones((1, len(data.names))), data.kinds, factors)[0]
+    evidence = Swaps(data, flat, units, raw.shape[1:], read, chosen, first, second, tolerance, batch, progress, turn)
     scores = assess(SWAP, evidence, null=null, bootstrap=bootstrap, seed=seed)
     return scores["swap"], scores["swap_consistency"]
 
@@ -205,7 +208,7 @@ def consistency_of(swaps: Swaps) -> Parts:
 def _named_subsets(subsets: Mapping[str, Sequence[int]], data: Data) -> Bool[np.ndarray, "factor unit"]:
     found = np.zeros((len(data.names), len(data.given)), bool)
     for name, units in subsets.items():
-        at = np.asarray(units, int)
+        at = read_places(units, len(data.given))
         if name not in data.names or (len(at) and not 0 <= at.min() <= at.max() < len(data.given)):
             raise ValueError(f"subset {name!r}: {at.tolist()} fits neither {data.names} nor {len(data.given)} dims")
         found[data.names.index(name), at] = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from latentlab.metrics.disentanglement.result import Score
 
 
@@ -27,11 +29,12 @@ class Table(dict[str, Score]):
         width = max(len("metric"), *map(len, self), 0)
         lines = [f"{'metric':<{width}}  {'value':>5}  {'null':>5}  {'adjusted':>8}  {'interval':<16}  conditional"]
         for name, s in self.items():
-            interval = "-" if s.ci is None else f"{s.ci[0]:.3f} to {s.ci[1]:.3f}"
-            numbers = f"{s.value:5.3f}  {_shown(s.null):>5}  {_shown(s.adjusted):>8}"
+            known = s.ci is not None and not np.isnan(s.ci).any()
+            interval = " to ".join(map(_shown, s.ci)) if s.ci and known else "-"
+            numbers = f"{_shown(s.value):>5}  {_shown(s.null):>5}  {_shown(s.adjusted):>8}"
             lines.append(f"{name:<{width}}  {numbers}  {interval:<16}  {_shown(s.conditional):>11}")
         return "\n".join(lines)
 
 
 def _shown(number: float | None) -> str:
-    return "-" if number is None else f"{number:.3f}"
+    return "-" if number is None else f"{round(number, 3) + 0.0:.3f}"  # no minus before a zero

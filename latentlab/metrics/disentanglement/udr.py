@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.metrics.disentanglement.prepare import active_dims, check_codes
+from latentlab.metrics.disentanglement.prepare import active_dims, as_array, check_codes
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
 PENALTY = 0.1  # of the lasso, as published
@@ -80,12 +80,14 @@ def udr(
         raise ValueError(f"unknown similarity {similarity!r}; there are 'spearman' and 'lasso'")
     masks = [active_dims(z, "constant") for z in codes]
     if informative is not None:
-        wanted = [np.asarray(mask, bool) for mask in informative]
+        wanted = [as_array(mask) for mask in informative]
         if [m.shape for m in wanted] != [m.shape for m in masks]:
             raise ValueError(
                 f"informative masks {[m.shape for m in wanted]} do not fit dims {[m.shape for m in masks]}"
             )
-        masks = [mask & own for mask, own in zip(masks, wanted, strict=True)]
+        if not all(np.isin(mask, (0, 1)).all() for mask in wanted):
+            raise ValueError("informative must be masks, true or false for each dim, not numbers of dims")
+        masks = [mask & (own != 0) for mask, own in zip(masks, wanted, strict=True)]
     names = tuple(f"model{i}" for i in range(len(codes)))
     evidence = Models(tuple(z[:, mask] for z, mask in zip(codes, masks, strict=True)), similarity, names)
     return assess([UDR], evidence, null=null, bootstrap=bootstrap, seed=seed)["udr"]

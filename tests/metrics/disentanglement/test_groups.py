@@ -83,3 +83,11 @@ def test_dims_of_no_group_are_left_out():
     alone = {"a": [0]}
     assert dis.dci(codes[:300], FACTORS[:300], groups=alone)[2].value < 0.7
     assert dis.explicitness(codes, FACTORS, groups=alone).value < 0.8
+
+
+def test_masks_name_groups_as_numbers_do():
+    factors = np.random.default_rng(0).integers(4, size=(200, 2))
+    masks, numbers = {"a": [True, False], "b": [False, True]}, {"a": [0], "b": [1]}
+    found = [dis.mig(factors, factors, groups=groups).value for groups in (masks, numbers)]
+    assert found[0] == found[1] > 0.9
+    assert dis.group_by_axis((2, 2), np.int64(0)).tolist() == [0, 0, 1, 1]

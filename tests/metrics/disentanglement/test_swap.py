@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from latentlab.factors import Factor, FactorTable
 from latentlab.metrics import disentanglement as dis
 
 RNG = np.random.default_rng(0)
@@ -58,11 +59,30 @@ def test_what_cannot_be_read_never_agrees():
     assert found.per_factor["factor0"] == 0
 
 
+def test_what_is_read_has_the_table_s_unit():
+    specs = (Factor("shape", "categorical", 0, 3), Factor("hour", "circular", 0, 12))
+    hours = FactorTable(FACTORS[:, [0, 2]] / [1, 30], specs)
+    found, _ = dis.swap(hours.values, hours, decode)
+    expected, _ = dis.swap(FACTORS[:, [0, 2]], FACTORS[:, [0, 2]], decode, kinds=("categorical", "circular"))
+    assert found.value == pytest.approx(expected.value) == pytest.approx(1, abs=0.05)
+
+
+def test_subsets_may_be_masks_and_readings_of_any_precision():
+    masks = {"factor0": [True, False, False], "factor1": [False, True, False], "factor2": [False, False, True]}
+    found, _ = dis.swap(FACTORS, FACTORS, lambda z: torch.tensor(z).float().requires_grad_(), kinds=KINDS, subsets=masks)
+    assert found.settings["subsets"] == {"factor0": [0], "factor1": [1], "factor2": [2]}
+    assert found.value == pytest.approx(1, abs=0.05)
+    static = torch.tensor(FACTORS[:, :2]).bfloat16()
+    found, _ = dis.swap(static, FACTORS[:, :2], lambda z: torch.tensor(z).bfloat16(), kinds=KINDS[:2])
+    assert found.value == pytest.approx(1, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [
         ({"subsets": {"hue": [0]}}, "subset 'hue'"),
         ({"subsets": {"factor0": [9]}}, "subset 'factor0'"),
+        ({"subsets": {"factor0": [0.5]}}, "whole numbers"),
         ({"pairs": 1}, "pairs=1"),
         ({"read": lambda z: z[:, :2]}, r"`read` must return factors \(64, 3\)"),
     ],

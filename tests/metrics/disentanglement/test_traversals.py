@@ -64,3 +64,13 @@ def test_samples_without_traversals_are_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="no two samples differ in factor 'factor0' alone"):
         dis.flatness(rng.standard_normal((100, 2)), rng.standard_normal((100, 2)))
+
+
+def test_a_factor_that_moves_nothing_scores_nothing():
+    grid = np.stack(np.meshgrid(np.arange(8.0), np.arange(9.0)), -1).reshape(-1, 2)
+    first = grid[:, :1]
+    for codes in (first, np.column_stack([first, 2 * first, -first])):
+        for metric in (dis.flatness, dis.axis_alignment):
+            assert metric(codes, grid).per_factor["factor1"] == 0
+        assert 0.1 < dis.axis_alignment(codes, grid).value <= 0.5
+    assert dis.axis_alignment(0 * grid, grid).value == 0

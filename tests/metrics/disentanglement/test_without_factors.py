@@ -83,6 +83,7 @@ def test_uninformative_dims_of_models_are_left_out():
         ([WHITE, WHITE[:100]], {}, "same samples"),
         ([WHITE, WHITE], {"similarity": "dot"}, "unknown similarity 'dot'"),
         ([WHITE, WHITE], {"informative": [[True], [True]]}, "masks"),
+        ([WHITE, WHITE], {"informative": 2 * [[*range(WHITE.shape[1])]]}, "not numbers of dims"),
         ([WHITE, WHITE * np.nan], {}, "NaN"),
     ],
 )
