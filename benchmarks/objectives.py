@@ -140,7 +140,8 @@ def section(figures: dict[str, dict[str, Any]], config: Config) -> Section:
 def said(figure: dict[str, Any], decimals: int) -> str:
     """Value, interval and null level as text."""
     ends = figure.get("interval")
-    text = f"{figure['value']:.{decimals}f}" + (f"\u00a0±\u00a0{figure['value'] - ends[0]:.{decimals}f}" if ends else "")
+    half = f"\u00a0±\u00a0{figure['value'] - ends[0]:.{decimals}f}" if ends else ""
+    text = f"{figure['value']:.{decimals}f}{half}"
     return text + (f" ({figure['null']:.{decimals}f})" if "null" in figure else "")
 
 

@@ -138,7 +138,8 @@ def perturb(
         Changes, maps and profiles.
 
     Raises:
-        ValueError: dims or strengths that cannot be, too many dims, no clips, one clip and no scale, codes that are NaN.
+        ValueError: dims or strengths that cannot be, too many dims, no clips, one clip and no scale,
+            codes that are NaN.
     """
     strengths = tuple(map(float, np.ravel(strengths)))
     measures = (measures,) if callable(measures) else tuple(measures)

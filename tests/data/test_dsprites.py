@@ -1,5 +1,6 @@
 """dSprites: the grid, its pictures, and the original file."""
 
+import io
 import zipfile
 
 import numpy as np

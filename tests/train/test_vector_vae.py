@@ -1,6 +1,7 @@
 """A few steps of each objective: files are written, runs go on, results can be loaded, and something is learned."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,8 +97,20 @@ def test_settings_that_cannot_be_are_told(tmp_path):
         training("gamma-vae")
     with pytest.raises(ValueError, match="warmup"):
         VectorVAETraining(warmup=-0.1)
+    with pytest.raises(ValueError, match="the autoencoder has no strength"):
+        VectorVAETraining("autoencoder", strength=3.0)
+    for strength in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(ValueError, match=f"strength must be .* got {strength}"):
+            VectorVAETraining(strength=strength)
+    with pytest.raises(ValueError, match="there are 10 dims, 9 of them rings"):
+        VectorVAEConfig(rings=9, moves=True)
     with pytest.raises(ValueError, match="no clip of 16"):
         VectorVAETraining(frames=8, network=VectorVAEConfig(num_frames=16))
     network = VectorVAEConfig(dims=3, num_frames=5, width=8, hidden=16)
     with pytest.raises(ValueError, match="clips of 5 frames"):
         train_vector_vae(Squares(), tmp_path, training(network=network), device="cpu")
+
+
+def test_a_run_of_few_frames_shows_them(tmp_path):
+    train_vector_vae(Squares(), tmp_path, replace(training(), frames=3), device="cpu")
+    assert [*(tmp_path / "samples").glob("*.png")]

@@ -69,7 +69,11 @@ def test_what_is_read_has_the_table_s_unit():
 
 def test_subsets_may_be_masks_and_readings_of_any_precision():
     masks = {"factor0": [True, False, False], "factor1": [False, True, False], "factor2": [False, False, True]}
-    found, _ = dis.swap(FACTORS, FACTORS, lambda z: torch.tensor(z).float().requires_grad_(), kinds=KINDS, subsets=masks)
+
+    def read(codes):
+        return torch.tensor(codes).float().requires_grad_()
+
+    found, _ = dis.swap(FACTORS, FACTORS, read, kinds=KINDS, subsets=masks)
     assert found.settings["subsets"] == {"factor0": [0], "factor1": [1], "factor2": [2]}
     assert found.value == pytest.approx(1, abs=0.05)
     static = torch.tensor(FACTORS[:, :2]).bfloat16()
