@@ -16,9 +16,10 @@ def axis_alignment(codes: Any, factors: Any, **options: Any) -> Score:
     """Axis alignment (Michlo et al. 2023): of the variance along a traversal's main line, how much lies on one dim?
 
     The largest share of variance on a dim over the largest share on any line, each less what equal shares would be.
-    1 is a code along axes, bent or not; a rotation lowers it, and so does a copy; 0 for a factor that moves nothing. `matrix` holds the mean share of each
-    dim. The samples must hold traversals, see `flatness`. Blind to whether two factors share an axis, to how far the
-    code moves, and to order along the traversal. Arguments as in `mig`; a group counts with all its dims.
+    1 is a code along axes, bent or not; a rotation lowers it, and so does a copy; 0 for a factor that moves nothing.
+    `matrix` holds the mean share of each dim. The samples must hold traversals, see `flatness`. Blind to whether two
+    factors share an axis, to how far the code moves, and to order along the traversal. Arguments as in `mig`; a group
+    counts with all its dims.
 
     Raises:
         ValueError: a factor never changes alone.
