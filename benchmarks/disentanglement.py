@@ -64,6 +64,10 @@ class Config:
     clips: int = 16
     noise: bool = False
 
+    def __post_init__(self) -> None:
+        if self.samples < 50 or self.clips < 2:
+            raise ValueError(f"scores need 50 samples, and a spread of codes 2 clips; got {self.samples}, {self.clips}")
+
 
 def run(config: Config) -> dict[str, Any]:
     """Makes every table and the page; returns the figures."""

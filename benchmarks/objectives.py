@@ -46,7 +46,7 @@ PUBLISHED = {
     "factor_vae": "0.55 to 0.80", "mig": "0.05 to 0.30", "dci_d": "0.15 to 0.50", "sap": "below 0.10",
     "modularity": "0.75 to 0.95",
 }  # fmt: skip
-NULL = 5  # permutations
+NULL, LEAST = 5, 50  # permutations, and samples that scores need
 DATA = {"dsprites": "dSprites", "moving-shapes": "Moving shapes"}
 
 
@@ -69,6 +69,10 @@ class Config:
     frames: int = 8192
     samples: int = 2000
     processes: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.seeds, self.steps, self.frames, self.processes) < 1 or self.samples < LEAST:
+            raise ValueError(f"seeds, steps, frames and jobs must be 1 or more and samples {LEAST}; got {self}")
 
 
 def run(config: Config) -> dict[str, Any]:

@@ -20,8 +20,8 @@ def infomec(codes: Any, factors: Any, *, held_out: bool = True, **options: Any) 
     InfoM: the share of a dim's information that is on its best factor; InfoC: the share of a factor's that is in its
     best dim; both from 0 (even) to 1. InfoE: how far a linear model of all dims lowers the cross-entropy of a factor
     (the squared error of a continuous one). M and C are ratios: blind to how much is known, so noise scores 0.45 and
-    0.35, and dims that vary but tell nothing lower M though the code be perfect. E is blind to where the information
-    is.
+    0.35 (more with few samples or factors, as information below 0 is cut off and what is left stands alone), and dims
+    that vary but tell nothing lower M though the code be perfect. E is blind to where the information is.
 
     Args:
         codes, factors, options: as in `mig`; `neighbours` is 10 as published. The paper leaves out dims of small range:

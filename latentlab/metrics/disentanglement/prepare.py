@@ -219,8 +219,8 @@ def _once_round(
 ) -> Float[np.ndarray, "sample factor"]:
     """Angles that went round, or came back to where they began, brought back to the one turn that begins at `low`."""
     if low is None:  # those within one turn stay as they are; others are cut where angles often are
-        first = factors.min(0)
-        low = np.where(np.ptp(factors, axis=0) < 360, first, 180 * np.floor(first / 180))
+        low = np.asarray(factors.min(0))
+        low = np.where(np.ptp(factors, axis=0) < 360, low, 180 * np.floor(low / 180))
     outside = (factors < low) | (factors >= low + 360)
     back = low + (factors - low) % 360 % 360  # -1e-20 % 360 is 360
     return np.where(outside & (np.array(kinds) == "circular"), back, factors)
