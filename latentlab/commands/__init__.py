@@ -1,0 +1,23 @@
+"""What the commands of the command line do: read clips, call the library, write files and a record beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from latentlab.commands.clips import edit, encode, generate, interpolate, invert, replay
+from latentlab.commands.runs import bench, tour, train
+from latentlab.commands.scores import flicker_command, score
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "tour": tour,
+    "generate": generate,
+    "encode": encode,
+    "invert": invert,
+    "interpolate": interpolate,
+    "edit": edit,
+    "replay": replay,
+    "flicker": flicker_command,
+    "score": score,
+    "bench": bench,
+    "train": train,
+}

@@ -1,0 +1,163 @@
+"""Commands that make clips, take them to latents and back, and edit them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentlab.commands.result import beside, fitted, record_of, save_tensor, tell
+from latentlab.generator.load import load
+from latentlab.interpolate import lerp, slerp, walk
+from latentlab.metrics import flicker, psnr
+from latentlab.video import check_target, write
+
+
+def generate(
+    captions: list[str], *, out: str, seed: int, device: str, json: bool, model, steps, method, guidance
+) -> None:
+    """Clips from captions, one file, or a folder of several."""
+    check_target(Path(out) if len(captions) == 1 else Path(out).with_suffix(".mp4"))
+    generator = load(model, device=device)
+    generator.condition(captions)  # a word the model does not know is told before anything else happens
+    clips = generator.generate(
+        captions, seed=seed, num_steps=steps, method=method, guidance=guidance, progress="sampling"
+    )
+    target = Path(out)
+    if len(captions) == 1:
+        files = [target]
+    else:
+        folder = target.with_suffix("") if target.suffix else target
+        files = [folder / f"{i:03d}{target.suffix or '.mp4'}" for i in range(len(captions))]
+    for file, clip in zip(files, clips.split(1), strict=True):
+        write(file, clip, fps=generator.config.fps)
+    settings = {"captions": captions, "steps": steps, "method": method, "guidance": guidance}
+    jitter = [round(float(x), 3) for x in flicker(clips).overall]
+    names = [file.name for file in files]
+    record = record_of(
+        generator, "generate", settings, seed, {"flicker": jitter}, dict(zip(names, clips.split(1), strict=True))
+    )
+    record.save(beside(files[0] if len(files) == 1 else files[0].parent))
+    tell({"files": [str(f) for f in files], "flicker": jitter}, json, [f"wrote {f}" for f in files])
+
+
+def encode(video: str, *, out: str, seed: int, device: str, json: bool, model) -> None:
+    """Latents of a clip, as safetensors."""
+    generator = load(model, device=device)
+    clip, note, fps = fitted(video, generator)
+    latents = generator.encode(clip)
+    error = round(float(psnr(generator.decode(latents).cpu(), clip)), 2)
+    save_tensor(out, "latents", latents)
+    record = record_of(
+        generator, "encode", {"video": video, "fitted": note, "fps": fps}, seed, {"psnr": error}, {"source": clip}
+    )
+    record.save(beside(Path(out)))
+    shape = list(latents.shape)
+    lines = [note, f"latents {shape} -> {out}; decoding them gives {error} dB"]
+    tell({"file": out, "shape": shape, "psnr": error, "fitted": note}, json, lines)
+
+
+def invert(
+    video: str, *, caption: str, out: str, seed: int, device: str, json: bool, model, steps, method, guidance
+) -> None:
+    """Noise of a clip, as safetensors, with the error of the way there and back."""
+    from latentlab.study.roundtrip import roundtrip
+
+    generator = load(model, device=device)
+    clip, note, _ = fitted(video, generator)
+    trip = roundtrip(generator, clip, caption, num_steps=steps, method=method, guidance=guidance, progress=True)
+    trip.inverted.save(out)
+    settings = {
+        "video": video,
+        "fitted": note,
+        "caption": caption,
+        "steps": steps,
+        "method": method,
+        "guidance": guidance,
+    }
+    record = record_of(generator, "invert", settings, seed, trip.numbers(), {"source": clip, "again": trip.again})
+    record.save(beside(Path(out)))
+    lines = [
+        note,
+        *(f"{name:20} {value:.4g}" for name, value in trip.numbers().items()),
+        trip.verdict,
+        f"noise -> {out}",
+    ]
+    tell({"file": out, "fitted": note, "verdict": trip.verdict, **trip.numbers()}, json, lines)
+
+
+def interpolate(
+    first: str, last: str, *, path, space, spacing, points, out, seed, device, json, model, steps, method, guidance
+) -> None:
+    """Clips between two clips, in a folder."""
+    check_target(Path(out) / "000.mp4")
+    generator = load(model, device=device)
+    (a, note_a, fps), (b, note_b, _) = fitted(first, generator), fitted(last, generator)
+    ends = generator.encode(torch.cat([a, b]))
+    options: dict[str, Any] = {"num_steps": steps, "method": method, "guidance": guidance}
+    if space == "noise":
+        ends = generator.invert(ends, **options, progress="inverting").noise
+
+    def decode(line: Tensor) -> Video:
+        return generator.decode(generator.sample(line, **options, progress="sampling") if space == "noise" else line)
+
+    way = partial({"lerp": lerp, "slerp": slerp}[path], ends[:1], ends[1:])
+    shown = decode if spacing == "uniform" else None
+    clips = decode(walk(way, points, space=spacing, decode=shown).flatten(0, 1)).cpu()
+    files = [Path(out) / f"{i:03d}.mp4" for i in range(points)]
+    for file, clip in zip(files, clips.split(1), strict=True):
+        write(file, clip, fps=fps)
+    jitter = [round(float(x), 3) for x in flicker(clips).overall]
+    settings = {
+        "first": first, "last": last, "path": path, "space": space, "spacing": spacing, "points": points, **options
+    }  # fmt: skip
+    record = record_of(
+        generator, "interpolate", settings, seed, {"flicker": jitter},
+        {f.name: c for f, c in zip(files, clips.split(1), strict=True)},
+    )  # fmt: skip
+    record.save(Path(out) / "record.json")
+    lines = [note_a, note_b, *(f"wrote {f}, flicker {j}" for f, j in zip(files, jitter, strict=True))]
+    tell({"files": [str(f) for f in files], "flicker": jitter}, json, lines)
+
+
+def edit(video: str, *, direction, strength, space, out, seed, device, json, model) -> None:
+    """A clip moved along a direction."""
+    from latentlab.study.edits import check_edit, edit_clip
+
+    check_target(out)
+    check_edit(direction, strength)
+    generator = load(model, device=device)
+    clip, note, fps = fitted(video, generator)
+    edited = edit_clip(generator, clip, direction, strength, space=space, seed=seed, progress=True)
+    write(out, edited.video, fps=fps)
+    recipe = Path(out).with_suffix(".recipe.safetensors")
+    edited.recipe.save(recipe)
+    numbers = {"flicker": round(float(flicker(edited.video).overall), 3), "floor_psnr": edited.floor_psnr}
+    settings = {"video": video, "fitted": note, "direction": direction, "strength": strength, "space": edited.space}
+    record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
+        beside(Path(out))
+    )
+    lines = [note, f"{direction} by {strength:+g} sd in {edited.space} space -> {out}", f"recipe -> {recipe}"]
+    tell({"file": out, "recipe": str(recipe), "space": edited.space, **numbers}, json, lines)
+
+
+def replay(recipe: str, video: str, *, out, seed, device, json, model) -> None:
+    """A clip edited as a recipe says."""
+    from latentlab.study.recipe import Recipe
+
+    check_target(out)
+    known = Recipe.load(recipe)
+    generator = load(model, device=device)
+    clip, note, fps = fitted(video, generator)
+    edited = known.replay(generator, clip)
+    write(out, edited.video, fps=fps)
+    numbers = {"flicker": round(float(flicker(edited.video).overall), 3), "floor_psnr": edited.floor_psnr}
+    settings = {"recipe": recipe, "video": video, "fitted": note, "steps": known.lines(), "space": edited.space}
+    record_of(generator, "replay", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
+        beside(Path(out))
+    )
+    lines = [note, *known.lines(), f"the same frames, in {edited.space} space -> {out}"]
+    tell({"file": out, "space": edited.space, **numbers}, json, lines)

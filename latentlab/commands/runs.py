@@ -1,0 +1,50 @@
+"""Commands that take minutes and more: the tour, benchmarks, training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from latentlab.commands.result import tell
+
+
+def tour(*, video: str | None, out: str, seed: int, device: str, json: bool) -> None:
+    """Everything once; see `latentlab.tour`."""
+    from latentlab.tour import tour as run
+
+    record = run(out, video=video, seed=seed, device=device)
+    tell(record.numbers, json, [f"open {Path(out) / 'report.html'} in a browser"])
+
+
+def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, device, json, **given) -> None:
+    """Answers of the benchmarks, kept and on one page; or what changed between two folders of them."""
+    from latentlab import bench as benches
+    from latentlab.view.markdown import markdown
+
+    if compare:
+        old, new = compare
+        report = benches.compare_benches(old, new, out)
+        tell({"compare": report.lead}, json, [markdown(report), f"open {Path(out) / 'compare.html'} in a browser"])
+        return
+    settings = benches.parse_settings(given["set"])
+    result = benches.bench(
+        names, out=out, scripts=scripts or benches.SCRIPTS, settings=settings, repeats=repeats, jobs=jobs, seed=seed
+    )
+    tell(result, json, [f"{len(result['answers'])} runs", f"open {Path(out) / 'bench.html'} in a browser"])
+
+
+def train(network: str, *, data, num_frames, size, out, seed, device, json, **options) -> None:
+    """Trains one of the networks."""
+    from latentlab.train.loop import is_main_process
+    from latentlab.train.runs import RUNS, open_data
+
+    folder = Path(out) / network if out == "runs" else Path(out)
+    clips = open_data(network, data, num_frames=num_frames, size=size)
+    skipped = {str(path): reason for path, reason in getattr(clips, "skipped", {}).items()}
+    if skipped and is_main_process():  # before the hours of training
+        few = "; ".join(f"{path}: {reason}" for path, reason in list(skipped.items())[:3])
+        sys.stderr.write(f"skipped {len(skipped)} files of {data}: {few}{'; ...' if len(skipped) > 3 else ''}\n")
+    files = RUNS[network](clips, folder, seed=seed, device=device, num_frames=num_frames, **options)
+    lines = [f"wrote {f}" for f in files]
+    tell({"files": [str(f) for f in files], "clips": len(clips), "skipped": skipped}, json, lines)

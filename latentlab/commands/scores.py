@@ -1,0 +1,72 @@
+"""Commands that score clips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from latentlab.commands.result import tell
+from latentlab.generator.load import find_device
+from latentlab.metrics import Comparison, flicker
+from latentlab.record import to_json, write_text
+from latentlab.video import read
+
+FLICKER = ("overall", "whole", "regional", "texture", "difference", "motion_jitter", "coverage")  # columns
+
+
+def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, json: bool) -> None:
+    """A table of clips and their flicker."""
+    rows = []
+    for path in videos:
+        if Path(path).is_dir():
+            raise ValueError(f"{path} is a folder; give its files, or `latentlab score {path}` for a set of clips")
+        try:
+            score = flicker(read(path).video)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        rows.append({"clip": str(path), **{name: round(float(getattr(score, name)), 3) for name in FLICKER}})
+        rows[-1]["cuts"] = list(score.cuts[0])
+    width = max(len(row["clip"]) for row in rows)
+    lines = [f"{'clip':{width}} " + " ".join(f"{name:>13}" for name in FLICKER)]
+    for row in rows:
+        cells = ("-" if math.isnan(row[name]) else f"{row[name]:.2f}" for name in FLICKER)  # "-": no pixel was seen
+        lines.append(f"{row['clip']:{width}} " + " ".join(f"{cell:>13}" for cell in cells))
+    lines.append("overall to difference: 8-bit levels, motion taken out of all but the difference; the others: shares")
+    if out:
+        write_text(out, to_json(rows) + "\n")
+    tell(rows, json, lines)
+
+
+def score(
+    clips: Sequence[str], *, against: Sequence[str], features: str, bootstrap: int, out, seed, device, json
+) -> None:
+    """A table of clips and their scores, the distances of sets, and a page."""
+    from latentlab.score import score as run
+
+    result = run(clips, against, out=out, features=features, bootstrap=bootstrap, seed=seed, device=find_device(device))
+    lines = _score_lines(result)
+    tell(result, json, [*lines, f"open {Path(out) / 'scores.html'} in a browser"])
+    paired = [row for row in result["clips"] if "partner" in row]
+    if against and "note" in result["against"] and all(row["ssim"] is None for row in paired):
+        why = [result["against"]["note"], *(f"{row['clip']} {row['partner_note']}" for row in paired[:1])]
+        raise ValueError(f"nothing could be compared: {'; '.join(why)}")
+
+
+def _score_lines(result: dict[str, Any]) -> list[str]:
+    names = [name for name in (*FLICKER, "vbench_flickering", "psnr", "ssim") if name in result["mean"]]
+    rows = [*result["clips"], {"clip": "mean", **result["mean"]}]
+    width = max(len(row["clip"]) for row in rows)
+    lines = [f"{'clip':{width}} " + " ".join(f"{name:>17}" for name in names)]
+    for row in rows:
+        cells = [f"{'':>17}" if row.get(name) is None else f"{row[name]:17.3f}" for name in names]
+        lines.append(f"{row['clip']:{width}} " + " ".join(cells))
+    sets = result["against"] or {}
+    lines += [str(Comparison(**sets[measure])) for measure in ("frechet", "kernel") if measure in sets]
+    if "precision" in sets:
+        lines.append(f"precision {sets['precision']:.3f}, recall {sets['recall']:.3f}")
+    lines += [sets.get("note", ""), sets.get("frechet", {}).get("warning", "")]
+    for note in ("partner_note", "features_note"):
+        lines += [f"{row['clip']}: {row[note]}" for row in result["clips"] if "not compared" in row.get(note, "")]
+    return lines + [f"not scored: {path}: {why}" for path, why in result["unreadable"].items()]
