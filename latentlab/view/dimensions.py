@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from latentlab.study.information import Information
-from latentlab.study.perturb import Perturbation
+from latentlab.study.perturb import SILENT, Perturbation
 from latentlab.view.chart import NO_TICKS, Chart, Heat, Line, Panel
 from latentlab.view.plots import matrix
-from latentlab.view.style import Scale, scale_of
+from latentlab.view.style import Scale
 
 MAPS_SHOWN, LINES_SHOWN = 6, 5  # of the units that change most
+FAINT = 0.1  # sd; colours reach as far at least, so that what hardly changes looks so
 
 
 def effects(found: Perturbation) -> Chart:
@@ -22,12 +23,13 @@ def effects(found: Perturbation) -> Chart:
     if not len(read):
         raise ValueError("no attribute could be read; there is nothing to draw")
     names = [found.attributes[j] for j in read]
-    return _matrix(signed[:, read], found.units, names, scale_of(signed, "change (sd)", "diverging"))
+    high = max(float(np.nanmax(np.abs(signed))), FAINT)
+    return _matrix(signed[:, read], found.units, names, Scale("diverging", -high, high, "change (sd)"))
 
 
 def maps(found: Perturbation) -> Chart:
     """Where in the picture the units act that change most: their maps, in 8-bit levels, on one scale."""
-    high = max(float(found.map.max()), 1e-6)
+    high = max(float(found.map.max()), SILENT)
     chosen = [i for i in _strongest(found, MAPS_SHOWN) if found.acts[i] != "nothing"] or _strongest(found, 1)
     panels = []
     for i in chosen:

@@ -53,3 +53,10 @@ def test_many_attributes_go_down_the_page(found):
     assert dimensions.effects(found).panels[0].marks[0].values.shape == (2, 2)
     assert dimensions.effects(wide).panels[0].marks[0].values.shape == (6, 2)
     assert dimensions.effects(wide).panels[0].ylabel == "attribute"
+
+
+def test_units_that_do_nothing_look_so(found):
+    still = replace(found, change=0 * found.change, map=0 * found.map, profile=0 * found.profile)
+    effects, maps = (f(still).panels[0].marks[0].scale for f in (dimensions.effects, dimensions.maps))
+    assert (effects.low, effects.high) == (-0.1, 0.1)
+    assert maps.high == 0.5
