@@ -101,7 +101,8 @@ def scale_of(values: np.ndarray, label: str = "", kind: str = "", period: float 
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     if kind == "diverging":
-        return Scale("diverging", -max(abs(low), abs(high)), max(abs(low), abs(high)), label)
+        reach = max(abs(low), abs(high)) or 1.0  # all zeros are in the middle of some scale
+        return Scale("diverging", -reach, reach, label)
     if not kind and values.dtype.kind in "iu" and high - low < FEW:
         return _categorical(_words(np.unique(values)), label)
     return Scale("sequential", low, high, label)

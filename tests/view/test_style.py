@@ -69,6 +69,7 @@ def test_scales():
     assert scale_of(np.array([0, 2, 1])).kind == "categorical"
     assert scale_of(np.array([0, 500])).kind == "sequential"
     assert scale_of(np.array([-1.0, 3.0]), kind="diverging") == Scale("diverging", -3, 3)
+    assert scale_of(np.zeros(2), kind="diverging") == Scale("diverging", -1, 1)
     assert scale_of(np.array([5.0, 90.0]), period=360).kind == "circular"
     assert scale_of(np.array([np.nan])).low == 0
     circle = Scale("circular", 0, 360)
