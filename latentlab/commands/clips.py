@@ -13,6 +13,7 @@ from latentlab.commands.result import beside, fitted, record_of, save_tensor, te
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.metrics import flicker, psnr
+from latentlab.shapes import Video
 from latentlab.video import check_target, write
 
 
