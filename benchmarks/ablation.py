@@ -83,7 +83,7 @@ def trained(name: str, shipped: NativeGenerator, config: Config) -> NativeGenera
     denoiser = train_denoiser(
         MovingShapes(config.training_clips), shipped.autoencoder, shipped.clip,
         Path(config.out) / name.replace(" ", "_"), ARMS[name](base, config.weight), device=str(shipped.device),
-        start=shipped.denoiser,
+        start=shipped.denoiser, encoded=Path(config.out) / "latents",
     )  # fmt: skip
     return NativeGenerator(shipped.autoencoder, denoiser, shipped.clip, shipped.config)
 

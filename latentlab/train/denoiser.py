@@ -65,6 +65,7 @@ def train_denoiser(
     tracker: Tracker | None = None,
     sample: Callable[[nn.Module, int], None] | None = None,
     start: Denoiser | None = None,
+    encoded: Path | None = None,
 ) -> Denoiser:
     """Trains on the latents of `data` and writes `denoiser.safetensors` to `out`.
 
@@ -72,12 +73,13 @@ def train_denoiser(
         data: captioned clips.
         autoencoder: makes the latents; not changed.
         clip: its text tower makes the caption tokens; not changed.
-        out: folder of the run; a run found there is resumed, encoded latents are kept there too.
+        out: folder of the run; a run found there is resumed.
         config: settings.
         device: "auto", "cpu", "cuda", ...
         tracker: called with `(figures, step)`.
         sample: called with `(denoiser, step)` now and then, to draw sample grids.
         start: a trained network to go on from, with all of its weights that have a place in the new one.
+        encoded: folder of the encoded latents, which runs on the same clips may share; None is one in `out`.
 
     Returns:
         The trained network.
@@ -88,7 +90,7 @@ def train_denoiser(
     clip = clip.to(where).eval()
     said = [data.caption(i) for i in range(min(count, 4096))]
     clip.tokenize(said)  # a word that the model does not know is told before the work
-    latents = encode_all(data, autoencoder.to(where).eval(), count, out / "latents", config.loop.seed)
+    latents = encode_all(data, autoencoder.to(where).eval(), count, encoded or out / "latents", config.loop.seed)
     torch.manual_seed(config.loop.seed)
     model = Denoiser(config.network)
     with torch.no_grad():

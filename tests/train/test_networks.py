@@ -129,6 +129,10 @@ def test_the_denoiser_trains_and_resumes_on_latents_encoded_once(data, tmp_path)
     assert losses(tmp_path)[0] == pytest.approx(1 + 0.5, abs=1)  # a new network says 0: E|noise - clean|^2
     assert isinstance(trained, Denoiser)
     assert_same_weights(trained, tmp_path / "denoiser.safetensors")
+    training, other = DenoiserTraining(steps(1), network, clips=4), tmp_path / "other"
+    train_denoiser(data, autoencoder, clip, other, training, device="cpu", encoded=tmp_path / "latents")
+    assert not (other / "latents").exists()
+    assert shard.stat().st_mtime_ns == written[0]
 
 
 def test_a_denoiser_goes_on_from_another_that_has_more_layers():
