@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from latentlab import data, directions, metrics, video
+    from latentlab import data, directions, metrics, spaces, video
     from latentlab.directions.edit import edit
     from latentlab.generator.generator import Generator
     from latentlab.generator.inverted import Inverted
@@ -50,7 +50,7 @@ _HOMES = {
     "uniform": "latentlab.interpolate",
     "walk": "latentlab.interpolate",
 }
-_PACKAGES = ("data", "directions", "metrics", "video")
+_PACKAGES = ("data", "directions", "metrics", "spaces", "video")
 
 __all__ = [
     "BottleneckSpace",
@@ -76,6 +76,7 @@ __all__ = [
     "project_series",
     "roundtrip",
     "slerp",
+    "spaces",
     "spline",
     "uniform",
     "video",

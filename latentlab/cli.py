@@ -70,7 +70,7 @@ def _command(commands, name: str, summary: str, example: str, *, out: str | None
     )
     if out is not None:
         p.add_argument("--out", default=out, metavar="PATH", help=f"where to write (default: {out})")
-    p.add_argument("--seed", type=int, default=0, help="of all randomness (default: 0)")
+    p.add_argument("--seed", type=_seed, default=0, help="of all randomness (default: 0)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto, a GPU if there is one)")
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     return p
@@ -142,7 +142,9 @@ def _interpolate(commands) -> None:
     )
     p.add_argument("first", metavar="CLIP", help="from")
     p.add_argument("last", metavar="CLIP", help="to")
-    p.add_argument("--path", choices=("lerp", "slerp"), default="slerp", help="straight or along the sphere")
+    p.add_argument(
+        "--path", choices=("lerp", "slerp"), default="slerp", help="straight or along the sphere (default: slerp)"
+    )
     p.add_argument("--space", choices=("latent", "noise"), default="noise", help="where to walk (default: noise)")
     p.add_argument(
         "--spacing",
@@ -164,7 +166,9 @@ def _edit(commands) -> None:
     )
     p.add_argument("video", metavar="CLIP", help="video file or folder of images")
     p.add_argument("--direction", required=True, help="light, size, hue@240 (an angle), shape=star, direction@90")
-    p.add_argument("--strength", type=float, default=2.0, help="standard deviations; negative is the other way")
+    p.add_argument(
+        "--strength", type=float, default=2.0, help="standard deviations (default: 2); negative is the other way"
+    )
     p.add_argument(
         "--space",
         choices=("latent", "noise", "h-space"),
@@ -292,6 +296,12 @@ def _size(text: str) -> tuple[int, int]:
     if not found:
         raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH, as 64x96, or one side of a square, got {text}")
     return int(found[1]), int(found[2] or found[1])
+
+
+def _seed(text: str) -> int:
+    if not re.fullmatch(r"\d+", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text}")
+    return int(text)
 
 
 def _positive(kind: Callable, least: float = 0) -> Callable:

@@ -277,6 +277,10 @@ def test_mistakes_are_named(scripts, tmp_path):
         parse_settings(["clips=4"])
     with pytest.raises(FileNotFoundError, match=r"bench\.json"):
         compare_benches(tmp_path, tmp_path, tmp_path)
+    for text, said in (("{", "is no JSON"), ("{}", "holds no answers"), ("[]", "holds no answers")):
+        (tmp_path / "bench.json").write_text(text)
+        with pytest.raises(ValueError, match=rf"bench\.json {said}"):
+            compare_benches(tmp_path, tmp_path, tmp_path)
     with pytest.raises(ValueError, match="at least 1, got 0 and 1"):
         bench(["sizes"], out=tmp_path, scripts=scripts, repeats=0)
 

@@ -128,6 +128,14 @@ def test_flicker_tells_a_shaking_clip_from_a_still_one(tmp_path, capsys):
     assert rows[1]["overall"] > 3
 
 
+def test_flicker_takes_a_folder_of_images_as_one_clip(tmp_path, capsys):
+    video = torch.rand(1, 3, 6, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for name in ("clip.mkv", "images"):  # both are exact to 8 bits
+        write(tmp_path / name, video)
+    file, folder = run_json(capsys, "flicker", str(tmp_path / "clip.mkv"), str(tmp_path / "images"))
+    assert file | {"clip": ""} == folder | {"clip": ""}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -143,6 +151,10 @@ def test_flicker_tells_a_shaking_clip_from_a_still_one(tmp_path, capsys):
         (["train", "reader", "--steps", "-1"], "--steps"),
         (["interpolate", "a.mp4", "b.mp4", "--out", "file.txt/path"], "file.txt"),
         (["flicker", "."], "latentlab score ."),
+        (["flicker", "missing.mp4", "--out", "folder"], "cannot write folder: it is a folder"),
+        (["encode", "missing.mp4", "--out", "folder"], "cannot write folder: it is a folder"),
+        (["invert", "missing.mp4", "--out", "file.txt/noise.safetensors"], "file.txt is a file, not a folder"),
+        (["generate", "a red star", "--seed", "-1"], "--seed: must be a whole number from 0 on, got -1"),
         (["train", "denoiser", "--data", "dsprites"], "captions"),
         (["train", "vector-vae", "--objective", "gan"], "gan"),
         (["generate", "a red star", "--model", "no-such-model"], "no-such-model"),
@@ -154,6 +166,7 @@ def test_flicker_tells_a_shaking_clip_from_a_still_one(tmp_path, capsys):
 def test_bad_input_is_one_line_and_exit_code_2(arguments, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.txt").touch()
+    (tmp_path / "folder").mkdir()
     try:
         code = main(arguments)
     except SystemExit as stopped:

@@ -289,6 +289,8 @@ def test_a_comparison_that_was_impossible_ends_with_2(folder, tmp_path, capsys):
         (["a.mp4", "--against", "missing"], "missing does not exist"),
         (["a.mp4", "--against", "a.mp4", "--features", "resnet"], "must be reader-td, i3d=FILE"),
         (["a.mp4", "--against", "a.mp4", "--features", "i3d=no.pt"], "needed is i3d_torchscript.pt"),
+        (["a.mp4", "--features", "i3d=no.pt"], "compare clips with a reference, and there is none"),
+        (["a.mp4", "--out", "a.mp4"], "a.mp4 is a file, not a folder"),
         (["a.mp4", "--out", "out"], "none of the 1 clips can be scored; the first: a.mp4:"),
         (["a.mp4", "--bootstrap", "0"], "--bootstrap"),
     ],

@@ -127,6 +127,7 @@ def compare_benches(old: str | Path, new: str | Path, out: str | Path) -> Report
 
     Raises:
         FileNotFoundError: no `bench.json` there.
+        ValueError: one that is cut short, or another file.
     """
     report = compare(_result(old), _result(new))
     report.save(Path(out) / "compare.html")
@@ -138,7 +139,13 @@ def _result(path: str | Path) -> dict[str, Any]:
     file = Path(path) / "bench.json" if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"no {file}; give a folder that `latentlab bench --out` wrote, or its bench.json")
-    return json.loads(file.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is no JSON ({error}); run `latentlab bench` again") from error
+    if not isinstance(found, dict) or "answers" not in found:
+        raise ValueError(f"{file} holds no answers; `latentlab bench --out` writes such a file")
+    return found
 
 
 def code_version(scripts: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentlab.commands.result import beside, fitted, record_of, save_tensor, tell
+from latentlab.commands.result import beside, check_file, fitted, record_of, save_tensor, tell
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.metrics import flicker, psnr
@@ -47,6 +47,7 @@ def generate(
 
 def encode(video: str, *, out: str, seed: int, device: str, json: bool, model) -> None:
     """Latents of a clip, as safetensors."""
+    check_file(out)
     generator = load(model, device=device)
     clip, note, fps = fitted(video, generator)
     latents = generator.encode(clip)
@@ -67,6 +68,7 @@ def invert(
     """Noise of a clip, as safetensors, with the error of the way there and back."""
     from latentlab.study.roundtrip import roundtrip
 
+    check_file(out)
     generator = load(model, device=device)
     clip, note, _ = fitted(video, generator)
     trip = roundtrip(generator, clip, caption, num_steps=steps, method=method, guidance=guidance, progress=True)

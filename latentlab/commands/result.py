@@ -14,6 +14,7 @@ from latentlab.generator.generator import Generator
 from latentlab.record import Record, frame_hash, to_json
 from latentlab.shapes import Video
 from latentlab.video import read_fitted
+from latentlab.video.write import check_above
 
 
 def fitted(path: str, generator: Generator) -> tuple[Video, str, float]:
@@ -39,6 +40,13 @@ def record_of(generator: Generator, command, settings, seed, numbers, clips: dic
 def beside(path: Path) -> Path:
     """Where the record of a file or a folder stands."""
     return path / "record.json" if path.is_dir() else path.with_name(path.stem + ".record.json")
+
+
+def check_file(path: str | Path) -> None:
+    """Raises if no file could be written there, before minutes go into what it would hold."""
+    if Path(path).is_dir():
+        raise ValueError(f"cannot write {path}: it is a folder; give the name of a file")
+    check_above(path)
 
 
 def save_tensor(path: str, name: str, tensor: Tensor) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from latentlab.commands.result import tell
+from latentlab.commands.result import check_file, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
 from latentlab.record import to_json, write_text
@@ -18,14 +18,16 @@ FLICKER = ("overall", "whole", "regional", "texture", "difference", "motion_jitt
 
 def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, json: bool) -> None:
     """A table of clips and their flicker."""
+    if out:
+        check_file(out)
     rows = []
     for path in videos:
-        if Path(path).is_dir():
-            raise ValueError(f"{path} is a folder; give its files, or `latentlab score {path}` for a set of clips")
         try:
             score = flicker(read(path).video)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            named = error if str(path) in str(error) else f"{path}: {error}"
+            way = f"; `latentlab score {path}` takes a folder of videos" if Path(path).is_dir() else ""
+            raise ValueError(f"{named}{way}") from error
         rows.append({"clip": str(path), **{name: round(float(getattr(score, name)), 3) for name in FLICKER}})
         rows[-1]["cuts"] = list(score.cuts[0])
     width = max(len(row["clip"]) for row in rows)
@@ -45,6 +47,7 @@ def score(
     """A table of clips and their scores, the distances of sets, and a page."""
     from latentlab.score import score as run
 
+    check_file(Path(out) / "scores.json")
     result = run(clips, against, out=out, features=features, bootstrap=bootstrap, seed=seed, device=find_device(device))
     lines = _score_lines(result)
     tell(result, json, [*lines, f"open {Path(out) / 'scores.html'} in a browser"])

@@ -240,7 +240,7 @@ class Generator(Model):
 
     def _check_completed(self, latents: Latents, condition: Condition) -> None:
         """Raises where the condition says of the latents what they are not, so that they could not come back."""
-        apart = float((self.completed(latents, condition) - latents).abs().max())
+        apart = float((self.completed(latents, condition) - latents).detach().abs().max())
         if apart > SAME:
             raise ValueError(
                 f"the clip does not begin with the condition's image: latents differ by {apart:.2g}, of which {SAME:g} "

@@ -54,6 +54,8 @@ def score(
         FileNotFoundError: a path, or the weights of the features, that are not there.
         ValueError: a folder without clips, no clip that can be read, unknown features.
     """
+    if not against and features != "reader-td":
+        raise ValueError(f"`features` {features!r} compare clips with a reference, and there is none: give `against`")
     extract = features_named(features, device) if against else None
     found, references = find_clips(clips), find_clips(against)
     partner = partners(found, references)

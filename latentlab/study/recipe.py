@@ -144,7 +144,8 @@ class Recipe:
         if again.recipe.frames != self.frames:
             raise ValueError(
                 f"the frames differ from those of the recipe, made on {self.device}, now {again.recipe.device}; "
-                "another device or version of PyTorch rounds differently. Use apply to take them as they are"
+                "another device or version of PyTorch rounds differently, and a changed recipe edits differently. "
+                "Recipe.apply takes them as they are"
             )
         return again
 
@@ -215,13 +216,22 @@ class Recipe:
             ValueError: not such a file.
         """
         tensors, header = read_tensors(path, "recipe", "recipe")
-        if header.get("format") != FORMAT or not {*_SETTINGS, "steps"} <= header.keys():
+        if not isinstance(header, dict) or header.get("format") != FORMAT or not {*_SETTINGS, "steps"} <= header.keys():
             raise ValueError(f"{path} was not written by Recipe.save, or by another version of latentlab")
         settings = {name: header[name] for name in _SETTINGS}
-        if settings["caption"] is None:
-            told = {name.removeprefix(_CONDITION): t for name, t in tensors.items() if name.startswith(_CONDITION)}
-            settings["caption"] = Condition.from_tensors(told)
-        return Recipe(steps=tuple(_step(i, step, tensors) for i, step in enumerate(header["steps"])), **settings)
+        try:
+            if settings["caption"] is None:
+                told = {name.removeprefix(_CONDITION): t for name, t in tensors.items() if name.startswith(_CONDITION)}
+                settings["caption"] = Condition.from_tensors(told)
+            wrong = [name for name, kind in _KINDS.items() if not isinstance(settings[name], kind)]
+            if wrong:
+                raise TypeError(f"its {wrong[0]} is {settings[wrong[0]]!r}")
+            steps = tuple(_step(i, step, tensors) for i, step in enumerate(header["steps"]))
+        except KeyError as error:
+            raise ValueError(f"{path} is no whole recipe: it lacks {error}; write it again") from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is no whole recipe: {error}; write it again") from error
+        return Recipe(steps=steps, **settings)
 
     def lines(self) -> list[str]:
         """The steps in words, one a line."""
@@ -244,6 +254,8 @@ def _weights(model: Generator | Space) -> str:
 
 _SETTINGS = ("space", "num_steps", "method", "seed", "caption", "guidance", "weights", "source", "frames", "device")
 _CONDITION = "condition."
+_KINDS: dict[str, Any] = dict.fromkeys(("weights", "source", "frames", "device"), str)
+_KINDS |= {"space": str | dict, "caption": str | list | Condition}
 
 
 def _named(direction: Direction) -> dict[str, Any]:
@@ -252,7 +264,7 @@ def _named(direction: Direction) -> dict[str, Any]:
 
 def _step(i: int, step: dict[str, Any], tensors: dict[str, Tensor]) -> Step:
     def direction(known: dict[str, Any], tensor: str) -> Direction:
-        return Direction(known["name"], tensors[tensor].numpy(), known["scale"])
+        return Direction(str(known["name"]), tensors[tensor].numpy(), float(known["scale"]))
 
     profile: str | Sequence[float] = step["profile"]
     return Step(

@@ -50,7 +50,7 @@ def fit_time(total: int, num_frames: int) -> tuple[list[int], str]:
     if total >= num_frames:
         note = "" if total == num_frames else f"took {num_frames} of {total} frames evenly"
         return np.linspace(0, total - 1, num_frames).round().astype(int).tolist(), note
-    note = f"held the last of {total} frames to reach {num_frames}"
+    note = f"held the {'one frame' if total == 1 else f'last of {total} frames'} to reach {num_frames}"
     return [min(frame, total - 1) for frame in range(num_frames)], note
 
 

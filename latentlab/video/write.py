@@ -77,11 +77,16 @@ def check_target(path: str | os.PathLike[str]) -> str:
         expected = ", ".join(ENCODERS)
         raise ValueError(f"expected {expected}, or no suffix for a folder of PNG images, got {suffix!r} in {path}")
     _check_replaceable(path, suffix)
-    above = next((p for p in path.absolute().parents if p.exists()), None)
+    check_above(path)
+    return suffix
+
+
+def check_above(path: str | os.PathLike[str]) -> None:
+    """Raises if no folder could be made above a path, or nothing could be written to the one that is there."""
+    above = next((p for p in Path(path).absolute().parents if p.exists()), None)
     if above is not None and not (above.is_dir() and os.access(above, os.W_OK)):
         what = "cannot be written to" if above.is_dir() else "is a file, not a folder"
         raise ValueError(f"cannot write {path}: {above} {what}")
-    return suffix
 
 
 def one_clip(video: Video) -> np.ndarray:

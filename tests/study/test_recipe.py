@@ -23,6 +23,7 @@ from latentlab.spaces import (
 )
 from latentlab.study.edit_space import EditSpace, described
 from latentlab.study.recipe import Recipe, Step
+from latentlab.tensors import read_tensors, write_tensors
 
 DIMS = 2 * 4 * 2 * 2
 
@@ -135,8 +136,43 @@ def test_files_that_are_no_recipes(tmp_path):
     with pytest.raises(ValueError, match="not a readable safetensors file"):
         Recipe.load(tmp_path / "text")
     save_file({"x": torch.zeros(1)}, tmp_path / "other", {"recipe": json.dumps({"format": 99})})
-    with pytest.raises(ValueError, match=r"not written by Recipe\.save"):
-        Recipe.load(tmp_path / "other")
+    save_file({"x": torch.zeros(1)}, tmp_path / "list", {"recipe": "[]"})
+    for name in ("other", "list"):
+        with pytest.raises(ValueError, match=r"not written by Recipe\.save"):
+            Recipe.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"space": 3}, "its space is 3"),
+        ({"caption": 3}, "its caption is 3"),
+        ({"caption": None}, "it lacks 'tokens'"),
+        ({"source": 12}, "its source is 12"),
+        ({"steps": {"a": 1}}, "write it again"),
+        ({"steps": "all"}, "write it again"),
+        ({"steps": [{}]}, "it lacks"),
+        ({"steps": [{"strength": 1.0, "profile": 3, "direction": {"name": "a", "scale": 1.0}}]}, "not iterable"),
+        (
+            {"steps": [{"strength": 1.0, "profile": "ramp", "direction": {"name": "a", "scale": "b"}, "preserve": []}]},
+            "could not convert string to float: 'b'",
+        ),
+        (
+            {
+                "steps": [
+                    {"strength": 1.0, "profile": "ramp", "direction": {"name": "a", "scale": 1}, "preserve": ["b"]}
+                ]
+            },
+            r"it lacks '0\.preserve\.0'",
+        ),
+    ],
+)
+def test_a_recipe_that_says_nonsense_names_it(change, said, tmp_path):
+    recipe("latent").save(tmp_path / "whole")
+    tensors, header = read_tensors(tmp_path / "whole", "recipe", "recipe")
+    write_tensors(tmp_path / "changed", "recipe", header | change, tensors)
+    with pytest.raises(ValueError, match=f"changed is no whole recipe: .*{said}"):
+        Recipe.load(tmp_path / "changed")
 
 
 def test_an_unknown_space_is_named(tiny_generator, clips):
