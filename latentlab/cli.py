@@ -143,7 +143,7 @@ def _interpolate(commands) -> None:
     p.add_argument("first", metavar="CLIP", help="from")
     p.add_argument("last", metavar="CLIP", help="to")
     p.add_argument(
-        "--path", choices=("lerp", "slerp"), default="slerp", help="straight or along the sphere (default: slerp)"
+        "--path", choices=("lerp", "slerp"), default="slerp", help="straight, or along the sphere (default: slerp)"
     )
     p.add_argument("--space", choices=("latent", "noise"), default="noise", help="where to walk (default: noise)")
     p.add_argument(

@@ -30,6 +30,11 @@ def test_a_vae_of_clips_codes_them_whole(clips):
     torch.testing.assert_close(space.decode(space.encode(clips)), vae.decode(vae.encode(clips)))
 
 
+def test_a_generator_is_told_its_own_space(tiny_generator):
+    with pytest.raises(TypeError, match="this is a space of a VectorVAE, got NativeGenerator; LatentSpace takes a gen"):
+        VectorSpace(tiny_generator)
+
+
 def test_dims_of_frames_and_of_motion_have_names():
     frames = VectorSpace(vae_of(), num_frames=4)
     assert frames.shape == (4, 3)

@@ -581,6 +581,7 @@ def test_long_clips_are_taken_evenly_short_ones_held():
     clip = fit_clip(Clip(video[:, :, :5], 30), 8, (72, 128))
     assert (clip.video[0, 0, :, 0, 0] * 120).round().tolist() == [0, 1, 2, 3, 4, 4, 4, 4]
     assert (clip.fps, clip.note) == (30, "held the last of 5 frames to reach 8")
+    assert fit_clip(Clip(torch.zeros(1, 3, 1, 8, 8), 30.0), 8, (8, 8)).note == "held the one frame to reach 8"
 
 
 def test_a_clip_that_fits_is_left_alone():

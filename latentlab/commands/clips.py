@@ -143,7 +143,7 @@ def edit(video: str, *, direction, strength, space, out, seed, device, json, mod
     record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
         beside(Path(out))
     )
-    lines = [note, f"{direction} by {strength:+g} sd in {edited.space} space -> {out}", f"recipe -> {recipe}"]
+    lines = [note, f"{direction} by {strength:+g} sd in {_where(edited.space)} -> {out}", f"recipe -> {recipe}"]
     tell({"file": out, "recipe": str(recipe), "space": edited.space, **numbers}, json, lines)
 
 
@@ -162,5 +162,9 @@ def replay(recipe: str, video: str, *, out, seed, device, json, model) -> None:
     record_of(generator, "replay", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
         beside(Path(out))
     )
-    lines = [note, *known.lines(), f"the same frames, in {edited.space} space -> {out}"]
+    lines = [note, *known.lines(), f"the same frames, in {_where(edited.space)} -> {out}"]
     tell({"file": out, "space": edited.space, **numbers}, json, lines)
+
+
+def _where(space: str) -> str:
+    return space if space.endswith("space") else f"{space} space"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import overload
 
@@ -86,9 +88,23 @@ def load(
             "vae_dtype= and tiling= are for models of diffusers; latentlab's own autoencoder is small, and computes in "
             "float32"
         )
-    config = GeneratorConfig(**json.loads(config_file.read_text()))
+    config = _config(config_file)
     generator = NativeGenerator(load_autoencoder(folder), load_denoiser(folder), load_clip(folder), config)
     return generator.to(device, dtype)
+
+
+def _config(file: Path) -> GeneratorConfig:
+    """The settings of a generator, each a number of its kind; all but guidance are above 0."""
+    try:
+        config = GeneratorConfig(**json.loads(file.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file} is not what NativeGenerator.save writes: {error}") from error
+    for field in fields(GeneratorConfig):
+        value, kind = getattr(config, field.name), type(field.default)
+        least = -math.inf if field.name == "guidance" else 0
+        if not isinstance(value, kind | int) or not least < value < math.inf:
+            raise ValueError(f"{file}: expected a {field.name} such as {field.default}, got {value!r}")
+    return config
 
 
 def load_autoencoder(folder: Path) -> Autoencoder:

@@ -34,9 +34,7 @@ class VectorSpace(Described):
 
     def __init__(self, vae: VectorVAE, *, num_frames: int | None = None) -> None:
         if not isinstance(vae, VectorVAE):
-            raise TypeError(
-                f"a vector space is of a VectorVAE, got {type(vae).__name__}; LatentSpace takes a generator"
-            )
+            raise TypeError(f"this is a space of a VectorVAE, got {type(vae).__name__}; LatentSpace takes a generator")
         own = vae.config.num_frames
         if own > 1 and num_frames not in (None, own):
             raise ValueError(f"this VAE codes clips of {own} frames, not of {num_frames}")

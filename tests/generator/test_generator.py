@@ -1,6 +1,7 @@
 """The generator: one interface to encode, decode, sample, invert, save and load."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -52,6 +53,24 @@ def test_a_folder_without_a_generator_says_what_is_missing(tiny_generator, tmp_p
     tiny_generator.save(tmp_path)
     (tmp_path / "denoiser.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"no weights at .*denoiser.safetensors"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not what NativeGenerator.save writes: Expecting property name"),
+        ("[]", "is not what NativeGenerator.save writes"),
+        ('{"frames": 3}', "unexpected keyword argument 'frames'"),
+        ('{"height": -64}', "expected a height such as 64, got -64"),
+        ('{"width": "../../x"}', "expected a width such as 64, got '../../x'"),
+        ('{"num_frames": 2.5}', "expected a num_frames such as 16, got 2.5"),
+        ('{"guidance": NaN}', "expected a guidance such as 2.5, got nan"),
+    ],
+)
+def test_settings_that_no_generator_has_are_named(text, said, tmp_path):
+    (tmp_path / "generator.json").write_text(text)
+    with pytest.raises(ValueError, match=f"generator.json.*{re.escape(said)}"):
         load(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """A model from elsewhere joins by one small class: that of the README and docs/models.md, and what it then can do."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_guidance_and_the_spaces_come_with_it(mine):
     assert (plain - guided).abs().max() > 1e-3
     space = latentlab.NoiseSpace(mine, num_steps=2, method="midpoint")
     assert space.encode(torch.zeros(1, 3, 4, 16, 16)).shape == (1, 12 * 4 * 8 * 8)
+
+
+def test_latents_that_carry_gradients_are_inverted_without_a_warning(mine):
+    latents = mine.encode(torch.zeros(1, 3, 4, 16, 16))
+    assert latents.requires_grad
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not mine.invert(latents, "a star", num_steps=2).noise.requires_grad
 
 
 def test_it_may_be_compiled(mine):

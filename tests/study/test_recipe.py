@@ -26,6 +26,7 @@ from latentlab.study.recipe import Recipe, Step
 from latentlab.tensors import read_tensors, write_tensors
 
 DIMS = 2 * 4 * 2 * 2
+STEP = {"strength": 1.0, "profile": "ramp", "direction": {"name": "a", "scale": 1.0}, "preserve": []}  # in a file
 
 
 def direction(name: str, seed: int = 0) -> Direction:
@@ -152,19 +153,9 @@ def test_files_that_are_no_recipes(tmp_path):
         ({"steps": {"a": 1}}, "write it again"),
         ({"steps": "all"}, "write it again"),
         ({"steps": [{}]}, "it lacks"),
-        ({"steps": [{"strength": 1.0, "profile": 3, "direction": {"name": "a", "scale": 1.0}}]}, "not iterable"),
-        (
-            {"steps": [{"strength": 1.0, "profile": "ramp", "direction": {"name": "a", "scale": "b"}, "preserve": []}]},
-            "could not convert string to float: 'b'",
-        ),
-        (
-            {
-                "steps": [
-                    {"strength": 1.0, "profile": "ramp", "direction": {"name": "a", "scale": 1}, "preserve": ["b"]}
-                ]
-            },
-            r"it lacks '0\.preserve\.0'",
-        ),
+        ({"steps": [STEP | {"profile": 3}]}, "not iterable"),
+        ({"steps": [STEP | {"direction": {"name": "a", "scale": "b"}}]}, "could not convert string to float: 'b'"),
+        ({"steps": [STEP | {"preserve": ["a", "b", "c"]}]}, r"it lacks '0\.preserve\.2'"),
     ],
 )
 def test_a_recipe_that_says_nonsense_names_it(change, said, tmp_path):
