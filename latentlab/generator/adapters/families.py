@@ -68,7 +68,7 @@ def download(hub_id: str, *, revision: str | None = None, variant: str | None = 
         if "config.json" not in files:
             raise OSError(unreachable or "it holds neither model_index.json nor config.json")
         config = Path(hf_hub_download(hub_id, "config.json", **options))
-        _autoencoder_kind(diffusers, hub_id, json.loads(config.read_text()))
+        _autoencoder_kind(diffusers, hub_id, _read(config))
         return Path(snapshot_download(hub_id, allow_patterns=["config.json", "*.safetensors*"], **options))
     except OSError as error:
         raise FileNotFoundError(f"{hub_id} is no folder here, and could not be read from the hub: {error}") from error
@@ -117,11 +117,11 @@ def load_foreign(
         return AutoencoderOnly(_tiled(load_taesd(*tiny).to(vae_dtype), tiling), GeneratorConfig())
     diffusers, options = _diffusers(folder), {"use_safetensors": True, "variant": variant}
     if not (folder / "model_index.json").is_file():
-        own = _autoencoder_kind(diffusers, folder, json.loads((folder / "config.json").read_text()))
+        own = _autoencoder_kind(diffusers, folder, _read(folder / "config.json"))
         return AutoencoderOnly(
             _tiled(own.from_pretrained(folder, dtype=vae_dtype, **options), tiling), GeneratorConfig()
         )
-    index = json.loads((folder / "model_index.json").read_text())
+    index = _read(folder / "model_index.json")
     family, kind = _family(folder, index), getattr(diffusers, index["_class_name"])
     # Embeddings may stand in for a text encoder, which is often most of a folder.
     needed = [name for name, p in signature(kind).parameters.items() if p.default is Parameter.empty]
@@ -130,6 +130,17 @@ def load_foreign(
     pipe.set_progress_bar_config(disable=True)
     _tiled(pipe.vae, tiling)
     return family(pipe)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What a JSON file of diffusers says."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is no JSON, perhaps cut short ({error}); fetch it again") from error
+    if not isinstance(said, dict):
+        raise ValueError(f"{file} should hold the settings of a model of diffusers, got a {type(said).__name__}")
+    return said
 
 
 def _tiled(vae, tiling: bool):

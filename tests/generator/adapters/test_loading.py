@@ -114,6 +114,14 @@ def test_a_pipeline_of_another_kind_is_refused(tmp_path, name):
         latentlab.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["model_index.json", "config.json"])
+def test_a_file_cut_short_is_named(tmp_path, name):
+    for text, said in (("{", "is no JSON, perhaps cut short"), ("[]", "should hold the settings of a model")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ValueError, match=f"{name} {said}"):
+            latentlab.load(tmp_path)
+
+
 def test_without_diffusers_it_says_what_to_install(wan_folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(ImportError, match=r"pip install 'latentlab\[diffusers\]'"):
