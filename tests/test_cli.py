@@ -154,6 +154,8 @@ def test_flicker_takes_a_folder_of_images_as_one_clip(tmp_path, capsys):
         (["flicker", "missing.mp4", "--out", "folder"], "cannot write folder: it is a folder"),
         (["encode", "missing.mp4", "--out", "folder"], "cannot write folder: it is a folder"),
         (["invert", "missing.mp4", "--out", "file.txt/noise.safetensors"], "file.txt is a file, not a folder"),
+        (["tour", "--out", "file.txt"], "file.txt is a file, not a folder"),
+        (["bench", "inversion", "--out", "file.txt"], "file.txt is a file, not a folder"),
         (["generate", "a red star", "--seed", "-1"], "--seed: must be a whole number from 0 on, got -1"),
         (["train", "denoiser", "--data", "dsprites"], "captions"),
         (["train", "vector-vae", "--objective", "gan"], "gan"),

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from latentlab.commands.result import tell
+from latentlab.commands.result import check_file, tell
 
 
 def tour(*, video: str | None, out: str, seed: int, device: str, json: bool) -> None:
     """Everything once; see `latentlab.tour`."""
     from latentlab.tour import tour as run
 
+    check_file(Path(out) / "report.html")
     record = run(out, video=video, seed=seed, device=device)
     tell(record.numbers, json, [f"open {Path(out) / 'report.html'} in a browser"])
 
@@ -22,6 +23,7 @@ def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, d
     from latentlab import bench as benches
     from latentlab.view.markdown import markdown
 
+    check_file(Path(out) / "bench.html")
     if compare:
         old, new = compare
         report = benches.compare_benches(old, new, out)
