@@ -98,7 +98,8 @@ class Inverted:
         Raises:
             ValueError: what differs, both values named.
         """
-        wrong = [f"{k} was {getattr(self, k)!r}, is {v!r}" for k, v in made_by.items() if getattr(self, k) != v]
+        before = {k: getattr(self, k) for k in made_by}
+        wrong = [f"{k} was {_brief(before[k])}, is {_brief(v)}" for k, v in made_by.items() if before[k] != v]
         if wrong:
             raise ValueError(
                 f"this latent was made differently: {'; '.join(wrong)}. Sample it as it was made, or pass its .noise, "
@@ -144,3 +145,10 @@ def _batch_of_each(count: int, size: int) -> tuple[int, ...]:
 
 _LATER: dict[str, Any] = {"tiles": None, "batches": None}  # came after files of this format were written
 _SETTINGS = ("method", "levels", "guidance", "batch_size", "dtype", "weights", "decode_chunk", *_LATER)
+
+
+def _brief(value: Any) -> str:
+    """A setting as a message shows it; of many levels a few."""
+    if isinstance(value, tuple) and len(value) > 4:
+        return f"{len(value)} values ({value[0]:.3g}, {value[1]:.3g}, ..., {value[-1]:.3g})"
+    return repr(value)
