@@ -35,7 +35,7 @@ def run(config):
     wide = {n: {"psnr": 30.0 + i, "exact": True} for i, n in enumerate(config.names)}
     measured = {"value": 1.5, "interval": [1.0, 2.0], "null": 0.1}
     total = config.size + 0.001 * config.seed
-    return {"config": {"size": 99}, "total": total, "mig": measured, "methods": wide, "_raw": [7777]}
+    return {"config": {"size": 31337}, "total": total, "mig": measured, "methods": wide, "_raw": [7777]}
 '''
 
 NONE = "from dataclasses import dataclass\n@dataclass\nclass Config:\n    pass\n"
@@ -107,7 +107,7 @@ def test_the_page_holds_questions_numbers_and_how_to_run_again(scripts, tmp_path
         assert "How large is it?" in page
         assert "latentlab bench sizes --set sizes.size=5 --seed 3 --scripts" in page
         assert "7777" not in page
-        assert "99" not in re.sub(r"[0-9a-f]{16}|data:[^\"]*|<style>.*</style>", "", page, flags=re.S)
+        assert "31337" not in re.sub(r"[0-9a-f]{16}|data:[^\"]*", "", page)
     assert "| a | 30.0 | True |" in text
     assert "1.5 [1, 2] (null 0.1)" in text
     assert json.loads((tmp_path / "bench.json").read_text())["answers"][0]["settings"]["size"] == 5

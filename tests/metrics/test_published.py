@@ -60,9 +60,9 @@ class TestTemporalFlickering:
         assert temporal_flickering(clip).item() == 0
 
     def test_one_frame_or_floats_in_an_array_are_an_error(self):
-        with pytest.raises(ValueError, match="2 frames or more, as float or uint8, got 1 of uint8"):
+        with pytest.raises(ValueError, match="needs 2 frames or more"):
             temporal_flickering(torch.zeros(1, 3, 1, 4, 4))
-        with pytest.raises(ValueError, match="got 2 of float64"):
+        with pytest.raises(ValueError, match=r"must be uint8 .* got float64 of shape"):
             temporal_flickering(np.zeros((1, 2, 4, 4, 3)))
 
 
