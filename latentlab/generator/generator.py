@@ -60,6 +60,11 @@ class Generator(Model):
 
     config: GeneratorConfig
 
+    def __repr__(self) -> str:
+        c = self.config
+        clip = f"clips of {c.num_frames} frames of {c.height} x {c.width}"
+        return f"{type(self).__name__}({clip}, latents {self.latent_shape}, {self.dtype} on {self.device})"
+
     def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
         """Flow times from noise down to data for latents of `shape` (channel, frame, height, width)."""
         del shape  # some models spend more steps near noise where there is more to draw

@@ -79,6 +79,10 @@ class Described(ABC):
             **self.settings(),
         }
 
+    def __repr__(self) -> str:
+        sides = ", ".join(f"{name} {length}" for name, length in zip(self.axes, self.shape, strict=False))
+        return f"{type(self).__name__}({self.dim} dims{sides and ': '}{sides})"
+
     @property
     def dim(self) -> int:
         """Length of a code."""

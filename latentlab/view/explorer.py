@@ -80,6 +80,9 @@ class Explorer:
             self.controls.follow(self.setting)
         self._worker.ask(self.setting)
 
+    def __repr__(self) -> str:
+        return f"Explorer of {self.drawing.space!r} along {', '.join(self.drawing.directions)}"
+
     @property
     def sliders(self) -> dict[str, Any]:
         """Of strengths, by direction."""

@@ -14,7 +14,8 @@ class LatestWins:
     """Computes the last thing asked for, coarse first, in a thread that lives only as long as there is work.
 
     Every stage is tried in turn on the newest request; what arrives meanwhile ends the work after the stage at hand.
-    So fifty moves of a slider cost the one under way and the last, whatever the time each takes.
+    So fifty moves of a slider cost the one under way and the last, whatever the time each takes. A program that ends
+    waits for the stage at hand alone.
 
     Args:
         stages: from coarse and quick to full, each `request -> result`.
@@ -51,7 +52,8 @@ class LatestWins:
             self._wanted, self._waiting = request, True
             if not self._busy:
                 self._busy = True
-                threading.Thread(target=self._run, name="latentlab-worker", daemon=True).start()
+                # No daemon: the interpreter would end under PyTorch's feet, which aborts the whole process.
+                threading.Thread(target=self._run, name="latentlab-worker", daemon=False).start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all is done; False when it took longer than `timeout` seconds."""
@@ -65,10 +67,15 @@ class LatestWins:
             if not self._busy:
                 self._kept.clear()
 
+    @property
+    def _ends(self) -> bool:
+        """Whether nobody will look: the worker is closed, or the program waits for its threads to end."""
+        return self._closed or not threading.main_thread().is_alive()
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                if not self._waiting:
+                if not self._waiting or self._ends:
                     if self._closed:
                         self._kept.clear()
                     self._busy = False
@@ -81,7 +88,7 @@ class LatestWins:
         last = len(self._stages) - 1
         first = last if (request, last) in self._kept else 0
         for k in range(first, last + 1):
-            if self._waiting or self._closed:
+            if self._waiting or self._ends:
                 return
             try:
                 self._show(request, self._result(request, k), k == last)

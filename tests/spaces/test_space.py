@@ -42,6 +42,13 @@ def test_a_description_is_plain_and_tells_settings_and_weights_apart(tiny_genera
     assert ten != NoiseSpace(tiny_generator, num_steps=10).describe()
 
 
+def test_a_generator_and_its_spaces_say_what_they_are_in_a_line(tiny_generator):
+    made = "clips of 4 frames of 16 x 16, latents (2, 4, 2, 2), torch.float32 on cpu"
+    assert repr(tiny_generator) == f"NativeGenerator({made})"
+    said = "LatentSpace(32 dims: channel 2, frame 4, height 2, width 2)"
+    assert repr(LatentSpace(tiny_generator)) == said
+
+
 def test_codes_of_another_space_are_an_error(tiny_generator, clips):
     space = LatentSpace(tiny_generator)
     with pytest.raises(

@@ -75,6 +75,11 @@ def test_directions_come_in_any_form():
         explorer.close()
 
 
+def test_it_says_what_it_is_in_a_line(explorer):
+    assert repr(explorer).endswith(f"along {', '.join(explorer.sliders)}")
+    assert "\n" not in repr(explorer)
+
+
 def test_it_walks_to_the_other_clip(explorer):
     explorer.set(Setting(position=1.0, path="lerp"))
     assert explorer.wait(20)

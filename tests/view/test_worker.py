@@ -1,5 +1,7 @@
 """The worker behind the sliders: the latest value wins."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -129,3 +131,21 @@ def test_it_survives_an_error(screen):
 def test_it_needs_a_stage(screen):
     with pytest.raises(ValueError, match="stage"):
         LatestWins([], screen.show, screen.fail)
+
+
+def test_a_program_that_ends_waits_for_the_stage_at_hand_alone():
+    """The interpreter may not go while the worker is inside PyTorch: that aborts the process."""
+    program = """
+import threading, time
+from latentlab.view.worker import LatestWins
+begun = threading.Event()
+def slow(x):
+    begun.set()
+    time.sleep(0.2)
+    return x
+worker = LatestWins([slow, slow, slow], lambda request, result, last: print("shown"), lambda *_: print("failed"))
+worker.ask(1)
+begun.wait()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout.split()) == (0, ["shown"]), ended.stderr

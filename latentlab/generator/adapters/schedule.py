@@ -139,14 +139,16 @@ def diffusion_levels(scheduler, num_steps: int) -> Float[Tensor, " level"]:
 @lru_cache(maxsize=8)
 def diffusion_time(scheduler) -> Callable[[float], float]:
     """Timestep by level: the table of training levels, linear between them."""
+    # By lists: a network may be asked inside torch.func, where tensors cannot become arrays.
     if hasattr(scheduler, "alphas_cumprod"):
-        table = _of_alphas(scheduler.alphas_cumprod).numpy()
-        times = np.arange(len(table))
+        table = _of_alphas(scheduler.alphas_cumprod).tolist()
+        times: list[float] = [*range(len(table))]
     else:
         own = _set(scheduler, scheduler.config.get("num_train_timesteps", 1000))
         levels, called = probed(own, own.config.get("prediction_type"))
-        table, times = levels[:-1].flip(0).numpy(), called.flip(0).numpy()
-    return lambda s: float(np.interp(s, table, times))
+        table, times = levels[:-1].flip(0).tolist(), called.flip(0).tolist()
+    known = np.array([table, times])
+    return lambda s: float(np.interp(s, *known))
 
 
 def probed(scheduler, prediction: str | None) -> tuple[Float[Tensor, " level"], Float[Tensor, " step"]]:

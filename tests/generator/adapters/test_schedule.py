@@ -39,6 +39,14 @@ def test_every_step_ends_where_the_next_call_is(spacing, num_steps):
     assert [time(s) for s in levels.tolist()[:-1]] == scheduler.timesteps.tolist()[: len(levels) - 1]
 
 
+def test_the_first_to_ask_may_be_a_jacobian():
+    """Inside torch.func no tensor becomes an array."""
+    first, later = (diffusers.DDIMScheduler(**SD) for _ in range(2))
+    x = torch.ones(2)
+    _, slope = torch.func.jvp(lambda x: diffusion_time(first)(0.4) * x, (x,), (x,))
+    assert slope.tolist() == pytest.approx([diffusion_time(later)(0.4)] * 2)
+
+
 def test_a_schedule_up_to_zero_signal_reaches_one():
     scheduler = diffusers.CogVideoXDDIMScheduler(
         **SD,
