@@ -9,7 +9,7 @@ import latentlab
 
 ROOT = Path(latentlab.__file__).parent
 LAYERS = (  # lowest first
-    ("shapes", "factors", "tensors"),
+    ("shapes", "factors", "tensors", "checks"),
     ("weights",),
     ("interpolate", "video", "record"),
     ("ledger", "data", "generator", "directions", "metrics"),

@@ -1,0 +1,208 @@
+"""Checks at the door: what users pass is held against the annotations of the function that they call.
+
+A public function wears `@checked`; what it calls in turn trusts its arguments. Numbers, text, choices, flags, functions
+and objects are looked at here, and the types below say the ranges; arrays are looked at by the function itself, which
+knows what their axes mean. A class wears it on its `__init__`, a dataclass on itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import operator
+import typing
+from collections.abc import Callable, Collection, Hashable, Mapping
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    SupportsFloat,
+    SupportsIndex,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
+
+from jaxtyping import AbstractArray
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Within(NamedTuple):
+    """A range in an annotation: `Annotated[int, Within(1)]` is a whole number from 1 on."""
+
+    low: float
+    high: float = math.inf
+    above: bool = False  # `low` itself is out
+
+    def __contains__(self, value: Any) -> bool:
+        return value <= self.high and (value > self.low if self.above else value >= self.low)
+
+    def __str__(self) -> str:
+        low = f"above {self.low:g}" if self.above else f"{self.low:g} or more"
+        return low if self.high == math.inf else f"{low} and {self.high:g} at most"
+
+
+Whole = Annotated[int, Within(0)]
+Count = Annotated[int, Within(1)]
+Seed = Annotated[int, Within(0, 2**63 - 1)]
+NotNegative = Annotated[float, Within(0)]
+Positive = Annotated[float, Within(0, above=True)]
+Share = Annotated[float, Within(0, 1)]
+
+WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "text", NoneType: "None"}
+
+
+def checked(function: F) -> F:
+    """The function (or dataclass) with its arguments held against its annotations first.
+
+    Raises:
+        TypeError: an argument of another kind than its annotation says.
+        ValueError: a number outside of the range that it says, NaN, or a choice that there is not.
+
+    >>> @checked
+    ... def draw(count: Count, *, seed: Seed = 0, method: Literal["ddim", "heun"] = "ddim") -> int:
+    ...     return count + seed
+    >>> draw(1, seed=2)
+    3
+    >>> draw("1")
+    Traceback (most recent call last):
+    TypeError: draw: `count` must be a whole number, got '1' (str)
+    >>> draw(0)
+    Traceback (most recent call last):
+    ValueError: draw: `count` must be a whole number, 1 or more, got 0
+    >>> draw(1, method="euler")
+    Traceback (most recent call last):
+    ValueError: draw: `method` must be 'ddim' or 'heun', got 'euler'
+    """
+    if inspect.isclass(function):
+        function.__init__ = checked(function.__init__)
+        return function
+    signature = inspect.signature(function)
+    single = {key for key, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    name = function.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
+
+    @functools.wraps(function)
+    def at_the_door(*args, **kwargs):
+        given = signature.bind(*args, **kwargs).arguments
+        for key, hint in hints_of(function).items():
+            if key in given and key in single:
+                check(f"{name}: `{key}`", given[key], hint)
+        return function(*args, **kwargs)
+
+    return typing.cast(F, at_the_door)
+
+
+@functools.cache
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations of a function, text among them resolved; at its first call, when all modules are there."""
+    return typing.get_type_hints(function, include_extras=True)
+
+
+def check(name: str, value: Any, hint: Any) -> None:
+    """Raises where a value is not what an annotation says; `name` is what the error calls it.
+
+    >>> check("`size`", (64, 64), tuple[int, int])
+    >>> check("`size`", 64, tuple[int, int] | None)
+    Traceback (most recent call last):
+    TypeError: `size` must be (a whole number, a whole number) or None, got 64 (int)
+    """
+    if fits(value, hint):
+        return
+    if fits(value, hint, ranges=False):
+        raise ValueError(f"{name} must be {words(hint)}, got {shown(value)}")
+    raise TypeError(f"{name} must be {words(hint, ranges=False)}, got {shown(value)} ({type(value).__name__})")
+
+
+def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
+    """Whether a value is what an annotation says; without `ranges`, whether it is of that kind at all."""
+    origin, parts = get_origin(hint), get_args(hint)
+    inside = functools.partial(fits, ranges=ranges)
+    if origin is Annotated:
+        limits = [part for part in parts[1:] if isinstance(part, Within)]
+        return inside(value, parts[0]) and not (ranges and any(float(value) not in limit for limit in limits))
+    if origin in (Union, UnionType):
+        return any(inside(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts if ranges and isinstance(value, Hashable) else type(value) in map(type, parts)
+    if isinstance(hint, TypeVar):
+        return inside(value, hint.__bound__ or (Union[hint.__constraints__] if hint.__constraints__ else Any))  # noqa: UP007
+    if origin is None:
+        return _is(value, NoneType if hint is None else hint, ranges)
+    if hasattr(value, "__array__") and not issubclass(origin, Mapping | Callable):
+        return True
+    if not isinstance(value, origin) and not (origin is tuple and isinstance(value, list)):
+        return False
+    if origin is tuple and parts and parts[-1] is not ...:
+        return len(value) == len(parts) and all(map(inside, value, parts))
+    if issubclass(origin, Mapping):
+        return all(inside(key, parts[0]) and inside(item, parts[1]) for key, item in value.items())
+    if issubclass(origin, Collection) and parts:
+        text = isinstance(value, str | bytes)  # which Python takes for a sequence of texts
+        return not text and all(inside(item, parts[0]) for item in value)
+    return True
+
+
+def _is(value: Any, kind: Any, ranges: bool) -> bool:
+    """Whether a value is of a plain type: numpy's numbers are numbers, True is none, NaN is not in any range."""
+    if kind is Any or issubclass(kind, AbstractArray) or getattr(kind, "_is_protocol", False):
+        return True  # a function looks at arrays itself
+    if kind is int:
+        return isinstance(value, SupportsIndex) and not isinstance(value, bool) and _number(value, operator.index)
+    if kind is float:
+        real = isinstance(value, SupportsFloat) and not isinstance(value, bool) and _number(value, float)
+        return real and not (ranges and math.isnan(float(value)))
+    return isinstance(value, kind)
+
+
+def _number(value: Any, read: Callable[[Any], Any]) -> bool:
+    try:
+        read(value)
+    except (TypeError, ValueError, RuntimeError):  # arrays of several numbers, complex ones, tensors without data
+        return False
+    return True
+
+
+def words(hint: Any, *, ranges: bool = True) -> str:
+    """An annotation as an error says it."""
+    origin, parts = get_origin(hint), get_args(hint)
+    tell = functools.partial(words, ranges=ranges)
+    if origin is Annotated:
+        return ", ".join([tell(parts[0]), *(str(part) for part in parts[1:] if ranges and isinstance(part, Within))])
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(map(tell, parts)))
+    if origin is Literal:
+        return " or ".join(map(repr, parts))
+    if origin is tuple and parts[-1] is not ...:
+        return f"({', '.join(map(tell, parts))})"
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"a mapping of {tell(parts[0])} to {tell(parts[1])}"
+    if isinstance(origin, type) and issubclass(origin, Collection):
+        return f"several of: {tell(parts[0])}"
+    if isinstance(hint, type) and issubclass(hint, AbstractArray):
+        return f"an array ({hint.dim_str})"
+    if hint is float and ranges:
+        return "a number, not NaN"
+    return WORDS.get(NoneType if hint is None else hint, "a function" if origin is Callable else _name(hint))
+
+
+def shown(value: Any) -> str:
+    """A value as an error quotes it: in full where that is short, else its kind and size.
+
+    >>> shown(range(1000)), shown([0] * 1000)
+    ('range(0, 1000)', 'list of 1000')
+    """
+    if shape := getattr(value, "shape", ()):
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    text = repr(value)
+    if len(text) <= 60:
+        return text
+    return f"{type(value).__name__} of {len(value)}" if isinstance(value, Collection) else f"{text[:57]}..."
+
+
+def _name(hint: Any) -> str:
+    return f"a {hint.__name__}" if isinstance(hint, type) else str(hint)
