@@ -106,10 +106,16 @@ def frechet(features: Tensor | Moments, reference: Tensor | Moments) -> float:
 
 
 def _by_samples(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, trace of the covariance, and A with covariance A' A."""
+    """Mean, trace of the covariance, and A with covariance A' A, of samples - 1 rows.
+
+    Centred samples sum to zero, and the root of the zero eigenvalue that they bring would be that of its rounding, 1e-8.
+    So A holds what each sample differs by from the mean of those before it (Helmert), which turns them and loses none.
+    """
     x = x.double()
-    a = (x - x.mean(0)) / (len(x) - 1) ** 0.5
-    return x.mean(0), a.square().sum(), a
+    mean, count = x.mean(0), torch.arange(1, len(x), dtype=torch.float64, device=x.device)[:, None]
+    centred = x - mean
+    a = (count * centred[1:] - centred.cumsum(0)[:-1]) / (count * (count + 1) * (len(x) - 1)).sqrt()
+    return mean, a.square().sum(), a
 
 
 def _by_moments(x: Tensor | Moments) -> tuple[Tensor, Tensor, Tensor]:

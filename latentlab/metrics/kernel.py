@@ -92,6 +92,7 @@ def precision_recall(features: Vectors, reference: Vectors, *, neighbours: int =
     if not 1 <= neighbours < min(counts):
         raise ValueError(f"`neighbours` must be from 1 to {min(counts) - 1}, got {neighbours}")
     x, y = features.double(), reference.double()
+    x, y = x - y.mean(0), y - y.mean(0)  # distances are sums of squares here, and an offset would drown them
     return PrecisionRecall(_inside(x, y, neighbours), _inside(y, x, neighbours), (len(x), len(y)), neighbours)
 
 

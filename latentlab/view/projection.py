@@ -171,9 +171,9 @@ def project_series(
 
 @dataclass(frozen=True, eq=False)
 class _Map:
-    """A fitted map: principal components if the codes are long, an estimator, and a turn of the plane."""
+    """A fitted map: a centre, principal components if the codes are long, an estimator, and a turn of the plane."""
 
-    dim: int
+    centre: np.ndarray
     reduce: Any
     estimator: Any
     rows: np.ndarray  # fitted codes, reduced, with their points: where the estimator cannot transform
@@ -181,7 +181,13 @@ class _Map:
     turn: np.ndarray
     shift: np.ndarray
 
+    @property
+    def dim(self) -> int:
+        """Of the codes."""
+        return len(self.centre)
+
     def transform(self, codes: np.ndarray) -> np.ndarray:
+        codes = _centred(codes, self.centre)
         codes = codes if self.reduce is None else self.reduce.transform(codes)
         if hasattr(self.estimator, "transform"):
             return self.place(np.asarray(self.estimator.transform(codes), dtype=np.float64))
@@ -233,7 +239,10 @@ def _fit(
         raise ValueError(f"`dims` must be from 1 to the {codes.shape[1]} dims of the codes, got {dims}")
     if at_most is not None and at_most < 5:
         raise ValueError(f"`at_most` must be 5 or more rows to learn a map from, got {at_most}")
-    dim, reduce, small = codes.shape[1], None, codes
+    dim, reduce = codes.shape[1], None
+    # What an estimator of one's own may need as it is, a positive code for example, is left as it is.
+    centre = codes.mean(0, dtype=np.float64) if isinstance(method, str) else np.zeros(dim)
+    codes = small = _centred(codes, centre)
     if method in ("tsne", "umap") and dim > REDUCED < len(codes):
         from sklearn.decomposition import PCA
 
@@ -250,8 +259,14 @@ def _fit(
     raw = np.asarray(estimator.fit_transform(rows), dtype=np.float64)
     if raw.ndim != 2 or len(raw) != len(rows):
         raise ValueError(f"{type(method).__name__} has to make a map (sample, 2) of {len(rows)} rows, got {raw.shape}")
-    fitted = _Map(dim, reduce, estimator, rows, raw, np.eye(raw.shape[1]), np.zeros(raw.shape[1]))
+    fitted = _Map(centre, reduce, estimator, rows, raw, np.eye(raw.shape[1]), np.zeros(raw.shape[1]))
     return fitted, raw if len(rows) == len(small) else fitted.transform(codes), notes
+
+
+def _centred(codes: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Codes about a centre, in their own precision, which a large common offset must not take up: the sums of squares
+    that PCA and distances are made of would lose the rest."""
+    return (codes - centre).astype(codes.dtype, copy=False) if centre.any() else codes
 
 
 def _estimator(method: Any, dims: int, seed: int, count: int, start: np.ndarray | None) -> Any:

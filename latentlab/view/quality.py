@@ -119,7 +119,7 @@ def _ranks(points: np.ndarray) -> np.ndarray:
     """Of each row's distances: 0 is the row itself, 1 its nearest neighbour."""
     from sklearn.metrics import euclidean_distances
 
-    distance = euclidean_distances(points)
+    distance = euclidean_distances(points - points.mean(0, dtype=np.float64))  # squares of an offset would drown them
     np.fill_diagonal(distance, -1)
     order = np.argsort(distance, axis=1, kind="stable")
     ranks = np.empty_like(order)

@@ -229,3 +229,16 @@ def test_a_map_has_a_row_for_each_code(codes):
     flat.fit_transform = lambda rows: rows[0]
     with pytest.raises(ValueError, match=r"Slow has to make a map \(sample, 2\) of 150 rows, got \(8,\)"):
         project(codes, flat)
+
+
+@pytest.mark.parametrize("offset", [0, 1e4, 1e6])
+def test_components_do_not_mind_an_offset_of_float32(offset):
+    """Activations with a massive channel; the components are those of an exact decomposition."""
+    rng = np.random.default_rng(0)
+    rows = (rng.standard_normal((400, 16)) * np.r_[6, 4, np.ones(14)] + offset).astype(np.float32)
+    centred = rows.astype(np.float64) - rows.astype(np.float64).mean(0)
+    exact = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+    found = project(rows, repeats=0)
+    for points, truth in ((found.points, exact), (found.transform(rows[:50]), exact[:50])):
+        assert np.abs(np.abs(points) - np.abs(truth)).max() < 1e-4
+    assert judge_map(rows, exact).trustworthiness == pytest.approx(judge_map(centred, exact).trustworthiness, abs=1e-3)
