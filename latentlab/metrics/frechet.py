@@ -108,7 +108,7 @@ def frechet(features: Tensor | Moments, reference: Tensor | Moments) -> float:
 def _by_samples(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, trace of the covariance, and A with covariance A' A, of samples - 1 rows.
 
-    Centred samples sum to zero, and the root of the zero eigenvalue that they bring would be that of its rounding, 1e-8.
+    Centred samples sum to zero, and the zero eigenvalue that they bring would be rounded, and its root be 1e-8.
     So A holds what each sample differs by from the mean of those before it (Helmert), which turns them and loses none.
     """
     x = x.double()
