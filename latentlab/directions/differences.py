@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Self
 
 import numpy as np
 
 from latentlab.directions import evidence
-from latentlab.directions.design import Design, Labels
+from latentlab.directions.design import Design, Labels, joined
 from latentlab.directions.finder import OneByOne, Supervised, two_sides
 
 
@@ -29,8 +29,8 @@ class MeanDifference(OneByOne):
 
     share: float = 0.1
 
-    def _normal(self, codes: np.ndarray, column: np.ndarray) -> np.ndarray:
-        low, high = two_sides(column, self.share)
+    def _normal(self, codes: np.ndarray, column: np.ndarray, group: np.ndarray) -> np.ndarray:
+        low, high = two_sides(column, self.share, group)
         return codes[high].mean(0, dtype=np.float64) - codes[low].mean(0, dtype=np.float64)
 
 
@@ -80,11 +80,18 @@ class PairedDifference(Supervised):
             group = _groups(design.columns[:, ~own])
             if (np.bincount(group) > 1).sum() < 2:
                 continue
+            group = joined(group, np.unique(design.group, return_inverse=True)[1])
+            one = replace(design, group=group)
             parts = evidence.split_groups(group, self.folds, rng)
-            find = partial(self._find_one, factor)
-            along = evidence.projections(codes, parts, evidence.refitted(find, codes, design, parts))
-            r2[own] = evidence.predicted(along, design, parts)[own]
-            t[own], p[own] = (x[own] for x in evidence.t_and_p(along, design, self.permutations, rng))
+            if len(parts) < 2:
+                continue
+            refit = partial(evidence.refitted, partial(self._find_one, factor), codes, one, parts)
+            along = evidence.projections(codes, parts, refit(evidence.others(len(parts))))
+            r2[own] = evidence.predicted(along, one, parts)[own]
+            along = evidence.projections(codes, parts[1:], refit(evidence.earlier(len(parts))))
+            judged = np.sort(np.concatenate(parts[1:]))
+            found = evidence.t_and_p(along[judged], one.rows(judged), self.permutations, rng)
+            t[own], p[own] = (x[own] for x in found)
         return t, r2, p
 
     def _learn(self, codes: np.ndarray, design: Design, labels: Labels) -> Self:
@@ -126,17 +133,17 @@ class ChannelRanking(OneByOne):
     channels: int = 1
     share: float = 0.1
 
-    def _normal(self, codes: np.ndarray, column: np.ndarray) -> np.ndarray:
+    def _normal(self, codes: np.ndarray, column: np.ndarray, group: np.ndarray) -> np.ndarray:
         if self.channels < 1:
             raise ValueError(f"channels must be at least 1, got {self.channels}")
-        scores, spread = self._scores(codes, column)
+        scores, spread = self._scores(codes, column, group)
         best = np.argsort(-np.abs(scores), kind="stable")[: self.channels]
         normal = np.zeros(len(scores))
         normal[best] = scores[best] * spread[best]
         return normal
 
-    def _scores(self, codes: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        high = two_sides(column, self.share)[1]
+    def _scores(self, codes: np.ndarray, column: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        high = two_sides(column, self.share, group)[1]
         spread = codes.std(0, dtype=np.float64)
         rise = codes[high].mean(0, dtype=np.float64) - codes.mean(0, dtype=np.float64)
         return np.divide(rise, spread, out=np.zeros_like(rise), where=spread > 0), spread
@@ -145,7 +152,10 @@ class ChannelRanking(OneByOne):
         super()._learn(codes, design, labels)
         known = [np.isfinite(column) for column in design.columns.T]
         self.scores_ = np.stack(
-            [self._scores(codes[k], column[k])[0] for k, column in zip(known, design.columns.T, strict=True)]
+            [
+                self._scores(codes[k], column[k], design.group[k])[0]
+                for k, column in zip(known, design.columns.T, strict=True)
+            ]
         )
         self.ranking_ = np.argsort(-np.abs(self.scores_), axis=1, kind="stable")
         return self

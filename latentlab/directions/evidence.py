@@ -1,8 +1,12 @@
-"""Whether a direction is real: t, R2 and p of its factor in codes that did not help to find it."""
+"""Whether a direction is real: t, R2 and p of its factor in codes that did not help to find it.
+
+Samples that belong together (frames of a clip) are one observation: parts tear no group apart, and what is tossed under
+the null are groups.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -11,12 +15,6 @@ from latentlab.directions.design import Design, shrinkage
 from latentlab.directions.direction import unit
 
 Find = Callable[[np.ndarray, Design], np.ndarray]
-
-
-def split(count: int, folds: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Samples in `folds` random parts of equal size."""
-    order = rng.permutation(count)
-    return [np.sort(order[i::folds]) for i in range(min(folds, count))]
 
 
 def split_groups(group: np.ndarray, folds: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -38,17 +36,55 @@ def split_groups(group: np.ndarray, folds: int, rng: np.random.Generator) -> lis
     return [np.flatnonzero(part_of[group] == i) for i in range(len(filled))]
 
 
-def refitted(find: Find, codes: np.ndarray, design: Design, parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """The effects without each part in turn, `(direction, dim)`."""
-    for part in parts:
-        rest = np.setdiff1d(np.arange(len(codes)), part)
-        yield find(codes[rest], design.rows(rest))
+def dependence(codes: np.ndarray, design: Design) -> str:
+    """What shows that samples are not independent; "" where nothing does.
+
+    Codes that repeat; or rows that are like the ones before them beyond what their labels explain: the ratio of von
+    Neumann (1941), which is 1 for samples in no order, on at most 64 of the dims.
+    """
+    dims = np.linspace(0, codes.shape[1] - 1, min(codes.shape[1], 64)).astype(int)
+    few = codes[:, np.unique(dims)].astype(np.float64)
+    repeated = len(few) - len(np.unique(few, axis=0))
+    if repeated > 0.1 * len(few):  # equal in these dims; whole codes are compared only now
+        repeated = len(codes) - len(np.unique(codes, axis=0))
+    if repeated > 0.1 * len(codes):
+        return f"{repeated} of {len(codes)} codes repeat others"
+    x = np.hstack([np.ones((len(few), 1)), design.filled])
+    if len(few) < 2 * x.shape[1] + 20:
+        return ""  # too few to tell
+    left = few - x @ np.linalg.lstsq(x, few, rcond=None)[0]
+    total = (left**2).sum()
+    if total < 1e-9 * (few - few.mean(0)).var() * few.size:
+        return ""  # labels tell all
+    ratio = (np.diff(left, axis=0) ** 2).sum() / (2 * total)
+    if ratio < 1 - max(0.3, 4 / np.sqrt(len(few))):
+        return f"each code is like the one before it (they differ by {ratio:.2f} of what codes in any order would)"
+    return ""
+
+
+def refitted(
+    find: Find, codes: np.ndarray, design: Design, parts: Sequence[np.ndarray], chosen: Iterable[Sequence[int]]
+) -> Iterator[np.ndarray]:
+    """The effects in each choice of parts, `(direction, dim)`."""
+    for which in chosen:
+        rows = np.sort(np.concatenate([parts[i] for i in which]))
+        yield find(codes[rows], design.rows(rows))
+
+
+def others(count: int) -> list[list[int]]:
+    """All parts but each in turn."""
+    return [[j for j in range(count) if j != i] for i in range(count)]
+
+
+def earlier(count: int) -> list[list[int]]:
+    """The parts before each, from the second on."""
+    return [list(range(i)) for i in range(1, count)]
 
 
 def projections(
     codes: np.ndarray, parts: Sequence[np.ndarray], effects: Iterator[np.ndarray]
 ) -> Float[np.ndarray, "sample direction"]:
-    """Each code along directions that were found without it, centred part by part."""
+    """Each code of some parts along directions that were found without it, centred part by part; others are 0."""
     found = None
     for part, vectors in zip(parts, effects, strict=True):
         along = (codes[part] @ unit(vectors)[0].T.astype(codes.dtype)).astype(np.float64)
@@ -88,15 +124,31 @@ def t_and_p(
 ) -> tuple[Float[np.ndarray, " direction"], Float[np.ndarray, " direction"]]:
     """t of each column in its own projections, the other factors held, and how often shuffled labels agree as well.
 
-    Column and projections are freed of the other factors, which is their joint regression (Frisch & Waugh 1933), and
-    the column is shuffled (Kennedy 1995). The labels of two samples in different parts meet twice in the actual sum,
-    as either helps to find the direction that the other is judged along, and once in a shuffled one: its variance is
-    twice theirs under the null. So shuffled sums count sqrt(2)-fold.
+    Column f and projections u are freed of the other factors, which is their joint regression (Frisch & Waugh 1933).
+    Their sum of products is compared with what it would be if labels did not belong to these codes: mean labels of
+    groups are dealt anew to groups (Kennedy 1995), and what labels do within a group keeps or changes its sign
+    (Hemerik et al. 2020). That has the variance
+
+        v = sum_g F_g^2 sum_g U_g^2 / (G - 1) + sum_g W_g^2,
+
+    with F the means of f in the groups, U the sums of u, W the sums of (f - F) u. t is the sum over its root, in
+    Student's form, which for samples without groups is the t of a linear regression.
+
+    Args:
+        along: projections on directions that were found in `earlier` parts alone. If every part helped to judge every
+            other, the labels of two samples would meet twice, and t had the variance 2 under the null.
+        design: of the same samples.
+        permutations: of the labels; 0 leaves p NaN.
     """
-    x = design.filled
-    samples = len(x)
-    t, p = np.zeros(len(design.names)), np.full(len(design.names), 1.0 if permutations else np.nan)
-    orders = np.stack([rng.permutation(samples) for _ in range(permutations)]) if permutations else None
+    x, group = design.filled, np.unique(design.group, return_inverse=True)[1]
+    size = np.bincount(group)
+    count, columns = len(size), len(design.names)
+    t, p = np.full(columns, np.nan), np.full(columns, np.nan)
+    if count < 3:
+        return t, p
+    t[:], p[:] = 0.0, 1.0 if permutations else np.nan
+    orders = np.stack([rng.permutation(count) for _ in range(permutations)]) if permutations else None
+    signs = rng.choice([-1.0, 1.0], (permutations, count)) if count < len(x) else None
     for factor in np.unique(design.factor):
         own = np.flatnonzero(design.factor == factor)
         rest, used = freed_of(x[:, design.factor != factor])
@@ -104,12 +156,17 @@ def t_and_p(
         for k, f, u in zip(own, label.T, seen.T, strict=True):
             if f @ f < 1e-18 * (x[:, k] @ x[:, k]) or not u.any():
                 continue  # the other factors tell all of it, or nothing was found
-            slope = f @ u / (f @ f)
-            error = ((u - slope * f) ** 2).sum() / max(samples - 2 - used, 1.0)
-            t[k] = slope / np.sqrt(max(error / (f @ f), np.finfo(float).tiny))
+            mean, sums = np.bincount(group, f) / size, np.bincount(group, u)
+            inside = np.bincount(group, (f - mean[group]) * u)
+            total = f @ u
+            between = mean.var() * count * (sums @ sums) / (count - 1)
+            z2 = total**2 / max(between + inside @ inside, np.finfo(float).tiny)
+            most = (count - 1) * (between > 0) + count * inside.any()  # that z2 can be
+            t2 = z2 * max(most - 1 - used, 1.0) / max(most - z2, np.finfo(float).eps)
+            t[k] = np.sign(total) * np.sqrt(t2)
             if orders is not None:
-                shuffled = np.sqrt(2) * (f[orders] @ u)
-                p[k] = (1 + (shuffled >= f @ u * (1 - 1e-12)).sum()) / (1 + permutations)
+                shuffled = mean[orders] @ sums + (0.0 if signs is None else signs @ inside)
+                p[k] = (1 + (shuffled >= total - 1e-12 * abs(total)).sum()) / (1 + permutations)
     return t, p
 
 
@@ -119,6 +176,7 @@ def freed_of(others: Float[np.ndarray, "sample column"]) -> tuple[Callable[[np.n
     Where columns are many for so few samples they are damped by `shrinkage`, or nothing would be left.
     """
     samples, columns = others.shape
+    others = others - others.mean(0)
     if not columns:
         return lambda x: x - x.mean(0), 0.0
     gram = others.T @ others / samples

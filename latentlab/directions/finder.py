@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -12,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentlab.directions import evidence
-from latentlab.directions.design import Design, Labels, as_numpy, design_of, read_labels
+from latentlab.directions.design import Design, Labels, as_numpy, design_of, read_groups, read_labels
 from latentlab.directions.direction import Direction, DirectionSet, Normal, unit
 
 
@@ -75,7 +78,7 @@ class Supervised(Finder, ABC):
             from the table given to `fit`, or "continuous" for a plain array.
         names: of the factors; None takes them from the table, or "factor0", "factor1", ...
         folds: parts in which the codes are left out in turn, for t, R2 and p; 0 leaves them NaN.
-        permutations: of the labels, for p; 0 leaves it NaN.
+        permutations: B of the labels, for p, which cannot be less than 1 / (1 + B); 0 leaves it NaN.
         random_state: of folds and permutations.
 
     Attributes:
@@ -93,34 +96,57 @@ class Supervised(Finder, ABC):
     complete: ClassVar[bool] = False  # whether only samples of which every factor is known are of use
     reads: ClassVar[bool] = False  # whether it finds normals, which read factors, rather than moves
 
-    def fit(self, codes, y) -> Self:
+    def fit(self, codes, y, groups=None) -> Self:
         """Learns the directions.
 
         Args:
-            codes: `(sample, dim)`, numpy or torch.
-            y: the factors `(sample, factor)`, a table with names and kinds or a plain array; NaN is "not known".
-                (scikit-learn wants this name.)
+            codes: `(sample, dim)`, numpy, torch or a DataFrame.
+            y: the factors `(sample, factor)`, a table with names and kinds, a DataFrame with names or a plain array;
+                NaN is "not known". (scikit-learn wants this name.)
+            groups: one label a sample, equal for samples that belong together: frames of one clip, crops or copies of
+                one picture. They are one observation, which decides what few labels need in the fit, what is left out
+                together, and what t and p count. None takes every sample for an observation of its own; where samples
+                are not, t is too large and p too small.
 
         Returns:
             Itself.
 
         Raises:
-            ValueError: shapes do not fit, codes hold NaN or are all equal, too few samples, or a factor that never
-                changes.
+            ValueError: shapes do not fit, codes hold NaN or are all equal, too few samples or groups, a factor that
+                never changes, or settings out of range.
+
+        Warns:
+            UserWarning: codes repeat, or each is like the one before it, and no groups are given.
         """
+        self._check()
         codes, labels = self._codes(codes, 3), read_labels(y, self.names, self.kinds)
         if len(labels.values) != len(codes):
             raise ValueError(f"{len(codes)} codes but {len(labels.values)} rows of factors")
         if not np.ptp(codes, axis=0).any():
             raise ValueError("all codes are equal; there is nothing to find")
+        group = read_groups(groups, len(codes))
         if self.complete and not (known := labels.known).all():
-            codes, labels = codes[known], labels.rows(known)
+            codes, labels, group = codes[known], labels.rows(known), group[known]
         if len(codes) < 3:
             raise ValueError(
                 f"{len(codes)} fully labelled samples are too few for {len(labels.names)} factors; "
                 "finders that look at one factor at a time (MeanDifference, RidgeNormal) use what is known of each"
             )
-        return self._learn(codes, design_of(labels), labels)
+        design = design_of(labels, group)
+        if groups is None and (said := evidence.dependence(codes, design)):
+            warnings.warn(
+                f"{said}: samples that belong together, such as frames of a clip, are not independent, and t and p say "
+                "too much; pass groups= with one label a clip (or shuffle rows that are independent but sorted)",
+                stacklevel=2,
+            )
+        return self._learn(codes, design, labels)
+
+    def _check(self) -> None:
+        """Raises unless the settings are in range."""
+        if not isinstance(self.folds, Integral) or self.folds < 0 or self.folds == 1:
+            raise ValueError(f"folds must be at least 2, or 0 for no t, R2 and p; got {self.folds!r}")
+        if not isinstance(self.permutations, Integral) or self.permutations < 0:
+            raise ValueError(f"permutations must be a whole number from 0 on, got {self.permutations!r}")
 
     @abstractmethod
     def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
@@ -134,22 +160,32 @@ class Supervised(Finder, ABC):
             self.t_value_, self.r2_, self.p_ = self._judge(codes, design, rng)
         reads = self.reads and not getattr(self, "conditional", False)  # projected, a normal is a move
         known: dict[str, Any] = {"t": self.t_value_, "r2": self.r2_, "p": self.p_, "reads": reads}
-        provenance = {"finder": type(self).__name__, "samples": len(codes), "factors": list(labels.names)}
+        provenance = {
+            "finder": type(self).__name__,
+            "samples": len(codes),
+            "observations": design.observations,
+            "permutations": self.permutations if self.folds else 0,
+            "factors": list(labels.names),
+        }
         return self._keep(DirectionSet.measured(design.names, self.effects_, codes, provenance=provenance, **known))
 
     def _judge(
         self, codes: np.ndarray, design: Design, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """t, R2 and p of each direction, in codes that did not help to find it."""
-        parts = evidence.split(len(codes), self.folds, rng)
-        along = evidence.projections(codes, parts, self._refit(codes, design, parts))
-        r2 = evidence.predicted(along, design, parts)
-        t, p = evidence.t_and_p(along, design, self.permutations, rng)
+        parts = evidence.split_groups(np.unique(design.group, return_inverse=True)[1], self.folds, rng)
+        refit = partial(self._refit, codes, design, parts)
+        r2 = evidence.predicted(evidence.projections(codes, parts, refit(evidence.others(len(parts)))), design, parts)
+        along = evidence.projections(codes, parts[1:], refit(evidence.earlier(len(parts))))
+        judged = np.sort(np.concatenate(parts[1:]))
+        t, p = evidence.t_and_p(along[judged], design.rows(judged), self.permutations, rng)
         return t, r2, p
 
-    def _refit(self, codes: np.ndarray, design: Design, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
-        """Effects without each part of the samples in turn."""
-        return evidence.refitted(self._find, codes, design, parts)
+    def _refit(
+        self, codes: np.ndarray, design: Design, parts: list[np.ndarray], chosen: Sequence[Sequence[int]]
+    ) -> Iterator[np.ndarray]:
+        """Effects in each choice of parts."""
+        return evidence.refitted(self._find, codes, design, parts, chosen)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -164,8 +200,8 @@ class OneByOne(Supervised):
     conditional: bool = False
 
     @abstractmethod
-    def _normal(self, codes: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """Direction in which one column rises, `(dim,)`."""
+    def _normal(self, codes: np.ndarray, column: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """Direction in which one column rises, `(dim,)`; samples of one group are one observation."""
 
     def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
         normals = np.zeros((len(design.names), codes.shape[1]))
@@ -173,7 +209,7 @@ class OneByOne(Supervised):
             known = np.isfinite(column)
             if known.any() and np.ptp(column[known]) > 0:  # a fold may lack a category: no direction there
                 part = codes if known.all() else codes[known]
-                normals[k] = self._normal(part, column[known])
+                normals[k] = self._normal(part, column[known], design.group[known])
         return project_out_others(normals, design.factor) if self.conditional else normals
 
 
@@ -190,17 +226,19 @@ def project_out_others(vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return unit(held)[0] * lengths[:, None]
 
 
-def two_sides(column: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+def two_sides(column: np.ndarray, share: float, group: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Samples where a column is lowest and where it is highest.
 
     Args:
         column: `(sample,)`.
         share: of the samples on each side; at least ten are taken, or half of all. Ties and classes are not torn: a
             column of two values is split between them.
+        group: of each sample; where samples belong together, it is at least as many as ten groups have.
     """
     if not 0 < share <= 0.5:
         raise ValueError(f"share must be in (0, 0.5], got {share}")
-    count = max(round(share * len(column)), min(len(column) // 2, 10), 1)
+    least = 10 if group is None else round(10 * len(column) / len(np.unique(group)))
+    count = max(round(share * len(column)), min(len(column) // 2, least), 1)
     ordered = np.sort(column)
     low, high = column <= ordered[count - 1], column >= ordered[-count]
     if (low & high).any():

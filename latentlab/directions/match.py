@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 
-from latentlab.directions.design import as_numpy
+from latentlab.directions.design import as_numpy, read_groups
 from latentlab.directions.direction import Directions, DirectionSet, as_set
-from latentlab.directions.finder import Finder
+from latentlab.directions.evidence import split_groups
+from latentlab.directions.finder import Finder, Supervised
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def match(ours: Directions, theirs: Directions, similarity: np.ndarray | None = 
     return Match(pairs, tuple(float(v) for v in similarity[rows, columns]))
 
 
-def stability(finder: Finder, codes, y=None, *, repeats: int = 5, seed: int = 0) -> dict[str, float]:
+def stability(finder: Finder, codes, y=None, *, groups=None, repeats: int = 5, seed: int = 0) -> dict[str, float]:
     """Whether halves of the data find the same directions: mean absolute cosine between the two, for each.
 
     The halves share no sample, so it is what a user with half the data would see of another's. Directions of one name
@@ -74,7 +76,8 @@ def stability(finder: Finder, codes, y=None, *, repeats: int = 5, seed: int = 0)
     Args:
         finder: any, fitted or not; it is left alone.
         codes: `(sample, dim)`.
-        y: factors, for finders that take them.
+        y: factors, for finders that take them: a table, a DataFrame, an array.
+        groups: which samples belong together, such as frames of a clip; no half tears them apart.
         repeats: random splits.
         seed: of the splits.
 
@@ -89,13 +92,12 @@ def stability(finder: Finder, codes, y=None, *, repeats: int = 5, seed: int = 0)
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}")
     rng = np.random.default_rng(seed)
-    codes = as_numpy(codes)
-    labels = None if y is None else as_numpy(y)
+    codes, y = _indexed(codes), None if y is None else _indexed(y)
+    group = read_groups(groups, len(codes))
     sums: dict[str, list[float]] = {}
     for _ in range(repeats):
-        order = rng.permutation(len(codes))
-        halves = order[: len(codes) // 2], order[len(codes) // 2 :]
-        one, two = (_found(finder, codes[half], None if labels is None else labels[half]) for half in halves)
+        halves = split_groups(group, 2, rng)
+        one, two = (_found(finder, codes, y, None if groups is None else group, half) for half in halves)
         cosines = one.vectors @ two.vectors.T
         if y is None:
             matched = match(one, two)
@@ -109,6 +111,16 @@ def stability(finder: Finder, codes, y=None, *, repeats: int = 5, seed: int = 0)
     return {name: float(np.sum(values) / repeats) for name, values in sums.items()}
 
 
-def _found(finder: Finder, codes: np.ndarray, y: Any) -> DirectionSet:
+def _found(finder: Finder, codes: Any, y: Any, group: np.ndarray | None, rows: np.ndarray) -> DirectionSet:
+    """What a fresh finder finds in some of the samples."""
     fresh: Any = clone(finder)
-    return fresh.fit(codes, y).found_
+    told = {} if group is None or not isinstance(finder, Supervised) else {"groups": group[rows]}
+    return fresh.fit(_rows(codes, rows), None if y is None else _rows(y, rows), **told).found_
+
+
+def _indexed(x: Any) -> Any:
+    return np.asarray(as_numpy(x)) if isinstance(x, torch.Tensor | list | tuple) else x
+
+
+def _rows(x: Any, rows: np.ndarray) -> Any:
+    return x.iloc[rows] if hasattr(x, "iloc") else x[rows]

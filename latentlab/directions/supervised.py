@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar, Self
 
 import numpy as np
 from scipy import linalg
+from scipy.sparse import coo_array
 
 from latentlab.directions.design import Design, Labels, shrinkage
 from latentlab.directions.finder import Supervised
@@ -50,24 +52,31 @@ class Effect(Supervised):
     ridge: float | None = None
     complete: ClassVar[bool] = True
 
+    def _check(self) -> None:
+        super()._check()
+        if self.ridge is not None and not (isinstance(self.ridge, Real) and 0 <= self.ridge < np.inf):
+            raise ValueError(f"ridge must be a finite number from 0 on, or None for `shrinkage`; got {self.ridge!r}")
+
     def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
         gram, cross = _moments(codes - codes.mean(0), design.columns)
-        return linalg.solve(self._damped(gram, len(codes)), cross, assume_a="pos")
+        return linalg.solve(self._damped(gram, design.observations), cross, assume_a="pos")
 
     def _damped(self, gram: np.ndarray, samples: int) -> np.ndarray:
         """The factors' covariance with the ridge on its diagonal."""
         ridge = shrinkage(samples, len(gram)) if self.ridge is None else self.ridge
         return gram + ridge * np.eye(len(gram))
 
-    def _refit(self, codes: np.ndarray, design: Design, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
-        # Moments add up, so leaving a part out is a subtraction, not another pass over the rest.
+    def _refit(
+        self, codes: np.ndarray, design: Design, parts: list[np.ndarray], chosen: Sequence[Sequence[int]]
+    ) -> Iterator[np.ndarray]:
+        # Moments add up, so that a choice of parts is a sum, not another pass over them.
         each = [(len(part), *_moments(codes[part], design.columns[part], centred=False)) for part in parts]
-        totals = [sum(moments) for moments in zip(*each, strict=True)]
-        for moments in each:
-            count, gram, cross, sum_x, sum_z = (a - b for a, b in zip(totals, moments, strict=True))
+        seen = [design.rows(part).observations for part in parts]
+        for which in chosen:
+            count, gram, cross, sum_x, sum_z = (sum(moments) for moments in zip(*(each[i] for i in which), strict=True))
             gram = gram / count - np.outer(sum_x, sum_x) / count**2
             cross = cross / count - np.outer(sum_x, sum_z) / count**2
-            yield linalg.solve(self._damped(gram, int(count)), cross, assume_a="pos")
+            yield linalg.solve(self._damped(gram, sum(seen[i] for i in which)), cross, assume_a="pos")
 
     def _learn(self, codes: np.ndarray, design: Design, labels: Labels) -> Self:
         samples = len(codes)
@@ -78,10 +87,12 @@ class Effect(Supervised):
         w = self.effects_
         total = np.einsum("nd,nd->d", centred, centred).astype(np.float64) / samples
         residual = np.maximum(total - (w * (2 * cross - gram @ w)).sum(0), 0)
-        inverse = linalg.inv(self._damped(gram, samples))
+        inverse = linalg.inv(self._damped(gram, design.observations))
         spread = np.diag(inverse @ gram @ inverse)  # dummies sum to zero: the ridge's own inverse would be huge there
         freedom = max(samples - 1 - np.trace(inverse @ gram), 1.0)
         error = np.sqrt(np.maximum(np.outer(spread, residual / freedom), np.finfo(float).tiny))
+        if design.grouped:
+            error = _clustered(centred, design, w, inverse)
         self.t_by_dim_ = w / error
         self.explained_ = float(1 - residual.sum() / total.sum()) if total.sum() > 0 else 0.0
         return self
@@ -107,7 +118,23 @@ class Dual(Supervised):
     complete: ClassVar[bool] = True
 
     def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
-        return np.linalg.pinv(ridge_weights(codes, design.columns), rcond=1e-6).T
+        return np.linalg.pinv(ridge_weights(codes, design.columns, design.group), rcond=1e-6).T
+
+
+def _clustered(codes: np.ndarray, design: Design, w: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+    """Standard errors of coefficients where samples of a group go together, `(column, dim)`.
+
+    Root of `sum_g s_g^2` over the groups' sums s of residuals times influence (Liang & Zeger 1986), each divided by
+    what is left of it when its group takes part in the fit, which is the jackknife over groups (Bell & McCaffrey 2002).
+    """
+    x, samples = design.columns - design.columns.mean(0), len(codes)
+    group = np.unique(design.group, return_inverse=True)[1]
+    member = coo_array((np.ones(samples), (group, np.arange(samples)))).tocsr()
+    residuals = codes - x @ w
+    influence = x @ inverse / samples
+    left = np.maximum(1 - np.bincount(group, (influence * x).sum(1)), 1e-3)[:, None]  # 1 - a group's leverage
+    squares = [((member @ (one[:, None] * residuals) / left) ** 2).sum(0) for one in influence.T]
+    return np.sqrt(np.maximum(np.array(squares), np.finfo(float).tiny))
 
 
 def _moments(codes: np.ndarray, columns: np.ndarray, *, centred: bool = True) -> tuple[np.ndarray, ...]:

@@ -31,7 +31,7 @@ class Text(Effect):
         ridge, folds, permutations, random_state: see `Effect`.
 
     >>> words = {"a dark star": [1.0, 0.0], "a bright star": [0.0, 1.0]}
-    >>> light = np.linspace(0, 1, 50)
+    >>> light = np.random.default_rng(0).uniform(size=50)
     >>> pairs = {"light": ("a dark star", "a bright star")}
     >>> finder = Text(pairs=pairs, embed=lambda captions: np.array([words[c] for c in captions]))
     >>> seen = np.stack([1 - light, light], 1)  # what the same model says of the clips
@@ -42,12 +42,13 @@ class Text(Effect):
     pairs: Mapping[str, Pair] | None = None
     embed: Embed | None = None
 
-    def fit(self, codes, y) -> Self:
+    def fit(self, codes, y, groups=None) -> Self:
         """Learns the directions.
 
         Args:
             codes: `(sample, dim)`.
             y: embeddings of the clips `(sample, embedding)`, from the same model as `embed`; see there.
+            groups: which samples belong together, see `Effect.fit`.
 
         Raises:
             ValueError: no pairs to embed, a pair that the model cannot tell apart, or embeddings of another width.
@@ -55,10 +56,10 @@ class Text(Effect):
         if not self.pairs:
             if self.embed is not None:
                 raise ValueError("Text needs pairs={name: (from, to)} for embed= to make directions of")
-            return super().fit(codes, y)
+            return super().fit(codes, y, groups)
         told = as_numpy(y) if self.embed is None else contrasts(as_numpy(y), self.pairs, self.embed)
         specs = tuple(Factor(name, "continuous", -2, 2, "difference of cosines") for name in self.pairs)
-        return super().fit(codes, FactorTable(np.asarray(told), specs))
+        return super().fit(codes, FactorTable(np.asarray(told), specs), groups)
 
 
 def contrasts(seen: np.ndarray, pairs: Mapping[str, Pair], embed: Embed) -> np.ndarray:
