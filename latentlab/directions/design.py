@@ -178,8 +178,8 @@ def read_groups(groups: Any, samples: int) -> np.ndarray:
     names, group = np.unique(given.astype(str) if given.dtype == object else given, return_inverse=True)
     if len(names) < 2:
         raise ValueError(
-            f"groups= says that all {samples} samples belong to {names[0].item()!r}, and from one clip nothing can be learned "
-            "about others; pass groups=None for samples that are independent"
+            f"groups= says that all {samples} samples belong to {names[0].item()!r}, and from one clip nothing can be "
+            "learned about others; pass groups=None for samples that are independent"
         )
     return group.ravel()
 
