@@ -4,7 +4,7 @@ Inside latentlab a video is float32 in [-1, 1] with axes `batch channel frame he
 """
 
 from latentlab.video.clip import Clip, Pictures, from_uint8, to_uint8
-from latentlab.video.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_order
+from latentlab.video.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_order
 from latentlab.video.fit import fit_clip
 from latentlab.video.read import Info, probe, read, read_at, read_fitted
 from latentlab.video.show import Player, data_uri, show

@@ -1,10 +1,9 @@
 """Decode a file frame by frame: where its frames are, how to enter it midway, which way up they stand.
 
-Frames come in display order, turned and mirrored as the file asks (phone clips), 8 bits a channel (10-bit files are
-rounded, HDR is not tone-mapped), alpha dropped, non-square pixels taken as square.
+Frames come in display order, turned and mirrored as the file asks (phone clips), alpha dropped, non-square pixels taken
+as square; whatever is not honoured is told beside the frame.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,13 +17,16 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
-from av.video.reformatter import Interpolation
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
-VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".m4v", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
+from latentlab.video import stills
+from latentlab.video.colour import Converter
+from latentlab.video.files import check_pixels, check_regular, existing, images_in
+
 IMAGE_FPS = 8.0  # images carry no rate
-# swscale's defaults are off by up to 4 levels on 10-bit files; these are not.
-_EXACT = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+# Playlists and the like: text that makes other files be opened, or devices.
+_OBEYED = {"concat", "concatf", "hls", "dash", "imf", "sdp", "rtp", "rtsp", "sap", "webm_dash_manifest", "lavfi", "tty"}
+_OPTIONS = {"format_whitelist": ",".join(sorted(av.formats_available - _OBEYED))}
+_GIF_PIXELS_A_BYTE = 4096  # LZW codes of 12 bits stand for at most 3,838 pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,63 +36,52 @@ class Index:
     num_frames: int
     fps: float
     images: tuple[Path, ...] = ()
-    times: Sequence[int] | None = None  # display order, unit: the stream's time base; None: read from the start
+    pages: tuple[int, ...] = ()  # of a file that Pillow reads
+    times: Sequence[int] | None = None  # display order; None: read from the start
+    tick: float = 0.001  # unit of the times, in seconds
+    codec: str = ""
     damage: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether frames stand more than half a frame away from where an even rate would put them."""
+        if self.times is None or len(self.times) < 3:
+            return False
+        times = np.asarray(self.times, np.float64)
+        even = np.linspace(times[0], times[-1], len(times))
+        return bool(np.abs(times - even).max() > 0.5 * (even[1] - even[0]) + 1)
 
 
-def natural_order(path: Path) -> list[tuple[int, int | str]]:
-    """Sort key which puts frame2.png before frame10.png.
+@dataclass(frozen=True)
+class Picture:
+    """A frame by its number: red, green and blue, uint8 in 0..255 or float32 in [-1, 1], and what is to be told of it.
 
-    >>> import torch
-    >>> [path.name for path in sorted([Path("10.png"), Path("9.png")], key=natural_order)]
-    ['9.png', '10.png']
+    Without planes it is an image that cannot be read, and `told` says why.
     """
-    pieces = re.split(r"(\d+)", path.as_posix().lower())
-    return [(0, int(piece)) if piece.isdecimal() else (1, piece) for piece in pieces]
 
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """Open a file and its first video stream, which is never an album cover."""
-    with path.open("rb") as file:
-        head = file.read(12)
-    if not head:
-        raise ValueError(f"{path} is empty (0 bytes): copy or download it again")
-    with ExitStack() as stack:
-        try:
-            # A `%03d` in the name of an image must not be taken for a sequence, nor `a:b` for a network address.
-            file = stack.enter_context(path.open("rb")) if "%" in path.name else f"file:{path}"
-            container = stack.enter_context(av.open(file))
-        except av.FFmpegError as error:
-            found = f"{path.stat().st_size} bytes starting with {head!r}"
-            way = "expected a whole video (mp4, webm, gif, mkv, mov) or image: it may be cut short, or of another kind"
-            raise ValueError(f"{path} cannot be opened as a video ({error.strerror}), found {found}; {way}") from error
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
-            found = ", ".join(s.type for s in container.streams) or "no stream"
-            raise ValueError(f"{path} holds no video, found: {found}; give a file with a picture track")
-        streams[0].thread_type = "AUTO"
-        yield container, streams[0]
+    number: int
+    planes: Sequence[np.ndarray]
+    told: Sequence[str] = ()
 
 
 def index_of(path: Path) -> Index:
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; give a video, an image or a folder of images")
-    if not path.is_dir():
-        status = path.stat()
-        return _index_file(path, (status.st_mtime_ns, status.st_size))
-    files = sorted((f for f in path.iterdir() if not f.name.startswith(".")), key=natural_order)
-    images = tuple(f for f in files if f.suffix.lower() in IMAGE_SUFFIXES)
-    if not images:
-        found = f"{len(files)} other files such as {files[0].name}" if files else "nothing"
-        way = f"a folder is read as one clip made of images ({' '.join(IMAGE_SUFFIXES)}); else give one video file"
-        raise ValueError(f"{path} holds no images, found {found}; {way}")
-    return Index(len(images), IMAGE_FPS, images)
+    existing(path)
+    if path.is_dir():
+        images = images_in(path)
+        return Index(len(images), IMAGE_FPS, images)
+    status = check_regular(path)
+    return _index_file(path, (status.st_mtime_ns, status.st_size))
 
 
 @lru_cache(maxsize=256)
 def _index_file(path: Path, stamp: tuple[int, int]) -> Index:
-    """List the display times of a file's frames without decoding them; `stamp` renews the entry of a changed file."""
+    """List the display times of a file's frames; `stamp` renews the entry of a changed file."""
+    pages = stills.pages_of(path)
+    if pages is not None:
+        count = len(pages.numbers)
+        fps = 1000 * count / pages.lasts if pages.lasts else IMAGE_FPS
+        return Index(count, fps, pages=pages.numbers, times=pages.times, notes=pages.notes)
     with _opened(path) as (container, stream):
         packets = _packets(container, stream)
         announced = float(stream.average_rate or stream.guessed_rate or IMAGE_FPS)
@@ -99,9 +90,10 @@ def _index_file(path: Path, stamp: tuple[int, int]) -> Index:
         lasts = float(stream.duration or 0) * tick
         if not lasts and len(container.streams) == 1:  # of several streams, another may last longer
             lasts = (container.duration or 0) / av.time_base
+        known: dict[str, Any] = {"codec": stream.codec_context.name, "notes": _notes(container, stream)}
     times = sorted(time for time, _, _ in packets if time is not None)
     if is_image or not times or len(set(times)) < len(packets):
-        return Index(len(packets), IMAGE_FPS if is_image else announced)
+        return Index(len(packets), IMAGE_FPS if is_image else announced, **known)
     span = (times[-1] - times[0]) * tick
     _, duration, corrupt = packets[-1]
     ends = span + duration * tick
@@ -110,7 +102,54 @@ def _index_file(path: Path, stamp: tuple[int, int]) -> Index:
     fps = announced if is_true else len(times) / ends
     cut_short = corrupt or lasts - ends > 3 / fps + 0.02 * lasts
     damage = f"was cut short (its pictures end after {ends:.2f} of {lasts:.2f} s)" if cut_short else ""
-    return Index(len(times), fps, times=times, damage=damage)
+    return Index(len(times), fps, times=times, tick=tick, damage=damage, **known)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open a file and its largest video stream, which is never an album cover."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if not head:
+        raise ValueError(f"{path} is empty (0 bytes): copy or download it again")
+    with ExitStack() as stack:
+        try:
+            # A `%03d` in the name of an image must not be taken for a sequence, nor `a:b` for a network address.
+            file = stack.enter_context(path.open("rb")) if "%" in path.name else f"file:{path}"
+            container: Any = stack.enter_context(av.open(file, options=_OPTIONS, metadata_errors="replace"))
+        except av.FFmpegError as error:
+            found = f"{path.stat().st_size} bytes starting with {head!r}"
+            way = "expected a whole video (mp4, webm, gif, mkv, mov) or image: it may be cut short, or of another kind"
+            raise ValueError(f"{path} cannot be opened as a video ({error.strerror}), found {found}; {way}") from error
+        streams = _pictures_streams(container)
+        if not streams:
+            found = ", ".join(s.type for s in container.streams) or "no stream"
+            raise ValueError(f"{path} holds no video, found: {found}; give a file with a picture track")
+        stream = max(streams, key=lambda s: s.width * s.height)
+        check_pixels(path, stream.height, stream.width)
+        size = path.stat().st_size
+        if container.format.name == "gif" and stream.width * stream.height > _GIF_PIXELS_A_BYTE * size:
+            raise ValueError(
+                f"{path} announces {stream.width} x {stream.height} pixels and has {size} bytes: no such gif"
+            )
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+def _pictures_streams(container: Any) -> list[Any]:
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+
+
+def _notes(container: Any, stream: Any) -> tuple[str, ...]:
+    notes = []
+    streams = _pictures_streams(container)
+    if len(streams) > 1:
+        others = ", ".join(f"{s.width} x {s.height}" for s in streams if s is not stream)
+        notes.append(f"of its {len(streams)} picture tracks the largest was read (the others: {others})")
+    shape = stream.sample_aspect_ratio
+    if shape and shape != 1:
+        notes.append(f"its pixels, {shape.numerator}:{shape.denominator} of width to height, were taken as square")
+    return tuple(notes)
 
 
 def _packets(container: Any, stream: Any) -> list[tuple[int | None, int, bool]]:
@@ -125,7 +164,7 @@ def _packets(container: Any, stream: Any) -> list[tuple[int | None, int, bool]]:
     return packets
 
 
-def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+def _display_matrix(path: Path, frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """The matrix x' = a x + c y, y' = b x + d y (y downwards) by which a file asks to be shown.
 
     Asking a frame for it ties the frame into a cycle which only the garbage collector undoes: once a file, not a frame.
@@ -133,22 +172,22 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     try:
         side_data: Any = frame.side_data
         matrix = side_data.get(SideData.DISPLAYMATRIX)
-    except ValueError:  # PyAV 18 does not know the EXIF block of a photo; its turn it knows, a mirroring is lost
-        return {0: (1, 0, 0, 1), 90: (0, -1, 1, 0), -90: (0, 1, -1, 0)}.get(frame.rotation, (-1, 0, 0, -1))
+    except ValueError:  # PyAV 18 does not know the EXIF block of a photo
+        return stills.exif_matrix(path)
     if matrix is None:
         return 1, 0, 0, 1
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
     return a, b, c, d
 
 
-def _upright(picture: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
+def _upright(plane: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
     """Apply a display matrix: the dominant ones of its entries are a transpose and two flips."""
     a, b, c, d = matrix
     if abs(b) > abs(a):
-        picture, flip_x, flip_y = picture.swapaxes(0, 1), c < 0, b < 0
+        plane, flip_x, flip_y = plane.swapaxes(0, 1), c < 0, b < 0
     else:
         flip_x, flip_y = a < 0, d < 0
-    return picture[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+    return plane[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
@@ -169,10 +208,10 @@ def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
 def _frames_from(path: Path, index: Index, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
     """Frames with their numbers, from the key frame before `start` on where the file can be entered there."""
     with _opened(path) as (container, stream):
-        if start == 0 or index.times is None:
-            yield from enumerate(_decoded(container, stream))
-            return
         frames = _decoded(container, stream)
+        if start == 0 or index.times is None:
+            yield from enumerate(frames)
+            return
         with suppress(av.FFmpegError):  # where the file allows no seeking, the first frame is number 0
             container.seek(index.times[start], stream=stream)
         first = next(frames, None)
@@ -184,18 +223,33 @@ def _frames_from(path: Path, index: Index, start: int) -> Iterator[tuple[int, av
     yield from _frames_from(path, index, 0)  # landed behind the goal (open groups of pictures): count from the start
 
 
-def pictures_of(path: Path, index: Index, wanted: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """The wanted frames (ascending) with their numbers, one at a time; those that do not decode are left out."""
+def pictures_of(path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Picture]:
+    """The wanted frames (ascending), one at a time; those of a video that do not decode are left out."""
     if index.images:
         for number in wanted:
-            for _, picture in pictures_of(index.images[number], Index(1, IMAGE_FPS), [0]):
-                yield number, picture
-        return
-    matrix = None
-    for number, frame in _frames_from(path, index, wanted[0]):
-        if number > wanted[-1]:
-            return
-        spot = bisect_left(wanted, number)
-        if wanted[spot] == number:
-            matrix = matrix or _display_matrix(frame)
-            yield number, _upright(frame.to_ndarray(format="rgb24", interpolation=_EXACT), matrix)
+            yield _image(index.images[number], number)
+    elif index.pages:
+        found = stills.pictures_in(path, [index.pages[number] for number in wanted])
+        for number, (picture, told) in zip(wanted, found, strict=True):
+            yield Picture(number, list(np.moveaxis(picture, -1, 0)), told)
+    else:
+        converter, matrix = Converter(index.codec), None
+        for number, frame in _frames_from(path, index, wanted[0]):
+            if number > wanted[-1]:
+                return
+            if wanted[bisect_left(wanted, number)] == number:
+                matrix = matrix or _display_matrix(path, frame)
+                planes, told = converter.rgb(frame)
+                yield Picture(number, [_upright(plane, matrix) for plane in planes], told)
+
+
+def _image(path: Path, number: int) -> Picture:
+    """One of a folder of images, without planes where it cannot be read."""
+    try:
+        index = index_of(path)
+        first = next(pictures_of(path, index, [0]), Picture(number, (), [f"{path.name} does not decode"]))
+    except (ValueError, OSError) as error:
+        return Picture(number, (), [str(error)])
+    more = index.num_frames > 1 and first.planes
+    told = [*first.told, *index.notes, *(["of images with several pictures, the first was read"] if more else [])]
+    return Picture(number, first.planes, told)

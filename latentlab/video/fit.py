@@ -5,6 +5,8 @@ In space (`fit`), antialiased bicubic whatever the rule: "crop" scales until the
 gives frames evenly spaced, a shorter one holds its last frame.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
@@ -43,15 +45,25 @@ def space_note(found: tuple[int, int], size: tuple[int, int], fit: str) -> str:
     return f"scaled {width} x {height} to {size[1]} x {size[0]}{how}"
 
 
-def fit_time(total: int, num_frames: int) -> tuple[list[int], str]:
-    """Choose `num_frames` of `total`: evenly spaced if there are more, the last one held if there are fewer."""
+def fit_time(total: int, num_frames: int, times: Sequence[int] | None = None) -> tuple[list[int], str]:
+    """Choose `num_frames` of `total`: evenly spaced if there are more, the last one held if there are fewer.
+
+    With `times`, at which the frames begin to be shown, evenly spaced in time: the frames that are seen then.
+    """
     if num_frames < 1:
         raise ValueError(f"`num_frames` must be at least 1, got {num_frames}")
-    if total >= num_frames:
-        note = "" if total == num_frames else f"took {num_frames} of {total} frames evenly"
-        return np.linspace(0, total - 1, num_frames).round().astype(int).tolist(), note
-    note = f"held the {'one frame' if total == 1 else f'last of {total} frames'} to reach {num_frames}"
-    return [min(frame, total - 1) for frame in range(num_frames)], note
+    taken = min(total, num_frames)
+    if times is None:
+        chosen = np.linspace(0, total - 1, taken).round().astype(int).tolist()
+        note = f"took {taken} of {total} frames evenly" if taken < total else ""
+    else:
+        moments = np.linspace(times[0], times[-1], taken)
+        chosen = (np.searchsorted(times, moments, side="right") - 1).tolist()
+        note = f"took {taken} of {total} frames evenly in time, as their own times are uneven"
+    if total < num_frames:
+        held = f"held the {'one frame' if total == 1 else f'last of {total} frames'} to reach {num_frames}"
+        return chosen + chosen[-1:] * (num_frames - total), sentence(note, held)
+    return chosen, note
 
 
 def check_fit(size: tuple[int, int] | None, fit: str) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from latentlab.shapes import Video
-from latentlab.video.clip import Clip, from_uint8
+from latentlab.video.clip import Clip
 from latentlab.video.decode import Index, index_of, pictures_of
+from latentlab.video.files import existing
 from latentlab.video.fit import check_fit, fit_space, fit_time, sentence, space_note
 
 
@@ -29,34 +31,63 @@ class Info:
 def _gather(
     path: Path, index: Index, wanted: Sequence[int], size: tuple[int, int] | None, fit: str
 ) -> tuple[Video, list[int], str, str]:
-    """Read the wanted frames (ascending): the video, the frames it is made of, a note on space, one on damage."""
+    """Read the wanted frames (ascending): the video, the frames it is made of, a note on space, one on the rest."""
     check_fit(size, fit)
-    numbers, pictures, shapes = [], [], []
-    # Small frames kept one by one between large ones passing through would hold the heap open: one block for all.
-    fitted = None if size is None else torch.empty(len(wanted), 3, *size)
-    for number, picture in pictures_of(path, index, wanted):
-        if fitted is None or size is None:
-            pictures.append(picture)
+    numbers: list[int] = []
+    told, bad = dict.fromkeys(index.notes), []
+    found = (0, 0)
+    # One block for all: frames kept one by one would be copied, and hold the heap open between others passing through.
+    video = torch.empty(0)
+    for picture in pictures_of(path, index, wanted):
+        if not picture.planes:
+            bad += picture.told
+            continue
+        told |= dict.fromkeys(picture.told)
+        height, width = picture.planes[0].shape
+        if not numbers:
+            found = (height, width)
+            video = _room(path, len(wanted), size or found)
+        if size is None:
+            if (height, width) != found:
+                kinds = ", ".join(f"{w} x {h}" for h, w in sorted({found, (height, width)}))
+                raise ValueError(f"{path} holds pictures of different sizes ({kinds}); give `size=(height, width)`")
+            _fill(video[0, :, len(numbers)], picture.planes)
         else:
-            fitted[len(numbers)] = fit_space(from_uint8(picture[None, None])[:, :, 0], size, fit)[0]
-        numbers.append(number)
-        shapes.append(picture.shape[:2])
+            frame = torch.empty(3, height, width)
+            _fill(frame, picture.planes)
+            video[0, :, len(numbers)] = fit_space(frame[None], size, fit)[0]
+        numbers.append(picture.number)
     if not numbers:
-        raise ValueError(f"{path}: none of the {len(wanted)} frames asked for decodes; the file is damaged")
-    if size is None and len(set(shapes)) > 1:
-        kinds = ", ".join(f"{w} x {h}" for h, w in sorted(set(shapes)))
-        raise ValueError(f"{path} holds pictures of different sizes ({kinds}); give `size=(height, width)`")
-    if fitted is None:
-        video = from_uint8(np.stack(pictures)[None])
-    else:
-        video = fitted[: len(numbers)].transpose(0, 1)[None].contiguous()
-    space = "" if size is None else space_note(shapes[0], size, fit)
+        why = f"the first: {bad[0]}" if bad else "the file is damaged"
+        raise ValueError(f"{path}: none of the {len(wanted)} frames asked for decodes; {why}")
+    space = "" if size is None else space_note(found, size, fit)
     lost = len(wanted) - len(numbers)
-    damage = sentence(index.damage, f"lacks {lost} of the {len(wanted)} frames asked for, damaged" if lost else "")
+    names = f" ({'; '.join(bad[:3])}{'; ...' if len(bad) > 3 else ''})" if bad else ""
+    damage = sentence(
+        index.damage, f"lacks {lost} of the {len(wanted)} frames asked for, damaged{names}" if lost else ""
+    )
     if damage:
         warnings.warn(f"{path} {damage}", stacklevel=3)
         damage = f"the file {damage}"
-    return video, numbers, space, damage
+    return video[:, :, : len(numbers)].contiguous(), numbers, space, sentence(*told, damage)
+
+
+def _room(path: Path, num_frames: int, size: tuple[int, int]) -> Video:
+    """Memory for the frames, where this machine has that much."""
+    needed = 12 * num_frames * size[0] * size[1]
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
+    if needed > there:
+        what = f"{num_frames} frames of {size[1]} x {size[0]} take {needed / 1e9:.1f} GB as float32"
+        raise ValueError(f"{path}: {what}, this machine has {there / 1e9:.1f}; give `size=`, or `start=` and `stop=`")
+    return torch.from_numpy(np.empty((1, 3, num_frames, *size), np.float32))  # on huge pages, unlike torch's
+
+
+def _fill(frame: Tensor, planes: Sequence[np.ndarray]) -> None:
+    """Write red, green, blue planes into `(3, height, width)` as values in [-1, 1]."""
+    for channel, plane in zip(frame, planes, strict=True):
+        channel.numpy()[:] = plane
+        if plane.dtype == np.uint8:
+            channel.div_(127.5).sub_(1)
 
 
 def probe(path: str | os.PathLike[str]) -> Info:
@@ -80,11 +111,13 @@ def probe(path: str | os.PathLike[str]) -> Info:
     >>> found.num_frames, found.fps
     (8, 4.0)
     """
-    path = Path(path)
+    path = existing(path)
     index = index_of(path)
-    for _, picture in pictures_of(path, index, [0]):
-        height, width = picture.shape[:2]
-        return Info(index.num_frames, height, width, index.fps)
+    # Of a folder, the first image that can be read.
+    for picture in pictures_of(path, index, range(index.num_frames) if index.images else [0]):
+        if picture.planes:
+            height, width = picture.planes[0].shape
+            return Info(index.num_frames, height, width, index.fps)
     raise ValueError(f"{path} holds no frame that decodes; the file is damaged")
 
 
@@ -120,16 +153,16 @@ def read(
     Example:
         >>> clip = read("bunny.mp4", stop=16, size=(64, 64))  # doctest: +SKIP
     """
-    path = Path(path)
+    path = existing(path)
     if start < 0 or step < 1 or (stop is not None and stop <= start):
         raise ValueError(f"expected 0 <= start < stop and step >= 1, got start={start}, stop={stop}, step={step}")
     index = index_of(path)
     if start >= index.num_frames:
         raise ValueError(f"{path} has {index.num_frames} frames, so `start` must be below that, got {start}")
     wanted = range(start, min(stop or index.num_frames, index.num_frames), step)
-    video, _, space, damage = _gather(path, index, wanted, size, fit)
+    video, _, space, rest = _gather(path, index, wanted, size, fit)
     short = f"stopped at the last frame, {index.num_frames - 1}" if stop and stop > index.num_frames else ""
-    return Clip(video, index.fps / step, sentence(short, space, damage))
+    return Clip(video, index.fps / step, sentence(short, space, _times_note(index), rest))
 
 
 def read_at(
@@ -162,14 +195,25 @@ def read_at(
     >>> clip.video.shape
     torch.Size([1, 3, 2, 16, 16])
     """
-    path = Path(path)
+    path = existing(path)
     index = index_of(path)
-    wanted = sorted(set(frames))
-    if not wanted or wanted[0] < 0 or wanted[-1] >= index.num_frames:
+    if not frames or min(frames) < 0 or max(frames) >= index.num_frames:
         raise ValueError(f"{path} has {index.num_frames} frames; `frames` must be in that range, got {list(frames)}")
-    video, numbers, space, damage = _gather(path, index, wanted, size, fit)
+    video, space, rest = _in_order(path, index, frames, size, fit)
+    return Clip(video, index.fps, sentence(space, _times_note(index), rest))
+
+
+def _in_order(
+    path: Path, index: Index, frames: Sequence[int], size: tuple[int, int] | None, fit: str
+) -> tuple[Video, str, str]:
+    """Frames in any order, repeats allowed: the video, a note on space, one on the rest."""
+    video, numbers, space, rest = _gather(path, index, sorted(set(frames)), size, fit)
     order = [max(bisect_right(numbers, frame) - 1, 0) for frame in frames]
-    return Clip(video[:, :, order], index.fps, sentence(space, damage))
+    return video if order == list(range(len(numbers))) else video[:, :, order], space, rest
+
+
+def _times_note(index: Index) -> str:
+    return "its frame times are uneven, frames were taken by number" if index.is_uneven else ""
 
 
 def read_fitted(path: str | os.PathLike[str], num_frames: int, size: tuple[int, int], *, fit: str = "crop") -> Clip:
@@ -196,7 +240,8 @@ def read_fitted(path: str | os.PathLike[str], num_frames: int, size: tuple[int, 
     >>> clip.video.shape
     torch.Size([1, 3, 4, 8, 8])
     """
-    index = index_of(Path(path))
-    chosen, time_note = fit_time(index.num_frames, num_frames)
-    clip = read_at(path, chosen, size=size, fit=fit)
-    return Clip(clip.video, clip.fps * min(1.0, num_frames / index.num_frames), sentence(time_note, clip.note))
+    path = existing(path)
+    index = index_of(path)
+    chosen, time_note = fit_time(index.num_frames, num_frames, index.times if index.is_uneven else None)
+    video, space, rest = _in_order(path, index, chosen, size, fit)
+    return Clip(video, index.fps * min(1.0, num_frames / index.num_frames), sentence(time_note, space, rest))
