@@ -249,7 +249,8 @@ def _train(commands) -> None:
     )
     p.description = TRAINING
     p.add_argument("network", choices=NETWORKS, help="what to train")
-    p.add_argument("--data", default="moving-shapes", help="moving-shapes, dsprites, or a folder of video files")
+    data = "moving-shapes, moving-scenes, dsprites, or a folder of video files"
+    p.add_argument("--data", default="moving-shapes", help=data)
     p.add_argument(
         "--num-frames",
         type=_positive(int),

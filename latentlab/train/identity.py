@@ -6,6 +6,7 @@ import hashlib
 
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes
+from latentlab.data.moving.scenes import SceneSampler
 
 
 def identity(data) -> str:
@@ -19,6 +20,9 @@ def identity(data) -> str:
             return data.identity
         case MovingShapes():
             parts = [f"seed {data.seed}"]
+            if isinstance(data.sampler, SceneSampler):
+                world = data.sampler
+                parts += [f"objects {world.objects}", f"changes {world.changes}", f"camera {world.camera}"]
             for kind in ("fixed", "sweep", "correlated"):
                 parts += [f"{kind} {key}={value}" for key, value in sorted(getattr(data.sampler, kind).items())]
             return ", ".join([f"{type(data).__name__}, {len(data)} clips", *parts])

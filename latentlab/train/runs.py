@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +14,8 @@ from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import TRAIN_SEED, MovingShapes
+from latentlab.data.moving.factors import FactorSampler
+from latentlab.data.moving.scene_captions import scene_vocabulary
 from latentlab.generator.denoiser import DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.load import load_autoencoder, load_clip, load_denoiser
@@ -35,6 +38,9 @@ PREVIEW = (
 )
 
 
+# What --data moving-scenes draws: of six scenes one is empty, three have one object, two have two.
+SCENES: dict[str, Any] = {"objects": (0, 1, 1, 1, 2, 2), "changes": 0.4, "camera": 0.15}
+
 # Of what the frames and the sides of clips must be multiples, for each network.
 MULTIPLES = {"autoencoder": (1, 8), "clip": (1, 8), "denoiser": (DenoiserConfig().window, 16), "vector-vae": (1, 16)}
 
@@ -46,7 +52,8 @@ def open_data(
 
     Args:
         network: that will learn from them.
-        name: moving-shapes, dsprites, or a folder of video files.
+        name: moving-shapes (one steady object each), moving-scenes (none to two, and changes of motion, cameras),
+            dsprites, or a folder of video files.
         num_frames: of a folder's clips (default: 16). The vector VAE cuts its own clips, of any length up to theirs.
         size: (height, width) of a folder's clips (default: 64 x 64).
 
@@ -55,10 +62,14 @@ def open_data(
     """
     if name == "dsprites" and network not in ("autoencoder", "vector-vae"):
         raise ValueError(f"dsprites has pictures alone, and the {network} learns captions or motion")
-    if name in ("moving-shapes", "dsprites"):
+    if network == "reader" and name == "moving-scenes":
+        raise ValueError("the reader learns the factors of one steady object: --data moving-shapes")
+    if name in ("moving-shapes", "moving-scenes", "dsprites"):
         if size or (num_frames and network != "vector-vae"):
             raise ValueError(f"{name} come in one length and size; --num-frames and --size are for a folder of videos")
-        return DSprites() if name == "dsprites" else MovingShapes(1_000_000, TRAIN_SEED)
+        if name == "dsprites":
+            return DSprites()
+        return MovingShapes(1_000_000, TRAIN_SEED, **(SCENES if name == "moving-scenes" else {}))
     if network == "reader":
         raise ValueError("the reader learns factors, which only --data moving-shapes has")
     num_frames = max(num_frames or 16, 16) if network == "vector-vae" else num_frames or 16
@@ -174,7 +185,7 @@ def _captions(data: FolderClips) -> list[str]:
 
 def _vocabulary(data: Clips) -> list[str]:
     if isinstance(data, MovingShapes):
-        return vocabulary()
+        return vocabulary() if isinstance(data.sampler, FactorSampler) else scene_vocabulary()
     words = {word for caption in _captions(data) for word in re.findall(r"[\w-]+|,", caption.lower())}  # as `Tokenizer`
     if not words:
         raise ValueError("no video of the folder has a caption; write what clip.mp4 shows into clip.txt beside it")

@@ -83,17 +83,23 @@ def caption(factors: np.ndarray, wording: int = 0) -> str:
     'a bright small red star moving up quickly on a blue background'
     """
     w = words(factors)
-    moves = {"": "", "still": "resting"}.get(w.direction, f"moving {w.direction} {w.speed}")
     spins = f"spinning {w.spin}" if w.spin else ""
-    text = WORDINGS[wording]
-    if not w.light:
+    slots = {"light": w.light, "size": w.size, "hue": w.hue, "shape": w.shape, "background": w.background}
+    return fill(WORDINGS[wording], moves=motion(w.direction, w.speed), spins=spins, **slots)
+
+
+def motion(direction: str, speed: str) -> str:
+    """Direction and speed of a motion in words."""
+    return {"": "", "still": "resting"}.get(direction, f"moving {direction} {speed}")
+
+
+def fill(text: str, **slots: str) -> str:
+    """A wording with its slots filled; what stands around an empty one goes with it."""
+    if not slots["light"]:
         text = text.replace("in {light} light", "")
-    if not w.background:
+    if not slots["background"]:
         text = text.replace("on a {background} background ,", "").replace("on a {background} background", "")
-    text = text.format(
-        light=w.light, size=w.size, hue=w.hue, shape=w.shape, moves=moves, spins=spins, background=w.background
-    )
-    return " ".join(text.split())
+    return " ".join(text.format(**slots).split())
 
 
 def captions(factors: np.ndarray) -> list[str]:

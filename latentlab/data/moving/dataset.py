@@ -10,9 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption, captions
+from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption
 from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler
-from latentlab.data.moving.render import render
+from latentlab.data.moving.render import Layer, render
+from latentlab.data.moving.scene import Scene
+from latentlab.data.moving.scene_captions import scene_caption
+from latentlab.data.moving.scenes import SceneSampler
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
 
@@ -28,8 +31,9 @@ class Item:
         video: `(1, 3, 16, 64, 64)` in [-1, 1].
         factors: its row, as a table of one.
         captions: the same clip in several wordings.
-        mask: share of each pixel that the shape covers, 0 to 1.
-        flow: pixels right and down from each frame to the next; zero on the background.
+        mask: share of each pixel that objects cover, 0 to 1.
+        flow: pixels right and down from each frame to the next, of what is seen; zero on a background at rest.
+        layers: the objects one by one, with what hides behind another, and their depths.
     """
 
     video: Video
@@ -37,19 +41,28 @@ class Item:
     captions: list[str]
     mask: Float[Tensor, "1 1 frame height width"]
     flow: Float[Tensor, "1 2 frame-1 height width"]
+    layers: tuple[Layer, ...] = ()
 
 
 class MovingShapes:
-    """A data set of `count` procedural clips of one moving shape, 16 frames of 64 x 64.
+    """A data set of `count` procedural clips of moving shapes, 16 frames of 64 x 64.
 
     Args:
         count: how many clips.
         seed: of the set; item k depends on `(seed, k)` alone.
-        fixed, sweep, correlated: see `FactorSampler`.
+        objects: how many are in a clip, 0 to 2, or several such numbers, of which each clip has one by chance.
+        changes: share of the motions that stop, start, turn or bounce at a known frame.
+        camera: share of the clips with a patterned background, over which a camera may pan or zoom.
+        fixed, sweep, correlated: see `FactorSampler`, and `SceneSampler` for all but one steady object.
+
+    The factors of a second object are columns `hue.2`, `size.2`, ...; those of an absent one are NaN, and `objects`
+    says how many there are.
 
     >>> clips = MovingShapes(100, seed=0, fixed={"shape": 3})
     >>> clips[7].video.shape
     torch.Size([1, 3, 16, 64, 64])
+    >>> MovingShapes(100, objects=2)[1].captions[3]
+    'a yellow triangle below a cyan square'
     """
 
     num_frames, size, fps = NUM_FRAMES, (SIDE, SIDE), FPS
@@ -59,6 +72,9 @@ class MovingShapes:
         count: int,
         seed: int = 0,
         *,
+        objects: int | Sequence[int] = 1,
+        changes: float = 0.0,
+        camera: float = 0.0,
         fixed: Mapping[str, float] | None = None,
         sweep: Mapping[str, Sequence[float]] | None = None,
         correlated: Mapping[tuple[str, str], float] | None = None,
@@ -66,36 +82,50 @@ class MovingShapes:
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
         self.count, self.seed = count, seed
-        self.sampler = FactorSampler(seed, fixed or {}, sweep or {}, correlated or {})
+        asked = {"fixed": fixed or {}, "sweep": sweep or {}, "correlated": correlated or {}}
+        numbers = (objects,) if isinstance(objects, int) else tuple(objects)
+        plain = set(numbers) == {1} and not changes and not camera
+        self.sampler = FactorSampler(seed, **asked) if plain else SceneSampler(seed, numbers, changes, camera, **asked)
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> Item:
-        factors = self._factors(index)
-        clip = render(factors)
+        scene = self.scene(index)
+        clip = render(scene)
         return Item(
             video=_video(clip.rgb),
             factors=self.sampler.table([index]),
-            captions=captions(factors),
+            captions=[self._say(index, wording) for wording in range(len(WORDINGS))],
             mask=torch.from_numpy(clip.mask).float()[None, None],
             flow=torch.from_numpy(clip.flow).float().transpose(0, 1)[None],
+            layers=clip.layers,
         )
+
+    def scene(self, index: int) -> Scene:
+        """What an item shows."""
+        names = (spec.name for spec in self.sampler.specs)
+        return Scene.of(dict(zip(names, self._factors(index), strict=True)))
 
     def clip(self, index: int, *, seed: int = 0, frames: Sequence[int] | None = None) -> Video:
         """The pixels alone, only the given frames if any; `seed` is unused, an item has one rendering."""
-        return _video(render(self._factors(index), None if frames is None else list(frames)).rgb)
+        return _video(render(self.scene(index), None if frames is None else list(frames)).rgb)
 
     def caption(self, index: int, *, seed: int = 0) -> str:
         """One wording, drawn by `(seed, index)`; four times in five one that says everything."""
         rng = np.random.default_rng([seed, index])
         full = rng.random() < 0.8
         wording = rng.integers(FULL_WORDINGS) if full else rng.integers(FULL_WORDINGS, len(WORDINGS))
-        return caption(self._factors(index), int(wording))
+        return self._say(index, int(wording))
 
     def factors(self) -> FactorTable:
         """The factors of all clips."""
         return self.sampler.table(range(self.count))
+
+    def _say(self, index: int, wording: int) -> str:
+        if isinstance(self.sampler, FactorSampler):
+            return caption(self._factors(index), wording)
+        return scene_caption(self.scene(index), wording)
 
     def _factors(self, index: int) -> np.ndarray:
         if not 0 <= index < self.count:
@@ -109,7 +139,7 @@ def moving_shapes(count: int, seed: int = 0, **factors) -> tuple[Video, FactorTa
     Args:
         count: how many clips.
         seed: of the set.
-        **factors: `fixed=`, `sweep=` and `correlated=` of `MovingShapes`.
+        **factors: `objects=`, `changes=`, `camera=`, `fixed=`, `sweep=` and `correlated=` of `MovingShapes`.
 
     Returns:
         The clips `(count, 3, 16, 64, 64)` and their factors.

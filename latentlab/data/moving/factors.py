@@ -56,32 +56,24 @@ class FactorSampler:
     correlated: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in [*self.fixed, *self.sweep, *(n for pair in self.correlated for n in pair)]:
-            if name not in NAMES:
-                raise ValueError(f"no factor {name!r} in moving shapes; there are {', '.join(NAMES)}")
-        if both := set(self.fixed) & set(self.sweep):
-            raise ValueError(f"{', '.join(sorted(both))}: fixed and swept at once; choose one")
-        for name, values in [(n, [v]) for n, v in self.fixed.items()] + list(self.sweep.items()):
-            for value in values:
-                _check_value(name, value)
-        if any(len(values) == 0 for values in self.sweep.values()):
-            raise ValueError("a sweep needs at least one value")
+        check_request(FACTORS, self.fixed, self.sweep, self.correlated)
         # Frozen, so the Cholesky factor of the copula is stored past the front door.
         object.__setattr__(self, "_mix", _copula(self.correlated))
 
     def __call__(self, index: int) -> np.ndarray:
         """The factors of one item, `(factor,)` in the order of `FACTORS`."""
-        grid = int(np.prod([len(v) for v in self.sweep.values()], dtype=int))
-        base, position = divmod(int(index), grid)
+        base, told = asked(index, self.fixed, self.sweep)
         rng = np.random.default_rng([self.seed, base])
         normal = self._mix @ rng.standard_normal(len(FACTORS))  # type: ignore[attr-defined]
-        values = np.array([_quantile(f, _PHI(z)) for f, z in zip(FACTORS, normal, strict=True)])
-        for name, value in self.fixed.items():
+        values = np.array([quantile(f, _PHI(z)) for f, z in zip(FACTORS, normal, strict=True)])
+        for name, value in told.items():
             values[NAMES.index(name)] = value
-        for name in reversed(list(self.sweep)):
-            position, step = divmod(position, len(self.sweep[name]))
-            values[NAMES.index(name)] = self.sweep[name][step]
         return values
+
+    @property
+    def specs(self) -> tuple[Factor, ...]:
+        """The columns of a table."""
+        return FACTORS
 
     def table(self, indices: Sequence[int] | range) -> FactorTable:
         """The factors of many items."""
@@ -89,7 +81,7 @@ class FactorSampler:
         return FactorTable(np.array(rows).reshape(len(rows), len(FACTORS)), FACTORS)
 
 
-def _quantile(factor: Factor, u: float) -> float:
+def quantile(factor: Factor, u: float) -> float:
     """Inverse distribution function; one clip in ten rests and three in ten do not turn."""
     if factor.kind == "categorical":
         return float(min(int(u * len(factor.labels)), len(factor.labels) - 1))
@@ -100,13 +92,48 @@ def _quantile(factor: Factor, u: float) -> float:
     return factor.low + (factor.high - factor.low) * u
 
 
-def _check_value(name: str, value: float) -> None:
-    spec = FACTORS[NAMES.index(name)]
-    circular = spec.kind == "circular"  # any finite angle is an angle
+def check_request(
+    specs: Sequence[Factor],
+    fixed: Mapping[str, float],
+    sweep: Mapping[str, Sequence[float]],
+    correlated: Mapping[tuple[str, str], float],
+) -> None:
+    """Checks what is asked of a sampler against the factors of its world."""
+    known = {spec.name: spec for spec in specs}
+    for name in [*fixed, *sweep, *(n for pair in correlated for n in pair)]:
+        if name not in known:
+            raise ValueError(f"no factor {name!r} in moving shapes; there are {', '.join(known)}")
+    if both := set(fixed) & set(sweep):
+        raise ValueError(f"{', '.join(sorted(both))}: fixed and swept at once; choose one")
+    for name, values in [(n, [v]) for n, v in fixed.items()] + list(sweep.items()):
+        for value in values:
+            _check_value(known[name], value)
+    if any(len(values) == 0 for values in sweep.values()):
+        raise ValueError("a sweep needs at least one value")
+
+
+def asked(index: int, fixed: Mapping[str, float], sweep: Mapping[str, Sequence[float]]) -> tuple[int, dict[str, float]]:
+    """Which draw an item shares with all others of its grid, and the factors that it has by request.
+
+    >>> asked(7, {"size": 5.0}, {"light": [0.5, 1.0]})
+    (3, {'size': 5.0, 'light': 1.0})
+    """
+    grid = int(np.prod([len(v) for v in sweep.values()], dtype=int))
+    base, position = divmod(int(index), grid)
+    told = dict(fixed)
+    for name in reversed(list(sweep)):
+        position, step = divmod(position, len(sweep[name]))
+        told[name] = sweep[name][step]
+    return base, told
+
+
+def _check_value(spec: Factor, value: float) -> None:
+    name, circular = spec.name, spec.kind == "circular"  # any finite angle is an angle
     if not np.isfinite(value) or not (circular or spec.low <= value <= spec.high):
         raise ValueError(f"{name}={value!r} is outside its range {spec.low} to {spec.high} {spec.unit}".rstrip())
-    if spec.kind == "categorical" and value != int(value):
-        raise ValueError(f"{name}={value!r} must be a whole number, the index into {', '.join(spec.labels)}")
+    if spec.kind in ("categorical", "ordinal") and value != int(value):
+        index = f", the index into {', '.join(spec.labels)}" if spec.labels else ""
+        raise ValueError(f"{name}={value!r} must be a whole number{index}")
 
 
 def _copula(correlated: Mapping[tuple[str, str], float]) -> np.ndarray:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES, SIDE, FactorSampler
-from latentlab.data.moving.render import POLYGONS, _centre, _place, coverage, polygon_area, render
+from latentlab.data.moving.render import POLYGONS, coverage, place, polygon_area, render
+from latentlab.data.moving.scene import Scene
 
 LIMITS = {f.name: (f.low, f.high) for f in FACTORS}
 PLAIN = {
@@ -15,6 +16,14 @@ PLAIN = {
 
 def row(**changes: float) -> np.ndarray:
     return np.array([{**PLAIN, **changes}[name] for name in NAMES], dtype=float)
+
+
+def scene(factors: np.ndarray) -> Scene:
+    return Scene.of(dict(zip(NAMES, factors, strict=True)))
+
+
+def corners_of(factors: np.ndarray, times: np.ndarray) -> np.ndarray:
+    return place(scene(factors), scene(factors).objects[0], times)
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (0.25, 0.5), (0.999, 0.001), (-3.3, 2.7)])
@@ -48,7 +57,7 @@ def test_area_is_exact_and_centroid_close_at_any_pose(shape):
     np.testing.assert_allclose(mask.sum((1, 2)), np.pi * 6.3**2, rtol=1e-9)
     pixel = np.arange(SIDE) + 0.5
     centroid = np.stack([mask.sum(1) @ pixel, mask.sum(2) @ pixel], 1) / (np.pi * 6.3**2)
-    assert np.abs(centroid - _centre(dict(zip(NAMES, factors, strict=True)), np.arange(16))).max() < 0.03
+    assert np.abs(centroid - scene(factors).objects[0].centre(np.arange(16))).max() < 0.03
 
 
 def test_circle_is_round_to_a_fiftieth_of_a_pixel():
@@ -85,7 +94,7 @@ def test_blur_is_the_average_over_the_exposure():
 def test_flow_carries_the_corners_of_a_frame_onto_those_of_the_next(shape):
     factors = row(shape=shape, rotation=-5.5, direction=130)
     clip = render(factors)
-    corners = _place(POLYGONS[SHAPES[shape]] * 7, dict(zip(NAMES, factors, strict=True)), np.arange(16))
+    corners = corners_of(factors, np.arange(16))
     for t in range(15):
         y, x = np.nonzero(clip.flow[t].any(0))
         here = np.stack([x + 0.5, y + 0.5, np.ones(len(x))], 1)
@@ -118,7 +127,6 @@ def test_shapes_stay_inside_whatever_the_factors():
     random = (FactorSampler(seed=9)(i) for i in range(500))
     times = np.linspace(-1, 16, 69)  # the longest exposure reaches a frame beyond either end
     for factors in itertools.chain(extremes, random):
-        f = dict(zip(NAMES, factors, strict=True))
-        corners = _place(POLYGONS[SHAPES[int(f["shape"])]] * f["size"], f, times)
+        corners = corners_of(factors, times)
         assert corners.min() >= 0
         assert corners.max() <= SIDE
