@@ -15,6 +15,7 @@ from torch import Tensor
 
 from latentlab.shapes import CLAMPED, OVERSHOOT, Latents, Video, check_video
 
+JUMP_SIDE = 96  # pixels, at which jumps of the whole frame are looked for
 RAFT = "raft_large_C_T_SKHT_V2-ff5fadd5.pth or raft_small_C_T_V2-01064c6d.pth from download.pytorch.org/models"
 
 Frames = Float[Tensor, "frame channel height width"]
@@ -25,6 +26,9 @@ Ways = tuple[Float[Tensor, "batch pair 2 height width"], Float[Tensor, "batch pa
 
 def dis(a: Frames, b: Frames) -> Field:
     """Where each pixel of `a` lies in `b`, by dense inverse search (Kroeger et al. 2016), OpenCV's medium preset.
+
+    The search starts at rest, or, if that explains far more of the change, where phase correlation (Kuglin and Hines
+    1975) finds the whole frame: in a pan past a tenth of the frame, which is farther than the search reaches.
 
     Args:
         a, b: frames in [-1, 1].
@@ -44,8 +48,27 @@ def dis(a: Frames, b: Frames) -> Field:
     found = np.empty((len(a), height, width, 2), np.float32)
     for field, *pair in zip(found, a, b, strict=True):
         one, two = map(_grey, pair)
-        field[:] = search.calc(one, two, np.zeros((*one.shape, 2), np.float32))[:height, :width]
+        start = np.full((*one.shape, 2), _jump(one, two), np.float32)
+        field[:] = search.calc(one, two, start)[:height, :width]
     return torch.from_numpy(found).permute(0, 3, 1, 2).to(a.device)
+
+
+def _jump(one: UInt8[np.ndarray, "height width"], two: UInt8[np.ndarray, "height width"]) -> tuple[float, float]:
+    """Pixels right and down by which the whole frame jumps, if it does so by more than a twentieth of its side."""
+    import cv2
+
+    shrink = max(1, max(one.shape) // JUMP_SIDE)
+    size = (one.shape[1] // shrink, one.shape[0] // shrink)
+    a, b = (cv2.resize(x, size, interpolation=cv2.INTER_AREA).astype(np.float32) for x in (one, two))
+    (x, y), _ = cv2.phaseCorrelate(a.copy(), b.copy(), cv2.createHanningWindow(size, cv2.CV_32F))  # writes into both
+    right, down = round(x), round(y)
+    if max(abs(right), abs(down)) < max(size) / 20 or abs(right) >= size[0] or abs(down) >= size[1]:
+        return 0.0, 0.0
+    at = np.s_[max(0, -down) : size[1] - max(0, down), max(0, -right) : size[0] - max(0, right)]
+    moved = b[max(0, down) : size[1] + min(0, down), max(0, right) : size[0] + min(0, right)]
+    if np.abs(a[at] - moved).mean() > 0.5 * np.abs(a - b).mean():
+        return 0.0, 0.0
+    return right * one.shape[1] / size[0], down * one.shape[0] / size[1]
 
 
 def _grey(frame: Float[Tensor, "3 height width"]) -> UInt8[np.ndarray, "height width"]:
@@ -129,6 +152,19 @@ def fields(video: Video, flow: Flow = dis) -> Ways:
     ways = torch.stack(forth), torch.stack(back)
     check_ways(ways, video)
     return ways
+
+
+def pair_by_pair(flow: Flow, step: Callable[[], object]) -> Flow:
+    """A flow that is asked for one pair of frames at a time, and calls `step` after each: a bar can follow it."""
+
+    def asked(a: Frames, b: Frames) -> Field:
+        found = []
+        for one, two in zip(a.split(1), b.split(1), strict=True):
+            found.append(flow(one, two))
+            step()
+        return torch.cat(found)
+
+    return asked
 
 
 def check_ways(ways: Ways, video: Latents) -> None:

@@ -8,9 +8,21 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from latentlab.metrics.cuts import shot_cuts
-from latentlab.metrics.flow import Field, Flow, Ways, check_frames, check_ways, dis, fields, follow, shrunk
+from latentlab.metrics.flow import (
+    Field,
+    Flow,
+    Ways,
+    check_frames,
+    check_ways,
+    dis,
+    fields,
+    follow,
+    pair_by_pair,
+    shrunk,
+)
 from latentlab.metrics.residual import COMPONENTS, changes, measured
 from latentlab.metrics.spectral import LEVELS
 from latentlab.shapes import OVERSHOOT, Latents, Video, check_video
@@ -25,24 +37,32 @@ class Flicker:
     """Equivalent jitter a frame: independent jitter of standard deviation a reads a.
 
     In 8-bit levels; that of `latent_flicker` in hundredths of a standard deviation of the latents. A number over time
-    is the root mean square of its series. NaN says that no pixel was seen, or no two frames of one shot.
+    is the root mean square of its series. NaN says that too little of the clip was seen; `reason` says why.
+
+    Clips of 8 bits have a floor: `residual.ROUNDING`, 0.29 levels, is what rounding alone reads where something moves.
 
     Attributes:
-        overall: that of the frame at once, and a spread of the rest that outlying pixels do not move, their powers
-            added; `(batch,)`.
+        overall: root mean square over the frame of its coarse jitter c, never under `whole` and `regional`, and of the
+            median m of the fine jitter in each block of a twelfth of the frame's side, which errors of the flow along
+            edges do not move: `hypot(max(rms(c), whole, regional), rms(m))`. Jitter of a levels on a share p of the
+            frame reads about a sqrt(p), so no part can hide from it, and faint noise everywhere reads no more than it
+            is; `(batch,)`.
         whole: of the frame at once (exposure, colour); `(batch,)`.
         regional: of regions, about a twelfth of the frame's side and larger; `(batch,)`.
         texture: of what is finer; it has a floor, one to two levels on moving photographs, as no flow is exact;
             `(batch,)`.
         spectral: see `spectral`, shot by shot; `(batch,)`.
-        motion_jitter: acceleration along the flow over the flow itself: stutter, doubled and swapped frames;
+        motion_jitter: acceleration along the flow over the flow itself, root mean squares over blocks weighted by
+            their contrast: stutter, doubled and swapped frames, also of a part that moves before a still ground;
             `(batch,)`.
         difference: mean absolute difference of adjacent frames of a shot, which also counts motion; `(batch,)`.
-        coverage: share of pixels seen in a frame and both its neighbours, the only ones that count; `(batch,)`.
+        coverage: share of pixels seen in a frame and both its neighbours, the only ones that count; under
+            `residual.LEAST`, a tenth, there is no number; `(batch,)`.
         series: `COMPONENTS` over the inner frames, NaN beside a shot cut; `(batch, frame - 2)` each.
         maps: overall (here a root mean square), regional and texture over the picture, NaN where no frame shows a
             pixel; `(batch, height, width)` each.
         cuts: frames at which a new shot begins, for each clip.
+        reason: why a clip has no number, for each clip; empty where it has.
     """
 
     overall: Jitter
@@ -56,6 +76,16 @@ class Flicker:
     series: dict[str, Float[Tensor, "batch frame-2"]]
     maps: dict[str, Float[Tensor, "batch height width"]]
     cuts: tuple[tuple[int, ...], ...]
+    reason: tuple[str, ...]
+
+    def summary(self, clip: int = 0) -> str:
+        """A clip's `overall` in words, or why there is none.
+
+        >>> flicker(torch.zeros(1, 3, 8, 16, 16)).summary()
+        'flicker 0.00'
+        """
+        reason = self.reason[clip]
+        return f"flicker not measured: {reason}" if reason else f"flicker {float(self.overall[clip]):.2f}"
 
     def per_second(self, fps: float) -> dict[str, Jitter]:
         """Each jitter times frames a second: jitter of one size is worse to look at when it is faster."""
@@ -65,7 +95,13 @@ class Flicker:
 
 
 @torch.no_grad()
-def flicker(video: Video, *, flow: Flow | Ways = dis, cuts: Sequence[Sequence[int]] | None = None) -> Flicker:
+def flicker(
+    video: Video,
+    *,
+    flow: Flow | Ways = dis,
+    cuts: Sequence[Sequence[int]] | None = None,
+    progress: bool | str = False,
+) -> Flicker:
     """Flicker of clips by the motion-compensated three-frame residual.
 
     `r_t = f_t - (W f_{t-1} + W f_{t+1}) / 2` with both neighbours warped onto frame t is blind to motion and to
@@ -79,6 +115,7 @@ def flicker(video: Video, *, flow: Flow | Ways = dis, cuts: Sequence[Sequence[in
             itself, a pair: from each frame to the next, and back, `(batch, frame - 1, 2, height, width)` each.
         cuts: frames at which a new shot begins, for each clip, `[()]` for none in one clip; by default they are
             looked for, see `cuts.shot_cuts`.
+        progress: show a bar; a string names it.
 
     Returns:
         Jitter in 8-bit levels.
@@ -92,11 +129,14 @@ def flicker(video: Video, *, flow: Flow | Ways = dis, cuts: Sequence[Sequence[in
     """
     check_video(OVERSHOOT, video=video)
     check_frames(video)
-    clips = []
-    for i in range(len(video)):
-        frames = video[i].transpose(0, 1).float()
-        forth, back = _ways_of(i, video, flow)
-        clips.append(measured(frames * LEVELS, forth, back, _cuts_of(i, video, cuts)))
+    clips, pairs = [], video.shape[2] - 1
+    name, steps = progress if isinstance(progress, str) else "flicker", (4 if callable(flow) else 2) * pairs - 1
+    with tqdm(total=steps * len(video), desc=name, disable=not progress) as bar:
+        seeking = pair_by_pair(flow, bar.update) if callable(flow) and progress else flow
+        for i in range(len(video)):
+            frames = video[i].transpose(0, 1).float()
+            forth, back = _ways_of(i, video, seeking)
+            clips.append(measured(frames * LEVELS, forth, back, _cuts_of(i, video, cuts), bar.update))
     return _stacked(clips)
 
 
@@ -211,4 +251,5 @@ def _stacked(clips: list[dict]) -> Flicker:
         {name: torch.stack([clip[group][name] for clip in clips]) for name in clips[0][group]}
         for group in ("series", "maps")
     )
-    return Flicker(**numbers, series=series, maps=maps, cuts=tuple(clip["cuts"] for clip in clips))
+    cuts, reason = (tuple(clip[name] for clip in clips) for name in ("cuts", "reason"))
+    return Flicker(**numbers, series=series, maps=maps, cuts=cuts, reason=reason)

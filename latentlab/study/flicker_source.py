@@ -11,11 +11,9 @@ from torch import Tensor
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.metrics.flow import Flow, Ways, dis, fields, follow, shrunk
-from latentlab.metrics.residual import COMPONENTS
+from latentlab.metrics.residual import COMPONENTS, ROUNDING
 from latentlab.metrics.temporal import Flicker, flicker, latent_flicker
 from latentlab.shapes import Latents, Noise
-
-FLOOR = 12**-0.5  # rounding to 8 bits jitters by so many levels; a share of less flicker says nothing
 
 
 @dataclass(frozen=True)
@@ -50,16 +48,16 @@ class FlickerSource:
 
         Power (the square) adds up over independent sources. A negative share is flicker that a step takes away; the
         first level brings what the first estimate has. The shares of a clip add up to 1; NaN for a clip that flickers
-        by less than `FLOOR`.
+        by less than `ROUNDING`.
         """
         power = self.curve(component).square()
-        return _gained(power) / power[-1].where(power[-1] >= FLOOR**2, torch.nan)
+        return _gained(power) / power[-1].where(power[-1] >= ROUNDING**2, torch.nan)
 
     def worst(self, component: str = "overall") -> list[dict[str, float]]:
         """For each finished clip: the level that adds most flicker, and the frame and the place where it adds most.
 
         `added` is how much, as jitter: the root of the power that the level brings in. `share` is that power over the
-        finished clip's, and is left out of a clip that flickers by less than `FLOOR`. `whole` and `motion_jitter` have
+        finished clip's, and is left out of a clip that flickers by less than `ROUNDING`. `whole` and `motion_jitter` have
         no map, hence no place.
         """
         added, shares = _gained(self.curve(component).square()), self.enters(component)
@@ -85,7 +83,7 @@ class FlickerSource:
         """
         head = ["noise level", *COMPONENTS, "share of overall", *(["latents"] if self.latent else [])]
         power = self.curve().square().mean(1)
-        shares = (_gained(power) / power[-1]).tolist() if power[-1] >= FLOOR**2 else [None] * len(power)
+        shares = (_gained(power) / power[-1]).tolist() if power[-1] >= ROUNDING**2 else [None] * len(power)
         rows = [head, ["---:"] * len(head)]
         for k, (level, share) in enumerate(zip(self.levels, shares, strict=True)):
             row = [f"{level:.3f}", *_cells(self.decoded[k]), "-" if share is None else f"{100 * share:.0f} %"]

@@ -1,5 +1,7 @@
 """Flicker, on clips whose jitter and motion are known."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from latentlab.generator.solver import solve
 from latentlab.generator.steer import steered
 from latentlab.metrics import fields, flicker, flicker_loss, latent_flicker, raft, spectral
 from latentlab.metrics.flow import dis, still, visible, warp
+from latentlab.metrics.residual import LEAST, ROUNDING
 
 COMPONENTS = ("overall", "whole", "regional", "texture", "motion_jitter", "difference", "coverage", "spectral")
 AMPLITUDES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -360,6 +363,114 @@ def test_flow_that_does_not_fit_is_told():
         flicker(clip, flow=lambda a, b: torch.zeros(len(a), 2, 4, 4))
     with pytest.raises(ValueError, match="needs tensors, got ndarray"):
         spectral(clip.numpy())
+
+
+class TestHeadline:
+    """`overall` is one that no visible part can hide from."""
+
+    @staticmethod
+    def jittering(share: float, kind: str) -> torch.Tensor:
+        """Ten levels on a patch of the frame that covers the share of it: together, or each pixel for itself."""
+        clip = 0.7 * scene(24, side=64)
+        rows, columns = round(64 * share**0.5), round(64 * share**0.5)
+        size = (1, 1, 24, 1, 1) if kind == "together" else (1, 3, 24, rows, columns)
+        clip = clip.clone()
+        clip[..., 6 : 6 + rows, 6 : 6 + columns] += 10 / 127.5 * normal(*size, seed=3)
+        return clip
+
+    @pytest.mark.parametrize("kind", ["together", "grain"])
+    def test_it_rises_with_the_share_of_the_frame_and_is_never_under_the_parts(self, kind):
+        shares = (0.1, 0.3, 0.45, 0.55, 0.7)
+        read = [flicker(self.jittering(share, kind), flow=still) for share in shares]
+        overall = [r.overall.item() for r in read]
+        assert overall == sorted(overall)
+        assert all(r.overall >= max(r.whole, r.regional) for r in read)
+        for share, found in zip(shares, overall, strict=True):
+            if share < 0.5 or kind == "grain":  # past a half the patch is what the frame does, its median
+                assert found == pytest.approx(10 * share**0.5, rel=0.3)
+
+    def test_a_quarter_that_blinks_is_seen(self):
+        blink = torch.zeros(1, 3, 24, 64, 64)
+        blink[:, :, ::2, 16:48, 16:48] = 1
+        alone = 127.5 * 2 / 1.5**0.5 / 2  # a residual of one whole step over sqrt(1.5), on a quarter of the frame
+        assert flicker(blink, flow=still).overall.item() == pytest.approx(alone / 2, rel=0.15)
+
+    def test_the_parts_add_up_where_all_flickers(self):
+        clip = scene(400, side=32) + 3 / 127.5 * normal(1, 1, 400, 1, 1) + 4 / 127.5 * normal(1, 3, 400, 32, 32, seed=1)
+        measured = flicker(clip, flow=still)
+        assert measured.whole.item() == pytest.approx(3, rel=0.1)
+        assert measured.overall.item() == pytest.approx(5, rel=0.1)
+
+    def test_rounding_to_eight_bits_reads_the_floor(self):
+        clip = normal(1, 3, 24, 64, 64) * 0.2
+        rounding = (127.5 * clip).round() / 127.5 - clip
+        assert flicker(rounding, flow=still).overall.item() == pytest.approx(ROUNDING, rel=0.1)  # no normal noise
+
+
+class TestNotMeasured:
+    def test_unrelated_frames_have_no_number_but_a_reason(self):
+        measured = flicker(0.2 * normal(1, 3, 8, 64, 64), cuts=[()])
+        assert measured.coverage < LEAST
+        assert measured.overall.isnan().all()
+        assert measured.motion_jitter.isnan().all()
+        assert re.fullmatch(r"\d\.\d % of the picture can be followed .*, 10 % are needed", measured.reason[0])
+        assert measured.summary() == f"flicker not measured: {measured.reason[0]}"
+
+    def test_shots_of_two_frames_have_no_number_but_a_reason(self):
+        measured = flicker(scene(6), flow=still, cuts=[(2, 4)])
+        assert measured.overall.isnan().all()
+        assert measured.reason == ("no three frames belong to one shot: it has 2 cuts",)
+
+    def test_each_clip_of_a_batch_has_its_own_reason(self):
+        measured = flicker(torch.cat([scene(6), scene(6)]), flow=still, cuts=[(), (2, 4)])
+        assert measured.overall.isnan().tolist() == [False, True]
+        assert measured.reason[0] == ""
+        assert measured.summary(0) == "flicker 0.00"
+
+
+class TestFastMotion:
+    @pytest.mark.parametrize("share", [0.15, 0.25])
+    def test_a_pan_past_a_tenth_of_the_frame_is_followed(self, share):
+        measured = flicker(pan(share * 128, frames=6))
+        assert measured.cuts == ((),)
+        assert measured.overall < 1
+        assert measured.coverage.item() == pytest.approx(1 - 2 * share, abs=0.1)
+
+    @pytest.mark.parametrize("length", [2, 3, 4, 6])
+    def test_a_fade_to_black_has_no_cut(self, length):
+        clip = 0.8 * pan(1.0, frames=14, side=64)
+        light = (1 - (torch.arange(14.0) - 5) / length).clamp(0, 1).view(1, 1, -1, 1, 1)
+        assert flicker((clip + 1) * light - 1).cuts == ((),)
+
+    def test_a_cut_to_black_is_one(self):
+        clip = 0.8 * pan(1.0, frames=10, side=64)
+        clip[:, :, 5:] = -1
+        assert flicker(clip).cuts == ((5,),)
+
+    def test_a_montage_of_shots_of_three_frames_is_cut(self):
+        shots, _ = moving_shapes(6, 3)
+        measured = flicker(torch.cat([shot[:, :3] for shot in shots], 1)[None])
+        assert measured.cuts == ((3, 6, 9, 12, 15),)
+        assert measured.overall < 1
+
+
+def test_a_small_part_that_stutters_before_a_still_ground_is_seen():
+    ground, part = 0.5 * pan(0.0, frames=1, side=96), -0.5 * pan(0.0, frames=1, side=96).flip(3)
+    clip = ground.repeat(1, 1, 20, 1, 1)
+    for t in range(20):
+        clip[:, :, t, 30:54, 3 * t + 5 : 3 * t + 29] = part[:, :, 0, 30:54, 30:54]
+    orders = {"own": list(range(20)), "doubled": list(range(20)), "swapped": list(range(20))}
+    orders["doubled"][6], orders["doubled"][13] = 5, 12
+    for i in (6, 13):
+        orders["swapped"][i : i + 2] = i + 1, i
+    orders["dropped"] = [t for t in range(20) if t not in (6, 13)]
+    read = {how: flicker(clip[:, :, order]).motion_jitter.item() for how, order in orders.items()}
+    assert min(read[how] for how in ("doubled", "swapped", "dropped")) > 1.5 * read["own"]
+
+
+def test_a_bar_changes_nothing():
+    clip = 0.5 * pan(2.0, frames=5, side=48)
+    assert torch.equal(flicker(clip, progress=True).overall, flicker(clip).overall)
 
 
 class TestMore:
