@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,14 +58,14 @@ class FlickerSource:
         """For each finished clip: the level that adds most flicker, and the frame and the place where it adds most.
 
         `added` is how much, as jitter: the root of the power that the level brings in. `share` is that power over the
-        finished clip's, and is left out of a clip that flickers by less than `ROUNDING`. `whole` and `motion_jitter` have
-        no map, hence no place.
+        finished clip's, and is left out of a clip that flickers by less than `ROUNDING`. `whole` and `motion_jitter`
+        have no map, hence no place.
         """
         added, shares = _gained(self.curve(component).square()), self.enters(component)
         over_frames = _gained(torch.stack([at.series[component] for at in self.decoded]).square())
         found = []
         for i in range(shares.shape[1]):
-            level = int(added[:, i].argmax())
+            level = int(added[:, i].nan_to_num(-torch.inf).argmax())
             frame = int(over_frames[level, i].nan_to_num(-torch.inf).argmax()) + 1  # inner frames count from the second
             jitter = float(added[level, i].clamp(min=0).sqrt())
             found.append({"level": self.levels[level], "added": jitter, "frame": frame})
@@ -188,4 +189,5 @@ def _gained(power: Tensor) -> Tensor:
 
 
 def _cells(at: Flicker) -> list[str]:
-    return [f"{float(getattr(at, name).mean()):.2f}" for name in COMPONENTS]
+    means = (float(getattr(at, name).nanmean()) for name in COMPONENTS)
+    return ["-" if math.isnan(x) else f"{x:.2f}" for x in means]
