@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.graph import Graphs
+from latentlab.generator.lock import one_at_a_time
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Video
 from latentlab.weights import fingerprint, state_of
@@ -22,14 +23,23 @@ from latentlab.weights import fingerprint, state_of
 _FINGERPRINTS: WeakKeyDictionary[nn.Module, tuple[Hashable, str]] = WeakKeyDictionary()
 
 
+HELD = ("encode", "decode", "condition", "predict", "sample", "invert")  # what has the networks to itself
+
+
 class Model(ABC):
     """An autoencoder, and a denoiser between noise and its latents.
 
     The abstract parts are what a model says by itself; the others follow from them or have an answer that suits most.
+    Threads may share a model: while one is in its networks, the others wait.
     """
 
     capturable: ClassVar[bool] = True  # whether `predict` reads nothing from the device, so that a graph can hold it
     graphs: Graphs | None = None  # of the solver's loops, see `graphed`
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in vars(cls).keys() & set(HELD):
+            setattr(cls, name, one_at_a_time(vars(cls)[name]))
 
     @property
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ Change = Callable[[Tensor], Tensor | None]
 def hooked(layer: nn.Module, change: Change) -> Iterator[None]:
     """Shows the layer's output to `change` at every call; what it returns, unless None, goes on in its place.
 
-    The hook is gone after the block, however it ends. Of layers with several outputs it is the first tensor.
+    The hook is gone after the block, however it ends; other threads, which may share the layer, do not meet it. Of
+    layers with several outputs it is the first tensor.
 
     >>> import torch
     >>> layer = nn.Identity()
@@ -28,8 +30,12 @@ def hooked(layer: nn.Module, change: Change) -> Iterator[None]:
     (tensor([1.]), tensor([0.]))
     """
 
+    own = get_ident()
+
     def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
         del module, inputs
+        if get_ident() != own:
+            return None
         if isinstance(output, Tensor):
             return change(output)
         at = next((i for i, part in enumerate(output) if isinstance(part, Tensor)), None)

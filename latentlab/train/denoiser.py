@@ -71,8 +71,8 @@ def train_denoiser(
 
     Args:
         data: captioned clips.
-        autoencoder: makes the latents; not changed.
-        clip: its text tower makes the caption tokens; not changed.
+        autoencoder: makes the latents; its weights are frozen.
+        clip: its text tower makes the caption tokens; its weights are frozen.
         out: folder of the run; a run found there is resumed.
         config: settings.
         device: "auto", "cpu", "cuda", ...
@@ -87,10 +87,11 @@ def train_denoiser(
     config = config or DenoiserTraining()
     where = device_for_training(device)
     count = min(config.clips, len(data))
-    clip = clip.to(where).eval()
+    # Frozen from the first step on, not only once a grid is drawn with them: PyTorch's attention rounds otherwise then.
+    clip, autoencoder = (network.to(where).eval().requires_grad_(False) for network in (clip, autoencoder))
     said = [data.caption(i) for i in range(min(count, 4096))]
     clip.tokenize(said)  # a word that the model does not know is told before the work
-    latents = encode_all(data, autoencoder.to(where).eval(), count, encoded or out / "latents", config.loop.seed)
+    latents = encode_all(data, autoencoder, count, encoded or out / "latents", config.loop.seed)
     torch.manual_seed(config.loop.seed)
     model = Denoiser(config.network)
     with torch.no_grad():

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny import awake
 
 from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import MovingShapes
@@ -15,7 +16,9 @@ from latentlab.data.moving.reader import Reader, ReaderConfig
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
+from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.load import load_autoencoder, load_clip
+from latentlab.generator.native import NativeGenerator
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import (
@@ -133,6 +136,28 @@ def test_the_denoiser_trains_and_resumes_on_latents_encoded_once(data, tmp_path)
     train_denoiser(data, autoencoder, clip, other, training, device="cpu", encoded=tmp_path / "latents")
     assert not (other / "latents").exists()
     assert shard.stat().st_mtime_ns == written[0]
+
+
+def test_drawing_sample_grids_does_not_change_the_training(data, tmp_path):
+    """To the bit: a grid freezes the networks that it is drawn with, and frozen ones round otherwise."""
+
+    def trained(name: str, sample_every: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        autoencoder = Autoencoder(NETWORK)
+        clip = ClipModel(ClipConfig(tuple(vocabulary()), width=32, embed_dim=32, text_layers=1, vision_layers=1))
+        network = DenoiserConfig(2, 32, (16, 16), 1, head_width=8, window=1, frame_patch=1)
+        config = DenoiserTraining(replace(steps(3), batch_size=3, sample_every=sample_every), network, clips=4)
+        start = awake(Denoiser(network))  # a new network does not listen to captions yet
+
+        def draw(net: Denoiser, step: int) -> None:
+            NativeGenerator(autoencoder, net, clip, GeneratorConfig(2, 16, 16)).generate("a red star", num_steps=1)
+
+        options = {"device": "cpu", "sample": draw, "start": start}
+        train_denoiser(data, autoencoder, clip, tmp_path / name, config, **options)
+        return torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["model"]
+
+    often, once = trained("often", 1), trained("once", 3)
+    assert all(torch.equal(often[name], value) for name, value in once.items())
 
 
 def test_a_denoiser_goes_on_from_another_that_has_more_layers():
