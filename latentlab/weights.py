@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from importlib.resources import as_file, files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from latentlab.tensors import read_tensors, write_tensors
+
+BLOCK = 1024  # words that `state_of` sums
 
 
 def save_weights(path: Path, model: nn.Module, config: dict[str, Any], *, dtype: torch.dtype = torch.float32) -> None:
@@ -35,31 +39,56 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def fingerprint(*modules: nn.Module) -> str:
     """SHA-256 over names, shapes and bytes of all tensors: equal weights, equal fingerprint.
 
-    Half precision is hashed as it is, all else as float32, whatever the device.
+    Half precision is hashed as it is, all else as float32, whatever the device; a quantised weight by the tensors that
+    it is made of.
     """
     digest = hashlib.sha256()
     for module in modules:
-        for name, value in sorted(module.state_dict().items()):
+        for name, value in _tensors(module):
             digest.update(f"{name} {tuple(value.shape)}".encode())
             half = value.is_floating_point() and value.element_size() < 4
             flat = (value if half else value.float()).detach().cpu().contiguous().view(-1)
-            digest.update(flat.view(torch.uint8).numpy())
+            digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
-def state_of(*modules: nn.Module) -> tuple[tuple[int, ...], ...]:
-    """Where the tensors of networks are, and how often each was written to: equal until a weight changes.
+def state_of(*modules: nn.Module) -> str:
+    """What the weights of networks are now, quicker than their fingerprint: equal until a value changes, by any way.
 
-    A network that waits elsewhere, by a hook of accelerate, moves its tensors without a change; there they are known by
-    the parameter alone.
+    SHA-256 over the sums of every `BLOCK` words of eight bytes, as whole numbers, which no device and no order rounds.
+    All of memory is read once, as one call of the networks does. What it does not notice: words that change places
+    within a block, or change so that their sum stays.
     """
-    found = []
+    digest, sums = hashlib.sha256(), []
     for module in modules:
-        waits = hasattr(module, "_hf_hook")
-        for t in module.parameters() if waits else (*module.parameters(), *module.buffers()):
-            written = 0 if t.is_inference() else t._version
-            found.append((id(t), 0 if waits else t.data_ptr(), t.element_size(), written))
-    return tuple(found)
+        for name, value in _tensors(module):
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            sums += _sums(value.detach())
+    if sums:
+        digest.update(torch.cat([part.cpu() for part in sums]).numpy().data)
+    return digest.hexdigest()
+
+
+def _sums(value: Tensor) -> list[Tensor]:
+    flat = (value if value.is_cuda else value.cpu()).contiguous().view(-1).view(torch.uint8)
+    whole = len(flat) // 8
+    words, rest = flat[: 8 * whole].view(torch.int64), flat[8 * whole :].long()
+    blocks = whole // BLOCK * BLOCK
+    parts = [words[:blocks].view(-1, BLOCK).sum(1), words[blocks:], rest]
+    return [part for part in parts if len(part)]
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a network by name, in the order of their names."""
+    for name, value in sorted(module.state_dict().items()):
+        yield from _inner(name, value)
+
+
+def _inner(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    if not hasattr(value, "__tensor_flatten__"):
+        return iter([(name, value)])
+    inner = value.__tensor_flatten__()[0]  # a quantised weight, which has no bytes of its own
+    return chain.from_iterable(_inner(f"{name}.{part}", getattr(value, part)) for part in sorted(inner))
 
 
 def shipped() -> AbstractContextManager[Path]:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -97,15 +98,53 @@ def test_the_fingerprint_of_float32_is_over_its_bytes_and_half_precision_has_its
     assert fingerprint(module.bfloat16()) != digest.hexdigest()
 
 
-def test_the_state_of_weights_changes_with_each_write_and_replacement():
+def test_the_state_of_weights_changes_with_a_value_whatever_the_way():
+    """The ways of users, of numpy, of merged adapters; what copies or moves weights is no change."""
     module = network(0)
-    states = [state_of(module)]
-    assert state_of(module) == states[0]
-    with torch.no_grad():
-        next(module.parameters()).add_(1)
-    states.append(state_of(module))
-    first = next(module.parameters())
+    first, states = module[0].weight, [state_of(module)]
     first.data = first.data.clone()
-    states.append(state_of(module))
-    states.append(state_of(module.half()))
-    assert len(set(states)) == 4
+    module[0].to(memory_format=torch.channels_last)
+    assert state_of(module) == states[0] == state_of(network(0))
+
+    def copied() -> None:
+        first.data = first.data + 1
+
+    ways = (
+        lambda: first.add_(1),
+        lambda: first.detach().mul_(2),
+        lambda: first.data.mul_(1.5),
+        lambda: first.data[-1, -1].mul_(1.00001),
+        lambda: np.add(first.detach().numpy(), 1, out=first.detach().numpy()),
+        lambda: module[1].num_batches_tracked.data.add_(1),
+        lambda: module.half(),
+        copied,
+    )
+    with torch.no_grad():
+        for change in ways:
+            change()
+            states.append(state_of(module))
+    assert len(set(states)) == 1 + len(ways)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (70, 33, 3, 3)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8, torch.bool])
+def test_one_bit_of_any_weight_is_noticed(shape, dtype):
+    module = nn.Module()
+    module.register_buffer("weight", torch.zeros(shape, dtype=dtype))
+    bits = module.weight.view(-1).view(torch.uint8)
+    states = {state_of(module)}
+    for place in {0, len(bits) // 2, len(bits) - 1}:
+        bits[place] += 1
+        states.add(state_of(module))
+    assert len(states) == 1 + len({0, len(bits) // 2, len(bits) - 1})
+
+
+def test_a_quantised_weight_is_known_by_what_it_is_made_of():
+    quantization = pytest.importorskip("torchao.quantization", reason="torchao is not installed")
+    marks = set()
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        module = nn.Sequential(nn.Linear(32, 32))
+        quantization.quantize_(module, quantization.Int8WeightOnlyConfig())
+        marks.add((fingerprint(module), state_of(module)))
+    assert len(marks) == 2

@@ -88,7 +88,8 @@ def train_denoiser(
     where = device_for_training(device)
     count = min(config.clips, len(data))
     # Frozen from the first step on, not only once a grid is drawn with them: PyTorch's attention rounds otherwise then.
-    clip, autoencoder = (network.to(where).eval().requires_grad_(False) for network in (clip, autoencoder))
+    autoencoder = autoencoder.to(where).eval().requires_grad_(False)
+    clip = clip.to(where).eval().requires_grad_(False)
     said = [data.caption(i) for i in range(min(count, 4096))]
     clip.tokenize(said)  # a word that the model does not know is told before the work
     latents = encode_all(data, autoencoder, count, encoded or out / "latents", config.loop.seed)

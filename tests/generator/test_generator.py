@@ -93,9 +93,32 @@ def test_the_fingerprint_is_read_once_and_again_after_any_change(tiny_generator,
     assert tiny_generator.fingerprint() != first
     tiny_generator.denoiser.load_state_dict(state)
     assert tiny_generator.fingerprint() == first
+    weight.data.mul_(1.5)  # in place, as no counter of PyTorch's knows
+    assert tiny_generator.fingerprint() != first
     tiny_generator.denoiser.adapter = torch.nn.Linear(2, 2)
     assert tiny_generator.fingerprint() != first
-    assert len(read) == 4
+    assert len(read) == 5
+
+
+def test_adapters_are_part_of_the_fingerprint(tiny_generator):
+    """Their weights, scales, whether they are on, which one, and what is merged."""
+    peft = pytest.importorskip("peft", reason="LoRA needs the extra [diffusers]")
+    marks = [tiny_generator.fingerprint()]
+    config = peft.LoraConfig(target_modules=["time.0"], r=2, init_lora_weights=False)
+    for name in ("one", "two"):
+        peft.inject_adapter_in_model(config, tiny_generator.denoiser, name)
+        marks.append(tiny_generator.fingerprint())
+    layer = tiny_generator.denoiser.time[0]
+    changes = (
+        lambda: layer.set_adapter("one"),
+        lambda: layer.set_scale("one", 0.5),
+        lambda: layer.enable_adapters(False),
+        lambda: layer.enable_adapters(True) or layer.merge(),
+    )
+    for change in changes:
+        change()
+        marks.append(tiny_generator.fingerprint())
+    assert len(set(marks)) == 3 + len(changes)
 
 
 # ------------------------------------------------------------------------------------------------- shapes and numbers

@@ -82,12 +82,6 @@ class Pipeline(Coded):
             self.denoiser.to(dtype=dtype)
         return self
 
-    def settings(self) -> dict[str, Any]:
-        """Which adapters (LoRA) of the networks are on or merged, and how strongly; nothing without adapters."""
-        layers = [m for network in self.networks for m in network.modules() if hasattr(m, "merged_adapters")]
-        told = [[m.merged_adapters, m.active_adapters, m.disable_adapters, m.scaling] for m in layers]
-        return {"adapters": told} if told else {}
-
     @torch.no_grad()
     def condition(
         self,

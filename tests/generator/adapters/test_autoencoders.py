@@ -117,3 +117,13 @@ def test_its_frames_must_be_whole_grids_and_padding_makes_them_so():
         generator.encode(video)
     again = generator.decode(generator.encode(generator.padded(video)))[:, :, :2, :30, :44]
     assert again.shape == video.shape
+
+
+def test_threads_may_decode_with_an_autoencoder_that_keeps_its_state_on_itself(tmp_path):
+    """AutoencoderKLWan carries features from latent to latent in attributes."""
+    pytest.importorskip("diffusers")
+    from generator.test_lock import assert_as_alone
+
+    generator = saved(wan(), tmp_path)
+    first, second = (generator.encode(clip(9, height=16, width=16) * sign) for sign in (1, -1))
+    assert_as_alone(lambda: generator.decode(first), lambda: generator.decode(second))
