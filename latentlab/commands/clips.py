@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ from latentlab.interpolate import lerp, slerp, walk
 from latentlab.metrics import flicker, psnr
 from latentlab.shapes import Video
 from latentlab.video import check_target, write
+
+if TYPE_CHECKING:
+    from latentlab.study.recipe import Edited
 
 
 def generate(
@@ -138,17 +142,23 @@ def edit(video: str, *, direction, strength, space, out, seed, device, json, mod
     write(out, edited.video, fps=fps)
     recipe = Path(out).with_suffix(".recipe.safetensors")
     edited.recipe.save(recipe)
-    numbers = {"flicker": round(float(flicker(edited.video).overall), 3), "floor_psnr": edited.floor_psnr}
+    numbers: dict[str, Any] = {
+        "flicker": round(float(flicker(edited.video).overall), 3),
+        "floor_psnr": edited.floor_psnr,
+    }
+    numbers["account"] = edited.account.numbers() if edited.account else None
     settings = {"video": video, "fitted": note, "direction": direction, "strength": strength, "space": edited.space}
     record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
         beside(Path(out))
     )
-    lines = [note, f"{direction} by {strength:+g} sd in {_where(edited.space)} -> {out}", f"recipe -> {recipe}"]
+    lines = [note, f"{direction} by {strength:+g} sd in {_where(edited.space)} -> {out}", *_moved(edited)]
+    lines.append(f"recipe -> {recipe}")
     tell({"file": out, "recipe": str(recipe), "space": edited.space, **numbers}, json, lines)
 
 
 def replay(recipe: str, video: str, *, out, seed, device, json, model) -> None:
     """A clip edited as a recipe says."""
+    from latentlab.study.edits import accounted
     from latentlab.study.recipe import Recipe
 
     check_target(out)
@@ -157,13 +167,27 @@ def replay(recipe: str, video: str, *, out, seed, device, json, model) -> None:
     clip, note, fps = fitted(video, generator)
     edited = known.replay(generator, clip)
     write(out, edited.video, fps=fps)
-    numbers = {"flicker": round(float(flicker(edited.video).overall), 3), "floor_psnr": edited.floor_psnr}
+    if len(known.steps) == 1:
+        edited = replace(edited, account=accounted(edited, known.steps[0].direction.name))
+    numbers: dict[str, Any] = {
+        "flicker": round(float(flicker(edited.video).overall), 3),
+        "floor_psnr": edited.floor_psnr,
+    }
+    numbers["account"] = edited.account.numbers() if edited.account else None
     settings = {"recipe": recipe, "video": video, "fitted": note, "steps": known.lines(), "space": edited.space}
     record_of(generator, "replay", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
         beside(Path(out))
     )
-    lines = [note, *known.lines(), f"the same frames, in {_where(edited.space)} -> {out}"]
+    lines = [note, *known.lines(), f"the same frames, in {_where(edited.space)} -> {out}", *_moved(edited)]
     tell({"file": out, "space": edited.space, **numbers}, json, lines)
+
+
+def _moved(edited: Edited) -> list[str]:
+    """What an edit did, in words."""
+    said = edited.account.lines() if edited.account else ["what moved: there is no reader of the factors of such clips"]
+    if edited.leak == edited.leak:
+        said.append(f"the model changed {edited.leak:.0%} as much outside the mask as inside; that was taken back")
+    return said
 
 
 def _where(space: str) -> str:

@@ -9,7 +9,7 @@ from latentlab.directions.edit import edit
 from latentlab.directions.files import load_directions, save_directions
 from latentlab.directions.jacobian import JacobianSVD
 from latentlab.directions.manipulate import Manipulator
-from latentlab.directions.mask import above, changed
+from latentlab.directions.mask import above, blend, changed, leak
 from latentlab.directions.match import Match, match, stability
 from latentlab.directions.normals import LDA, LogisticNormal, RidgeNormal, SVMNormal
 from latentlab.directions.supervised import Dual, Effect
@@ -47,9 +47,11 @@ __all__ = [
     "above",
     "add",
     "auto_range",
+    "blend",
     "caption_direction",
     "changed",
     "edit",
+    "leak",
     "load_directions",
     "match",
     "orthogonalise",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
 
+from latentlab.directions.design import as_numpy
 from latentlab.shapes import Codes
 
 TINY = np.finfo(float).tiny
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Direction:
     """A way to move in a space of codes.
 
@@ -27,6 +29,14 @@ class Direction:
         r2: cross-validated R2 of its factor, predicted from such codes along it: 1 is all, 0 no better than the mean,
             below 0 worse; NaN likewise.
         p: permutation p-value, how often shuffled labels go as well with such codes along it; NaN likewise.
+        permutations: B behind p, which cannot be less than 1 / (1 + B), however strong a direction; 0 if not known.
+
+    t, R2 and p say that a direction is real, not that it moves its factor far or alone: that is seen on decoded clips
+    (`auto_range`, `latentlab.study.account`).
+
+    Raises:
+        ValueError: a name that is no text, a vector that is not finite numbers `(dim,)`, a scale that is no finite
+            number from 0 on.
     """
 
     name: str
@@ -35,9 +45,26 @@ class Direction:
     t: float = float("nan")
     r2: float = float("nan")
     p: float = float("nan")
+    permutations: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vector", _vector(self.name, self.vector))
+        scale = self.scale
+        if not isinstance(scale, Real) or isinstance(scale, bool) or not 0 <= scale < np.inf:
+            raise ValueError(
+                f"the scale of direction {self.name!r} is the codes' standard deviation along it, a finite number from "
+                f"0 on; got {scale!r}"
+            )
+
+    def __repr__(self) -> str:
+        said = [f"{len(self.vector)} dims", f"scale {self.scale:.3g}"]
+        said += [f"{what} {value:.3g}" for what, value in (("t", self.t), ("R2", self.r2)) if np.isfinite(value)]
+        if np.isfinite(self.p):
+            said.append(f"p {words_of_p(self.p, self.permutations)}")
+        return f"{type(self).__name__}({self.name!r}, {', '.join(said)})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Turning(Direction):
     """A direction that turns with the code; `vector` is its mean.
 
@@ -46,6 +73,8 @@ class Turning(Direction):
     """
 
     at: Callable[[Codes], Codes] = field(kw_only=True)
+
+    __repr__ = Direction.__repr__
 
 
 @dataclass(frozen=True)
@@ -60,8 +89,36 @@ class Normal:
     name: str
     vector: np.ndarray
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vector", _vector(self.name, self.vector))
 
-@dataclass(frozen=True, eq=False)
+
+def words_of_p(p: float, permutations: int) -> str:
+    """A p-value, saying so where it is the least that so many permutations can give.
+
+    >>> words_of_p(0.01, 99)
+    '0.01 (the least of 99 permutations)'
+    """
+    floor = permutations > 0 and p <= (1 + 1e-9) / (1 + permutations)
+    return f"{p:.2g}" + (f" (the least of {permutations} permutations)" if floor else "")
+
+
+def _vector(name: Any, vector: Any) -> np.ndarray:
+    """The vector of something that is called so, as an array of floating point numbers."""
+    if not isinstance(name, str):
+        raise ValueError(f"a direction's name says what it changes, such as 'light'; got {name!r}")
+    try:
+        array = np.asarray(as_numpy(vector))
+        array = array if array.dtype.kind == "f" else array.astype(np.float64, casting="safe")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the vector of direction {name!r} is numbers (dim,), got {type(vector).__name__}") from error
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        what = f"shape {array.shape}" if array.ndim != 1 or not len(array) else "NaN or infinity"
+        raise ValueError(f"the vector of direction {name!r} is finite numbers (dim,), got {what}")
+    return array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class DirectionSet:
     """Named directions of one space, with the covariance of the codes along them.
 
@@ -91,7 +148,30 @@ class DirectionSet:
     p: np.ndarray | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """A table of what is known, one direction a line."""
+        if not len(self):
+            return "DirectionSet of no directions"
+        rows = [["", "scale", "t", "R2", "p"]]
+        for one in self:
+            figures = [f"{x:.3g}" if np.isfinite(x) else "-" for x in (one.scale, one.t, one.r2, one.p)]
+            rows.append([one.name, *figures])
+        rows = [row for row in zip(*rows, strict=True) if set(row[1:]) != {"-"}]
+        width = [max(map(len, column)) for column in rows]
+        lines = [
+            "  ".join(cell.rjust(w) for cell, w in zip(row, width, strict=True)) for row in zip(*rows, strict=True)
+        ]
+        count = int(self.provenance.get("permutations", 0) or 0)
+        floor = [f"p of {count} permutations is at least {1 / (1 + count):.2g}"] if count and self.p is not None else []
+        return "\n".join([f"{len(self)} directions of {self.vectors.shape[1]} dims", *lines, *floor])
+
     def __post_init__(self) -> None:
+        count = len(self.names)
+        if np.ndim(self.vectors) != 2 or np.shape(self.covariance) != (count, count):
+            raise ValueError(
+                f"{count} names need vectors ({count}, dim) and a covariance ({count}, {count}), got "
+                f"{np.shape(self.vectors)} and {np.shape(self.covariance)}"
+            )
         if len(set(self.names)) < len(self.names) or len(self.names) != len(self.vectors):
             raise ValueError(
                 f"{len(self.vectors)} directions need as many different names, got {', '.join(self.names)}"
@@ -154,9 +234,10 @@ class DirectionSet:
 
     def __getitem__(self, name: str) -> Direction:
         """A direction by name; "hue@240" is the direction of a circular factor towards an angle in degrees."""
+        count = (int(self.provenance.get("permutations", 0) or 0),)
         if name in self.names:
             i = self.names.index(name)
-            return Direction(name, self.vectors[i], float(self.scale[i]), *self._known(np.eye(len(self))[i]))
+            return Direction(name, self.vectors[i], float(self.scale[i]), *self._known(np.eye(len(self))[i]), *count)
         if (angle := re.fullmatch(r"(.+)@(-?\d+\.?\d*)", name)) and f"{angle[1]}@0" in self.names:
             pair = [self.names.index(f"{angle[1]}@{part}") for part in (0, 90)]
             turn = np.deg2rad(float(angle[2]))
@@ -166,7 +247,7 @@ class DirectionSet:
             share = share if self.lengths is None else share * self.lengths
             length = max(np.linalg.norm(share @ self.vectors), TINY)
             scale = np.sqrt(max(share @ self.covariance @ share, 0.0)) / length
-            return Direction(name, share @ self.vectors / length, float(scale), *known)
+            return Direction(name, share @ self.vectors / length, float(scale), *known, *count)
         angles = f"; any angle of it will do, such as {name}@45" if f"{name}@0" in self.names else ""
         raise KeyError(f"no direction {name!r}; there are {', '.join(self.names)}{angles}")
 

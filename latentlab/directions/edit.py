@@ -46,7 +46,9 @@ def edit(
             samples or one for each.
         profile: over time, see `profile_weights`; needs `shape`.
         mask: where and when to move, `(1 or sample, 1, frame, height, width)` in [0, 1], at the size of the clip or of
-            the codes; needs `shape`.
+            the codes; needs `shape`. Codes outside stay as they are, but a decoder that looks at whole frames (any with
+            group norms) changes the clip there too: `latentlab.directions.blend` puts the clip back where the mask is
+            0, `leak` says how much it takes back. `EditSpace.edit`, recipes and the explorer do so by themselves.
         preserve: what reads the factors to keep: `found.normals("size", "hue")`. Their readings stay as they are
             (InterFaceGAN's conditional manipulation, Shen et al. 2020, eq. 5, here inside the mask); the move that is
             left is the nearest that does so. Moves of `Effect` leave each other's readings alone, but a mask or profile
@@ -67,11 +69,16 @@ def edit(
     tensor([[0., 0.]])
     """
     if isinstance(codes, np.ndarray):
+        if codes.dtype.kind != "f" or codes.dtype.itemsize > 8:
+            raise ValueError(f"codes are floating point numbers (sample, dim) of at most 64 bits, got {codes.dtype}")
         options = {"profile": profile, "mask": mask, "preserve": preserve, "shape": shape}
-        return edit(torch.from_numpy(codes), direction, strength, **options).numpy()
+        return edit(torch.from_numpy(np.array(codes)), direction, strength, **options).numpy()
     if not isinstance(codes, Tensor) or not codes.is_floating_point():
         kind = codes.dtype if isinstance(codes, Tensor) else type(codes).__name__
         raise ValueError(f"codes are a tensor or an array (sample, dim) of floating point numbers, got {kind}")
+    if not codes.isfinite().all():
+        bad = int((~codes.isfinite()).sum())
+        raise ValueError(f"codes hold {bad} NaN or infinite values of {codes.numel()}; look at what made them")
     preserve = (preserve,) if isinstance(preserve, Normal) else preserve
     if wrong := next((one for one in preserve if not isinstance(one, Normal)), None):
         raise ValueError(
@@ -86,9 +93,11 @@ def edit(
                 f"direction {one.name!r} has {len(one.vector)} dims, codes have shape {tuple(codes.shape)}; "
                 "find the direction in the space of these codes"
             )
+    if not np.isfinite(float(direction.scale)):
+        raise ValueError(f"the scale of direction {direction.name!r} must be finite, got {direction.scale}")
     try:
         amount = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"strength is one number or one for each code, got {strength!r}") from error
     if amount.ndim > 1 or (amount.ndim == 1 and len(amount) != len(codes)):
         raise ValueError(f"strength is one number or one for each of {len(codes)} codes, got {tuple(amount.shape)}")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.shapes import Video
+from latentlab.shapes import OVERSHOOT, Video, check_video
 
 Profile = str | Sequence[float] | Tensor
 Mask = Float[Tensor, "batch 1 frame height width"]
@@ -63,7 +63,9 @@ def fit_mask(mask: Mask, size: tuple[int, int, int]) -> Mask:
     tensor([[1., 0.],
             [1., 0.]])
     """
-    if mask.ndim != 5 or mask.shape[1] != 1:
+    if not isinstance(mask, Tensor) or mask.ndim != 5 or mask.shape[1] != 1 or mask.is_complex():
+        if not isinstance(mask, Tensor):
+            raise ValueError(f"a mask is a tensor (batch, 1, frame, height, width), got {type(mask).__name__}")
         raise ValueError(f"a mask has axes (batch, 1, frame, height, width), got shape {tuple(mask.shape)}")
     if not (mask.min() >= 0 and mask.max() <= 1):
         raise ValueError(f"a mask is in [0, 1], got values from {float(mask.min()):.3g} to {float(mask.max()):.3g}")
@@ -77,7 +79,7 @@ def changed(before: Video, after: Video, *, threshold: float = 0.5, blur: int = 
     clip and compared with the threshold.
 
     Args:
-        before, after: the clip and a first edit of it.
+        before, after: the clip and a first edit of it, in [-1, 1].
         threshold: share of the largest change; 0 keeps everything that changed at all.
         blur: odd number of pixels.
 
@@ -90,13 +92,54 @@ def changed(before: Video, after: Video, *, threshold: float = 0.5, blur: int = 
     >>> changed(before, after, blur=1)[0, 0, 0, 0]
     tensor([1., 1., 1., 1., 0., 0., 0., 0.])
     """
-    if before.shape != after.shape:
-        raise ValueError(f"both clips must have one shape, got {tuple(before.shape)} and {tuple(after.shape)}")
-    if blur < 1 or blur % 2 == 0:
-        raise ValueError(f"blur must be an odd number of pixels, got {blur}")
-    change = (after - before).abs().mean(1, keepdim=True)
+    check_video(OVERSHOOT, before=before, after=after)
+    if not isinstance(blur, int) or blur < 1 or blur % 2 == 0:
+        raise ValueError(f"blur must be an odd number of pixels, got {blur!r}")
+    change = (after.detach().float() - before.detach().float()).abs().mean(1, keepdim=True)
     pad = blur // 2
     return above(F.avg_pool3d(change, (1, blur, blur), stride=1, padding=(0, pad, pad)), threshold=threshold)
+
+
+def blend(before: Video, after: Video, mask: Mask, *, feather: int | None = None) -> Video:
+    """A clip that is `after` inside a mask and `before` outside: the local edit that a decoder does not make by itself.
+
+    Args:
+        before, after: the clip without and with the edit.
+        mask: at any size, see `fit_mask`; 1 is `after`.
+        feather: pixels on either side of an edge over which one fades into the other; None is a 32nd of the shorter
+            side. Further out than that nothing changes.
+
+    >>> mask = torch.tensor([1.0, 1, 1, 1, 0, 0, 0, 0]).view(1, 1, 1, 1, 8)
+    >>> blend(torch.zeros(1, 3, 1, 1, 8), torch.ones(1, 3, 1, 1, 8), mask, feather=1)[0, 0, 0, 0].round(decimals=2)
+    tensor([1.0000, 1.0000, 1.0000, 0.6700, 0.3300, 0.0000, 0.0000, 0.0000])
+    """
+    if before.shape != after.shape:
+        raise ValueError(f"both clips must have one shape, got {tuple(before.shape)} and {tuple(after.shape)}")
+    feather = round(min(after.shape[-2:]) / 32) if feather is None else feather
+    if feather < 0:
+        raise ValueError(f"feather is a number of pixels from 0 on, got {feather}")
+    weight = fit_mask(mask, (after.shape[2], after.shape[3], after.shape[4]))
+    padded = F.pad(weight, (feather, feather, feather, feather, 0, 0), mode="replicate")
+    weight = F.avg_pool3d(padded, (1, 2 * feather + 1, 2 * feather + 1), stride=1).to(after)
+    return torch.where(weight > 0, before + weight * (after - before), before)
+
+
+def leak(before: Video, after: Video, mask: Mask) -> float:
+    """How far a masked edit changed the clip outside its mask: mean absolute change there over that inside.
+
+    0 is a local edit, 1 one that knows of no mask. NaN where the mask is all or nothing of the clip, or nothing changed
+    inside.
+
+    >>> mask = torch.tensor([1.0, 0.0]).view(1, 1, 1, 1, 2)
+    >>> leak(torch.zeros(1, 3, 1, 1, 2), torch.tensor([2.0, 1.0]).expand(1, 3, 1, 1, 2), mask)
+    0.5
+    """
+    inside = fit_mask(mask, (after.shape[2], after.shape[3], after.shape[4])).to(after.device) > 0.5
+    change = (after - before).detach().float().abs().mean(1, keepdim=True)
+    inside = inside.expand_as(change)
+    if inside.all() or not inside.any() or not change[inside].any():
+        return float("nan")
+    return float(change[~inside].mean() / change[inside].mean())
 
 
 def above(weights: Mask, *, threshold: float = 0.5) -> Mask:

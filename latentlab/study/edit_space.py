@@ -11,12 +11,13 @@ import torch
 from tqdm.auto import tqdm
 
 from latentlab.data.moving.dataset import moving_shapes
-from latentlab.directions import Direction, Effect, edit
+from latentlab.directions import Direction, Effect
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace
 from latentlab.spaces.space import AXES, Described, Space
 from latentlab.spaces.told import Caption, condition_of
+from latentlab.study.steps import Step, draw
 
 DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
 SPACES: dict[str, type[Described]] = {"latent": LatentSpace, "noise": NoiseSpace, "h-space": BottleneckSpace}
@@ -88,8 +89,8 @@ class EditSpace:
         return Effect(folds=0, permutations=0).fit(torch.cat([space.encode(chunk) for chunk in chunks]), factors)
 
     def edit(self, direction: Direction, strength: float, **options) -> Video:
-        """The clips, moved; `options` of `latentlab.edit`."""
-        return self.decode(edit(self.codes, direction, strength, shape=self.shape, **options))
+        """The clips, moved; `options` of `latentlab.edit`. With a mask, nothing changes outside of it, see `draw`."""
+        return draw([Step(direction, strength, **options)], self.codes, self.shape, self.decode).video
 
     def decode(self, codes: Codes) -> Video:
         """Clips of codes, one for each clip of this space, in their order."""

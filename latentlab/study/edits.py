@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from latentlab.data.moving.factors import FACTORS
+from latentlab.data.moving.factors import FACTORS, SIDE
 from latentlab.directions.mask import Mask
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Video
+from latentlab.study.account import Account, account
 from latentlab.study.edit_space import EditSpace
-from latentlab.study.recipe import Edited, Recipe, Step
+from latentlab.study.recipe import Edited, Recipe
+from latentlab.study.steps import Step
 
 STRONGEST = 100.0  # standard deviations
 
@@ -62,7 +65,7 @@ def edit_clip(
         progress: show a bar.
 
     Returns:
-        The clip, what the space itself loses, and the recipe that makes it again.
+        The clip, what the space itself loses, what moved, and the recipe that makes it again.
 
     Raises:
         KeyError: no such direction.
@@ -70,4 +73,15 @@ def edit_clip(
     """
     check_edit(direction, strength)
     found = EditSpace(generator, space, clip).find(seed=seed, progress=progress)[direction]
-    return Recipe(space, (Step(found, strength, profile, mask),)).apply(generator, clip)
+    edited = Recipe(space, (Step(found, strength, profile, mask),)).apply(generator, clip)
+    return replace(edited, account=accounted(edited, direction))
+
+
+def accounted(edited: Edited, target: str) -> Account | None:
+    """What an edit did; None where there is no reader of such clips, or no such factor."""
+    if len(edited.video) != 1 or edited.video.shape[-2:] != (SIDE, SIDE):
+        return None
+    try:
+        return account(edited.unedited.float().clamp(-1, 1), edited.video.float().clamp(-1, 1), target)
+    except KeyError:
+        return None

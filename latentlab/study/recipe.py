@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentlab.directions import Direction, Normal, Turning, edit
-from latentlab.directions.mask import Mask
+from latentlab.directions import Direction, Normal, Turning
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
@@ -19,29 +18,13 @@ from latentlab.record import frame_hash
 from latentlab.shapes import Video
 from latentlab.spaces.space import Space
 from latentlab.spaces.told import Caption
+from latentlab.study.account import Account
 from latentlab.study.edit_space import EditSpace, Place, described
+from latentlab.study.steps import Step, draw
 from latentlab.tensors import read_tensors, write_tensors
 
-FORMAT = 3  # of the file; raised when an old one could be misread
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One edit.
-
-    Args:
-        direction: along which.
-        strength: in standard deviations of the codes.
-        profile: over time, see `profile_weights`.
-        mask: where and when, see `edit`; None is everywhere.
-        preserve: what reads the factors that are kept, see `edit`.
-    """
-
-    direction: Direction
-    strength: float
-    profile: str | tuple[float, ...] = "constant"
-    mask: Mask | None = None
-    preserve: tuple[Normal, ...] = ()
+FORMAT = 4  # of the file; raised when an old one could be misread
+UNBLENDED = 3  # in which masks acted on codes alone; files without masks mean the same
 
 
 @dataclass(frozen=True)
@@ -53,12 +36,19 @@ class Edited:
         space: where it was edited.
         floor_psnr: the clip against itself after the same way without an edit, decibels: what the space itself loses.
         recipe: how it was made.
+        unedited: the clip after the same way without an edit: what the edited one is to be compared with.
+        leak: how far the model by itself changed the clip outside the masks, as a share of the change inside; it is
+            taken back by blending (`latentlab.study.steps.draw`). NaN without masks.
+        account: what moved, where it was read.
     """
 
     video: Video
     space: str
     floor_psnr: float
     recipe: Recipe
+    unedited: Video
+    leak: float = float("nan")
+    account: Account | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +107,13 @@ class Recipe:
             ValueError: no such space, another one than is described, or directions of another one.
         """
         here = self._place(model, clip)
-        codes = here.codes
-        for step in self.steps:
-            options = {"profile": step.profile, "mask": step.mask, "preserve": step.preserve}
-            codes = edit(codes, step.direction, step.strength, shape=here.shape, **options)
-        video = here.decode(codes).cpu()
-        floor = psnr(here.decode(here.codes).cpu(), clip.cpu()).mean()
-        made = {"weights": _weights(model), "device": str(getattr(model, "device", None) or codes.device)}
+        unedited = here.decode(here.codes).cpu()
+        drawn = draw(self.steps, here.codes, here.shape, here.decode, lambda: unedited)
+        video = drawn.video.cpu()
+        floor = psnr(unedited, clip.cpu()).mean()
+        made = {"weights": _weights(model), "device": str(getattr(model, "device", None) or here.codes.device)}
         recipe = replace(self, source=frame_hash(clip), frames=frame_hash(video), **made)
-        return Edited(video, self.place, round(float(floor), 2), recipe)
+        return Edited(video, self.place, round(float(floor), 2), recipe, unedited, drawn.leak)
 
     def replay(self, model: Generator | Space, clip: Video) -> Edited:
         """Does it all again, and makes sure that it gives the same frames.
@@ -216,7 +204,17 @@ class Recipe:
             ValueError: not such a file.
         """
         tensors, header = read_tensors(path, "recipe", "recipe")
-        if not isinstance(header, dict) or header.get("format") != FORMAT or not {*_SETTINGS, "steps"} <= header.keys():
+        old = isinstance(header, dict) and header.get("format") == UNBLENDED
+        if old and any(name.endswith(".mask") for name in tensors):
+            raise ValueError(
+                f"{path} has a mask and is of an earlier version, in which masks let edits leak over the whole frame; "
+                "its frames cannot be made again, so edit the clip anew"
+            )
+        if (
+            not isinstance(header, dict)
+            or header.get("format") not in (FORMAT, UNBLENDED)
+            or not {*_SETTINGS, "steps"} <= header.keys()
+        ):
             raise ValueError(f"{path} was not written by Recipe.save, or by another version of latentlab")
         settings = {name: header[name] for name in _SETTINGS}
         try:

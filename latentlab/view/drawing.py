@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from latentlab.directions import Direction, Turning, edit
+from latentlab.directions import Direction, Turning
 from latentlab.directions.edit import Moves
 from latentlab.directions.mask import profile_weights
 from latentlab.interpolate import lerp, nlerp, slerp
@@ -21,7 +21,8 @@ from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import LatentSpace, NoiseSpace
 from latentlab.study.edit_space import EditSpace, Place, described, frames_of
-from latentlab.study.recipe import Recipe, Step
+from latentlab.study.recipe import Recipe
+from latentlab.study.steps import Step, draw
 from latentlab.view.setting import Setting
 
 WALKS = {"slerp": slerp, "lerp": lerp, "nlerp": nlerp}
@@ -45,6 +46,13 @@ class Source:
     clip: Video
     codes: Codes
     decode: Decode
+    _decoded: dict[Decode, Video] = field(default_factory=dict)
+
+    def unedited(self, decode: Decode) -> Video:
+        """The decoded codes, kept for each way to decode."""
+        if decode not in self._decoded:
+            self._decoded[decode] = decode(self.codes)
+        return self._decoded[decode]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,12 +147,11 @@ class Drawing:
     def draw(self, setting: Setting, decode: Decode | None = None) -> View:
         """A setting as a clip; `decode` takes the place of the space's own."""
         source = self.source(setting)
-        codes = source.codes
-        for step in self.steps(setting):
-            where = {"profile": step.profile, "mask": step.mask, "shape": self.shape}
-            codes = edit(codes, step.direction, step.strength, **where)
-        video = (decode or source.decode)(codes).float().cpu().clamp(-1, 1)
-        return View(video, source.clip, figures(video, source.clip.float().cpu(), setting.mask(video)))
+        way = decode or source.decode
+        drawn = draw(self.steps(setting), source.codes, self.shape, way, lambda: source.unedited(way))
+        video = drawn.video.float().cpu().clamp(-1, 1)
+        said = figures(video, source.clip.float().cpu(), setting.mask(video), drawn.leak)
+        return View(video, source.clip, said)
 
     def recipe(self, setting: Setting) -> Recipe:
         """What `Recipe.replay` needs to give the same frames again."""
@@ -201,11 +208,14 @@ def by_name(directions: Directions) -> dict[str, Moves]:
     return named
 
 
-def figures(video: Video, source: Video, mask: Tensor | None) -> dict[str, float]:
-    """What is said under a picture: flicker in 8-bit levels, likeness to the source in decibels."""
+def figures(video: Video, source: Video, mask: Tensor | None, leak: float = float("nan")) -> dict[str, float]:
+    """What is said under a picture: flicker in 8-bit levels, likeness to the source in decibels, and how much of a
+    masked edit the model would have made outside of its mask."""
     measured = flicker(video)
     said = {"flicker, 8-bit levels": float(measured.overall), "of the whole frame": float(measured.whole)}
     said["PSNR to the source, dB"] = float(psnr(video, source))
     if mask is not None and not mask.all():
         said["PSNR outside the mask, dB"] = float(background_preservation(video, source, mask[:, 0].bool()))
+    if np.isfinite(leak):
+        said["of the change inside the mask the model made outside, before the blend, %"] = 100 * leak
     return said

@@ -226,7 +226,7 @@ def test_the_mask_of_a_change_is_where_the_clips_differ():
         (lambda: fit_mask(torch.full((1, 1, 1, 2, 2), 2.0), (1, 1, 1)), r"a mask is in \[0, 1\], got values from 2"),
         (lambda: above(-torch.ones(1, 1, 1, 2, 2)), "finite and not negative"),
         (lambda: above(torch.ones(1, 1, 1, 2, 2), threshold=1.0), "below 1, got 1.0"),
-        (lambda: changed(torch.zeros(1, 3, 1, 4, 4), torch.zeros(2, 3, 1, 4, 4)), "one shape"),
+        (lambda: changed(torch.zeros(1, 3, 1, 4, 4), torch.zeros(2, 3, 1, 4, 4)), "different shapes"),
     ],
 )
 def test_masks_that_are_none(call, told):

@@ -1,0 +1,96 @@
+"""Edits of codes, one after another, drawn as a clip; masked ones change the clip inside their masks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from latentlab.directions import Direction, Normal, edit
+from latentlab.directions.mask import Mask, blend, fit_mask, leak
+from latentlab.shapes import Codes, Video
+
+Decode = Callable[[Codes], Video]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One edit.
+
+    Args:
+        direction: along which.
+        strength: in standard deviations of the codes.
+        profile: over time, see `profile_weights`.
+        mask: where and when, see `edit`; None is everywhere.
+        preserve: what reads the factors that are kept, see `edit`.
+    """
+
+    direction: Direction
+    strength: float
+    profile: str | tuple[float, ...] = "constant"
+    mask: Mask | None = None
+    preserve: tuple[Normal, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Codes after some edits, as a clip.
+
+    Attributes:
+        video: the clip.
+        unedited: the clip without the masked edits, which is what `video` is outside of all masks; None without masks.
+        leak: how far the model by itself changed the clip outside the masks, as a share of the change inside, before
+            it was blended; NaN without masks.
+    """
+
+    video: Video
+    unedited: Video | None = None
+    leak: float = float("nan")
+
+
+def draw(
+    steps: Sequence[Step],
+    codes: Codes,
+    shape: tuple[int, ...] | None,
+    decode: Decode,
+    unedited: Callable[[], Video] | None = None,
+) -> Drawn:
+    """Moves codes by each step and decodes them.
+
+    A decoder that looks at whole frames, as all with group norms do, carries a change of some codes everywhere. So the
+    clip is blended in pixels: outside of all masks it is the one without the masked steps.
+
+    Args:
+        steps: the edits.
+        codes: `(sample, dim)`.
+        shape: of one code, see `edit`.
+        decode: codes to clips.
+        unedited: the decoded `codes`, where they are kept; called if there are masks and no steps without.
+
+    >>> codes, push = torch.zeros(1, 12), Direction("push", torch.ones(12) / 12**0.5, 1.0)
+    >>> step = Step(push, 1.0, mask=torch.tensor([1.0, 0.0]).view(1, 1, 1, 1, 2))
+    >>> spread = lambda codes: (codes + codes.mean()).view(1, 3, 1, 1, 4)
+    >>> drawn = draw([step], codes.view(1, 12), (3, 1, 1, 4), spread)
+    >>> (drawn.video - spread(codes))[0, 0, 0, 0].tolist()[3], round(drawn.leak, 2)
+    (0.0, 0.33)
+    """
+    masks = [step.mask for step in steps if step.mask is not None]
+    video = decode(_moved(codes, steps, shape))
+    if not masks:
+        return Drawn(video)
+    free = [step for step in steps if step.mask is None]
+    before = decode(_moved(codes, free, shape)) if free or unedited is None else unedited()
+    before = before.to(video)
+    size = (video.shape[2], video.shape[3], video.shape[4])
+    mask = fit_mask(torch.as_tensor(masks[0]).cpu(), size)
+    for other in masks[1:]:
+        mask = torch.maximum(mask, fit_mask(torch.as_tensor(other).cpu(), size))
+    return Drawn(blend(before, video, mask), before, leak(before, video, mask))
+
+
+def _moved(codes: Codes, steps: Sequence[Step], shape: tuple[int, ...] | None) -> Codes:
+    for step in steps:
+        where = {"profile": step.profile, "mask": step.mask, "preserve": step.preserve, "shape": shape}
+        codes = edit(codes, step.direction, step.strength, **where)
+    return codes
