@@ -6,6 +6,7 @@ Frames are coded one by one, so clips of any length fit, and what moves between 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from einops import rearrange
@@ -23,24 +24,48 @@ class AutoencoderConfig:
         latent_channels: channels of the latents.
         widths: channels at 1/2, 1/4 and 1/8 of the frame's side.
         encoder_blocks, decoder_blocks: residual blocks at each of the three scales, in the order of `widths`.
+        norm: "group" (Wu & He 2018) takes its statistics over the whole frame, so that a change in one place changes
+            all others a little; "pixel" takes them over the channels at each pixel, so that what is far stays as it is.
     """
 
     latent_channels: int = 6
     widths: tuple[int, int, int] = (48, 96, 192)
     encoder_blocks: tuple[int, int, int] = (1, 1, 2)
     decoder_blocks: tuple[int, int, int] = (1, 2, 3)
+    norm: Literal["group", "pixel"] = "group"
+
+    def __post_init__(self) -> None:
+        if self.norm not in ("group", "pixel"):
+            raise ValueError(f"norm must be 'group' or 'pixel', got {self.norm!r}")
+
+
+class PixelNorm(nn.Module):
+    """Root mean square over the channels at each pixel brought to one, then scaled and shifted by channel
+    (Zhang & Sennrich 2019, eq. 4)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = x.square().mean(1, keepdim=True).add(1e-6).rsqrt()
+        return x * scale * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+def _norm(kind: str, channels: int) -> nn.Module:
+    return PixelNorm(channels) if kind == "pixel" else nn.GroupNorm(8, channels)
 
 
 class ResidualBlock(nn.Module):
     """x + conv(silu(norm(conv(silu(norm(x))))))."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: str) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.GroupNorm(8, channels),
+            _norm(norm, channels),
             nn.SiLU(),
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.GroupNorm(8, channels),
+            _norm(norm, channels),
             nn.SiLU(),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
@@ -54,18 +79,18 @@ def _encoder(c: AutoencoderConfig) -> nn.Sequential:
     for i, width in enumerate(c.widths):
         if i:
             layers.append(nn.Conv2d(c.widths[i - 1], width, 2, stride=2))
-        layers += [ResidualBlock(width) for _ in range(c.encoder_blocks[i])]
-    layers += [nn.GroupNorm(8, c.widths[-1]), nn.SiLU(), nn.Conv2d(c.widths[-1], 2 * c.latent_channels, 1)]
+        layers += [ResidualBlock(width, c.norm) for _ in range(c.encoder_blocks[i])]
+    layers += [_norm(c.norm, c.widths[-1]), nn.SiLU(), nn.Conv2d(c.widths[-1], 2 * c.latent_channels, 1)]
     return nn.Sequential(*layers)
 
 
 def _decoder(c: AutoencoderConfig) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(c.latent_channels, c.widths[-1], 3, padding=1)]
     for i in reversed(range(len(c.widths))):
-        layers += [ResidualBlock(c.widths[i]) for _ in range(c.decoder_blocks[i])]
+        layers += [ResidualBlock(c.widths[i], c.norm) for _ in range(c.decoder_blocks[i])]
         if i:
             layers += [nn.Conv2d(c.widths[i], 4 * c.widths[i - 1], 1), nn.PixelShuffle(2)]
-    layers += [nn.GroupNorm(8, c.widths[0]), nn.SiLU(), nn.Conv2d(c.widths[0], 12, 3, padding=1), nn.PixelShuffle(2)]
+    layers += [_norm(c.norm, c.widths[0]), nn.SiLU(), nn.Conv2d(c.widths[0], 12, 3, padding=1), nn.PixelShuffle(2)]
     return nn.Sequential(*layers)
 
 

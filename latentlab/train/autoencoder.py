@@ -1,5 +1,8 @@
 """Trains the autoencoder: squared error of pixels and edges plus a light KL term, on single frames of many clips.
 
+Most of a frame is flat background, which any network copies. So the error may count more on the objects, where the data
+set knows where these are: a shape that comes out bent shows there, and hardly in the mean over the frame.
+
 Noise is added to the latents, up to a fifth of their spread. Without it the encoder may write a shape's outline into
 differences so fine that no denoiser gets them right, though the decoder reads them well.
 """
@@ -13,9 +16,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import nn
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
 from tqdm.auto import trange
 
+from latentlab.data.moving.dataset import MovingShapes
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.shapes import Video
 from latentlab.train.grid import save_grid
@@ -43,6 +49,7 @@ class AutoencoderTraining:
         network: shape of the network.
         kl_weight: weight of the KL term beside the mean squared error (pixels in [-1, 1]).
         edge_weight: weight of the squared error of pixels' differences (after Mathieu et al. 2016, eq. 6).
+        object_weight: how much more the errors count on objects and two pixels around them, for `MovingShapes` alone.
         noise: most noise that is added to a clip's latents, in their standard deviations; each clip draws its own.
     """
 
@@ -50,6 +57,7 @@ class AutoencoderTraining:
     network: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     kl_weight: float = 1e-5
     edge_weight: float = 1.0
+    object_weight: float = 1.0
     noise: float = 0.2
 
 
@@ -78,11 +86,15 @@ def train_autoencoder(
         The trained network, latents normalised.
 
     Raises:
-        ValueError: `decoder_only` without a network to start from.
+        ValueError: `decoder_only` without a network to start from, or objects are to count more in clips of which
+            nobody knows where they are.
     """
     if decoder_only and start is None:
         raise ValueError("decoder_only needs a network to start from: an encoder that was never trained tells nothing")
     config = config or AutoencoderTraining()
+    if config.object_weight != 1 and not isinstance(data, MovingShapes):
+        kind = type(data).__name__
+        raise ValueError(f"object_weight={config.object_weight} needs clips of MovingShapes, got {kind}; leave it at 1")
     where = device_for_training(device)
     torch.manual_seed(config.loop.seed)
     if start is None:
@@ -93,7 +105,11 @@ def train_autoencoder(
         model.encoder.requires_grad_(not decoder_only)
 
     def make_batch(step: int) -> dict[str, torch.Tensor]:
-        return {"video": _frames(data, config.loop.batch_size, (config.loop.seed, step))}
+        picks = _picks(data, config.loop.batch_size, (config.loop.seed, step))
+        batch = {"video": _frames(data, picks, step)}
+        if config.object_weight != 1 and isinstance(data, MovingShapes):
+            batch["near"] = torch.cat([around(data.mask(i, frames=[frame])) for i, frame in picks])
+        return batch
 
     def loss(net: nn.Module, batch, generator):
         video = batch["video"]
@@ -105,11 +121,15 @@ def train_autoencoder(
         again, kl = net(video, noise, blur)
         off = again.float() - video
         mse = off.pow(2).mean()
+        weight = torch.ones(()) if "near" not in batch else 1 + (config.object_weight - 1) * batch["near"]
+        weight = (weight / weight.mean()).sqrt().to(video)
+        off = weight * off
+        pixels = off.pow(2).mean()
         edges = off.diff(dim=-1).pow(2).mean() + off.diff(dim=-2).pow(2).mean()
         figures = {"psnr": 10 * torch.log10(4 / mse.detach()), "kl": kl.detach()}
-        return mse + config.edge_weight * edges + config.kl_weight * kl.float(), figures
+        return pixels + config.edge_weight * edges + config.kl_weight * kl.float(), figures
 
-    preview = _frames(data, 8, (config.loop.seed, -1))
+    preview = _frames(data, _picks(data, 8, (config.loop.seed, -1)), -1)
 
     def sample(net: Any, step: int) -> None:
         with torch.inference_mode():
@@ -131,11 +151,25 @@ def train_autoencoder(
     return trained
 
 
-def _frames(data: ClipSource, count: int, key: tuple[int, int]) -> Video:
-    """One random frame of `count` random clips, `(count, 3, 1, height, width)`."""
+def around(mask: Float[Tensor, "*batch height width"]) -> Float[Tensor, "*batch height width"]:
+    """1 on an object and two pixels around it, 0 elsewhere.
+
+    >>> around(torch.eye(7)[None, None] * torch.tensor([0.0, 0, 0, 1, 0, 0, 0]))[0, 0].sum()
+    tensor(25.)
+    """
+    flat = (mask > 0.01).to(mask).flatten(0, -3)
+    return F.max_pool2d(flat[:, None], 5, 1, 2)[:, 0].view_as(mask)
+
+
+def _picks(data: ClipSource, count: int, key: tuple[int, int]) -> list[tuple[int, int]]:
+    """Random frames of `count` random clips: numbers of clip and frame."""
     rng = np.random.default_rng([key[0], key[1] + 1])
-    picks = [(int(rng.integers(len(data))), int(rng.integers(data.num_frames))) for _ in range(count)]
-    return torch.cat([data.clip(i, seed=key[1] + 1, frames=[frame]) for i, frame in picks])
+    return [(int(rng.integers(len(data))), int(rng.integers(data.num_frames))) for _ in range(count)]
+
+
+def _frames(data: ClipSource, picks: list[tuple[int, int]], step: int) -> Video:
+    """These frames, `(count, 3, 1, height, width)`."""
+    return torch.cat([data.clip(i, seed=step + 1, frames=[frame]) for i, frame in picks])
 
 
 @torch.inference_mode()
@@ -143,9 +177,8 @@ def _normalise(model: Autoencoder, data: ClipSource, seed: int, device: torch.de
     """Measures mean and standard deviation of each latent channel, so that `encode` gives unit variance."""
     model.mean.zero_()
     model.std.fill_(1)
-    modes = [
-        model.encode(_frames(data, 64, (seed, 2**31 + i)).to(device)) for i in trange(batches, desc="latent statistics")
-    ]
+    steps = trange(2**31, 2**31 + batches, desc="latent statistics")
+    modes = [model.encode(_frames(data, _picks(data, 64, (seed, step)), step).to(device)) for step in steps]
     latents = torch.cat(modes).transpose(0, 1).flatten(1).double()
     model.mean.copy_(latents.mean(1))
     model.std.copy_(latents.std(1))

@@ -1,9 +1,14 @@
 """The autoencoder: shapes, normalisation, independence of frames."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 
-from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
+from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig, PixelNorm
+from latentlab.generator.load import load_autoencoder
+from latentlab.weights import read_weights, shipped
 
 TINY = AutoencoderConfig(latent_channels=2, widths=(8, 16, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1))
 
@@ -88,3 +93,35 @@ def test_training_adds_noise_in_units_of_the_batchs_latents(model):
     blur, variance = torch.tensor([0.0, 0.1, 0.5]), mean.transpose(0, 1).flatten(1).var(1)
     width = (logvar.exp() + blur.view(3, 1, 1, 1, 1) ** 2 * variance.view(2, 1, 1, 1)).sqrt()
     torch.testing.assert_close(model(clip, noise, blur)[0], model.reconstruct(mean + width * noise))
+
+
+def test_the_norm_of_pixels_is_torch_s_rms_norm_over_channels():
+    torch.manual_seed(0)
+    norm, x = PixelNorm(6), torch.randn(2, 6, 3, 5)
+    norm.weight.data.uniform_(), norm.bias.data.uniform_()
+    peer = F.rms_norm(x.permute(0, 2, 3, 1), (6,), norm.weight, eps=1e-6) + norm.bias
+    torch.testing.assert_close(norm(x), peer.permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(("norm", "local"), [("pixel", True), ("group", False)])
+def test_what_is_far_from_a_changed_cell_stays_with_a_norm_of_pixels_alone(norm, local):
+    torch.manual_seed(0)
+    net = Autoencoder(replace(TINY, norm=norm)).eval().requires_grad_(False)
+    clip, latents = video(1, 3, 1, 8, 192), torch.randn(1, 2, 1, 1, 24)
+    other, touched = clip.clone(), latents.clone()
+    other[..., :8] += 0.5
+    touched[..., 0] += 2
+    assert torch.equal(net.decode(latents)[..., 96:], net.decode(touched)[..., 96:]) == local
+    assert torch.equal(net.encode(clip)[..., 12:], net.encode(other)[..., 12:]) == local
+    assert not torch.equal(net.decode(latents)[..., :8], net.decode(touched)[..., :8])
+
+
+def test_weights_of_before_say_nothing_of_the_norm_and_have_that_of_groups():
+    with shipped() as folder:
+        assert "norm" not in read_weights(folder / "autoencoder.safetensors")[1]
+        assert load_autoencoder(folder).config.norm == "group"
+
+
+def test_an_unknown_norm_is_refused():
+    with pytest.raises(ValueError, match="got 'batch'"):
+        AutoencoderConfig(norm="batch")  # type: ignore[arg-type]

@@ -80,6 +80,24 @@ def test_the_autoencoder_trains_resumes_and_normalises_its_latents(data, tmp_pat
     torch.testing.assert_close(latents.std(1), torch.ones(2), atol=0.15, rtol=0)
 
 
+def test_an_autoencoder_without_statistics_of_the_frame_learns_objects_more_than_the_rest(tmp_path):
+    scenes = MovingShapes(4, seed=0, objects=(0, 1, 2))
+    config = AutoencoderTraining(steps(1), replace(NETWORK, norm="pixel"), object_weight=6.0)
+    trained = train_autoencoder(scenes, tmp_path, config, device="cpu")
+    assert load_autoencoder(tmp_path).config == trained.config == config.network
+    # The same step counts differently where objects weigh more, and the figure of the log stays that of all pixels.
+    plain = train_autoencoder(scenes, tmp_path / "plain", replace(config, object_weight=1.0), device="cpu")
+    logs = [json.loads((out / "log.jsonl").read_text().splitlines()[0]) for out in (tmp_path, tmp_path / "plain")]
+    assert logs[0]["psnr"] == pytest.approx(logs[1]["psnr"], abs=1e-4)
+    assert logs[0]["loss"] > 1.05 * logs[1]["loss"]
+    assert isinstance(plain, Autoencoder)
+
+
+def test_objects_cannot_count_more_where_nobody_knows_them(tmp_path):
+    with pytest.raises(ValueError, match=r"object_weight=2.0 needs clips of MovingShapes, got object"):
+        train_autoencoder(object(), tmp_path, AutoencoderTraining(steps(1), NETWORK, object_weight=2.0), device="cpu")  # type: ignore[arg-type]
+
+
 def test_clip_trains_and_resumes(data, tmp_path):
     for count in (2, 3):
         trained = train_clip(data, vocabulary(), tmp_path, ClipTraining(steps(count), width=32), device="cpu")

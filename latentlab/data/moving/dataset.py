@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption
 from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler
-from latentlab.data.moving.render import Layer, render
+from latentlab.data.moving.render import Layer, draw, exposed, render
 from latentlab.data.moving.scene import Scene
 from latentlab.data.moving.scene_captions import scene_caption
 from latentlab.data.moving.scenes import SceneSampler
@@ -109,7 +109,13 @@ class MovingShapes:
 
     def clip(self, index: int, *, seed: int = 0, frames: Sequence[int] | None = None) -> Video:
         """The pixels alone, only the given frames if any; `seed` is unused, an item has one rendering."""
-        return _video(render(self.scene(index), None if frames is None else list(frames)).rgb)
+        return _video(draw(self.scene(index), _times(frames))[0])
+
+    def mask(self, index: int, *, frames: Sequence[int] | None = None) -> Float[Tensor, "1 1 frame height width"]:
+        """The share of each pixel that objects cover, without drawing the clip."""
+        _, seen, _ = exposed(self.scene(index), _times(frames))
+        none = np.zeros((len(_times(frames)), SIDE, SIDE))
+        return torch.from_numpy(sum(seen, none)).float()[None, None]
 
     def caption(self, index: int, *, seed: int = 0) -> str:
         """One wording, drawn by `(seed, index)`; four times in five one that says everything."""
@@ -150,6 +156,10 @@ def moving_shapes(count: int, seed: int = 0, **factors) -> tuple[Video, FactorTa
     """
     data = MovingShapes(count, seed, **factors)
     return torch.cat([data.clip(i) for i in range(count)]), data.factors()
+
+
+def _times(frames: Sequence[int] | None) -> np.ndarray:
+    return np.arange(NUM_FRAMES) if frames is None else np.asarray(frames)
 
 
 def _video(rgb: np.ndarray) -> Video:

@@ -117,6 +117,19 @@ def render(scene: Scene | np.ndarray, frames: np.ndarray | list[int] | None = No
     if not isinstance(scene, Scene):
         scene = Scene.of(dict(zip(NAMES, np.asarray(scene, dtype=float), strict=True)))
     times = np.arange(NUM_FRAMES) if frames is None else np.asarray(frames)
+    rgb, whole, seen = draw(scene, times)
+    first = times if frames is not None else times[:-1]
+    flows = [[_flow(scene, shape, t, step) for shape in scene.objects] for t, step in ((first, 1), (first + 1, -1))]
+    layers = tuple(
+        Layer(whole[i], seen[i], flows[0][i][0], flows[1][i][0], depth=i ^ scene.front if len(scene.objects) > 1 else 0)
+        for i in range(len(scene.objects))
+    )
+    mask = sum(seen, np.zeros((len(times), SIDE, SIDE)))
+    return Rendered(rgb, mask, _surface(scene, flows[0], first, 1), _surface(scene, flows[1], first + 1, -1), layers)
+
+
+def draw(scene: Scene, times: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
+    """The pixels alone, `(frame, height, width, 3)`, with whole and visible mask of each object."""
     whole, seen, pattern = exposed(scene, times)
     back = np.array(colorsys.hsv_to_rgb(scene.background_hue / 360 % 1, BACKGROUND_SATURATION, BACKGROUND_VALUE))
     rgb = np.broadcast_to(back, (len(times), SIDE, SIDE, 3))
@@ -124,19 +137,7 @@ def render(scene: Scene | np.ndarray, frames: np.ndarray | list[int] | None = No
         rgb = rgb + visible[..., None] * (np.array(colorsys.hsv_to_rgb(shape.hue / 360 % 1, SATURATION, VALUE)) - back)
     if scene.checked:
         rgb = rgb + CHECK_CONTRAST * pattern[..., None] * back
-    first = times if frames is not None else times[:-1]
-    flows = [[_flow(scene, shape, t, step) for shape in scene.objects] for t, step in ((first, 1), (first + 1, -1))]
-    layers = tuple(
-        Layer(whole[i], seen[i], flows[0][i][0], flows[1][i][0], depth=i ^ scene.front if len(scene.objects) > 1 else 0)
-        for i in range(len(scene.objects))
-    )
-    return Rendered(
-        scene.light * rgb,
-        sum(seen, np.zeros((len(times), SIDE, SIDE))),
-        _surface(scene, flows[0], first, 1),
-        _surface(scene, flows[1], first + 1, -1),
-        layers,
-    )
+    return scene.light * rgb, whole, seen
 
 
 def exposed(scene: Scene, times: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
