@@ -102,6 +102,38 @@ def flicker(config: Config) -> dict[str, Row]:
     return {"flicker of 64 frames of 256 x 256": at_most(seconds, 2.5, "s")}
 
 
+def reading(config: Config) -> dict[str, Row]:
+    """A clip from its file to float32, against PyAV alone to 8 bits, and the most memory that it takes on the way."""
+    import av
+
+    from latentlab.video import read, write
+
+    def peer() -> list[np.ndarray]:
+        with av.open(path) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            return [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+
+    peak = (  # of this process alone: `ru_maxrss` begins with that of the parent
+        "import re, sys; from latentlab.video import read\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) * 1024\n"
+        "read(sys.argv[1], stop=3); before = peak(); video = read(sys.argv[1]).video\n"
+        "print((peak() - before) / (video.numel() * 4))"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/clip.mp4"
+        y, x, t = torch.meshgrid(torch.arange(272), torch.arange(640), torch.arange(250), indexing="ij")
+        waves = torch.stack([torch.sin(x / 40 + t / 9), torch.sin(y / 30 - t / 7), torch.sin((x + y) / 50 + t / 5)])
+        noise = torch.randn(waves.shape, generator=torch.Generator().manual_seed(config.seed))
+        write(path, (0.7 * waves + 0.05 * noise).permute(0, 3, 1, 2)[None], 25)
+        ratio = seconds(lambda: read(path), config) / seconds(peer, config)
+        held = subprocess.run([sys.executable, "-c", peak, path], check=True, capture_output=True, text=True)
+    return {
+        "video.read, 250 frames of 640 x 272, against PyAV": at_most(ratio, 2.0, "ratio"),
+        "its peak memory against the clip's own": at_most(float(held.stdout), 1.1, "ratio"),
+    }
+
+
 def start(config: Config) -> dict[str, Row]:
     """What the command line takes to answer."""
     times = []
@@ -170,6 +202,7 @@ def explorer(config: Config) -> dict[str, Row]:
 
 ROWS: dict[str, Callable[[Config], dict[str, Row]]] = {
     "start": start,
+    "reading": reading,
     "slerp": slerp,
     "frechet": frechet,
     "vbench": vbench,

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from latentlab.record import to_json
 
-FORMAT = 2  # raised when a row changes its meaning, so that old ones are made again
+FORMAT = 3  # raised when a row changes its meaning, so that old ones are made again
 HEAVY = ("series", "map", "features")  # parts of a row that stay in the file, so that memory does not grow with them
 
 

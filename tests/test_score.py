@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from latentlab.cli import main
 from latentlab.data import moving_shapes
@@ -188,6 +189,24 @@ def test_clips_are_found_in_natural_order_each_once(tmp_path):
         (tmp_path / name).touch()
     found = find_clips([tmp_path / "a" / "2.mp4", tmp_path])
     assert [str(p.relative_to(tmp_path)) for p in found] == ["a/2.mp4", "a/10.mp4", "b"]
+
+
+def test_what_is_no_clip_is_named_and_notes_reach_the_row(folder, tmp_path):
+    (tmp_path / "set").mkdir()
+    clip = tmp_path / "set" / "0.mkv"
+    clip.write_bytes((folder / "clean" / "0.mkv").read_bytes())
+    for name in ("0.txt", "list.csv", "cover.png"):
+        (tmp_path / "set" / name).write_text("x")
+    result = score([tmp_path / "set"], out=tmp_path / "out")
+    assert {path.rsplit("/", 1)[1]: why for path, why in result["left_out"].items()} == {
+        "list.csv": "neither video nor image by its suffix '.csv'",
+        "cover.png": "a picture beside videos, which is no clip",
+    }
+    assert "neither video nor image" in (tmp_path / "out" / "scores.html").read_text()
+    uneven = tmp_path / "uneven.webp"
+    first, *others = [Image.new("RGB", (16, 16), (20 * k,) * 3) for k in range(5)]
+    first.save(uneven, save_all=True, append_images=others, duration=[50, 50, 50, 900, 50], lossless=True)
+    assert "uneven" in score([uneven], out=tmp_path / "out2")["clips"][0]["note"]
 
 
 def test_clips_are_paired_by_place_before_name(tmp_path):

@@ -48,5 +48,9 @@ def train(network: str, *, data, num_frames, size, out, seed, device, json, **op
         few = "; ".join(f"{path}: {reason}" for path, reason in list(skipped.items())[:3])
         sys.stderr.write(f"skipped {len(skipped)} files of {data}: {few}{'; ...' if len(skipped) > 3 else ''}\n")
     files = RUNS[network](clips, folder, seed=seed, device=device, num_frames=num_frames, **options)
-    lines = [f"wrote {f}" for f in files]
-    tell({"files": [str(f) for f in files], "clips": len(clips), "skipped": skipped}, json, lines)
+    notes = {str(path): note for path, note in getattr(clips, "notes", {}).items()}
+    lines = [f"{path}: {note}" for path, note in list(notes.items())[:3]]
+    lines += [f"{len(notes) - 3} more files were changed to fit (--json lists them)"] if len(notes) > 3 else []
+    lines += [f"wrote {f}" for f in files]
+    told = {"files": [str(f) for f in files], "clips": len(clips), "skipped": skipped, "notes": notes}
+    tell(told, json, lines)

@@ -23,19 +23,21 @@ def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, 
     rows = []
     for path in videos:
         try:
-            score = flicker(read(path).video)
+            clip = read(path)
+            score = flicker(clip.video)
         except ValueError as error:
             named = error if str(path) in str(error) else f"{path}: {error}"
             way = f"; `latentlab score {path}` takes a folder of videos" if Path(path).is_dir() else ""
             raise ValueError(f"{named}{way}") from error
         rows.append({"clip": str(path), **{name: round(float(getattr(score, name)), 3) for name in FLICKER}})
-        rows[-1]["cuts"] = list(score.cuts[0])
+        rows[-1] |= {"cuts": list(score.cuts[0]), "note": clip.note}
     width = max(len(row["clip"]) for row in rows)
     lines = [f"{'clip':{width}} " + " ".join(f"{name:>13}" for name in FLICKER)]
     for row in rows:
         cells = ("-" if math.isnan(row[name]) else f"{row[name]:.2f}" for name in FLICKER)  # "-": no pixel was seen
         lines.append(f"{row['clip']:{width}} " + " ".join(f"{cell:>13}" for cell in cells))
     lines.append("overall to difference: 8-bit levels, motion taken out of all but the difference; the others: shares")
+    lines += [f"{row['clip']}: {row['note']}" for row in rows if row["note"]]
     if out:
         write_text(out, to_json(rows) + "\n")
     tell(rows, json, lines)
@@ -70,6 +72,10 @@ def _score_lines(result: dict[str, Any]) -> list[str]:
     if "precision" in sets:
         lines.append(f"precision {sets['precision']:.3f}, recall {sets['recall']:.3f}")
     lines += [sets.get("note", ""), sets.get("frechet", {}).get("warning", "")]
+    lines += [f"{row['clip']}: {row['note']}" for row in result["clips"] if row.get("note")]
     for note in ("partner_note", "features_note"):
         lines += [f"{row['clip']}: {row[note]}" for row in result["clips"] if "not compared" in row.get(note, "")]
-    return lines + [f"not scored: {path}: {why}" for path, why in result["unreadable"].items()]
+    lines += [f"not scored: {path}: {why}" for path, why in result["unreadable"].items()]
+    others = list(result["left_out"].items())
+    lines += [f"left out: {path}: {why}" for path, why in others[:3]]
+    return lines + ([f"left out: {len(others) - 3} more files, all in scores.json"] if len(others) > 3 else [])

@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from latentlab.data.caption import read_caption
 from latentlab.shapes import Video
 from latentlab.video import VIDEO_SUFFIXES, Info, natural_order, probe, read_at
+from latentlab.video.files import existing, files_below
 from latentlab.video.fit import check_fit
 
 
 class FolderClips:
     """Random windows of the videos below a folder, each read when it is asked for.
 
-    The files are those with a video's suffix, in natural order, hidden ones and links out of the folder left aside.
-    Nothing is opened before the first clip is asked for, or `look`. A file that cannot be read is replaced by the next
-    good one, named once in a warning, and kept with its reason in `skipped`.
+    The files are those with a video's suffix, in natural order. What else lies there is in `skipped` with the reason,
+    but for captions and hidden files. Nothing is opened before the first clip is asked for, or `look`. A file that
+    cannot be read is replaced by the next good one, named once in a warning, and is in `skipped`, too.
 
     Args:
         root: the folder, searched with all its subfolders.
@@ -31,7 +33,8 @@ class FolderClips:
 
     Attributes:
         paths: the files.
-        skipped: the files found unusable so far, and why.
+        skipped: the files left out, those found unusable so far among them, and why.
+        notes: what was done to the files read so far, and what is not honoured in them, where there is anything.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
@@ -59,8 +62,9 @@ class FolderClips:
         check_fit(size, fit)
         self.num_frames, self.size, self.fit, self.step = num_frames, size, fit, step
         self.skipped: dict[Path, str] = {}
+        self.notes: dict[Path, str] = {}
         self._infos: dict[Path, Info] = {}
-        self.root = Path(root)
+        self.root = existing(root)
         self.paths = self._find(self.root)
         self.count = count or len(self.paths)
 
@@ -114,19 +118,22 @@ class FolderClips:
         last = self._infos[path].num_frames - 1
         window = [min(start + position * self.step, last) for position in positions]
         try:
-            return read_at(path, window, size=self.size, fit=self.fit).video
+            clip = read_at(path, window, size=self.size, fit=self.fit)
         except ValueError:
             # The window lies in a damaged stretch. Going to another file here would make later windows of this one
             # depend on earlier ones; its first frame is known to decode.
-            return read_at(path, [0] * len(window), size=self.size, fit=self.fit).video
+            clip = read_at(path, [0] * len(window), size=self.size, fit=self.fit)
+        if clip.note:
+            self.notes[path] = clip.note
+        return clip.video
 
     def caption(self, index: int, *, seed: int = 0) -> str:
         """The text beside the file that `clip(index)` reads (`wave.txt` beside `wave.mp4`), "" if there is none.
 
-        There is one wording, whatever the seed.
+        There is one wording, whatever the seed; `read_caption` says how it may be written.
         """
         text = self._good(index).with_suffix(".txt")
-        return text.read_text(encoding="utf-8", errors="replace").strip() if text.is_file() else ""
+        return read_caption(text) if text.is_file() else ""
 
     def _good(self, index: int) -> Path:
         """The file of clip `index`, or the next good one after it, from the last on to the first."""
@@ -140,8 +147,8 @@ class FolderClips:
             if not known:
                 reason = self.skipped[path]
                 warnings.warn(f"skipped {path}, the next good file stands in for it: {reason}", stacklevel=3)
-        path, reason = next(iter(self.skipped.items()))
-        raise ValueError(f"none of the {len(self.paths)} videos can be read; the first: {path}: {reason}")
+        path = self.paths[0]
+        raise ValueError(f"none of the {len(self.paths)} videos can be read; the first: {path}: {self.skipped[path]}")
 
     def _open(self, path: Path) -> bool:
         """Whether a file can be read; found out once."""
@@ -157,21 +164,29 @@ class FolderClips:
         return self._infos[path].num_frames - (self.num_frames - 1) * self.step
 
     def _find(self, root: Path) -> tuple[Path, ...]:
-        if not root.exists():
-            raise FileNotFoundError(f"{root} does not exist; give a folder of video files")
         if not root.is_dir():
             raise NotADirectoryError(f"{root} is a file; give the folder of video files it lies in")
-        found, others = [], 0
-        for folder, folders, names in os.walk(root):  # does not follow links to folders
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for path in (Path(folder, name) for name in names if not name.startswith(".")):
-                if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
-                    others += 1
-                elif not path.resolve().is_relative_to(root.resolve()):
-                    self.skipped[path] = "a link to a file outside the folder"
-                else:
-                    found.append(path)
+        found = []
+        for path in files_below(root, self.skipped):
+            if reason := _unfit(path, root):
+                self.skipped[path] = reason
+            else:
+                found.append(path)
+        for path in found:
+            self.skipped.pop(path.with_suffix(".txt"), None)  # its caption
         if not found:
-            kinds = f"{others} other files, {len(self.skipped)} links out of it"
-            raise ValueError(f"{root} holds no video, found {kinds}; expected {' '.join(VIDEO_SUFFIXES)}")
+            kinds = f"{len(self.skipped)} other files"
+            example = "".join(f" such as {path.name} ({why})" for path, why in list(self.skipped.items())[:1])
+            raise ValueError(f"{root} holds no video, found {kinds}{example}; expected {' '.join(VIDEO_SUFFIXES)}")
         return tuple(sorted(found, key=natural_order))
+
+
+def _unfit(path: Path, root: Path) -> str:
+    """Why a file is no part of the set, "" if it is one."""
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        return f"no video by its suffix {path.suffix!r}"
+    if not path.exists():
+        return "a link to nowhere"
+    if not path.is_file():
+        return "no regular file"
+    return "" if path.resolve().is_relative_to(root.resolve()) else "a link to a file outside the folder"

@@ -47,8 +47,8 @@ def score(
         device: that computes the features of a file.
 
     Returns:
-        What `scores.json` holds: a row for each clip, the distances of the sets, and the files that gave no row, each
-        with its reason.
+        What `scores.json` holds: a row for each clip, the distances of the sets, the files that gave no row and those
+        that are no clips, each with its reason.
 
     Raises:
         FileNotFoundError: a path, or the weights of the features, that are not there.
@@ -57,7 +57,8 @@ def score(
     if not against and features != "reader-td":
         raise ValueError(f"`features` {features!r} compare clips with a reference, and there is none: give `against`")
     extract = features_named(features, device) if against else None
-    found, references = find_clips(clips), find_clips(against)
+    left_out: dict[Path, str] = {}
+    found, references = find_clips(clips, left_out), find_clips(against, left_out)
     partner = partners(found, references)
     ledger = Ledger.open(Path(out) / "scores.jsonl")
     with warnings.catch_warnings():
@@ -78,6 +79,7 @@ def score(
             "clips": [{k: v for k, v in row.items() if k not in ("key", "seen")} for row in rows],
             "mean": _means(rows),
             "unreadable": ledger.unreadable,
+            "left_out": {str(path): why for path, why in left_out.items()},
             "against": sets_compared(ledger, rows, others, extract, bootstrap, seed) if extract else None,
         }
         paths = {"clips": [str(p) for p in clips], "against": [str(p) for p in against]}

@@ -6,39 +6,40 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from latentlab.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_order
+from latentlab.video.files import existing, files_below
 
 
-def find_clips(paths: Iterable[str | Path]) -> dict[Path, Path]:
+def find_clips(paths: Iterable[str | Path], left_out: dict[Path, str] | None = None) -> dict[Path, Path]:
     """Clips at and below the paths, in natural order, each once, with their places below them, without suffix.
+
+    What else is found there is put into `left_out` with the reason, but for captions and hidden files.
 
     Raises:
         FileNotFoundError: nothing at a path.
         ValueError: a folder that holds neither videos nor images.
     """
     found: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; give video files or folders")
-        if path.is_file():
+    others: dict[Path, str] = {} if left_out is None else left_out
+    for path in map(existing, paths):
+        if not path.is_dir():
             found.setdefault(path, Path(path.stem))
             continue
-        inside = sorted((f for f in path.rglob("*") if not f.name.startswith(".") and _candidate(f)), key=natural_order)
+        inside = sorted(files_below(path, others), key=natural_order)
         videos = [f for f in inside if f.suffix.lower() in VIDEO_SUFFIXES]
-        pictures = {f.parent: None for f in inside if f.suffix.lower() in IMAGE_SUFFIXES}
+        images = [f for f in inside if f.suffix.lower() in IMAGE_SUFFIXES]
+        with_videos = {f.parent for f in videos}
+        pictures = {f.parent: None for f in images if f.parent not in with_videos}
         if not videos and not pictures:
             raise ValueError(f"{path} holds no video and no image")
-        for folder in {f.parent for f in videos} & pictures.keys():
-            del pictures[folder]  # pictures beside videos are not a clip
+        others |= {f: "a picture beside videos, which is no clip" for f in images if f.parent in with_videos}
+        known, captions = {*videos, *images}, {f.with_suffix(".txt") for f in videos}
+        unknown = (f for f in inside if f not in known | captions)
+        others |= {f: f"neither video nor image by its suffix {f.suffix!r}" for f in unknown}
         for f in videos:
             found.setdefault(f, f.relative_to(path).with_suffix(""))
         for f in pictures:
             found.setdefault(f, f.relative_to(path) if f != path else Path(path.name))
     return found
-
-
-def _candidate(path: Path) -> bool:
-    """A file, or a link to nowhere, which is to be named and not passed over."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def partners(clips: Mapping[Path, Path], references: Mapping[Path, Path]) -> dict[Path, Path]:

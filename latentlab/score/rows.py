@@ -34,7 +34,7 @@ def row_of(path: Path, partner: Path | None, extract: Features | None) -> dict[s
     starts = range(0, max(1, info.num_frames - 2), part - 2)  # parts share two frames, so each inner one counts once
     notes, scores, still, pairs = [], [], [], []
     for start in starts:
-        clip = read(path, start=start, stop=start + part if len(starts) > 1 else None)
+        clip = read(path, start=start, stop=min(start + part, info.num_frames))
         scores.append(flicker(clip.video))
         fresh = clip.video[:, :, 1 if start else 0 :]
         still.append(float(temporal_flickering(fresh)))
@@ -45,7 +45,8 @@ def row_of(path: Path, partner: Path | None, extract: Features | None) -> dict[s
     row |= _joined(scores, [found.series["overall"].shape[1] for found in scores])
     row["vbench_flickering"] = round(float(np.average(still, weights=pairs)), 6)
     row["cuts"] = sorted({cut + start for start, found in zip(starts, scores, strict=True) for cut in found.cuts[0]})
-    row["note"] = notes[0] if len(starts) == 1 else f"scored in {len(starts)} parts"
+    parts = [f"scored in {len(starts)} parts"] if len(starts) > 1 else []
+    row["note"] = " and ".join(dict.fromkeys(note for note in (*parts, *notes) if note))
     row |= {"psnr": None, "ssim": None}
     if partner:
         row |= {"partner": str(partner), **_tried(lambda: _against(path, partner), "partner_note")}
@@ -92,11 +93,13 @@ def _against(path: Path, partner: Path) -> dict[str, Any]:
     """PSNR and SSIM, of frames that fit in memory."""
     info = probe(path)
     stop = _part(info)
-    a, b = (read(p, stop=min(stop, probe(p).num_frames)).video for p in (path, partner))
+    clip, reference = (read(p, stop=min(stop, probe(p).num_frames)) for p in (path, partner))
+    a, b = clip.video, reference.video
     if a.shape != b.shape:
         sizes = " and ".join(f"{f} frames of {w} x {h}" for _, _, f, h, w in (a.shape, b.shape))
         return {"partner_note": f"not compared: {sizes}"}
-    note = f"the first {stop} frames" if info.num_frames > stop else ""
+    first = f"the first {stop} frames" if info.num_frames > stop else ""
+    note = "; ".join(part for part in (first, reference.note and f"the reference: {reference.note}") if part)
     if torch.equal(a, b):
         return {"ssim": 1.0, "partner_note": "equal frames"}  # an infinite PSNR has no place in JSON
     return {"psnr": round(float(psnr(a, b)), 3), "ssim": round(float(ssim(a, b)), 5), "partner_note": note}

@@ -129,9 +129,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         check_pixels(path, stream.height, stream.width)
         size = path.stat().st_size
         if container.format.name == "gif" and stream.width * stream.height > _GIF_PIXELS_A_BYTE * size:
-            raise ValueError(
-                f"{path} announces {stream.width} x {stream.height} pixels and has {size} bytes: no such gif"
-            )
+            raise ValueError(f"{path} announces {stream.width} x {stream.height} pixels in {size} bytes, as no gif can")
         stream.thread_type = "AUTO"
         yield container, stream
 

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
@@ -68,6 +69,20 @@ def images_in(folder: Path) -> tuple[Path, ...]:
         way = f"a folder is read as one clip made of images ({' '.join(IMAGE_SUFFIXES)}); else give one video file"
         raise ValueError(f"{folder} holds no images, found {found}; {way}")
     return images
+
+
+def files_below(root: Path, left_out: dict[Path, str]) -> Iterator[Path]:
+    """All files below a folder but hidden ones; folders that cannot be entered go into `left_out`, with the reason."""
+
+    def refused(error: OSError) -> None:
+        left_out[Path(error.filename)] = f"cannot be entered ({error.strerror})"
+
+    for folder, folders, names in os.walk(root, onerror=refused):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(folder, name) for name in folders):
+            if path.is_symlink():  # not followed: it may lead round in circles
+                left_out[path] = "a link to a folder"
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
 
 
 def check_pixels(path: Path, height: int, width: int) -> None:

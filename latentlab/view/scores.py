@@ -40,7 +40,9 @@ def page(result: dict[str, Any], columns: Sequence[str], worst: Sequence[dict[st
     sections += [_clip_section(row) for row in worst]
     if bad := result["unreadable"]:
         sections.append(Section("Not scored", parts=[Table(["file", "why"], [[k, v] for k, v in bad.items()])]))
-    if notes := [[r["clip"], r[key]] for r in rows for key in ("partner_note", "features_note") if r.get(key)]:
+    if others := result.get("left_out"):
+        sections.append(Section("Left out", parts=[Table(["file", "why"], [[k, v] for k, v in others.items()])]))
+    if notes := [[r["clip"], r[key]] for r in rows for key in ("note", "partner_note", "features_note") if r.get(key)]:
         sections.append(Section("Notes", parts=[Table(["clip", "what was done or could not be"], notes)]))
     mean = result["mean"].get("overall")
     lead = f"{len(rows)} clips, " + ("no flicker to be seen." if mean is None else f"mean flicker {mean:.2f} levels.")

@@ -39,7 +39,7 @@ def test_files_come_in_natural_order_from_all_subfolders(root):
     clips = FolderClips(root, 4, (16, 16))
     assert [str(path.relative_to(root)) for path in clips.paths] == ["clip2.mkv", "clip10.mkv", "more/clip.mkv"]
     assert len(clips) == 3
-    assert not clips.skipped
+    assert clips.skipped == {root / "notes.txt": "no video by its suffix '.txt'"}
 
 
 def test_a_window_is_consecutive_and_fitted(root):
@@ -188,7 +188,51 @@ def test_links_lead_nowhere_outside(root, tmp_path_factory):
     os.symlink(root / "gone.mkv", root / "broken.mkv")
     clips = FolderClips(root, 2, (8, 8))
     assert len(clips) == 3
-    assert list(clips.skipped) == [root / "link.mkv"]
+    assert {path.name: why for path, why in clips.skipped.items()} == {
+        "link.mkv": "a link to a file outside the folder",
+        "broken.mkv": "a link to nowhere",
+        "linked": "a link to a folder",
+        "loop": "a link to a folder",
+    }
+
+
+@pytest.mark.parametrize("suffix", [".MTS", ".m2ts", ".3gp", ".ogv", ".vob", ".y4m"])
+def test_every_kind_of_file_that_can_be_read_is_in_the_set(root, suffix):
+    numbered(root / "more.mkv", 4).rename(root / f"camera{suffix}")  # the suffix alone counts until it is opened
+    clips = FolderClips(root, 4, (8, 8))
+    clips.look()
+    assert f"camera{suffix}" in [path.name for path in clips.paths]
+    assert not clips.skipped
+
+
+def test_what_is_left_out_is_named_with_the_reason(root):
+    for name in ("photo.jpg", "list.csv", "clip2.txt"):
+        (root / name).write_text("a caption")
+    os.mkfifo(root / "pipe.mp4")
+    clips = FolderClips(root, 4, (8, 8))
+    assert {path.name: why for path, why in clips.skipped.items()} == {
+        "photo.jpg": "no video by its suffix '.jpg'",
+        "list.csv": "no video by its suffix '.csv'",
+        "pipe.mp4": "no regular file",
+    }
+
+
+def test_notes_of_the_files_are_collected(root):
+    clips = FolderClips(root, 2, (8, 8))
+    clips.clip(0)
+    assert clips.notes == {root / "clip2.mkv": "scaled 16 x 16 to 8 x 8"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_captions_are_read_whatever_editor_saved_them(root, encoding):
+    (root / "clip2.txt").write_bytes(" a café at night\r\n".encode(encoding))
+    assert FolderClips(root, 2, (8, 8)).caption(0) == "a café at night"
+
+
+def test_a_caption_in_single_bytes_is_read_with_a_warning(root):
+    (root / "clip2.txt").write_bytes("a café at night".encode("latin-1"))
+    with pytest.warns(UserWarning, match=r"clip2\.txt is not utf-8.*at byte 5.*cp1252"):
+        assert FolderClips(root, 2, (8, 8)).caption(0) == "a café at night"
 
 
 def test_a_linked_root_is_the_folder_it_points_to(root, tmp_path_factory):
