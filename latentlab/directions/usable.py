@@ -16,6 +16,7 @@ from latentlab.factors import FactorTable
 from latentlab.shapes import Codes
 
 Decoded = TypeVar("Decoded")
+NOTICED = 0.25  # standard deviations; a target that moves by less did not move
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,15 @@ class Range:
         target: how far the target moved at each, in standard deviations, mean over clips.
         others: how far each other factor moved, `(strength, factor)`, mean over clips, whichever way.
         quality: mean over clips at each; NaN if none was given.
+        factor: that is the target.
+        names: of the factors, the columns of `others`.
+        unit: one standard deviation of the target in its own unit.
+
+    >>> told = Range(-1.0, 1.0, "size moves", "reach", np.array([-1.0, 0, 1]), np.array([-0.1, 0, 0.1]),
+    ...              np.array([[0.0, 0.6], [0, 0], [0, 0.4]]), np.full(3, np.nan), "light", ("light", "size"), 0.15)
+    >>> print(told)
+    light from -0.10 to +0.10 sd (-0.015 to +0.015 in its unit) at strengths -1 to +1; beside it size moves by 0.60 sd.
+    It ends where size moves (low) and reach (high). It FAILS: the target moves by less than 0.25 sd either way.
     """
 
     low: float
@@ -56,6 +66,32 @@ class Range:
     target: np.ndarray
     others: np.ndarray
     quality: np.ndarray
+    factor: str = ""
+    names: tuple[str, ...] = ()
+    unit: float = float("nan")
+
+    @property
+    def failed(self) -> str:
+        """Why the direction is of no use; "" where it is of some."""
+        used = (self.strengths >= self.low) & (self.strengths <= self.high)
+        if self.low == self.high == 0:
+            return "no strength is usable"
+        if not np.nanmax(np.abs(self.target[used])) >= NOTICED:
+            return f"the target moves by less than {NOTICED:g} sd either way"
+        return ""
+
+    def __str__(self) -> str:
+        used = (self.strengths >= self.low) & (self.strengths <= self.high)
+        low, high = float(self.target[used][0]), float(self.target[used][-1])
+        said = f"{self.factor} from {low:+.2f} to {high:+.2f} sd"
+        said += f" ({low * self.unit:+.2g} to {high * self.unit:+.2g} in its unit)" if np.isfinite(self.unit) else ""
+        said += f" at strengths {self.low:+g} to {self.high:+g}"
+        if self.names and used.sum() > 1:
+            most = np.nan_to_num(self.others[used]).max(0)
+            k = int(most.argmax())
+            said += f"; beside it {self.names[k]} moves by {most[k]:.2f} sd"
+        said += f".\nIt ends where {self.why_low} (low) and {self.why_high} (high)."
+        return said + (f" It FAILS: {self.failed}." if self.failed else "")
 
 
 def auto_range(
@@ -106,6 +142,8 @@ def auto_range(
     >>> found.high, found.why_high
     (2.0, 'the target saturates')
     """
+    if not (codes.ndim == 2 and len(codes) and codes.isfinite().all()):
+        raise ValueError(f"codes are finite (sample, dim), at least one, got shape {tuple(codes.shape)} or NaN in it")
     if not (step > 0 and reach >= step and np.isfinite(reach)):
         raise ValueError(f"needs 0 < step <= reach, got step {step} and reach {reach}")
     ruler, limits = Ruler.of(reference), limits or Limits()
@@ -140,7 +178,7 @@ def walk(
         look: the factors at a strength, and their quality.
         target, ruler, limits: see `auto_range`.
     """
-    factor, _ = ruler.target(target)
+    factor, way = ruler.target(target)
     base, good = look(0.0)
     readable = np.isfinite(ruler.along(target, base, base))
     seen = {0.0: (0.0, np.zeros(len(ruler.specs)), good)}
@@ -171,7 +209,8 @@ def walk(
     tried = sorted(seen)
     curve, others, quality = (np.array([seen[s][i] for s in tried]) for i in range(3))
     (low, why_low), (high, why_high) = ends[-1], ends[1]
-    return Range(low, high, why_low, why_high, np.array(tried), curve, others, quality)
+    of = (ruler.names[factor], ruler.names, ruler.units[factor] if len(way) == 1 else float("nan"))
+    return Range(low, high, why_low, why_high, np.array(tried), curve, others, quality, *of)
 
 
 def mean_known(values: np.ndarray) -> np.ndarray:

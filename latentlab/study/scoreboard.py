@@ -46,6 +46,8 @@ class Score:
         low, high: usable strengths, see `auto_range`.
         locality: 1 if a direction of motion leaves appearance alone, or the reverse; NaN for factors that are neither.
         alignment: absolute cosine with the true direction; NaN without one.
+        amount: effect on the target in the factor's own unit; NaN for angles and categories, whose unit is a turn.
+        why: in words, why it failed, or that the target never moved by one standard deviation; "" for neither.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Score:
     high: float
     locality: float
     alignment: float = float("nan")
+    amount: float = float("nan")
+    why: str = ""
 
 
 def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> Score:
@@ -106,7 +110,18 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> S
         low=usable.low,
         high=usable.high,
         locality=_locality(ruler, effect, factor),
+        amount=float(effect[factor] * ruler.units[factor]) if len(way) == 1 else float("nan"),
+        why=_why(ruler, lost, effect[factor], all(found for _, found in sides)),
     )
+
+
+def _why(ruler: Ruler, lost: np.ndarray, moved: float, reached: bool) -> str:
+    if lost.any():
+        names = ", ".join(name for name, gone in zip(ruler.names, lost, strict=True) if gone)
+        return f"{names} can be read in no clip any more"
+    if moved < STILL:
+        return f"the target moves by {moved:.2g} sd, which is none"
+    return "" if reached else f"the target moves by {moved:.2f} sd at most, not by one"
 
 
 def score_directions(
