@@ -38,13 +38,16 @@ def traversal(clips: Mapping[str, Video], strengths: Sequence[float], *, frame: 
     return _tiles(np.stack(rows), list(clips), words, f"Pictures along {names}, from {words[0]} to {words[-1]}.")
 
 
-def attention(maps: ArrayLike, words: Sequence[str], *, top: float | None = None) -> Chart:
+def attention(
+    maps: ArrayLike, words: Sequence[str], *, top: float | None = None, frames: Sequence[int] | None = None
+) -> Chart:
     """Where words are looked at: a row for each word, a column for each frame.
 
     Args:
         maps: `(frame, word, height, width)`, 0 or more.
         words: of the caption.
         top: value of the last colour; None is the 99.5th percentile.
+        frames: which of the clip's they are; None counts them from 0.
     """
     maps = maps.detach().cpu().float() if hasattr(maps, "detach") else maps  # type: ignore[union-attr]
     values = np.asarray(maps, dtype=float)
@@ -53,10 +56,13 @@ def attention(maps: ArrayLike, words: Sequence[str], *, top: float | None = None
     top = top or float(np.nanquantile(values, 0.995)) or 1.0
     stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in MAPS["sequential"]], dtype=np.uint8)
     index = (np.clip(np.nan_to_num(values) / top, 0, 1) * (len(stops) - 1)).round().astype(int)
-    frames = [f"frame {i}" if i == 0 else str(i) for i in range(len(values))]
+    numbers = list(range(len(values)) if frames is None else frames)
+    if len(numbers) != len(values):
+        raise ValueError(f"frames= numbers {len(values)} maps, got {len(numbers)}")
+    columns = [f"frame {number}" if i == 0 else str(number) for i, number in enumerate(numbers)]
     note = f"one colour scale, dark 0 to yellow {top:.3g}"
     alt = f"Attention to {', '.join(words)} over {len(values)} frames."
-    return _tiles(stops[index].swapaxes(0, 1), list(words), frames, alt, note)
+    return _tiles(stops[index].swapaxes(0, 1), list(words), columns, alt, note)
 
 
 def _tiles(pictures: np.ndarray, rows: list[str], columns: list[str], alt: str, note: str = "") -> Chart:
