@@ -99,6 +99,13 @@ class Contrastive(Finder):
         del y
         if self.count < 2 or self.batch_size < 2:
             raise ValueError(f"count and batch_size must be at least 2, got {self.count} and {self.batch_size}")
+        for name in ("strength", "temperature", "learning_rate"):
+            if not 0 < (value := getattr(self, name)) < float("inf"):
+                raise ValueError(f"{name} must be a finite number above 0, got {value}")
+        if self.steps < 0 or self.rank < 0 or self.every < 1:
+            raise ValueError(
+                f"needs steps and rank from 0 on and every from 1 on, got {self.steps}, {self.rank} and {self.every}"
+            )
         device = codes.device if isinstance(codes, Tensor) else torch.device("cpu")
         codes = self._codes(codes)
         z = torch.tensor(codes, dtype=torch.float32, device=device)

@@ -72,12 +72,16 @@ def contrasts(seen: np.ndarray, pairs: Mapping[str, Pair], embed: Embed) -> np.n
     ends = [np.asarray(as_numpy(embed([pair[i] for pair in pairs.values()])), dtype=np.float64) for i in (0, 1)]
     if seen.ndim != 2 or seen.shape[1] != ends[0].shape[1]:
         raise ValueError(f"embeddings of clips must be (sample, {ends[0].shape[1]}) as those of captions, {seen.shape}")
+    norms = np.linalg.norm(seen, axis=1)
+    if not (np.isfinite(norms) & (norms > 0)).all():
+        bad = int((~(np.isfinite(norms) & (norms > 0))).sum())
+        raise ValueError(f"embeddings of {bad} of {len(seen)} clips are zero, NaN or infinite and have no cosine")
     first, second = (end / np.linalg.norm(end, axis=1, keepdims=True) for end in ends)
     same = np.linalg.norm(second - first, axis=1) < 1e-6
     if same.any():
         names = ", ".join(repr(name) for name, alike in zip(pairs, same, strict=True) if alike)
         raise ValueError(f"the model cannot tell the two captions of {names} apart")
-    return seen / np.linalg.norm(seen, axis=1, keepdims=True) @ (second - first).T
+    return seen / norms[:, None] @ (second - first).T
 
 
 def caption_direction(encode: Embed, pairs: Pair | Sequence[Pair], name: str | None = None) -> Direction:

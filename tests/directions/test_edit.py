@@ -249,3 +249,69 @@ def test_masks_of_numpy_and_a_single_factor_to_keep():
 def test_a_profile_that_would_move_no_frame_is_told(profile, frames):
     with pytest.raises(ValueError, match=f"a {profile} over {frames} frames of the codes would move none"):
         profile_weights(profile, frames)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((3, np.ones(2), 1.0), "name says what it changes, such as 'light'; got 3"),
+        (("light", None, 1.0), "vector of direction 'light' is numbers"),
+        (("light", ["a", "b"], 1.0), "vector of direction 'light' is numbers"),
+        (("light", np.ones((2, 2)), 1.0), r"finite numbers \(dim,\), got shape \(2, 2\)"),
+        (("light", np.array([1.0, np.nan]), 1.0), "got NaN or infinity"),
+        (("light", np.ones(2) * 1j, 1.0), "vector of direction 'light' is numbers"),
+        (("light", np.ones(2), "x"), "a finite number from 0 on; got 'x'"),
+        (("light", np.ones(2), float("nan")), "a finite number from 0 on; got nan"),
+        (("light", np.ones(2), -1.0), "a finite number from 0 on; got -1.0"),
+    ],
+)
+def test_what_is_no_direction_is_told(given, said):
+    with pytest.raises(ValueError, match=said):
+        Direction(*given)
+
+
+def test_a_direction_takes_tensors_and_says_what_is_known_of_it():
+    vector = torch.tensor([0.6, 0.8], dtype=torch.bfloat16, requires_grad=True)
+    assert Direction("light", vector, 1).vector.dtype == np.float32
+    rng = np.random.default_rng(0)
+    codes = rng.standard_normal((100, 4))
+    found = Effect().fit(codes, codes[:, :2])
+    assert "p 0.01 (the least of 99 permutations)" in repr(found["factor0"])
+    assert repr(found.found_).endswith("p of 99 permutations is at least 0.01")
+    assert repr(LIGHT) == "Direction('light', 3 dims, scale 2.5)"
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        (torch.full((2, 3), float("nan")), "codes hold 6 NaN or infinite values of 6"),
+        (np.array([[0.0, np.inf, 0.0]]), "codes hold 1 NaN or infinite values of 3"),
+        (np.zeros((1, 3), int), "of at most 64 bits, got int64"),
+        (np.zeros((1, 3), complex), "of at most 64 bits, got complex128"),
+    ],
+)
+def test_codes_that_cannot_be_edited_are_told(codes, said):
+    with pytest.raises(ValueError, match=said):
+        edit(codes, LIGHT, 1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_and_gradients_pass(dtype):
+    codes = torch.zeros(2, 3, dtype=dtype, requires_grad=True)
+    moved = edit(codes, LIGHT, 2.0)
+    assert moved.dtype == dtype
+    moved.sum().backward()
+    assert codes.grad.tolist() == [[1.0] * 3] * 2
+
+
+@pytest.mark.parametrize("strength", [None, 1j, "1"])
+def test_strengths_that_are_none(strength):
+    with pytest.raises(ValueError, match="strength is one number or one for each code"):
+        edit(torch.zeros(1, 3), LIGHT, strength)
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+def test_changes_of_8_bit_pictures_are_told(kind):
+    before = torch.full((1, 3, 1, 8, 8), 200, dtype=kind)
+    with pytest.raises(ValueError, match=r"`before` must be"):
+        changed(before, before)
