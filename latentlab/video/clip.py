@@ -13,7 +13,10 @@ Pictures = UInt8[np.ndarray, "batch frame height width 3"]
 
 @dataclass(frozen=True)
 class Clip:
-    """A video with its frame rate (frames a second) and a sentence on what was done to make it fit ("" if nothing)."""
+    """A video with its frame rate (frames a second) and a note: what was done to it, and what could not be honoured.
+
+    The note is "" where there is nothing to tell.
+    """
 
     video: Video
     fps: float

@@ -132,8 +132,12 @@ def read(
 ) -> Clip:
     """Read a video file, an image, or a folder of images (in natural order: 2 before 10) as one clip.
 
-    Frames are decoded one at a time and fitted as they come; without `size` the range asked for is held whole. A file
-    that is cut short gives the frames that decode, a warning, and a word in the note.
+    Frames are decoded one at a time and fitted as they come; without `size` the range asked for is held whole, once. A
+    file that is cut short gives the frames that decode, a warning, and a word in the note. What was found and cannot be
+    honoured is in the note, too: interlacing, other tracks, transparency, pixels that are not square, uneven times.
+
+    HDR is tone-mapped to SDR, and more than 8 bits a channel are kept. Pages of a TIFF and animated WebP and PNG are
+    clips.
 
     Args:
         path: mp4, webm, gif, mkv, mov, ...; an image; or a folder of images, which count as 8 frames a second.
