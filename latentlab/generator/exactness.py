@@ -18,6 +18,7 @@ from torch import Tensor
 
 from latentlab.generator import solver
 from latentlab.generator.implicit import TOLERANCE
+from latentlab.generator.levels import LevelsFor
 from latentlab.generator.solver import Callback, Step, Velocity, bar, checked, full_precision, solve
 
 MIXING = 0.93  # p of EDICT; nearer 1 the pair drifts apart, further away rounding grows by (1 / p)^2 a step
@@ -266,6 +267,11 @@ def _posterior_mean(velocity: Velocity, y: Tensor, s: float, s_next: float) -> T
 
 RETRACING = ("leapfrog", "edict", "ddpm")  # exact by taking each step back
 METHODS = (*solver.METHODS, *RETRACING)
+
+
+def suited(method: str) -> LevelsFor:
+    """What levels a method is for: to sample where it gives a clip back, else to read the noise that it comes to."""
+    return "sampling" if method in RETRACING or method in IMPLICIT else "analysis"
 
 
 def _times(levels: Tensor, method: str, *, rising: bool) -> list[float]:

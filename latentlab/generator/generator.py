@@ -13,10 +13,11 @@ from torch import Tensor
 
 from latentlab.generator import exactness
 from latentlab.generator.condition import Caption, Condition
-from latentlab.generator.exactness import Trace
+from latentlab.generator.estimate import Counted, Estimate, check_estimable, richardson
+from latentlab.generator.exactness import Trace, suited
 from latentlab.generator.graph import Tensors
 from latentlab.generator.inverted import Inverted
-from latentlab.generator.levels import check_counts, sampling_levels
+from latentlab.generator.levels import LevelsFor, analysis_levels, check_counts, check_purpose, halved, sampling_levels
 from latentlab.generator.model import Model
 from latentlab.generator.run import Way, in_batches, spread
 from latentlab.generator.solver import Callback, Velocity
@@ -70,6 +71,12 @@ class Generator(Model):
         del shape  # some models spend more steps near noise where there is more to draw
         return sampling_levels(num_steps, shift=self.config.shift)
 
+    def _levels(self, purpose: LevelsFor, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
+        """Flow times from noise down to data; those for analysis begin and end where the sampler's do."""
+        check_purpose(purpose)
+        own = self.levels(num_steps, shape)
+        return own if purpose == "sampling" else analysis_levels(num_steps, high=float(own[0]), low=float(own[-1]))
+
     def noise(self, count: int, *, seed: int = 0) -> Noise:
         """Unit Gaussian noise; item i depends on `(seed, i)` alone, whatever the count and the device."""
         check_counts(count=count)
@@ -84,6 +91,7 @@ class Generator(Model):
         *,
         num_steps: int | None = None,
         method: str | None = None,
+        levels: LevelsFor | None = None,
         guidance: float | None = None,
         batch_size: int | None = None,
         callback: Callback | None = None,
@@ -92,12 +100,14 @@ class Generator(Model):
         """Carries noise to latents.
 
         Args:
-            noise: unit variance, as `noise` makes it, or what `invert` returns. The latter is sampled as it was made;
-                only caption and guidance may be changed, which edits the clip.
+            noise: unit variance, as `noise` makes it, or what `invert` returns. The latter is sampled as it was made,
+                down the levels that it came up; only caption and guidance may be changed, which edits the clip.
             caption: one for all clips, one for each, or a condition made before; default "". Where the condition is an
                 image, that image.
             num_steps: steps of the solver; default 25.
             method: see `exactness.METHODS`; default "midpoint".
+            levels: "sampling" (default), the model's own, or "analysis", those of noise that was inverted to be read;
+                see `invert`.
             guidance: weight of the caption, 1 (default) is the model as trained.
             batch_size: clips at a time; default 16.
             callback: called after each step as `callback(step, level, state)`, batch by batch.
@@ -110,25 +120,25 @@ class Generator(Model):
             ValueError: an inverted latent was made by another generator or in another way; what differs is named.
         """
         if isinstance(noise, Inverted):
-            self._check_made(noise, num_steps, method=method, batch_size=batch_size)
+            self._check_made(noise, num_steps, method=method, levels_for=levels, batch_size=batch_size)
             trace, method, batch_size = noise.trace, noise.method, noise.batch_size
-            levels = torch.tensor(noise.levels, dtype=torch.float64).flip(0)
+            path = torch.tensor(noise.levels, dtype=torch.float64).flip(0)
             caption, told = noise.condition if caption is None else caption, noise.condition.more
             guidance = noise.guidance if guidance is None else guidance
         else:
             self.check_latents(noise)
             trace, method, told = Trace(noise), method or "midpoint", {}
             batch_size = 16 if batch_size is None else batch_size
-            levels = self.levels(25 if num_steps is None else num_steps, noise.shape[1:])
-        guidance, last = 1.0 if guidance is None else guidance, spread(levels[-1])
-        way = Way(method, levels, guidance, batch_size, callback, progress)
+            path = self._levels(levels or "sampling", 25 if num_steps is None else num_steps, noise.shape[1:])
+        guidance, last = 1.0 if guidance is None else guidance, spread(path[-1])
+        way = Way(method, path, guidance, batch_size, callback, progress)
         condition = self._conditions("" if caption is None else caption, trace.noise)
         condition = replace(condition, more={**told, **condition.more})  # an image stays under another caption
 
         def carry(velocity: Velocity, states: Tensors, rows: slice) -> Tensor:
             del rows
             options = {"method": way.method, "callback": callback, "progress": progress}
-            return exactness.sample(velocity, states["start"], levels, memory=states.get("memory"), **options) / last
+            return exactness.sample(velocity, states["start"], path, memory=states.get("memory"), **options) / last
 
         ends = in_batches(self, way, {"start": trace.noise, "memory": trace.memory}, condition, carry)
         latents = torch.cat(ends).float() if method in exactness.RETRACING else torch.cat(ends)
@@ -141,32 +151,72 @@ class Generator(Model):
         *,
         num_steps: int = 25,
         method: str = "midpoint",
+        levels: LevelsFor | None = None,
         guidance: float = 1.0,
         batch_size: int = 16,
         seed: int = 0,
+        estimate: bool = False,
         callback: Callback | None = None,
         progress: bool | str = False,
     ) -> Inverted:
-        """Carries latents to the noise that `sample` carries back to them.
+        """Carries latents to noise: to the true encoding, as near as may be, or to where `sample` carries them back.
+
+        Noise that is read (projections, probes, metrics) should be near the true encoding, the one that the flow
+        followed without error gives: "midpoint" on levels for analysis, which are the defaults. Noise that is edited
+        or interpolated, and then sampled, should lead back to the clip: "leapfrog", exact at one call a step, on the
+        levels of sampling.
 
         Args:
             latents: of clips, as `encode` makes them.
             caption, num_steps, guidance, batch_size, callback, progress: as in `sample`; guidance above 1 costs the
                 methods that are not exact much of their accuracy, so invert at 1 and edit with guidance.
-            method: "midpoint" comes nearest to the true encoding, for analysis; "leapfrog" gives the clip back
-                exactly at one call a step, for editing; see `exactness.METHODS` for the rest.
+            method: see `exactness.METHODS`.
+            levels: "analysis", dense near data, see `analysis_levels`; or "sampling", those of `sample`. None is
+                "sampling" for methods that give a clip back exactly, and "analysis" for the others.
             seed: of the noise that "ddpm" draws; item i depends on `(seed, i)` alone.
+            estimate: measure how far each clip's noise is from the true encoding, by a second run with steps of half
+                the size, at twice the calls of the network; the answer is the result's `estimate`.
 
         Returns:
             The noise, with all that `sample` needs to retrace the way.
 
         Raises:
-            ValueError: latents that are none of this model, or that begin with another image than the condition's.
+            ValueError: latents that are none of this model, or that begin with another image than the condition's; or
+                an estimate of a method that has none.
         """
         condition = self._conditions(caption, latents)
         self._check_completed(latents, condition)
-        levels = self.levels(num_steps, latents.shape[1:]).flip(0)
-        way, last = Way(method, levels, guidance, batch_size, callback, progress), spread(levels[-1])
+        purpose = suited(method) if levels is None else levels
+        path = self._levels(purpose, num_steps, latents.shape[1:]).flip(0)
+        way = Way(method, path, guidance, batch_size, callback, progress)
+        if estimate:
+            check_estimable(method)
+        trace, _ = self._carried_up(latents, condition, way, seed)
+        found = None
+        if estimate:
+            finer = replace(way, levels=halved(path), callback=None, progress="estimating" if progress else False)
+            again, calls = self._carried_up(latents, condition, finer, seed, counted=True)
+            found = Estimate(richardson(trace.noise, again.noise, method), calls)
+        return Inverted(
+            trace=trace,
+            method=method,
+            levels=tuple(path.tolist()),
+            guidance=guidance,
+            condition=condition,
+            batch_size=batch_size,
+            dtype=str(self.dtype),
+            decode_chunk=self.decode_chunk,
+            tiles=self.tiles,
+            weights=self.fingerprint(),
+            levels_for=purpose,
+            estimate=found,
+        )
+
+    def _carried_up(
+        self, latents: Latents, condition: Condition, way: Way, seed: int, *, counted: bool = False
+    ) -> tuple[Trace, int]:
+        """The trace that an inversion leaves; and the calls of the network, of the batch with most, if counted."""
+        calls, last = [0], spread(way.levels[-1])
 
         def carry(velocity: Velocity, states: Tensors, rows: slice) -> Trace:
             clean = states["start"]
@@ -177,22 +227,15 @@ class Generator(Model):
                 drawn = np.stack([rng.standard_normal(clean.shape[1:], np.float32) for rng in rngs])
                 return torch.from_numpy(drawn).to(self.device)
 
-            options = {"method": method, "draw": draw, "callback": callback, "progress": progress}
-            return exactness.invert(velocity, clean, levels, **options).scaled(1 / last)
+            asked = Counted(velocity)
+            options = {"method": way.method, "draw": draw, "callback": way.callback, "progress": way.progress}
+            trace = exactness.invert(asked, clean, way.levels, **options).scaled(1 / last)
+            calls.append(asked.calls)
+            return trace
 
-        traces = in_batches(self, way, {"start": latents}, condition, carry, capturable=method != "ddpm")
-        return Inverted(
-            trace=exactness.concatenate(traces),
-            method=method,
-            levels=tuple(levels.tolist()),
-            guidance=guidance,
-            condition=condition,
-            batch_size=batch_size,
-            dtype=str(self.dtype),
-            decode_chunk=self.decode_chunk,
-            tiles=self.tiles,
-            weights=self.fingerprint(),
-        )
+        capturable = way.method != "ddpm" and not counted
+        traces = in_batches(self, way, {"start": latents}, condition, carry, capturable=capturable)
+        return exactness.concatenate(traces), max(calls)
 
     def generate(
         self,
@@ -230,18 +273,15 @@ class Generator(Model):
         return self.decode(latents, batch_size=batch_size)
 
     def _check_made(
-        self, inverted: Inverted, num_steps: int | None, method: str | None, batch_size: int | None
+        self, inverted: Inverted, num_steps: int | None, **asked: str | int | None
     ) -> None:
         """Raises unless the inverted latent was made by this generator, and in the way asked for, if any."""
         here: dict[str, Any] = {"dtype": str(self.dtype), "weights": self.fingerprint()}
         here |= {"decode_chunk": self.decode_chunk, "tiles": self.tiles}
         if num_steps is not None:
-            here["levels"] = tuple(self.levels(num_steps, inverted.noise.shape[1:]).flip(0).tolist())
-        if method is not None:
-            here["method"] = method
-        if batch_size is not None:
-            here["batch_size"] = batch_size
-        inverted.check(here)
+            levels = self._levels(inverted.levels_for, num_steps, inverted.noise.shape[1:])
+            here["levels"] = tuple(levels.flip(0).tolist())
+        inverted.check(here | {name: value for name, value in asked.items() if value is not None})
 
     def _check_completed(self, latents: Latents, condition: Condition) -> None:
         """Raises where the condition says of the latents what they are not, so that they could not come back."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from latentlab.generator.condition import Condition
+from latentlab.generator.estimate import Estimate
 from latentlab.generator.exactness import Trace
+from latentlab.generator.levels import LevelsFor
 from latentlab.shapes import Noise
 from latentlab.tensors import read_tensors, write_tensors
 
 FORMAT = 3  # of the file; raised when an old one could be misread
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inverted:
     """Clips as noise, as `Generator.invert` returns them and `Generator.sample` takes them.
 
@@ -31,6 +33,8 @@ class Inverted:
         decode_chunk: frames decoded together, see `Generator.decode_chunk`.
         tiles: parts that the autoencoder took clips in, see `Generator.tiles`.
         batches: size of the batch in which each clip was inverted; None is what `batch_size` makes of all clips.
+        levels_for: "analysis", of noise to be read, or "sampling", of noise to be edited; see `Generator.invert`.
+        estimate: how far the noise is from the true encoding, if it was asked.
     """
 
     trace: Trace
@@ -44,6 +48,14 @@ class Inverted:
     decode_chunk: int | None = None
     tiles: dict[str, Any] | None = None
     batches: tuple[int, ...] | None = None
+    levels_for: LevelsFor = "sampling"
+    estimate: Estimate | None = None
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.noise.shape[1:]))
+        how = f"{self.method}, {len(self.levels) - 1} steps on levels for {self.levels_for}, guidance {self.guidance:g}"
+        said = "" if self.estimate is None else f"; {self.estimate}"
+        return f"Inverted({len(self)} of {shape}, {how}, {'exact' if self.exact else 'not exact'} way back{said})"
 
     @property
     def noise(self) -> Noise:
@@ -75,7 +87,9 @@ class Inverted:
         if not isinstance(rows, slice):
             raise TypeError(f"inverted clips are taken by a slice, inverted[2:3], got {rows!r}")
         batches = self.batches or _batch_of_each(len(self), self.batch_size)
-        return replace(self, trace=self.trace[rows], condition=self.condition[rows], batches=batches[rows])
+        estimate = None if self.estimate is None else self.estimate[rows]
+        some = {"trace": self.trace[rows], "condition": self.condition[rows], "batches": batches[rows]}
+        return replace(self, **some, estimate=estimate)
 
     def moved(self, by: Noise) -> Inverted:
         """The same clips with their noise moved; both states of a pair move alike.
@@ -90,7 +104,8 @@ class Inverted:
             )
         if memory is not None and memory.shape == noise.shape:
             memory = memory + by
-        return replace(self, trace=replace(self.trace, noise=noise + by, memory=memory, residuals=None))
+        trace = replace(self.trace, noise=noise + by, memory=memory, residuals=None)
+        return replace(self, trace=trace, estimate=None)
 
     def check(self, made_by: Mapping[str, Any]) -> None:
         """Raises unless every setting in `made_by` is the one this latent was made with.
@@ -112,6 +127,7 @@ class Inverted:
         if self.trace.memory is not None:
             tensors["memory"] = self.trace.memory
         settings = {name: getattr(self, name) for name in _SETTINGS}
+        settings["estimate"] = None if self.estimate is None else asdict(self.estimate)
         header = {"format": FORMAT, "residuals": self.trace.residuals, **settings}
         write_tensors(path, "inverted", header, tensors)
 
@@ -130,6 +146,8 @@ class Inverted:
             raise ValueError(f"{path} was not written by Inverted.save, or by another version of latentlab")
         settings: dict[str, Any] = {name: (_LATER | header)[name] for name in _SETTINGS}
         settings |= {name: tuple(settings[name]) for name in ("levels", "batches") if settings[name] is not None}
+        if (estimate := settings["estimate"]) is not None:
+            settings["estimate"] = Estimate(tuple(estimate["error"]), estimate["calls"])
         residuals = header["residuals"]
         return Inverted(
             trace=Trace(tensors["noise"], tensors.get("memory"), None if residuals is None else tuple(residuals)),
@@ -143,7 +161,8 @@ def _batch_of_each(count: int, size: int) -> tuple[int, ...]:
     return tuple(min(size, count - i // size * size) for i in range(count))
 
 
-_LATER: dict[str, Any] = {"tiles": None, "batches": None}  # came after files of this format were written
+# What came after files of this format were written.
+_LATER: dict[str, Any] = {"tiles": None, "batches": None, "levels_for": "sampling", "estimate": None}
 _SETTINGS = ("method", "levels", "guidance", "batch_size", "dtype", "weights", "decode_chunk", *_LATER)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from numbers import Integral
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+LevelsFor = Literal["sampling", "analysis"]
 
 
 def sampling_levels(num_steps: int, *, shift: float = 1.0) -> Float[Tensor, " level"]:
@@ -28,6 +32,48 @@ def sampling_levels(num_steps: int, *, shift: float = 1.0) -> Float[Tensor, " le
         raise ValueError(f"shift must be above 0 (1 is uniform), got {shift}")
     s = torch.linspace(1, 0, num_steps + 1, dtype=torch.float64)
     return shift * s / (shift * s + (1 - s))  # so written, it ends at exactly 1 and 0 for every shift
+
+
+def analysis_levels(num_steps: int, *, high: float = 1.0, low: float = 0.0) -> Float[Tensor, " level"]:
+    """Flow times from noise down to data, dense near data: even steps of sqrt(s). They lead to the true encoding.
+
+    Along the exact flow a component of the data of standard deviation sigma has that of sqrt(((1 - s) sigma)^2 + s^2):
+    it turns from data into noise around s = sigma, and an error made there grows 1 / sigma times on the way to s = 1.
+    Fine detail is a small sigma, so the steps towards noise must begin small. Even steps of sqrt(s) begin with
+    1 / num_steps^2 of the way; `sampling_levels` of shift 3 with nearly 3 / num_steps.
+
+    Args:
+        num_steps: steps, so `num_steps + 1` levels.
+        high, low: where noise and data are, of a schedule that does not reach 1 or 0.
+
+    Returns:
+        Descending levels, float64.
+
+    >>> analysis_levels(4).tolist()
+    [1.0, 0.5625, 0.25, 0.0625, 0.0]
+    """
+    check_counts(num_steps=num_steps)
+    if not 0 <= low < high <= 1:
+        raise ValueError(f"levels lie in [0, 1] and fall from high to low, got high={high}, low={low}")
+    levels = torch.linspace(high**0.5, low**0.5, num_steps + 1, dtype=torch.float64).square()
+    levels[0], levels[-1] = high, low  # the square of a root is not the number
+    return levels
+
+
+def halved(levels: Float[Tensor, " level"]) -> Float[Tensor, " finer"]:
+    """The same way in steps of half the size, twice as many.
+
+    >>> halved(torch.tensor([0.0, 0.5, 1.0])).tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
+    middles = [(a + b) / 2 for a, b in pairwise(levels.tolist())]
+    return torch.cat([levels, levels.new_tensor(middles)]).sort(descending=bool(levels[0] > levels[-1])).values
+
+
+def check_purpose(levels: str) -> None:
+    """Raises unless levels are for one of the two."""
+    if levels not in get_args(LevelsFor):
+        raise ValueError(f"levels are for {' or '.join(map(repr, get_args(LevelsFor)))}, got {levels!r}")
 
 
 def check_counts(**counts: int) -> None:
