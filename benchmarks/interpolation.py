@@ -68,7 +68,7 @@ def run(config: Config) -> dict:
     generator = load(config.model)
     video, _ = moving_shapes(8 * config.pairs, HELD_OUT_SEED)
     latents = generator.encode(video)
-    noise = generator.invert(latents, num_steps=config.num_steps, progress="inverting").noise
+    noise = generator.invert(latents, num_steps=config.num_steps, levels="sampling", progress="inverting").noise
 
     def decode(noise: torch.Tensor) -> torch.Tensor:
         return generator.decode(generator.sample(noise, num_steps=config.num_steps))

@@ -93,7 +93,7 @@ def _row(trip: RoundTrip, clips: Video) -> dict[str, Any]:
         "autoencoder_psnr": mean(psnr(decoded, clips)),
         "inversion_psnr": mean(lost) if lost.isfinite().all() else "infinite",
         "total_psnr": mean(psnr(again, clips), null=other),
-        "verdict": trip.verdict,
+        "latents_again": trip.latents_again,
     }
 
 

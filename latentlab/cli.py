@@ -129,6 +129,14 @@ def _invert(commands) -> None:
     )
     p.add_argument("video", metavar="CLIP", help="video file or folder of images")
     p.add_argument("--caption", default="", help='what the clip shows (default: "", nothing said)')
+    p.add_argument(
+        "--levels",
+        choices=("analysis", "sampling"),
+        help="for noise to be read, near the true encoding, or to be sampled back (default: what suits the method)",
+    )
+    p.add_argument(
+        "--estimate", action="store_true", help="say how far the noise is from the true encoding, at thrice the calls"
+    )
     _model_options(p)
 
 

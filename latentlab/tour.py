@@ -163,7 +163,7 @@ def _interpolate(walk: _Walk) -> Section:
     end = {"shape": 0, "hue": 300, "background_hue": 120, "size": 8.0, "light": 0.9}
     other = moving_shapes(1, HELD_OUT_SEED + walk.seed + 1, fixed=end)[0]
     ends = walk.generator.encode(torch.cat([walk.source, other]))
-    noise = walk.generator.invert(ends, num_steps=walk.num_steps, progress="inverting").noise
+    noise = walk.generator.invert(ends, num_steps=walk.num_steps, levels="sampling", progress="inverting").noise
     parts, norms = [], {}
     for name, path in (("lerp", lerp), ("slerp", slerp)):
         points = path(noise[:1], noise[1:], POSITIONS).flatten(0, 1)

@@ -67,7 +67,7 @@ def encode(video: str, *, out: str, seed: int, device: str, json: bool, model) -
 
 
 def invert(
-    video: str, *, caption: str, out: str, seed: int, device: str, json: bool, model, steps, method, guidance
+    video: str, *, caption: str, estimate: bool, levels, out, seed, device, json, model, steps, method, guidance
 ) -> None:
     """Noise of a clip, as safetensors, with the error of the way there and back."""
     from latentlab.study.roundtrip import roundtrip
@@ -75,7 +75,8 @@ def invert(
     check_file(out)
     generator = load(model, device=device)
     clip, note, _ = fitted(video, generator)
-    trip = roundtrip(generator, clip, caption, num_steps=steps, method=method, guidance=guidance, progress=True)
+    options: dict[str, Any] = {"num_steps": steps, "method": method, "levels": levels, "guidance": guidance}
+    trip = roundtrip(generator, clip, caption, **options, estimate=estimate, progress=True)
     trip.inverted.save(out)
     settings = {
         "video": video,
@@ -83,6 +84,7 @@ def invert(
         "caption": caption,
         "steps": steps,
         "method": method,
+        "levels": trip.inverted.levels_for,
         "guidance": guidance,
     }
     record = record_of(generator, "invert", settings, seed, trip.numbers(), {"source": clip, "again": trip.again})
@@ -91,9 +93,11 @@ def invert(
         note,
         *(f"{name:20} {value:.4g}" for name, value in trip.numbers().items()),
         trip.verdict,
-        f"noise -> {out}",
+        f"noise {trip.inverted.estimate}" if estimate else "",
+        f"noise, on levels for {trip.inverted.levels_for} -> {out}",
     ]
-    tell({"file": out, "fitted": note, "verdict": trip.verdict, **trip.numbers()}, json, lines)
+    said = {"latents_again": trip.latents_again, "levels": trip.inverted.levels_for, **trip.numbers()}
+    tell({"file": out, "fitted": note, **said}, json, lines)
 
 
 def interpolate(
@@ -106,7 +110,7 @@ def interpolate(
     ends = generator.encode(torch.cat([a, b]))
     options: dict[str, Any] = {"num_steps": steps, "method": method, "guidance": guidance}
     if space == "noise":
-        ends = generator.invert(ends, **options, progress="inverting").noise
+        ends = generator.invert(ends, **options, levels="sampling", progress="inverting").noise  # drawn again below
 
     def decode(line: Tensor) -> Video:
         return generator.decode(generator.sample(line, **options, progress="sampling") if space == "noise" else line)

@@ -272,9 +272,7 @@ class Generator(Model):
         )
         return self.decode(latents, batch_size=batch_size)
 
-    def _check_made(
-        self, inverted: Inverted, num_steps: int | None, **asked: str | int | None
-    ) -> None:
+    def _check_made(self, inverted: Inverted, num_steps: int | None, **asked: str | int | None) -> None:
         """Raises unless the inverted latent was made by this generator, and in the way asked for, if any."""
         here: dict[str, Any] = {"dtype": str(self.dtype), "weights": self.fingerprint()}
         here |= {"decode_chunk": self.decode_chunk, "tiles": self.tiles}

@@ -178,6 +178,7 @@ class BottleneckSpace(Described):
                 guidance=self.guidance,
                 num_steps=self.num_steps,
                 method=self.method,
+                levels="sampling",  # runs to be replayed with moved activations
                 batch_size=self.batch_size,
                 progress="inverting" if self.progress else False,
             )
@@ -202,7 +203,8 @@ class BottleneckSpace(Described):
         still.predict = lambda y, s, condition: called.add(_level(s)) or torch.zeros_like(y)
         called: set[float] = set()
         zeros = torch.zeros(1, *self.generator.latent_shape)
-        inverted = still.invert(zeros, self.condition[:1], num_steps=self.num_steps, method=self.method)
+        options: dict[str, Any] = {"num_steps": self.num_steps, "method": self.method, "levels": "sampling"}
+        inverted = still.invert(zeros, self.condition[:1], **options)
         both.append(called)
         called = set()
         still.sample(inverted)

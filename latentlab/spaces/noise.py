@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from latentlab.generator.exactness import suited
 from latentlab.generator.generator import Generator
+from latentlab.generator.levels import LevelsFor, check_purpose
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.latent import LatentSpace
 from latentlab.spaces.told import Caption, condition_of, plain
@@ -13,10 +15,15 @@ from latentlab.spaces.told import Caption, condition_of, plain
 class NoiseSpace(LatentSpace):
     """Inverted noise, flattened: the point from which the sampler draws the clip.
 
+    Codes to be read (projections, probes, metrics) are the true encoding as nearly as may be: the defaults. Codes to be
+    edited lead back to the clip: `method="leapfrog"`, or another method on `levels="sampling"`. The two differ, by a
+    third of their norm on the shipped model, so directions are found in the space in which they are used.
+
     Args:
         generator: whose denoiser.
         num_steps: of the solver, each way.
         method: of the solver, see `Generator.sample`.
+        levels: "analysis" or "sampling", each way; None is what suits the method, see `Generator.invert`.
         caption: that clips are inverted and drawn under: one for all, one for each in their order, or a condition made
             before, as models need that are told an image: `caption=generator.condition(video[:, :, 0])`.
         guidance: weight of the caption, each way; above 1 a clip comes back less exactly.
@@ -31,6 +38,7 @@ class NoiseSpace(LatentSpace):
     """
 
     prior = "normal"
+    levels: LevelsFor
 
     def __init__(
         self,
@@ -38,6 +46,7 @@ class NoiseSpace(LatentSpace):
         *,
         num_steps: int = 25,
         method: str = "midpoint",
+        levels: LevelsFor | None = None,
         caption: Caption = "",
         guidance: float = 1.0,
         num_frames: int | None = None,
@@ -46,13 +55,20 @@ class NoiseSpace(LatentSpace):
     ) -> None:
         super().__init__(generator, num_frames=num_frames)
         self.num_steps, self.method, self.caption, self.guidance = num_steps, method, caption, guidance
+        self.levels = suited(method) if levels is None else levels
+        check_purpose(self.levels)
         self.batch_size, self.progress = batch_size, progress
         self.condition = condition_of(generator, caption)
         self.by_place = len(self.condition) > 1
 
     def settings(self) -> dict[str, Any]:
-        own = {"num_steps": self.num_steps, "method": self.method, "guidance": self.guidance}
+        own = {name: getattr(self, name) for name in ("num_steps", "method", "levels", "guidance")}
         return {**super().settings(), **own, "caption": plain(self.caption)}
+
+    def __repr__(self) -> str:
+        use = {"analysis": "read", "sampling": "edited"}[self.levels]
+        how = f"{self.method}, {self.num_steps} steps on levels for {self.levels}: to be {use}"
+        return f"{super().__repr__()[:-1]}; {how})"
 
     def encode(self, video: Video) -> Codes:
         """Codes `(sample, dim)` of clips.
@@ -71,4 +87,4 @@ class NoiseSpace(LatentSpace):
         return self.generator.decode(latents, batch_size=self.batch_size)
 
     def _solver(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("num_steps", "method", "guidance", "batch_size")}
+        return {name: getattr(self, name) for name in ("num_steps", "method", "levels", "guidance", "batch_size")}

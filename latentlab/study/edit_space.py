@@ -27,8 +27,9 @@ LABELLED = {"latent": 1536, "noise": 128, "h-space": 128}  # clips that find dir
 class EditSpace:
     """Clips in one space, ready to be moved along directions found there.
 
-    In noise and h-space clips are inverted by a method that gives them back exactly, and every edit is sampled along
-    the very way they came, so that without an edit only the autoencoder loses anything.
+    In noise and h-space clips are inverted by a method that gives them back exactly, on the levels of sampling, and
+    every edit is sampled along the very way they came, so that without an edit only the autoencoder loses anything.
+    Directions are found in codes that are inverted likewise.
 
     Args:
         generator: the model.
@@ -62,31 +63,36 @@ class EditSpace:
     ) -> None:
         if kind not in SPACES:
             raise ValueError(f"no space {kind!r} to edit in; there are {', '.join(SPACES)}")
-        self.generator, self.kind, self.caption, self.guidance = generator, kind, caption, guidance
+        self.generator, self.kind = generator, kind
+        self.way: dict[str, Any] = {"num_steps": num_steps, "method": method, "caption": caption, "guidance": guidance}
         self.inverted, self.around = None, None
         if kind == "h-space":
-            way: dict[str, Any] = {"num_steps": num_steps, "method": method, "caption": caption, "guidance": guidance}
-            self.around = BottleneckSpace(generator, **way).around(clip)
+            self.around = BottleneckSpace(generator, **self.way).around(clip)
             self.codes, self.shape = self.around.encode(clip), None
             return
         latents = generator.encode(clip)
         self.latent_shape = self.shape = tuple(latents.shape[1:])
         if kind == "noise":
             told, options = condition_of(generator, caption), {"num_steps": num_steps, "method": method, "seed": seed}
-            self.inverted = generator.invert(latents, told, guidance=guidance, **options)
+            self.inverted = generator.invert(latents, told, guidance=guidance, levels="sampling", **options)
             latents = self.inverted.noise
         self.codes = latents.flatten(1)
 
     def find(self, *, labelled: int | None = None, seed: int = 0, progress: bool = False) -> Effect:
         """Effect directions of all factors, from freshly rendered clips with known factors: `labelled` of them, or as
         many as `LABELLED` says of the space."""
-        told: dict[str, Any] = {} if self.kind == "latent" else {"caption": self.caption, "guidance": self.guidance}
-        make: Any = SPACES[self.kind]
-        space = make(self.generator, **told) if self.around is None else self.around
+        space = self.space
         video, factors = moving_shapes(labelled or LABELLED[self.kind], DIRECTION_SEED + seed)
         chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress)
         # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.
         return Effect(folds=0, permutations=0).fit(torch.cat([space.encode(chunk) for chunk in chunks]), factors)
+
+    @property
+    def space(self) -> Described:
+        """The space of the codes, as other clips are encoded into it."""
+        if self.kind == "latent":
+            return LatentSpace(self.generator)
+        return self.around or NoiseSpace(self.generator, levels="sampling", **self.way)
 
     def edit(self, direction: Direction, strength: float, **options) -> Video:
         """The clips, moved; `options` of `latentlab.edit`. With a mask, nothing changes outside of it, see `draw`."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from latentlab.generator.exactness import METHODS, RETRACING
 from latentlab.generator.generator import Generator
 from latentlab.generator.implicit import TOLERANCE
 from latentlab.generator.inverted import Inverted
+from latentlab.generator.levels import LevelsFor
 from latentlab.metrics.perceptual import BACKBONES, Distance, lpips, psnr
 from latentlab.shapes import Latents, Noise, Video
 
@@ -76,18 +78,26 @@ class RoundTrip:
         return self.inverted.noise
 
     @property
-    def verdict(self) -> str:
-        """What the method claims, held against what was measured: "exact", or "not exact" and by how much.
+    def latents_again(self) -> str:
+        """How the latents came back, as the method claims and as was measured: "bit for bit", "to rounding" or "not
+        exact". Of the clip it says nothing: the autoencoder loses what it loses.
 
         An implicit method claims as much as its residuals, which add up on the way; an algebraic one claims rounding.
         """
         residual = self.inverted.residual
-        if residual is None:
-            return "not exact"
-        if not residual <= TOLERANCE:
+        if residual is not None and not residual <= TOLERANCE:
             return f"not exact: residual {residual:.1e}"
         bound = ROUNDING if self.inverted.method in RETRACING else TOLERANCE
-        return "exact" if self.latent_error <= bound else f"not exact: error {self.latent_error:.1e}"
+        if residual is None or not self.latent_error <= bound:
+            return "not exact"
+        return "to rounding" if self.latent_error else "bit for bit"
+
+    @property
+    def verdict(self) -> str:
+        """What the figures say of the latents, and apart from that of the clip."""
+        how = f", error {self.latent_error:.1e}" if self.latent_error else ""
+        clip = f"{self.total.psnr:.1f} dB, the autoencoder alone {self.autoencoder.psnr:.1f} dB"
+        return f"latents come back {self.latents_again}{how}; the clip again: {clip}"
 
     def numbers(self) -> dict[str, float]:
         """The figures alone, rounded for people."""
@@ -99,6 +109,9 @@ class RoundTrip:
             if loss.perceptual is not None:
                 found[f"{part}_perceptual"] = float(f"{loss.perceptual:.3g}")
         found |= {f"network_{name}": float(f"{value:.3g}") for name, value in self.determinism.items()}
+        if self.inverted.estimate is not None:
+            found["encoding_error"] = float(f"{max(self.inverted.estimate.error):.3g}")
+            found["estimate_calls"] = self.inverted.estimate.calls
         return {**found, "latent_error": float(f"{self.latent_error:.3g}")}
 
     def __str__(self) -> str:
@@ -122,10 +135,12 @@ def roundtrip(
     *,
     num_steps: int = 25,
     method: str = "midpoint",
+    levels: LevelsFor | None = "sampling",
     guidance: float = 1.0,
     batch_size: int = 16,
     distance: Distance | None = None,
     exact: bool = False,
+    estimate: bool = False,
     progress: bool = False,
 ) -> RoundTrip:
     """Encodes, inverts, samples and decodes clips, and splits the error; `print` shows it as a table.
@@ -137,10 +152,12 @@ def roundtrip(
         generator: the model.
         video: the clips.
         caption, num_steps, method, guidance, batch_size: as in `Generator.sample`, the same both ways.
+        levels: as in `Generator.invert`, the same both ways.
         distance: a perceptual one, `(video, video) -> (batch,)`; None is LPIPS where its weights are
             (`metrics.perceptual.lpips`) and frames are large enough, and otherwise nothing.
         exact: deterministic kernels without TF32, see `exact_kernels`; and the network is asked twice, see `self_test`,
             whose answer stands in the table.
+        estimate: measure how far the noise is from the true encoding, see `Generator.invert`.
         progress: show bars.
 
     Returns:
@@ -151,7 +168,8 @@ def roundtrip(
     >>> bool(roundtrip(ll.load(), clip, method="leapfrog", num_steps=4).latent_error < 1e-5)
     True
     """
-    options = {"num_steps": num_steps, "method": method, "guidance": guidance, "batch_size": batch_size}
+    options: dict[str, Any] = {"num_steps": num_steps, "method": method, "levels": levels, "guidance": guidance}
+    options |= {"batch_size": batch_size, "estimate": estimate}
     told = caption if isinstance(caption, Condition) else generator.condition(caption)
     with exact_kernels(exact):
         latents = generator.encode(video)
@@ -194,18 +212,18 @@ def lpips_at_hand(video: Video) -> Distance | None:
 
 
 def table(trips: Mapping[str, RoundTrip]) -> str:
-    """Round trips as a Markdown table, a method a line: what each part loses, and whether the way back is exact.
+    """Round trips as a Markdown table, a method a line: what each part loses, and how the latents come back.
 
     If the network was asked twice, two columns more say by how much its answers differ.
     """
     perceptual = any(trip.total.perceptual is not None for trip in trips.values())
     asked = [name for name in ("twice", "other_batch") if any(name in trip.determinism for trip in trips.values())]
-    head = ["method", "autoencoder dB", "inversion dB", "total dB", "latent error", "verdict"]
+    head = ["method", "autoencoder dB", "inversion dB", "total dB", "latent error", "latents come back"]
     head += [f"network {name.replace('_', ' ')}" for name in asked] + (["perceptual"] if perceptual else [])
     rows = [head, ["---"] * len(head)]
     for method, trip in trips.items():
         row = [method, *(f"{loss.psnr:.2f}" for loss in (trip.autoencoder, trip.inversion, trip.total))]
-        row += [f"{trip.latent_error:.1e}", trip.verdict, *(f"{trip.determinism[name]:.1e}" for name in asked)]
+        row += [f"{trip.latent_error:.1e}", trip.latents_again, *(f"{trip.determinism[name]:.1e}" for name in asked)]
         rows.append(row + ([f"{trip.total.perceptual:.4f}"] if perceptual else []))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

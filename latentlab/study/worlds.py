@@ -170,7 +170,7 @@ class ModelWorld(World):
             by_frame = self.model.config.num_frames == 1
             return VectorSpace(self.model, num_frames=FRAMES if by_frame else None)
         if self.name == "noise":
-            return NoiseSpace(self.model, num_steps=self.num_steps)
+            return NoiseSpace(self.model, num_steps=self.num_steps, levels="sampling")  # codes are edited and drawn
         if self.name == "h-space":
             return BottleneckSpace(self.model, layer=self.layer, num_steps=self.num_steps)
         if self.name == "latent":

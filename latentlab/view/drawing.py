@@ -88,8 +88,11 @@ class Drawing:
 
     @property
     def kind(self) -> str | None:
-        """ "latent" or "noise" where edits go along the very way that a clip came."""
-        return {LatentSpace: "latent", NoiseSpace: "noise"}.get(type(self.space))  # a subclass may decode differently
+        """ "latent" or "noise" where edits go along the very way that a clip came; of codes to be read, None."""
+        space = self.space
+        if type(space) is NoiseSpace and space.levels == "sampling":  # a subclass may decode differently
+            return "noise"
+        return "latent" if type(space) is LatentSpace else None
 
     @property
     def shape(self) -> tuple[int, ...] | None:

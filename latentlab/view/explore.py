@@ -62,7 +62,7 @@ def explore(
     preview = None
     if isinstance(space, NoiseSpace):
         coarse = copy(space)  # its caption and guidance too
-        coarse.num_steps, coarse.method = min(PREVIEW_STEPS, space.num_steps), "ddim"
+        coarse.num_steps, coarse.method, coarse.levels = min(PREVIEW_STEPS, space.num_steps), "ddim", "sampling"
         preview = coarse.decode
     return Explorer(
         space,
