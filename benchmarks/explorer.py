@@ -33,7 +33,7 @@ def vector():
 make = dict(
     VectorSpace=vector,
     LatentSpace=lambda: latentlab.LatentSpace(latentlab.load()),
-    NoiseSpace=lambda: latentlab.NoiseSpace(latentlab.load()),
+    NoiseSpace=lambda: latentlab.NoiseSpace(latentlab.load(), method="leapfrog"),
 )
 space = make[{space!r}]()
 clip, _ = moving_shapes(1, seed=5)

@@ -1,9 +1,12 @@
 """What does a round trip through noise lose, by method and guidance, and what does the solver cost? Held-out clips.
 
+How far is the noise that `invert` gives from the true encoding, and does it say so? The flow is followed with steps
+halved until two runs agree, at a thousand and more calls of the network a clip: `--encoded 25` takes an hour.
+
 Then a race: our loop, on a GPU also compiled and as a CUDA graph, against diffusers' own loop and the bare network,
 for this model and for a wider one of random weights.
 
-python benchmarks/inversion.py [--clips 32] [--steps 25] [--methods ddim,midpoint,...]
+python benchmarks/inversion.py [--clips 32] [--steps 25] [--methods ddim,midpoint,...] [--encoded 2]
 """
 
 from __future__ import annotations
@@ -21,18 +24,23 @@ import torch
 from tqdm.auto import tqdm
 
 from latentlab.bench.spread import mean, median
+from latentlab.data.moving.captions import caption as described
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
+from latentlab.generator.condition import Condition
 from latentlab.generator.denoiser import Denoiser
 from latentlab.generator.exactness import METHODS
+from latentlab.generator.levels import analysis_levels
 from latentlab.generator.load import load
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.solver import solve
 from latentlab.metrics.perceptual import psnr
-from latentlab.shapes import Video
+from latentlab.shapes import Latents, Noise, Video
 from latentlab.study.roundtrip import RoundTrip, roundtrip, self_test
 from latentlab.view.report import Player
 
 ALONE = True
 SHOWN = ("ddim", "leapfrog")  # methods whose round trips are shown as clips
+AGREED = 2e-4  # of the norm: how near two runs are, the one in half the steps of the other, to be the true encoding
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Config:
     num_steps: int = 25
     repeats: int = 7
     methods: tuple[str, ...] = METHODS
+    encoded: int = 2
 
 
 def run(config: Config) -> dict:
@@ -73,6 +82,10 @@ def run(config: Config) -> dict:
                 seen.setdefault("autoencoder alone", trip.decoded[:1])
                 seen[f"{m}, {name}"] = trip.again[:1]
     generator.to(generator.device, torch.float32)
+    video, factors = moving_shapes(max(config.encoded, 1), HELD_OUT_SEED)
+    for name, told in {"own captions": [described(row) for row in factors.values], "no caption": ""}.items():
+        if config.encoded:
+            figures[f"noise, {name}"] = encoding(generator, generator.encode(video), told, config.num_steps)
     figures |= {"self_test": self_test(generator), "cost": cost(generator, config)}
     figures["race"] = race(generator, config)
     wide = deepcopy(generator)
@@ -95,6 +108,41 @@ def _row(trip: RoundTrip, clips: Video) -> dict[str, Any]:
         "total_psnr": mean(psnr(again, clips), null=other),
         "latents_again": trip.latents_again,
     }
+
+
+def encoding(generator: NativeGenerator, latents: Latents, said: str | list[str], num_steps: int) -> dict[str, Any]:
+    """Distance of inverted noise from the true encoding, relative to its norm, by what its levels are for."""
+    condition = generator.condition(said).expand(len(latents))
+    truth, steps = true_encoding(generator, latents, condition)
+    made = generator.invert(latents, condition, num_steps=num_steps, estimate=True)
+    for_sampling = generator.invert(latents, condition, num_steps=num_steps, levels="sampling")
+    error, told = relative(made.noise, truth), made.estimate.error if made.estimate else ()
+    return {
+        "clips": len(latents),
+        "analysis": median(error),
+        "analysis_largest": float(error.max()),
+        "sampling": median(relative(for_sampling.noise, truth)),
+        "estimate_over_error": median(t / e for t, e in zip(told, error.tolist(), strict=True)),
+        "true_encoding_steps": steps,
+    }
+
+
+def true_encoding(
+    generator: NativeGenerator, latents: Latents, condition: Condition, num_steps: int = 200
+) -> tuple[Noise, int]:
+    """Where the flow of the network carries latents, in float64; and in how many steps of the midpoint rule."""
+    velocity, clean = generator.velocity(condition), latents.double()
+    found = solve(velocity, clean, analysis_levels(num_steps).flip(0))
+    while True:
+        before, num_steps = found, 2 * num_steps
+        found = solve(velocity, clean, analysis_levels(num_steps).flip(0), progress="the true encoding")
+        if relative(before, found).max() <= AGREED:
+            return found, num_steps
+
+
+def relative(noise: Noise, truth: Noise) -> torch.Tensor:
+    """|n - n*| / |n*| of each clip."""
+    return (noise.double() - truth).flatten(1).norm(dim=1) / truth.flatten(1).norm(dim=1)
 
 
 def shown(seen: dict[str, Video]) -> list[dict]:
@@ -232,8 +280,11 @@ if __name__ == "__main__":
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--encoded", type=int, default=2, help="clips whose noise is held against the true encoding")
     a = parser.parse_args()
-    config = Config(model=a.model, clips=a.clips, num_steps=a.steps, methods=tuple(a.methods.split(",")))
+    config = Config(
+        model=a.model, clips=a.clips, num_steps=a.steps, methods=tuple(a.methods.split(",")), encoded=a.encoded
+    )
     figures = run(config)
     del figures["_clips"]
     print(json.dumps(figures, indent=2))

@@ -64,9 +64,24 @@ def test_encode_and_invert_write_tensors_and_errors(clip, tmp_path, capsys):
     assert load_file(tmp_path / "z.safetensors")["latents"].shape == (1, 6, 16, 8, 8)
     assert latents["psnr"] > 30
     trip = run_json(capsys, "invert", clip, "--steps", "4", "--out", str(tmp_path / "n.safetensors"))
-    assert trip["verdict"] == "not exact"
+    assert (trip["latents_again"], trip["levels"]) == ("not exact", "analysis")
     assert load_file(tmp_path / "n.safetensors")["noise"].shape == (1, 6, 16, 8, 8)
     assert trip["total_psnr"] <= trip["autoencoder_psnr"] + 0.5
+
+
+def test_invert_says_how_far_the_noise_is_from_the_true_encoding(clip, tmp_path, capsys):
+    told = ("invert", clip, "--steps", "3", "--estimate", "--out", str(tmp_path / "n.safetensors"))
+    trip = run_json(capsys, *told)
+    assert trip["estimate_calls"] == 12
+    assert 0 < trip["encoding_error"] < 1
+    record = json.loads((tmp_path / "n.record.json").read_text())
+    assert record["numbers"]["encoding_error"] == trip["encoding_error"]
+    assert record["settings"]["levels"] == "analysis"
+    assert main([*told, "--levels", "sampling"]) == 0
+    said = capsys.readouterr().out
+    assert "of the noise's norm from the true encoding, as 12 more calls of the network tell" in said
+    assert "latents come back not exact, error" in said
+    assert "noise, on levels for sampling ->" in said
 
 
 def test_interpolate_writes_the_path_and_its_ends_are_the_clips(clip, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from copy import copy
 from typing import Any
@@ -50,6 +51,9 @@ def explore(
     Raises:
         ValueError: the space cannot draw a clip of its own and none was given.
 
+    Warns:
+        UserWarning: noise that is to be read, which leads back to the clip less well.
+
     >>> explorer = explore(limits={"component 1": (-1, 1)})  # doctest: +SKIP
     """
     space = LatentSpace(load()) if space is None else space
@@ -61,6 +65,12 @@ def explore(
         directions = default_directions(space, source)
     preview = None
     if isinstance(space, NoiseSpace):
+        if space.levels == "analysis":
+            warnings.warn(
+                "the noise of this space is to be read, and leads back to the clip less well than that of "
+                f'NoiseSpace(generator, method="leapfrog"), which is to be edited: {space}',
+                stacklevel=2,
+            )
         coarse = copy(space)  # its caption and guidance too
         coarse.num_steps, coarse.method, coarse.levels = min(PREVIEW_STEPS, space.num_steps), "ddim", "sampling"
         preview = coarse.decode

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latentlab.generator.levels import sampling_levels
+from latentlab.generator.levels import analysis_levels, halved, sampling_levels
 
 
 @pytest.mark.parametrize("shift", [0.2, 1.0, 3.0, 12.0])
@@ -39,3 +39,28 @@ def test_no_steps_is_an_error():
 def test_a_shift_that_is_not_positive_is_an_error(shift):
     with pytest.raises(ValueError, match="shift must be above 0"):
         sampling_levels(4, shift=shift)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 25])
+@pytest.mark.parametrize(("high", "low"), [(1.0, 0.0), (0.9986, 0.0), (0.93, 0.0283)])
+def test_levels_for_analysis_are_even_in_the_root(num_steps, high, low):
+    levels = analysis_levels(num_steps, high=high, low=low)
+    assert levels.dtype == torch.float64
+    assert (levels[0].item(), levels[-1].item(), len(levels)) == (high, low, num_steps + 1)
+    steps = levels.sqrt().diff()
+    torch.testing.assert_close(steps, torch.full_like(steps, (low**0.5 - high**0.5) / num_steps))
+
+
+@pytest.mark.parametrize(("high", "low"), [(0.5, 0.5), (0.2, 0.5), (1.1, 0.0), (1.0, -0.1)])
+def test_levels_that_do_not_fall_within_flow_time_are_an_error(high, low):
+    with pytest.raises(ValueError, match=rf"levels lie in \[0, 1\].*high={high}, low={low}"):
+        analysis_levels(4, high=high, low=low)
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_half_the_steps_are_twice_as_many(turn):
+    levels = sampling_levels(5, shift=3.0)
+    levels = levels.flip(0) if turn else levels
+    finer = halved(levels)
+    assert torch.equal(finer[::2], levels)
+    torch.testing.assert_close(finer.diff()[::2], finer.diff()[1::2])

@@ -28,7 +28,20 @@ def test_noise_codes_are_those_of_the_generator_both_ways(tiny_generator, clips)
     noise = tiny_generator.invert(tiny_generator.encode(clips), **options).noise
     codes = space.encode(clips)
     torch.testing.assert_close(space.unflatten(codes), noise)
-    torch.testing.assert_close(space.decode(codes), tiny_generator.decode(tiny_generator.sample(noise, **options)))
+    latents = tiny_generator.sample(noise, levels="analysis", **options)
+    torch.testing.assert_close(space.decode(codes), tiny_generator.decode(latents))
+
+
+def test_noise_to_be_read_and_noise_to_be_edited_are_two_spaces(tiny_generator, clips):
+    read, edited = NoiseSpace(tiny_generator, num_steps=3), NoiseSpace(tiny_generator, num_steps=3, levels="sampling")
+    assert read.describe() != edited.describe()
+    assert (read.describe()["levels"], edited.describe()["levels"]) == ("analysis", "sampling")
+    assert "levels for analysis: to be read" in repr(read)
+    assert "levels for sampling: to be edited" in repr(edited)
+    assert NoiseSpace(tiny_generator, method="leapfrog").levels == "sampling"
+    assert (read.encode(clips) - edited.encode(clips)).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="levels are for 'sampling' or 'analysis', got 'karras'"):
+        NoiseSpace(tiny_generator, levels="karras")
 
 
 def test_a_description_is_plain_and_tells_settings_and_weights_apart(tiny_generator):

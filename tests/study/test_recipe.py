@@ -111,6 +111,17 @@ def test_an_edit_in_noise_is_sampled_along_the_way_the_clip_came(tiny_generator,
     assert torch.equal(place.edit(direction("light"), 2.0), expected)
 
 
+@pytest.mark.parametrize("kind", ["latent", "noise", "h-space"])
+@pytest.mark.parametrize("method", ["leapfrog", "midpoint"])
+def test_directions_are_found_in_the_codes_that_they_move(tiny_generator, clips, kind, method):
+    """Under the same steps, method, levels, caption and guidance: a standard deviation of others is another one."""
+    way = {"num_steps": 3, "method": method, "caption": "a red star", "guidance": 1.5}
+    place = EditSpace(tiny_generator, kind, clips, **way)
+    torch.testing.assert_close(place.space.encode(clips), place.codes)
+    if kind == "noise":
+        assert (place.space.levels, place.inverted.levels_for) == ("sampling", "sampling")
+
+
 def test_what_cannot_be_replayed_says_why(tiny_generator, clips):
     with pytest.raises(ValueError, match="never applied"):
         recipe("latent").replay(tiny_generator, clips)

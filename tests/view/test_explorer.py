@@ -175,7 +175,7 @@ def test_a_recipe_draws_the_same_frames(explorer, tmp_path):
 
 @pytest.mark.parametrize("kind", [LatentSpace, NoiseSpace])
 def test_a_recipe_is_replayed_without_an_explorer(tiny_generator, clips, tmp_path, kind):
-    space = kind(tiny_generator, **({"num_steps": 3} if kind is NoiseSpace else {}))
+    space = kind(tiny_generator, **({"num_steps": 3, "levels": "sampling"} if kind is NoiseSpace else {}))
     rng = np.random.default_rng(0)
     vector = rng.normal(size=space.dim)
     push = Direction("push", vector / np.linalg.norm(vector), 3.0)
@@ -197,7 +197,7 @@ def test_a_recipe_is_replayed_without_an_explorer(tiny_generator, clips, tmp_pat
 
 def test_a_told_space_draws_under_its_caption_and_guidance(tiny_generator, clips, tmp_path):
     told = {"num_steps": 3, "method": "heun", "caption": "a red star", "guidance": 3.0}
-    space = NoiseSpace(tiny_generator, **told)
+    space = NoiseSpace(tiny_generator, levels="sampling", **told)
     push = Direction("push", np.eye(1, space.dim)[0], 3.0)
     explorer = explore(space, {"push": push}, clip=clips[:1])
     explorer.set(Setting(strengths=(("push", 2.0),)))
@@ -206,7 +206,7 @@ def test_a_told_space_draws_under_its_caption_and_guidance(tiny_generator, clips
     assert torch.equal(explorer.video, expected.clamp(-1, 1))
     codes = space.encode(clips[:1])
     torch.testing.assert_close(explorer.drawing.source(explorer.setting).codes, codes)
-    coarse = NoiseSpace(tiny_generator, **{**told, "method": "ddim"}).decode(codes)
+    coarse = NoiseSpace(tiny_generator, levels="sampling", **{**told, "method": "ddim"}).decode(codes)
     torch.testing.assert_close(explorer._worker._stages[0](Setting()).video, coarse.clamp(-1, 1))
     explorer.export(tmp_path / "told.safetensors")
     recipe = Recipe.load(tmp_path / "told.safetensors")
@@ -318,10 +318,20 @@ def test_what_a_recipe_does_not_use_may_differ(explorer, tmp_path):
     another.close()
 
 
+def test_noise_that_is_to_be_read_is_explored_in_its_own_codes_with_a_word(tiny_generator, clips):
+    space = NoiseSpace(tiny_generator, num_steps=2)
+    push = Direction("push", np.eye(1, space.dim)[0], 3.0)
+    with pytest.warns(UserWarning, match=r'method="leapfrog".*levels for analysis: to be read'):
+        explorer = explore(space, {"push": push}, clip=clips[:1])
+    assert explorer.drawing.kind is None
+    torch.testing.assert_close(explorer.drawing.source(explorer.setting).codes, space.encode(clips[:1]))
+    explorer.close()
+
+
 def test_a_recipe_of_another_solver_is_refused(tiny_generator, clips, tmp_path):
     push = Direction("push", np.eye(1, LatentSpace(tiny_generator).dim)[0], 3.0)
     first, second = (
-        explore(NoiseSpace(tiny_generator, num_steps=2, caption=caption), [push], clip=clips[:1])
+        explore(NoiseSpace(tiny_generator, num_steps=2, method="leapfrog", caption=caption), [push], clip=clips[:1])
         for caption in ("a red star", "a blue star")
     )
     first.export(tmp_path / "mine.json")

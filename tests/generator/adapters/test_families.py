@@ -39,6 +39,19 @@ def drawn(generator, told, *, count: int = 1, seed: int) -> torch.Tensor:
     return generator.completed(generator.noise(count, seed=seed), told.expand(count))
 
 
+def test_noise_to_be_read_comes_up_levels_between_the_ends_of_the_schedule(family):
+    """Dense near data, at fractions of the network's timesteps; what it is asked there is finite."""
+    tiny, generator = family
+    told = condition(tiny, generator)
+    latents = drawn(generator, told, seed=1)
+    own = generator.levels(4, latents.shape[1:]).flip(0)
+    made = generator.invert(latents, told, num_steps=4)
+    assert (made.levels_for, len(made.levels)) == ("analysis", 5)
+    assert (made.levels[0], made.levels[-1]) == (float(own[0]), float(own[-1]))
+    assert made.levels[1] < float(own[1])
+    assert made.noise.isfinite().all()
+
+
 def as_upstream_lands(tiny: Tiny, generator, noise, guidance: float, num_steps: int) -> torch.Tensor:
     """DDIM as diffusers takes it: each step lands at `t - T // N`, which the next call takes for the next timestep.
 
