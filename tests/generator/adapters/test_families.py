@@ -40,7 +40,7 @@ def drawn(generator, told, *, count: int = 1, seed: int) -> torch.Tensor:
 
 
 def test_noise_to_be_read_comes_up_levels_between_the_ends_of_the_schedule(family):
-    """Dense near data, at fractions of the network's timesteps; what it is asked there is finite."""
+    """Even in the root, at fractions of the network's timesteps; what it says there is finite."""
     tiny, generator = family
     told = condition(tiny, generator)
     latents = drawn(generator, told, seed=1)
@@ -48,7 +48,8 @@ def test_noise_to_be_read_comes_up_levels_between_the_ends_of_the_schedule(famil
     made = generator.invert(latents, told, num_steps=4)
     assert (made.levels_for, len(made.levels)) == ("analysis", 5)
     assert (made.levels[0], made.levels[-1]) == (float(own[0]), float(own[-1]))
-    assert made.levels[1] < float(own[1])
+    steps = torch.tensor(made.levels, dtype=torch.float64).sqrt().diff()
+    torch.testing.assert_close(steps, steps.mean().expand(4))
     assert made.noise.isfinite().all()
 
 
