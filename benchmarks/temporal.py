@@ -24,6 +24,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from latentlab.bench import load_script
 from latentlab.bench.spread import mean
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.render import render
@@ -34,6 +35,7 @@ from latentlab.view.chart import Chart, Line, Panel
 from latentlab.view.report import Figure, Player
 
 ALONE = True
+rows = load_script(Path(__file__).with_name("temporal_rows.py"))
 
 FRAMES, SIDE = 20, 192
 PHOTOGRAPHS = ("flower", "friday", "wolf", "car_turn", "bigbuckbunny")
@@ -213,36 +215,6 @@ def faded(clips: list[Tensor]) -> dict[str, float]:
     return added
 
 
-def disordered(scenes: list[Tensor], how: str) -> dict[str, list[float]]:
-    """Of 40 frames, some swapped or doubled: motion_jitter must rise, the colours stay below twice the clean."""
-    clips = [filmed(scene, speed=2.0, frames=40) for scene in scenes]
-    readings = {name: [] for name in ("motion_jitter", "overall", "regional", "texture")}
-    for count in (0, 1, 2, 4, 8):
-        order = list(range(40))
-        for i in range(3, 3 + 4 * count, 4):
-            order[i], order[i + 1] = (order[i + 1], order[i]) if how == "swapped" else (order[i], order[i])
-        measured = [flicker(clip[:, :, order]) for clip in clips]
-        for name, row in readings.items():
-            row.append(round(statistics.median(float(getattr(f, name)) for f in measured), 3))
-    return readings
-
-
-def flashing(clips: list[Tensor]) -> dict[str, list[float]]:
-    """One frame, and every fifth, brighter by 0 to 100 levels: the jitter must rise, and none be taken for a cut."""
-    readings = {}
-    for name, frames in (("one frame", [9]), ("every fifth", [4, 9, 14])):
-        for component in ("overall", "whole"):
-            readings[f"{name}: {component}"] = []
-        for levels in (0, 5, 10, 21, 25, 50, 100):
-            brighter = torch.zeros(FRAMES)
-            brighter[frames] = levels * LEVEL
-            measured = [flicker((clip + brighter.view(1, 1, -1, 1, 1)).clamp(-1, 1)) for clip in clips]
-            for component in ("overall", "whole"):
-                reading = statistics.median(float(getattr(f, component)) for f in measured)
-                readings[f"{name}: {component}"].append(round(reading, 2))
-    return readings
-
-
 def speed(picture: Tensor) -> dict[str, float]:
     """Seconds for everything about 64 frames of 256 x 256, one thread, median of five."""
     clip = F.interpolate(filmed(picture, speed=2.0, frames=64)[0].transpose(0, 1), (256, 256)).transpose(0, 1)[None]
@@ -276,6 +248,7 @@ def run(config: Config) -> dict:
     clips = Path(config.clips) if config.clips else None
     scenes = pictures(clips)[: config.scenes]
     panned = [filmed(scene, speed=2.0) for scene in scenes]
+    panned_long = [filmed(scene, speed=2.0, frames=40) for scene in scenes]
     drawn = [moving_shapes(1, HELD_OUT_SEED + i) for i in range(config.scenes)]
     shapes, flows = [0.9 * video for video, _ in drawn], [exact(factors.values[0]) for _, factors in drawn]
     figures = {
@@ -288,12 +261,17 @@ def run(config: Config) -> dict:
         "global jitter of 4 in texture": round(
             max(float(flicker(whole(c, 4, 7)).texture - flicker(c).texture) for c in panned), 3
         ),
-        "frames swapped (0, 1, 2, 4, 8 pairs of 40)": disordered(scenes, "swapped"),
-        "frames doubled (0, 1, 2, 4, 8 of 40)": disordered(scenes, "doubled"),
-        "flashes (0, 5, 10, 21, 25, 50, 100 levels)": flashing(panned),
+        "frames swapped (0, 1, 2, 4, 8 pairs of 40)": rows.disordered(panned_long, "swapped"),
+        "frames doubled (0, 1, 2, 4, 8 of 40)": rows.disordered(panned_long, "doubled"),
+        "flashes (0, 5, 10, 21, 25, 50, 100 levels)": rows.flashing(panned),
+        "10 levels on 10, 30, 45, 55 % of the frame": rows.of_a_part(panned),
+        "a quarter that blinks": rows.blinking(panned),
         "speed": speed(scenes[0]),
         "_clips": shown(shapes[0]),
     }
+    if clips:
+        figures["2 of 20 frames of real clips out of order: motion_jitter over the clip's own"] = rows.unsteady(clips)
+        figures["real clips as they are"] = rows.as_they_are(clips)
     if config.taef2 and clips:
         figures["TAEF2, latent noise 0 to 0.4"] = autoencoder_jitter(Path(config.taef2), clips)
     return figures

@@ -50,10 +50,10 @@ class _Walk:
 
     def player(self, name: str, clip: Video, title: str, *notes: str) -> Player:
         """A player of a clip, with its flicker; the clip's hash goes to the record."""
-        jitter = float(flicker(clip).overall)
+        measured = flicker(clip)
         self.frames[name] = frame_hash(clip)
-        self.numbers.setdefault("flicker", {})[name] = round(jitter, 3)
-        note = " · ".join([*notes, f"flicker {jitter:.2f}"])
+        self.numbers.setdefault("flicker", {})[name] = round(float(measured.overall), 3)
+        note = " · ".join([*notes, measured.summary()])
         return Player(clip.cpu(), title, note, fps=self.generator.config.fps)
 
 

@@ -143,6 +143,18 @@ def test_flicker_tells_a_shaking_clip_from_a_still_one(tmp_path, capsys):
     assert rows[1]["overall"] > 3
 
 
+def test_flicker_says_why_there_is_no_number(tmp_path, capsys):
+    unrelated = 0.4 * torch.randn(1, 3, 6, 64, 64, generator=torch.Generator().manual_seed(0))
+    write(tmp_path / "unrelated.mkv", unrelated.clamp(-1, 1))
+    assert main(["flicker", str(tmp_path / "unrelated.mkv")]) == 0
+    out = capsys.readouterr().out
+    assert "unrelated.mkv: flicker not measured: " in out
+    assert "rounding to 8 bits alone reads up to 0.29" in out
+    (row,) = run_json(capsys, "flicker", str(tmp_path / "unrelated.mkv"))
+    assert row["overall"] is None
+    assert "% of the picture can be followed" in row["reason"]
+
+
 def test_flicker_takes_a_folder_of_images_as_one_clip(tmp_path, capsys):
     video = torch.rand(1, 3, 6, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for name in ("clip.mkv", "images"):  # both are exact to 8 bits

@@ -338,3 +338,16 @@ def test_the_command_prints_a_table_and_json(folder, tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert len(result["clips"]) == 5
     assert np.isfinite(result["mean"]["overall"])
+
+
+def test_a_clip_that_was_not_measured_is_told_and_comes_last(tmp_path):
+    unrelated = 0.4 * torch.randn(1, 3, 6, 64, 64, generator=torch.Generator().manual_seed(0))
+    write(tmp_path / "clips" / "a.mkv", unrelated.clamp(-1, 1))
+    write(tmp_path / "clips" / "b.mkv", torch.zeros(1, 3, 6, 64, 64))
+    result = score([tmp_path / "clips"], out=tmp_path / "out")
+    first, second = result["clips"]
+    assert first["overall"] is None
+    assert "% of the picture can be followed" in first["reason"]
+    assert (second["overall"], second["reason"]) == (0, "")
+    assert result["mean"]["overall"] == 0
+    assert "Flicker not measured" in (tmp_path / "out" / "scores.html").read_text()

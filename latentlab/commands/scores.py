@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from latentlab.commands.result import check_file, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
+from latentlab.metrics.residual import ROUNDING
 from latentlab.record import to_json, write_text
 from latentlab.video import read
 
@@ -24,19 +26,21 @@ def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, 
     for path in videos:
         try:
             clip = read(path)
-            score = flicker(clip.video)
+            score = flicker(clip.video, progress=not json and sys.stderr.isatty() and Path(path).name)
         except ValueError as error:
             named = error if str(path) in str(error) else f"{path}: {error}"
             way = f"; `latentlab score {path}` takes a folder of videos" if Path(path).is_dir() else ""
             raise ValueError(f"{named}{way}") from error
         rows.append({"clip": str(path), **{name: round(float(getattr(score, name)), 3) for name in FLICKER}})
-        rows[-1] |= {"cuts": list(score.cuts[0]), "note": clip.note}
+        rows[-1] |= {"cuts": list(score.cuts[0]), "reason": score.reason[0], "note": clip.note}
     width = max(len(row["clip"]) for row in rows)
     lines = [f"{'clip':{width}} " + " ".join(f"{name:>13}" for name in FLICKER)]
     for row in rows:
-        cells = ("-" if math.isnan(row[name]) else f"{row[name]:.2f}" for name in FLICKER)  # "-": no pixel was seen
+        cells = ("-" if math.isnan(row[name]) else f"{row[name]:.2f}" for name in FLICKER)  # "-": see its reason
         lines.append(f"{row['clip']:{width}} " + " ".join(f"{cell:>13}" for cell in cells))
     lines.append("overall to difference: 8-bit levels, motion taken out of all but the difference; the others: shares")
+    lines.append(f"rounding to 8 bits alone reads up to {ROUNDING:.2f} where something moves")
+    lines += [f"{row['clip']}: flicker not measured: {row['reason']}" for row in rows if row["reason"]]
     lines += [f"{row['clip']}: {row['note']}" for row in rows if row["note"]]
     if out:
         write_text(out, to_json(rows) + "\n")
@@ -71,6 +75,7 @@ def _score_lines(result: dict[str, Any]) -> list[str]:
     lines += [str(Comparison(**sets[measure])) for measure in ("frechet", "kernel") if measure in sets]
     if "precision" in sets:
         lines.append(f"precision {sets['precision']:.3f}, recall {sets['recall']:.3f}")
+    lines += [f"{row['clip']}: flicker not measured: {row['reason']}" for row in result["clips"] if row.get("reason")]
     lines += [sets.get("note", ""), sets.get("frechet", {}).get("warning", "")]
     lines += [f"{row['clip']}: {row['note']}" for row in result["clips"] if row.get("note")]
     for note in ("partner_note", "features_note"):

@@ -20,6 +20,7 @@ MAD_TO_SD = 1 / 0.6745  # of a normal distribution
 KEPT = 2**14  # values of a frame, at least, if it has them, that medians are taken of
 BLOCKS = 12  # along the longer side of the frame
 LEAST = 0.1  # share of the pixels of a clip that must be seen; chance follows some between unrelated frames
+FLASH = 8.0  # levels by which a pixel that no flow follows must change to be a flash, above errors of the motion
 ROUNDING = 12**-0.5  # 8-bit levels: what rounding to 8 bits alone reads where something moves
 COMPONENTS = ("overall", "whole", "regional", "texture", "motion_jitter")
 
@@ -54,11 +55,13 @@ def measured(
         last, seen_last = follow(level[t - 1, None], back[t - 1, None], forth[t - 1, None])
         following, seen_following = after[t]
         seen = (seen_last & seen_following)[0]
+        middle = 0.5 * (last[0] + following[0])
+        _flashed(level[t - 1 : t + 2], back[t - 1], forth[t], middle, seen)
         shares[t - 1] = seen.float().mean()
         if not seen.any():
             continue
         times_seen += seen
-        residual = (level[t] - 0.5 * (last[0] + following[0])) / math.sqrt(1.5)
+        residual = (level[t] - middle) / math.sqrt(1.5)
         numbers, powers = _split(residual, seen)
         numbers["motion_jitter"] = _stutter(level[t], forth[t], back[t - 1], seen)
         for name, number in numbers.items():
@@ -78,6 +81,33 @@ def measured(
         "cuts": cuts,
         "reason": reason,
     }
+
+
+def _flashed(three: Frames, back: Field, forth: Field, middle: Picture, seen: Bool[Tensor, "height width"]) -> None:
+    """Adds to what is seen the pixels that no flow follows but that come back, and to the middle their neighbours'.
+
+    What blinks is lost to any flow, as what is covered is. Read along the median motion of the frame, though, the frame
+    before a flash is like the one after: they differ by less than a quarter of what the frame between them does.
+    """
+    height, width = seen.shape
+    rows, columns = (~seen).nonzero().unbind(1)
+    if not len(rows) or not seen.any():
+        return
+    some = seen.flatten().nonzero()[:, 0]
+    some = some[:: max(1, len(some) // KEPT)]
+    read, inside = [], torch.ones_like(rows, dtype=torch.bool)
+    for frame, way in ((three[0], back), (three[2], forth)):
+        right, down = _median(way.flatten(1).index_select(1, some)).round().long()
+        x, y = columns + right, rows + down
+        inside &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        read.append(frame[:, y.clamp(0, height - 1), x.clamp(0, width - 1)])
+    before, after = read
+    between = 0.5 * (before + after)
+    change = (three[1][:, rows, columns] - between).abs().mean(0)
+    comes_back = inside & (change > FLASH) & ((before - after).abs().mean(0) < 0.25 * change)
+    rows, columns = rows[comes_back], columns[comes_back]
+    seen[rows, columns] = True
+    middle[:, rows, columns] = between[:, comes_back]
 
 
 def _unmeasured(coverage: float, inner: list[int], cuts: tuple[int, ...]) -> str:

@@ -64,7 +64,7 @@ def score(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damage is in the note of the clip
         rows = ledger.rows(
-            list(found), "scoring", [extract.settings() if extract else None, of_clips.WINDOW],
+            list(found), "scoring", [extract.settings() if extract else None, of_clips.WINDOW, of_clips.METER],
             lambda path: of_clips.row_of(path, partner.get(path), extract),
             lambda path: [p for p in (path, partner.get(path)) if p],
         )  # fmt: skip

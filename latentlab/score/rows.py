@@ -24,6 +24,7 @@ JITTER = ("overall", "whole", "regional", "texture", "spectral", "motion_jitter"
 SHARES = ("difference", "coverage")  # joined as means
 COLUMNS = (*JITTER, *SHARES, "vbench_flickering", "psnr", "ssim")
 MAP_WIDTH = 96
+METER = 2  # raised when the numbers mean something else, so that rows of an older meter are measured again
 WINDOW = 2**27  # values of a clip held at once; longer clips are scored in parts that overlap
 
 
@@ -43,6 +44,7 @@ def row_of(path: Path, partner: Path | None, extract: Features | None) -> dict[s
     row: dict[str, Any] = {"frames": info.num_frames, "height": info.height, "width": info.width}
     row |= {"fps": round(info.fps, 3), "part": part}
     row |= _joined(scores, [found.series["overall"].shape[1] for found in scores])
+    row["reason"] = next((r for found in scores for r in found.reason if r), "") if math.isnan(row["overall"]) else ""
     row["vbench_flickering"] = round(float(np.average(still, weights=pairs)), 6)
     row["cuts"] = sorted({cut + start for start, found in zip(starts, scores, strict=True) for cut in found.cuts[0]})
     parts = [f"scored in {len(starts)} parts"] if len(starts) > 1 else []

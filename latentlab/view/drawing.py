@@ -212,10 +212,10 @@ def by_name(directions: Directions) -> dict[str, Moves]:
 
 
 def figures(video: Video, source: Video, mask: Tensor | None, leak: float = float("nan")) -> dict[str, float]:
-    """What is said under a picture: flicker in 8-bit levels, likeness to the source in decibels, and how much of a
-    masked edit the model would have made outside of its mask."""
+    """What is said under a picture: flicker in 8-bit levels, NaN if not measured, likeness to the source in decibels,
+    and how much of a masked edit the model would have made outside of its mask."""
     measured = flicker(video)
-    said = {"flicker, 8-bit levels": float(measured.overall), "of the whole frame": float(measured.whole)}
+    said = {"flicker, 8-bit levels": float(measured.overall), "flicker of the whole frame": float(measured.whole)}
     said["PSNR to the source, dB"] = float(psnr(video, source))
     if mask is not None and not mask.all():
         said["PSNR outside the mask, dB"] = float(background_preservation(video, source, mask[:, 0].bool()))

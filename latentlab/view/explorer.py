@@ -6,6 +6,7 @@ where the space has one, and keeps what it has drawn.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -157,7 +158,7 @@ class Explorer:
     def _show(self, setting: Setting, view: View, last: bool) -> None:
         self._view, self._undrawn = view, None
         self._render()
-        figures = " &nbsp; ".join(f"{escape(name)} <b>{value:.2f}</b>" for name, value in view.figures.items())
+        figures = " &nbsp; ".join(f"{escape(name)} <b>{_number(value)}</b>" for name, value in view.figures.items())
         self._said.value = f'<span role="status">{figures}</span>' + ("" if last else " <i>(preview)</i>")
 
     def _failed(self, setting: Setting, error: Exception) -> None:
@@ -301,3 +302,7 @@ def _close(widget: Any) -> None:
     for child in getattr(widget, "children", ()):
         _close(child)
     widget.close()
+
+
+def _number(value: float) -> str:
+    return "not measured" if math.isnan(value) else f"{value:.2f}"

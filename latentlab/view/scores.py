@@ -11,12 +11,12 @@ import numpy as np
 import torch.nn.functional as F
 from jaxtyping import Float
 
+from latentlab.metrics.residual import ROUNDING
 from latentlab.shapes import Video
 from latentlab.video import read
-from latentlab.view.chart import Chart
 from latentlab.view.figure import Figure
-from latentlab.view.plots import flicker_map
-from latentlab.view.report import WIDEST, Player, Report, Section, Strip, Table, line_figure
+from latentlab.view.report import WIDEST, Player, Report, Section, Strip, Table
+from latentlab.view.sketch import sketch_lines, sketch_map
 
 SHOWN = 6  # clips with their series and maps
 
@@ -33,7 +33,10 @@ def page(result: dict[str, Any], columns: Sequence[str], worst: Sequence[dict[st
     rows = result["clips"]
     shown = [name for name in columns if name in result["mean"]]
     table = Table(["clip", "frames", *shown], [[r["clip"], r["frames"], *(r.get(n) for n in shown)] for r in rows])
-    how = "overall to difference: 8-bit levels a frame; motion is taken out of all but the difference."
+    how = (
+        "overall to difference: 8-bit levels a frame; motion is taken out of all but the difference. "
+        f"Rounding to 8 bits alone reads up to {ROUNDING:.2f} where something moves."
+    )
     sections = [Section("Clips", parts=[table], how_to_read=how)]
     if sets := result["against"]:
         sections.insert(0, _set_section(sets))
@@ -42,10 +45,13 @@ def page(result: dict[str, Any], columns: Sequence[str], worst: Sequence[dict[st
         sections.append(Section("Not scored", parts=[Table(["file", "why"], [[k, v] for k, v in bad.items()])]))
     if others := result.get("left_out"):
         sections.append(Section("Left out", parts=[Table(["file", "why"], [[k, v] for k, v in others.items()])]))
+    if unseen := [[r["clip"], r["reason"]] for r in rows if r.get("reason")]:
+        why = "Too little of these clips can be followed from frame to frame for a number of their flicker."
+        sections.append(Section("Flicker not measured", why, [Table(["clip", "why"], unseen)]))
     if notes := [[r["clip"], r[key]] for r in rows for key in ("note", "partner_note", "features_note") if r.get(key)]:
         sections.append(Section("Notes", parts=[Table(["clip", "what was done or could not be"], notes)]))
     mean = result["mean"].get("overall")
-    lead = f"{len(rows)} clips, " + ("no flicker to be seen." if mean is None else f"mean flicker {mean:.2f} levels.")
+    lead = f"{len(rows)} clips, " + ("flicker not measured." if mean is None else f"mean flicker {mean:.2f} levels.")
     return Report("Scores", lead, sections, footer)
 
 
@@ -76,7 +82,7 @@ def _clip_section(row: dict[str, Any]) -> Section:
     clip = read(row["clip"], stop=min(row["part"], row["frames"]))
     kinds = ("overall", "whole", "regional", "texture")
     series = {name: [math.nan if x is None else x for x in row["series"][name]] for name in kinds}
-    lines = line_figure(range(1, len(series["overall"]) + 1), series, "frame", "jitter (8-bit levels)")
+    lines = sketch_lines(series, "frame", "jitter (8-bit levels)", first=1)  # inner frames count from the second
     said = {"overall": row["overall"], "motion": row["motion_jitter"]}
     note = ", ".join(f"{name} {value:.2f}" for name, value in said.items() if value is not None)
     player = Player(_small(clip.video), Path(row["clip"]).name, note, fps=clip.fps)
@@ -93,6 +99,7 @@ def _small(video: Video) -> Video:
 
 
 def _map(levels: Float[np.ndarray, "height width"]) -> Figure:
-    panel = flicker_map(levels)
-    caption = "Where it flickers, over all frames; yellow is as much and more, empty is never seen."
-    return Chart([panel], "Map of the flicker over the picture", size=(4, 3)).figure(caption)
+    caption = (
+        "Where it flickers, over all frames; blue is none, yellow is {top} 8-bit levels and more, empty never seen."
+    )
+    return sketch_map(levels, "Map of the flicker over the picture", caption)

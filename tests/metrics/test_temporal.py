@@ -395,6 +395,14 @@ class TestHeadline:
         alone = 127.5 * 2 / 1.5**0.5 / 2  # a residual of one whole step over sqrt(1.5), on a quarter of the frame
         assert flicker(blink, flow=still).overall.item() == pytest.approx(alone / 2, rel=0.15)
 
+    def test_what_blinks_is_not_lost_to_the_flow(self):
+        clip = 0.7 * pan(2.0, frames=9, side=96)
+        middle = clip[..., 24:72, 24:72]
+        middle[:, :, ::2], middle[:, :, 1::2] = 1, -1
+        measured = flicker(clip)
+        assert measured.overall >= measured.regional
+        assert measured.overall.item() == pytest.approx(255 / 1.5**0.5 / 2, rel=0.25)  # of what is seen, most of it
+
     def test_the_parts_add_up_where_all_flickers(self):
         clip = scene(400, side=32) + 3 / 127.5 * normal(1, 1, 400, 1, 1) + 4 / 127.5 * normal(1, 3, 400, 32, 32, seed=1)
         measured = flicker(clip, flow=still)
