@@ -24,6 +24,7 @@ ROOT = Path(latentlab.__file__).parent
 INNER = {  # parts of the pages' own modules, which nobody calls by name
     "generator.blocks",
     "generator.graph",
+    "generator.lock",
     "generator.run",
     *("view." + name for name in ("bench", "brush", "chart_matplotlib", "chart_plotly", "controls", "drawing", "film")),
     *("view." + name for name in ("markdown", "recipe_file", "scoreboard", "scores", "verdict", "worker")),
