@@ -92,8 +92,8 @@ def score_spaces(config: Config) -> dict[str, Any]:
         space = VectorSpace(vae)
         codes = encoded(space, video)
         again = torch.cat([space.decode(part) for part in codes.split(64)])
-        read, groups = space.unrolled(codes) if rings else (codes, None)
-        return scores_of(read, factors, prune=prune, groups=groups) | {"psnr": float(psnr(again, video).mean())}
+        read, units = space.unrolled(codes) if rings else (codes, None)
+        return scores_of(read, factors, prune=prune, units=units) | {"psnr": float(psnr(again, video).mean())}
 
     # The mean of a dim that the posterior gave up is tiny and still a function of the frame: it spoils the gaps.
     ways: dict[str, dict[str, Any]] = {"frames": {"prune": "constant"}, "active dims": {"prune": INACTIVE}}
@@ -117,7 +117,7 @@ def score_spaces(config: Config) -> dict[str, Any]:
             video, factors = moving_shapes(count, HELD_OUT_SEED)
             said = [caption(row) for row in factors.values]
             codes = space.encode_captions(said) if isinstance(space, TextSpace) else encoded(space, video)
-            return scores_of(codes, factors, WIDE, groups=group_by_axis(space.shape, axis))
+            return scores_of(codes, factors, WIDE, units=group_by_axis(space.shape, axis))
 
         settings = {**space.describe(), "samples": count, "metrics": WIDE, **REPEATS}
         found[name] = kept(config.out / "scores", name.split(",")[0], settings, wide)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
+BYTE_ORDER_MARK = "\ufeff"  # before the first name of a table that a spreadsheet wrote
 Kind = Literal["categorical", "ordinal", "continuous", "circular"]
 
 
@@ -100,3 +102,40 @@ class FactorTable:
         if name not in self.names:
             raise KeyError(f"no factor {name!r}; there are {', '.join(self.names)}")
         return self.names.index(name)
+
+
+def column_names(table: Any) -> tuple[str, ...] | None:
+    """Names of the columns of a `FactorTable` or a data frame; None of what has no names.
+
+    >>> column_names(np.zeros((2, 1))) is None
+    True
+    """
+    if isinstance(table, FactorTable):
+        return table.names
+    columns = getattr(table, "columns", None)
+    return None if columns is None else tuple(str(name).removeprefix(BYTE_ORDER_MARK).strip() for name in columns)
+
+
+def as_array(table: Any) -> np.ndarray:
+    """A table, array or tensor as numpy, whatever its precision and device; what a data frame says is missing is NaN.
+
+    Raises:
+        ValueError: a column of a data frame that holds something else than numbers.
+    """
+    if hasattr(table, "detach"):
+        table = table.detach().cpu()
+        table = table.double() if table.is_floating_point() else table
+    found = np.asarray(table)
+    if found.dtype == object and getattr(table, "columns", None) is not None:  # of several types, or nullable ones
+        columns = zip(column_names(table) or (), found.T, strict=True)
+        return np.stack([np.array([_number(value, name) for value in column]) for name, column in columns], 1)
+    return found
+
+
+def _number(value: Any, column: str) -> float:
+    if value is None or repr(value) == "<NA>":
+        return math.nan
+    if isinstance(value, str) or not hasattr(value, "__float__"):
+        way = "np.unique(column, return_inverse=True)[1] makes numbers of names"
+        raise ValueError(f"column {column!r} holds {value!r}, factors must be numbers; {way}")
+    return float(value)

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm.auto import tqdm
 
-from latentlab.factors import FactorTable
+from latentlab.factors import FactorTable, as_array, column_names
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.groups import encode_factor, predict_folds
-from latentlab.metrics.disentanglement.prepare import as_array, prepare
+from latentlab.metrics.disentanglement.prepare import prepare
 
 LEAST = 50  # samples where an attribute is known
 CANDIDATES = 24  # units that a set is chosen from, those that know most
@@ -118,7 +118,7 @@ def information(
         enough: share of what all candidates predict.
         seed: of the permutations.
         progress: show a bar.
-        options: of `metrics.disentanglement.prepare`: kinds, names, bins, groups, estimator.
+        options: of `metrics.disentanglement.prepare`: kinds, names, bins, units, groups, estimator.
 
     Raises:
         ValueError: settings or data that cannot be.
@@ -133,10 +133,12 @@ def information(
         raise ValueError(f"null must be a whole number of 2 or more and enough in (0, 1], got {null} and {enough}")
     raw = as_array(attributes)
     known = ~np.isnan(raw) if raw.dtype.kind == "f" else np.ones(raw.shape, bool)
+    if column_names(attributes) is not None and options.get("names") is None:
+        options["names"] = column_names(attributes)
     if raw.ndim == 2 and not known.all():
         table = attributes if isinstance(attributes, FactorTable) else None
         if known.sum(0).min() < LEAST:
-            names = options.get("names") or (table.names if table else range(raw.shape[1]))
+            names = options.get("names") or range(raw.shape[1])
             told = dict(zip(names, known.sum(0).tolist(), strict=False))
             raise ValueError(f"too few samples where an attribute is known, {LEAST} are the least; there are {told}")
         filled = np.where(known, raw, raw[known.argmax(0), np.arange(raw.shape[1])])  # those rows are left out
@@ -164,7 +166,7 @@ def _fewest(data: Data, real: np.ndarray, units: list[str], enough: float) -> Ca
     target = encode_factor(data.factors[:, 0], data.labels[0], data.kinds[0])
 
     def explained(chosen: list[int]) -> float:
-        predicted = predict_folds(np.concatenate([features[j] for j in chosen], 1), target)
+        predicted = predict_folds(np.concatenate([features[j] for j in chosen], 1), target, data.groups)
         return float(1 - ((target - predicted) ** 2).sum() / ((target - target.mean(0)) ** 2).sum())
 
     ceiling, reached = explained(candidates), -np.inf

@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same(world, found):
 
 def test_groups_are_units(world):
     groups = {"turn": [0, 1], "rest": [2, 3], "noise": [4, 5]}
-    found = information(*world, null=5, groups=groups)
+    found = information(*world, null=5, units=groups)
     assert found.units == ("turn", "rest", "noise")
     assert found.carriers["angle"].units == ("turn",)
     assert found.carriers["light"].units == ("rest",)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.metrics.disentanglement.call import ask
-from latentlab.metrics.disentanglement.data import Data, split
+from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.explicitness import class_chances
 from latentlab.metrics.disentanglement.factor_vae import BATCH, JUDGE, LEARN, draw_alike
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
@@ -30,7 +30,7 @@ def beta_vae(codes: Any, factors: Any, **options: Any) -> Score:
 def beta_vae_of(data: Data) -> Parts:
     """Accuracy of the classifier, `per_factor` for each factor."""
     rng = np.random.default_rng(data.seed)
-    learn, judge = split(len(data.codes), 0.5, data.seed)
+    learn, judge = data.split(0.5)
     (x, y), (other_x, other_y) = (_differences(data, rows, n, rng) for rows, n in ((learn, LEARN), (judge, JUDGE)))
     classes, chances = class_chances(x, y, other_x)
     right = classes[chances.argmax(1)] == other_y

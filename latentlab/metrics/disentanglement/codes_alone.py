@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from latentlab.metrics.disentanglement.prepare import active_dims, check_codes, check_spread
 from latentlab.metrics.disentanglement.result import Metric, Score, assess
+from latentlab.metrics.disentanglement.rows import Groups, draw, read_groups, shuffle
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,7 @@ class Codes:
     codes: Float[np.ndarray, "sample dim"]
     spread: np.ndarray | None
     active: np.ndarray
+    groups: Groups = None
 
     @property
     def covariance(self) -> Float[np.ndarray, "dim dim"]:
@@ -28,12 +30,17 @@ class Codes:
 
     def permuted(self, rng: np.random.Generator) -> Codes:
         """Each dim from other samples: what codes of independent dims score with so few samples."""
-        return replace(self, codes=rng.permuted(self.codes, axis=0))
+        if self.groups is None:
+            return replace(self, codes=rng.permuted(self.codes, axis=0))
+        orders = [shuffle(len(self.codes), self.groups, rng)[1] for _ in self.codes.T]
+        return replace(self, codes=np.stack([z[order] for z, order in zip(self.codes.T, orders, strict=True)], 1))
 
-    def halved(self, rng: np.random.Generator) -> Codes:
-        """A random half of the samples."""
-        rows = rng.permutation(len(self.codes))[: len(self.codes) // 2]
-        return replace(self, codes=self.codes[rows], spread=None if self.spread is None else self.spread[rows])
+    def part(self, share: float, rng: np.random.Generator) -> Codes:
+        """A share of the samples at random, whole groups of them."""
+        rows = draw(share, len(self.codes), self.groups, rng)
+        groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
+        spread = None if self.spread is None else self.spread[rows]
+        return replace(self, codes=self.codes[rows], spread=spread, groups=groups)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -47,7 +54,9 @@ class Codes:
         }
 
 
-def ask_codes(metric: Metric[Codes], codes: Any, spread: Any, null: int, bootstrap: int, seed: int) -> Score:
+def ask_codes(
+    metric: Metric[Codes], codes: Any, spread: Any, null: int, bootstrap: int, groups: Any, seed: int
+) -> Score:
     """One metric of codes alone.
 
     Raises:
@@ -58,5 +67,5 @@ def ask_codes(metric: Metric[Codes], codes: Any, spread: Any, null: int, bootstr
     if not active.any():
         raise ValueError(f"all {z.shape[1]} dims are constant; there is nothing to correlate")
     drawn = check_spread(spread, z.shape)
-    evidence = Codes(z[:, active], None if drawn is None else drawn[:, active], active)
+    evidence = Codes(z[:, active], None if drawn is None else drawn[:, active], active, read_groups(groups, len(z)))
     return assess([metric], evidence, null=null, bootstrap=bootstrap, seed=seed)[metric.name]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from latentlab.metrics.disentanglement.counts import (
     assign_bins,
+    beyond_chance,
     conditional_information,
     entropy,
     mutual_information,
@@ -19,12 +20,16 @@ from latentlab.metrics.disentanglement.counts import (
 )
 from latentlab.metrics.disentanglement.groups import read_group
 from latentlab.metrics.disentanglement.result import Parts
+from latentlab.metrics.disentanglement.rows import Groups, draw, shuffle
 
 Binning = Literal["quantile", "width"]
 Estimator = Literal["bins", "neighbours"]
 LABELLED = ("categorical", "ordinal")
 CATEGORIES = 64  # at most so many values that repeat count as they are, without bins
 CORRELATED = 0.02  # share of a factor's entropy that another one may tell before both are called correlated
+ALARM = 0.001  # chance that factors which are not correlated are called so, of all pairs together
+BEYOND = 4  # deviations above chance from which a unit tells of a factor
+SHUFFLED = 8  # orders that the information of grouped rows is held against
 Answer = TypeVar("Answer")
 
 
@@ -45,10 +50,13 @@ class Data:
         columns: which dims of the codes given these are, `(dim,)`.
         active: which of the units given count, `(given,)`.
         given: their names.
-        groups: dims of each unit that counts, by name; None where each dim is a unit.
+        blocks: dims of each unit that counts, by name; None where each dim is a unit.
+        groups: of the rows: which of them belong together, `(sample,)`; None where each stands alone.
         spread: standard deviations of codes that are drawn, `(sample, dim)`; None where they are not.
         parity: the library whose ways are followed, None for our own.
         seed: of the metrics that draw samples.
+        corrected: whether `information` is without the bias of few samples.
+        common: what does not depend on the number of samples, shared by all data made of these.
     """
 
     codes: Float[np.ndarray, "sample dim"]
@@ -62,15 +70,18 @@ class Data:
     columns: np.ndarray
     active: np.ndarray
     given: tuple[str | int, ...]
-    groups: Mapping[str, np.ndarray] | None = None
+    blocks: Mapping[str, np.ndarray] | None = None
+    groups: Groups = None
     spread: np.ndarray | None = None
     parity: str | None = None
     seed: int = 0
+    corrected: bool = False
+    common: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def units(self) -> list[np.ndarray]:
         """Dims of each unit."""
-        return [np.array([j]) for j in range(self.codes.shape[1])] if self.groups is None else [*self.groups.values()]
+        return [np.array([j]) for j in range(self.codes.shape[1])] if self.blocks is None else [*self.blocks.values()]
 
     @cached_property
     def binned_codes(self) -> Int[np.ndarray, "dim sample"]:
@@ -90,7 +101,7 @@ class Data:
     def readings(self) -> Int[np.ndarray, "unit factor sample"]:
         """What each unit says of each factor, as small integers: its bin; of a group of dims, the prediction."""
         shape = (len(self.names), len(self.codes))
-        if self.groups is None:
+        if self.blocks is None:
             return np.broadcast_to(self.binned_codes[:, None], (len(self.units), *shape))
         columns = [*zip(self.factors.T, self.labels, self.kinds, strict=True)]
 
@@ -99,20 +110,67 @@ class Data:
                 return np.broadcast_to(self.binned_codes[dims[0]], shape)
             return np.stack([
                 assign_bins(r[None], self.bins, "quantile")[0] if r.dtype.kind == "f" else r
-                for r in read_group(self.codes[:, dims], columns)
+                for r in read_group(self.codes[:, dims], columns, self.groups)
             ])  # fmt: skip
 
         return np.stack([read(dims) for dims in self.units])
 
     @cached_property
     def information(self) -> Float[np.ndarray, "unit factor"]:
-        """Mutual information of each unit with each factor, nats; units that do not count have none."""
-        if self.estimator == "neighbours" and self.groups is None:
+        """Mutual information of each unit with each factor, nats."""
+        return self.unbiased if self.corrected else self.counted
+
+    @cached_property
+    def counted(self) -> Float[np.ndarray, "unit factor"]:
+        """The same as estimated, chance included."""
+        if self.estimator == "neighbours" and self.blocks is None:
             return self.neighbour_information
-        found = np.array([mutual_information(z, self.labels) for z in self.binned_codes]) if self.groups is None else (
-            np.array([[mutual_information(r, f[None])[0] for r, f in zip(rs, self.labels, strict=True)]
-                      for rs in self.readings]))  # fmt: skip
-        return found
+        return self._of_each_factor(mutual_information)
+
+    @cached_property
+    def unbiased(self) -> Float[np.ndarray, "unit factor"]:
+        """The same without the bias of few samples; of grouped rows, stretched from what other orders of the groups
+        give, and the factor's entropy, to 0 and that entropy."""
+        if self.groups is not None:
+            above = (self.counted - self.chance.mean(0)) / np.maximum(self.entropy - self.chance.mean(0), 1e-12)
+            return np.maximum(self.entropy * above, 0.0)
+        if self.estimator == "neighbours" and self.blocks is None:
+            return self.neighbour_information
+        return np.maximum(self._of_each_factor(partial(mutual_information, unbiased=True)), 0.0)
+
+    @cached_property
+    def told(self) -> Bool[np.ndarray, "unit factor"]:
+        """Whether a unit tells of a factor beyond chance."""
+        if self.groups is None:
+            return self._of_each_factor(partial(beyond_chance, deviations=BEYOND))
+        return self.counted > self.chance.mean(0) + BEYOND * self.chance.std(0, ddof=1)
+
+    @cached_property
+    def chance(self) -> Float[np.ndarray, "order unit factor"]:
+        """Information of the codes beside the factors of other groups."""
+        orders = (np.random.default_rng([self.seed, 2, i]) for i in range(SHUFFLED))
+        return np.stack([self.permuted(rng).counted for rng in orders])
+
+    @property
+    def pattern(self) -> Float[np.ndarray, "order unit factor"]:
+        """How information that is chance alone is shared out: `chance`, of whatever number of samples."""
+        if "pattern" not in self.common:
+            self.common["pattern"] = self.chance
+        return self.common["pattern"]
+
+    def _of_each_factor(self, compute: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        return np.stack([compute(self.readings[:, k], labels) for k, labels in enumerate(self.labels)], 1)
+
+    def without_bias(self) -> Data:
+        """The same data, with information as of endless samples."""
+        return self._with(corrected=True)
+
+    def _with(self, **changes: Any) -> Data:
+        """The same data with what was computed of it, but for these."""
+        other = replace(self)
+        known = {name: value for name, value in self.__dict__.items() if name not in ("information", "_known")}
+        other.__dict__.update(known | changes)
+        return other
 
     @cached_property
     def neighbour_information(self) -> Float[np.ndarray, "unit factor"]:
@@ -129,14 +187,29 @@ class Data:
 
     @cached_property
     def correlated(self) -> dict[tuple[int, int], float]:
-        """Pairs of factors that tell of each other beyond chance, with the share of the smaller entropy."""
-        found, n = {}, len(self.codes)
-        for a, b in zip(*np.triu_indices(len(self.names), 1), strict=True):
-            shared = mutual_information(self.labels[a], self.labels[b][None])[0]
-            free = self.labels[a].max() * self.labels[b].max()  # 2 n I is chi-square of so many degrees of freedom
-            share = (shared - free / (2 * n)) / min(self.entropy[a], self.entropy[b])
-            if share > CORRELATED and 2 * n * shared > free + 5 * np.sqrt(2 * free):
-                found[int(a), int(b)] = float(share)
+        """Pairs of factors that tell of each other beyond chance, with the share of the smaller entropy.
+
+        Of many pairs some are far from chance, so each has its part of `ALARM` (Bonferroni). Of grouped rows, other
+        orders of the groups say what chance is.
+        """
+        from scipy.special import ndtri
+
+        found, pairs = {}, [*zip(*np.triu_indices(len(self.names), 1), strict=True)]
+        deviations = -float(ndtri(ALARM / max(1, len(pairs)))) + 2  # and a little more, as chi-square is skew
+        seeds = (np.random.default_rng([self.seed, 3, i]) for i in range(SHUFFLED))
+        orders = [shuffle(len(self.codes), self.groups, rng) for rng in seeds]
+        for a, b in pairs:
+            rows, labels = self.labels[a, None], self.labels[b]
+            least = min(self.entropy[a], self.entropy[b])
+            if self.groups is None:
+                told, shared = beyond_chance(rows, labels, deviations), mutual_information(rows, labels, unbiased=True)
+            else:
+                chance = np.array([mutual_information(rows[:, one], labels[two]) for one, two in orders])
+                plain = mutual_information(rows, labels)
+                told = plain > chance.mean(0) + deviations * chance.std(0, ddof=1)
+                shared = least * (plain - chance.mean(0)) / np.maximum(least - chance.mean(0), 1e-12)
+            if told[0] and shared[0] > CORRELATED * least:
+                found[int(a), int(b)] = float(shared[0] / least)
         return found
 
     def given_correlated(self) -> Data | None:
@@ -151,13 +224,11 @@ class Data:
         for j, k in np.ndindex(information.shape):
             if (min(own[j], k), max(own[j], k)) in self.correlated:
                 columns = self.readings[j, k], self.labels[k], self.labels[own[j]]
-                chance = mutual_information(columns[0], rng.permutation(columns[1])[None])[0]
+                chance = mutual_information(columns[0][None], rng.permutation(columns[1]))[0]
                 information[j, k] = chance + conditional_information(*columns, seed=self.seed)
         if np.isnan(information).any():
             return None
-        other = replace(self)
-        other.__dict__.update(self.__dict__, information=information, _known={})
-        return other
+        return self._with(information=information)
 
     @property
     def kept(self) -> Int[np.ndarray, " unit"]:
@@ -185,28 +256,38 @@ class Data:
 
     def permuted(self, rng: np.random.Generator) -> Data:
         """The codes beside the factors of other samples: what scores are when the codes know nothing."""
-        everyone = np.arange(len(self.codes))
-        return self._rows(everyone, rng.permutation(len(self.codes)))
+        other = self._rows(*shuffle(len(self.codes), self.groups, rng))
+        if "chance" in self.__dict__:  # which is that of the same values in other orders
+            other.__dict__["chance"] = self.chance
+        return other
 
-    def halved(self, rng: np.random.Generator) -> Data:
-        """A random half of the samples. How a score varies from half to half is how it varies from sample to sample."""
-        rows = np.sort(rng.permutation(len(self.codes))[: len(self.codes) // 2])
+    def part(self, share: float, rng: np.random.Generator) -> Data:
+        """A share of the samples at random, whole groups of them."""
+        rows = draw(share, len(self.codes), self.groups, rng)
         return self._rows(rows, rows)
+
+    def split(self, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """Rows to learn from, a share of them at random, and rows to judge on; groups are not divided."""
+        count = len(self.codes)
+        learn = draw(share, count, self.groups, np.random.default_rng([self.seed, count]))
+        return learn, np.setdiff1d(np.arange(count), learn)
 
     def about(self, factor: int, rows: Bool[np.ndarray, " sample"]) -> Data:
         """One factor alone, of some samples; bins of the codes are those of all."""
         one = {"names": (self.names[factor],), "kinds": (self.kinds[factor],)}
-        other = replace(self._rows(rows, rows), **one, factors=self.factors[rows, factor, None])
-        if self.groups is None:
+        other = replace(self._rows(rows, rows), **one, factors=self.factors[rows, factor, None], common={})
+        if self.blocks is None:
             other.__dict__["binned_codes"] = self.binned_codes[:, rows]
         return other
 
     def _rows(self, of_codes: np.ndarray, of_factors: np.ndarray) -> Data:
         spread = None if self.spread is None else self.spread[of_codes]
-        other = replace(self, codes=self.codes[of_codes], factors=self.factors[of_factors], spread=spread)
+        groups = None if self.groups is None else np.unique(self.groups[of_codes], return_inverse=True)[1]
+        given = {"codes": self.codes[of_codes], "factors": self.factors[of_factors]}
+        other = replace(self, **given, spread=spread, groups=groups)
         # Bins are those of the whole set: they are not what is uncertain.
         other.__dict__["labels"] = self.labels[:, of_factors]
-        if self.groups is None:
+        if self.blocks is None:
             other.__dict__["binned_codes"] = self.binned_codes[:, of_codes]
         elif of_codes is of_factors:
             other.__dict__["readings"] = self.readings[..., of_codes]
@@ -218,15 +299,10 @@ class Data:
         inactive = [unit for unit, on in zip(self.given, self.active, strict=True) if not on]
         correlated = {f"{self.names[a]}, {self.names[b]}": round(s, 3) for (a, b), s in self.correlated.items()}
         return {
-            "samples": len(self.codes), "dims": self.codes.shape[1], "units": len(self.given),
+            "samples": len(self.codes), "groups": None if self.groups is None else int(self.groups.max()) + 1,
+            "dims": self.codes.shape[1], "units": len(self.given),
             "active": int(self.active.sum()), "inactive": inactive,
             "kinds": self.kinds, "bins": self.bins, "binning": self.binning,
-            "estimator": self.estimator if self.groups is None else "bins",  # of predictions
+            "estimator": self.estimator if self.blocks is None else "bins",  # of predictions
             "correlated": correlated, "parity": self.parity,
         }  # fmt: skip
-
-
-def split(count: int, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to learn from and rows to judge on, at random; `share` of them to learn from."""
-    rows = np.random.default_rng([seed, count]).permutation(count)
-    return np.sort(rows[: round(share * count)]), np.sort(rows[round(share * count) :])

@@ -9,11 +9,15 @@ import numpy as np
 from jaxtyping import Float
 
 from latentlab.metrics.disentanglement.call import ask_all
-from latentlab.metrics.disentanglement.data import LABELLED, Data, split
+from latentlab.metrics.disentanglement.counts import assign_bins, cut_in_gaps, entropy, mutual_information
+from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.prepare import hold_out, prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
 COPY = 1 - 1e-6  # correlation from which two dims are copies of each other
+ALIKE = 0.5  # share of a dim's entropy that another one tells, from which trees may take one for the other
+ORDERS = 4  # of the dims, at most, that trees grow on
+LEVELS = 255  # that a tree sees of a dim
 TREES: dict[str, Any] = {
     "max_iter": 40, "max_depth": 3, "learning_rate": 0.2, "min_samples_leaf": 1, "early_stopping": False
 }  # fmt: skip
@@ -84,26 +88,57 @@ def weighted_disentanglement(importance: Float[np.ndarray, "dim factor"]) -> tup
 
 def held_out_forests(data: Data) -> Found:
     """`forests` that learn from four fifths and are judged on the rest."""
-    learn, judge = split(len(data.codes), 0.8, data.seed)
+    learn, judge = data.split(0.8)
     return forests(data._rows(learn, learn), data._rows(judge, judge))
 
 
 def forests(data: Data, test: Data) -> Found:
     """Gain of each unit in trees that predict each factor, columns summing to 1; and how well they predict `test`.
 
-    Copies of a dim share their gain equally; trees would give all of it to the first.
+    Of dims that would split a node equally well a tree takes the first. So the dims stand in an order of their own,
+    whatever order they are given in, and trees grow on as many orders as there are dims that may stand for each other,
+    up to four, each of them first in one. Copies of a dim share their gain equally.
     """
     from threadpoolctl import threadpool_limits
 
-    columns, accuracy = [], []
+    codes, others = _levels(data.codes, test.codes)
+    orders = _orders(codes)
+    gains, accuracy = np.zeros((codes.shape[1], len(data.names))), np.zeros(len(data.names))
     # Threads that wait for each other at every split of a small tree cost many times what they save.
     with threadpool_limits(1 if data.codes.size < SMALL else None):
         for k, kind in enumerate(data.kinds):
-            gain, right = _gains(data.codes, data.factors[:, k], test.codes, test.factors[:, k], kind)
-            columns.append(gain)
-            accuracy.append(right)
-    found = _share_copies(data.codes, np.stack(columns, 1))
-    return np.stack([found[dims].sum(0) for dims in data.units]), np.array(accuracy)
+            for order in orders:
+                columns = codes[:, order], data.factors[:, k], others[:, order], test.factors[:, k]
+                gain, right = _gains(*columns, kind)
+                gains[order, k] += gain / len(orders)
+                accuracy[k] += right / len(orders)
+    found = _share_copies(data.codes, gains)
+    return np.stack([found[dims].sum(0) for dims in data.units]), accuracy
+
+
+def _levels(codes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes, and others by the same edges, as the levels that a tree sees of them, cut in gaps where there are any: two
+    dims that tell values apart equally well do so to a tree as well."""
+    found = [np.empty(z.shape) for z in (codes, others)]
+    for j, column in enumerate(codes.T):
+        edges = cut_in_gaps(np.sort(column), LEVELS)
+        for z, levels in zip((codes, others), found, strict=True):
+            levels[:, j] = np.searchsorted(edges, z[:, j], side="right")
+    return found[0], found[1]
+
+
+def _orders(levels: np.ndarray) -> list[np.ndarray]:
+    """Orders of the dims that do not depend on how they are given, in which dims that are alike take turns."""
+    first = np.lexsort(levels[::-1])  # by the first sample, then the second, ...
+    coarse = assign_bins(levels[:, first].T, 20, "quantile")
+    share = np.zeros((len(first), len(first)))
+    for j, row in enumerate(coarse):
+        share[:, j] = mutual_information(coarse, row) / max(entropy(np.bincount(row)), 1e-12)
+    alike = np.maximum(share, share.T) > ALIKE
+    np.fill_diagonal(alike, True)
+    count = min(ORDERS, int(alike.sum(0).max()))
+    rank = np.array([alike[j, :j].sum() for j in range(len(first))])  # of a dim among those like it
+    return [first[np.lexsort([np.arange(len(first)), (rank + turn) % count])] for turn in range(count)]
 
 
 def _share_copies(codes: np.ndarray, gains: np.ndarray) -> np.ndarray:

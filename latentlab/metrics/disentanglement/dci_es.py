@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.metrics.disentanglement.call import ask_all
-from latentlab.metrics.disentanglement.data import Data, split
+from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.groups import encode_factor
 from latentlab.metrics.disentanglement.probe import SIZES, fourier_features, predict
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
@@ -34,7 +34,7 @@ def dci_es(codes: Any, factors: Any, **options: Any) -> tuple[Score, ...]:
 
 def explicitness_of_probes(data: Data) -> Parts:
     """E of every factor from its curve of loss over capacity; `matrix` holds the curves, `(probe, factor)`."""
-    learn, judge = split(len(data.codes), 0.5, data.seed)
+    learn, judge = data.split(0.5)
     targets = [encode_factor(*column) for column in zip(data.factors.T, data.labels, data.kinds, strict=True)]
     edges = np.cumsum([t.shape[1] for t in targets])[:-1]
     every = np.concatenate(targets, 1)

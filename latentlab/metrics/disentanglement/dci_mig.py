@@ -34,4 +34,4 @@ def dci_mig_of(data: Data) -> Parts:
     return Parts(float(per_factor.sum() / data.entropy.sum()), per_factor / data.entropy, gaps, data.information)
 
 
-DCI_MIG = Metric("dci_mig", dci_mig_of, conditional=True)
+DCI_MIG = Metric("dci_mig", dci_mig_of, counts=True, conditional=True)

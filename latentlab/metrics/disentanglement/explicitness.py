@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.metrics.disentanglement.call import ask
-from latentlab.metrics.disentanglement.data import LABELLED, Data, split
+from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
@@ -31,7 +31,7 @@ def explicitness_of(data: Data) -> Parts:
     from scipy.stats import rankdata
 
     scores = []
-    learn, judge = split(len(data.codes), 0.5, data.seed)
+    learn, judge = data.split(0.5)
     for labels, kind in zip(data.labels, data.kinds, strict=True):
         y = labels if kind in LABELLED else labels * 5 // (labels.max() + 1)
         classes, chance = class_chances(data.codes[learn], y[learn], data.codes[judge])

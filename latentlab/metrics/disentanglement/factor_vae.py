@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from latentlab.metrics.disentanglement.call import ask
-from latentlab.metrics.disentanglement.data import Data, split
+from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 BATCH, LEARN, JUDGE = 64, 10_000, 5_000  # samples a vote, votes to learn from and to judge on (Locatello et al. 2019)
@@ -32,7 +32,7 @@ def factor_vae(codes: Any, factors: Any, **options: Any) -> Score:
 def factor_vae_of(data: Data) -> Parts:
     """Accuracy of the majority vote; `per_factor` its accuracy for each factor, `matrix` the share of votes."""
     rng = np.random.default_rng(data.seed)
-    learn, judge = split(len(data.codes), 0.5, data.seed)
+    learn, judge = data.split(0.5)
     whole = np.where(np.ptp(data.codes, axis=0) > 0, data.codes.var(0), 0.0)
     votes = [_votes(data, rows, whole, count, rng) for rows, count in ((learn, LEARN), (judge, JUDGE))]
     rule = votes[0].argmax(1)  # the factor that each unit stands for
@@ -59,7 +59,7 @@ def _votes(
 def _stillest(data: Data, still: Float[np.ndarray, "batch dim"], whole: np.ndarray) -> np.ndarray:
     """The unit of least variance; of a group, the mean over its dims that move."""
     still = np.where(whole > 0, still, np.nan)
-    if data.groups is not None:
+    if data.blocks is not None:
         mean = [np.nanmean(still[:, dims], axis=1) if (whole[dims] > 0).any() else still[:, dims[0]]
                 for dims in data.units]  # fmt: skip
         still = np.stack(mean, 1)

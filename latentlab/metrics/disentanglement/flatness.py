@@ -48,7 +48,7 @@ def _extent(data: Data, path: Float[np.ndarray, "step dim"]) -> tuple[float, flo
     squares = (path**2).sum(1)
     apart = squares[:, None] + squares - 2 * path @ path.T
     steps = np.diff(path, axis=0)
-    each = [np.linalg.norm(steps[:, dims], axis=1) for dims in data.units] if data.groups else [np.abs(steps).sum(1)]
+    each = [np.linalg.norm(steps[:, dims], axis=1) for dims in data.units] if data.blocks else [np.abs(steps).sum(1)]
     return float(np.sqrt(max(0.0, apart.max()))), float(np.sum(each))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from latentlab.metrics.disentanglement.rows import Groups, folds
+
 FOLDS = 3
 
 
@@ -20,7 +22,7 @@ def group_by_axis(shape: Sequence[int], axis: int | Sequence[int], block: int = 
         block: places along each axis that share a group.
 
     Returns:
-        One label for each dim, for `groups=`.
+    XX
 
     >>> group_by_axis((2, 3), 0).tolist()  # channels of (channel, frame)
     [0, 0, 0, 1, 1, 1]
@@ -53,7 +55,7 @@ def name_groups(groups: Mapping[str, Sequence[int]] | Sequence[Any], dims: int) 
         if not len(at) or at.min() < 0 or at.max() >= dims or len(np.unique(at)) < len(at):
             raise ValueError(f"group {name!r} must hold some of dims 0 to {dims - 1}, each once; got {at.tolist()}")
     if not named:
-        raise ValueError("no groups; leave `groups` out to score each dim")
+        raise ValueError("no groups; leave `units` out to score each dim")
     return named
 
 
@@ -75,7 +77,9 @@ def read_places(at: Any, count: int) -> np.ndarray:
 
 
 def read_group(
-    codes: Float[np.ndarray, "sample dim"], columns: Sequence[tuple[np.ndarray, np.ndarray, str]]
+    codes: Float[np.ndarray, "sample dim"],
+    columns: Sequence[tuple[np.ndarray, np.ndarray, str]],
+    rows: Groups = None,
 ) -> list[np.ndarray]:
     """What a group says of each factor: the value a ridge regression predicts, each sample by a fit without it.
 
@@ -85,14 +89,15 @@ def read_group(
     Args:
         codes: of the group.
         columns: factor, its labels, its kind.
+        rows: which of them belong together, and are predicted together.
 
     Returns:
         For each factor the label predicted (categorical), or the value (else; circular ones as an angle).
     """
     targets = [encode_factor(f, labels, kind) for f, labels, kind in columns]
-    predicted = predict_folds(codes, np.concatenate(targets, 1))
+    predicted = predict_folds(codes, np.concatenate(targets, 1), rows)
     parts = np.split(predicted, np.cumsum([t.shape[1] for t in targets])[:-1], axis=1)
-    return [_decode(part, labels, kind) for part, (_, labels, kind) in zip(parts, columns, strict=True)]
+    return [_decode(part, labels, kind, rows) for part, (_, labels, kind) in zip(parts, columns, strict=True)]
 
 
 def encode_factor(factor: np.ndarray, labels: np.ndarray, kind: str) -> Float[np.ndarray, "sample target"]:
@@ -104,16 +109,14 @@ def encode_factor(factor: np.ndarray, labels: np.ndarray, kind: str) -> Float[np
     return ((factor - factor.mean()) / (factor.std() or 1.0))[:, None]
 
 
-def predict_folds(codes: Float[np.ndarray, "sample dim"], targets: Float[np.ndarray, "sample target"]) -> np.ndarray:
+def predict_folds(
+    codes: Float[np.ndarray, "sample dim"], targets: Float[np.ndarray, "sample target"], rows: Groups = None
+) -> np.ndarray:
     """Targets predicted for each third of the samples by ridge regression on the other two."""
-    fold, found = _folds(len(codes)), np.zeros_like(targets)
+    fold, found = folds(len(codes), FOLDS, rows), np.zeros_like(targets)
     for i in range(FOLDS):
         found[fold == i] = ridge(codes[fold != i], targets[fold != i], codes[fold == i])
     return found
-
-
-def _folds(count: int) -> np.ndarray:
-    return np.random.default_rng(count).permutation(count) % FOLDS
 
 
 def ridge(codes: np.ndarray, targets: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -135,16 +138,16 @@ def ridge(codes: np.ndarray, targets: np.ndarray, others: np.ndarray) -> np.ndar
     return (others - centre) / scale @ (axes @ best[1]) + mean
 
 
-def _decode(part: np.ndarray, labels: np.ndarray, kind: str) -> np.ndarray:
+def _decode(part: np.ndarray, labels: np.ndarray, kind: str, rows: Groups) -> np.ndarray:
     if kind == "categorical":
-        return _nearest_class(part, labels)
+        return _nearest_class(part, labels, rows)
     return np.arctan2(part[:, 1], part[:, 0]) if kind == "circular" else part[:, 0]
 
 
-def _nearest_class(scores: Float[np.ndarray, "sample class"], labels: np.ndarray) -> np.ndarray:
+def _nearest_class(scores: Float[np.ndarray, "sample class"], labels: np.ndarray, rows: Groups) -> np.ndarray:
     """The class whose mean scores are nearest, in units of the spread within classes: of scores of a regression this is
     discriminant analysis (Hastie et al. 1994). The largest score alone would miss the middle classes of a line."""
-    fold, found, count = _folds(len(scores)), np.zeros(len(scores), int), scores.shape[1]
+    fold, found, count = folds(len(scores), FOLDS, rows), np.zeros(len(scores), int), scores.shape[1]
     for i in range(FOLDS):
         learn, y = scores[fold != i], labels[fold != i]
         sizes = np.bincount(y, minlength=count)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from latentlab.metrics.disentanglement.call import ask_all
-from latentlab.metrics.disentanglement.data import LABELLED, Data, split
+from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.explicitness import class_chances
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
@@ -38,7 +38,7 @@ def infomec(codes: Any, factors: Any, *, held_out: bool = True, **options: Any) 
 
 def shares(data: Data) -> Float[np.ndarray, "unit factor"]:
     """I / H; of groups, what is read from them stands for distances between them."""
-    information = data.information if data.groups is not None else data.neighbour_information
+    information = data.information if data.blocks is not None else data.neighbour_information
     return information / data.entropy
 
 
@@ -58,7 +58,7 @@ def infoc_of(data: Data) -> Parts:
 
 def infoe_of(data: Data, *, held_out: bool = True) -> Parts:
     """1 - loss / loss of the best constant, of every factor."""
-    learn, judge = split(len(data.codes), 0.5, data.seed) if held_out else 2 * (np.arange(len(data.codes)),)
+    learn, judge = data.split(0.5) if held_out else 2 * (np.arange(len(data.codes)),)
     scores = []
     for factor, labels, kind in zip(data.factors.T, data.labels, data.kinds, strict=True):
         if kind in LABELLED:

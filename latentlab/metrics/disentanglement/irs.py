@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.counts import assign_bins
@@ -38,17 +39,26 @@ def irs_of(data: Data) -> Parts:
     values = assign_bins(data.factors.T, data.bins, "width") if data.parity else data.labels
     for k, labels in enumerate(values):
         order = np.argsort(labels, kind="stable")
-        codes = data.codes[order]
         edges = np.flatnonzero(np.diff(labels[order])) + 1
-        spread = [np.quantile(_lengths(data, rows - rows.mean(0)), QUANTILE, axis=0) for rows in np.split(codes, edges)]
+        parts = np.split(data.codes[order], edges)
+        spread = [_quantile(_lengths(data, rows - rows.mean(0)), QUANTILE) for rows in parts]
         scores[:, k] = 1 - np.divide(np.mean(spread, 0), deviation, out=np.ones_like(deviation), where=deviation > 0)
     best = scores.max(1)
     value = float(np.average(best, weights=deviation)) if deviation.sum() > 0 else 0.0
     return Parts(value, per_dim=best, matrix=scores)
 
 
+def _quantile(rows: Float[np.ndarray, "sample unit"], share: float) -> Float[np.ndarray, " unit"]:
+    """`np.quantile` of every column, which for many small arrays takes most of its time to begin."""
+    place = share * (len(rows) - 1)
+    low = int(place)
+    high = min(low + 1, len(rows) - 1)
+    ordered = np.partition(np.ascontiguousarray(rows.T), (low, high), axis=1)
+    return ordered[:, low] + (place - low) * (ordered[:, high] - ordered[:, low])
+
+
 def _lengths(data: Data, rows: np.ndarray) -> np.ndarray:
-    if data.groups is None:
+    if data.blocks is None:
         return np.abs(rows)
     return np.stack([np.linalg.norm(rows[:, dims], axis=1) for dims in data.units], 1)
 

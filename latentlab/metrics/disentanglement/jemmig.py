@@ -40,4 +40,4 @@ def jemmig_of(data: Data) -> Parts:
     return Parts(float(scores.mean()), per_factor=scores, matrix=data.information)
 
 
-JEMMIG = Metric("jemmig", jemmig_of)
+JEMMIG = Metric("jemmig", jemmig_of, counts=True)

@@ -28,9 +28,13 @@ def med(codes: Any, factors: Any, **options: Any) -> Score:
 
 def med_of(data: Data) -> Parts:
     """Weighted disentanglement of I_jk / sum_j I_jk."""
-    share = data.information / np.maximum(data.information.sum(0), 1e-12)
+    information = data.information
+    if data.corrected:  # many shares of next to nothing are much entropy, so what is not beyond chance is none
+        told = data.told | ~data.told.any(0)  # but a factor that no dim tells of is shared out as chance does
+        information = np.where(told, np.where(data.told, information, data.counted), 0.0)
+    share = information / np.maximum(information.sum(0), 1e-12)
     value, per_dim = weighted_disentanglement(share)
     return Parts(value, per_dim=per_dim, matrix=share)
 
 
-MED = Metric("med", med_of, conditional=True)
+MED = Metric("med", med_of, counts=True, conditional=True)

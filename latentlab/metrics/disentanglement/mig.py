@@ -45,4 +45,4 @@ def top_two(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ranked[-1], ranked[-2]
 
 
-MIG = Metric("mig", mig_of, conditional=True)
+MIG = Metric("mig", mig_of, counts=True, conditional=True)

@@ -32,4 +32,4 @@ def mig_sup_of(data: Data) -> Parts:
     return Parts(float(gaps.mean()), None, gaps, data.information)
 
 
-MIG_SUP = Metric("mig_sup", mig_sup_of, conditional=True)
+MIG_SUP = Metric("mig_sup", mig_sup_of, counts=True, conditional=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
@@ -27,11 +28,20 @@ def modularity(codes: Any, factors: Any, **options: Any) -> Score:
 
 def modularity_of(data: Data) -> Parts:
     """The score of every dim; one that tells nothing at all scores 0."""
-    squares = data.information**2
-    best = squares.max(1)
-    others = (squares.sum(1) - best) / max(1, squares.shape[1] - 1)
-    scores = np.where(best > 0, 1 - others / np.where(best > 0, best, 1), 0.0)
+    scores = modularities(data.information)
+    if data.corrected and data.told.any():  # a dim that tells of nothing has the level of chance, not its own score
+        scores = np.where(data.told.any(1), scores, modularities(data.pattern).mean())
+    elif data.corrected:
+        scores = modularities(data.counted)
     return Parts(float(scores.mean()), None, scores, data.information)
 
 
-MODULARITY = Metric("modularity", modularity_of, conditional=True)
+def modularities(information: Float[np.ndarray, "*order unit factor"]) -> Float[np.ndarray, "*order unit"]:
+    """The score of each row, 0 for one of zeros."""
+    squares = information**2
+    best = squares.max(-1)
+    others = (squares.sum(-1) - best) / max(1, squares.shape[-1] - 1)
+    return np.where(best > 0, 1 - others / np.where(best > 0, best, 1), 0.0)
+
+
+MODULARITY = Metric("modularity", modularity_of, counts=True, conditional=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -9,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.factors import FactorTable
+from latentlab.factors import FactorTable, as_array, column_names
 from latentlab.metrics.disentanglement.data import CATEGORIES, LABELLED, Binning, Data, Estimator
 from latentlab.metrics.disentanglement.groups import name_groups
+from latentlab.metrics.disentanglement.rows import read_groups
 
 Parity = Literal["disentanglement_lib"] | None
 KINDS = (*LABELLED, "continuous", "circular")
@@ -29,7 +31,8 @@ def prepare(
     estimator: Estimator = "bins",
     neighbours: int = 10,
     prune: Literal["constant", "none"] | float | None = None,
-    groups: Mapping[str, Sequence[int]] | Sequence[Any] | None = None,
+    units: Mapping[str, Sequence[int]] | Sequence[Any] | None = None,
+    groups: Any = None,
     spread: Any = None,
     parity: Parity = None,
     seed: int = 0,
@@ -38,8 +41,8 @@ def prepare(
 
     Args:
         codes: `(sample, dim)`, numpy or torch.
-        factors: `(sample, factor)`; a `FactorTable` brings names and kinds. Of a plain array a column of few integers,
-            each there twice on average, is categorical, any other continuous.
+        factors: `(sample, factor)`; a `FactorTable` brings names and kinds, a data frame names. Of a plain array or a
+            data frame a column of few integers, each there twice on average, is categorical, any other continuous.
         kinds, names: of the factors, instead. Circular ones are in degrees, those of a table in its own unit.
         bins: for continuous values, 2 or more. Values that repeat, 64 of them at most, are their own bins unless they
             are cut into equal widths.
@@ -49,12 +52,17 @@ def prepare(
         prune: "constant" leaves out dims that never change, "none" counts them, a number below 1 leaves out those whose
             standard deviation is at most that share of the largest. No metric sees what is left out; in `per_dim` and
             `matrix` it has zeros.
-        groups: what to take for one dimension of the code: a label for each dim, as `group_by_axis` gives, or dims by
-            name. Dims of no group are left out.
+        units: what to take for one dimension of the code: a label for each dim, as `group_by_axis` gives, or dims by
+            name. Dims of no unit are left out.
+        groups: which samples belong together, a label for each, such as the clip of every frame; 10 groups or more.
+            They stay together wherever samples are shuffled, drawn, or left out to judge on.
         spread: standard deviations `(sample, dim)` of codes that are drawn, as a VAE draws its own.
         parity: "disentanglement_lib" reads the data as that library does: 20 bins of equal width, factors as labels
             whatever their kinds (as numbers for `sap` without `test`, in 20 bins for `irs`), no dim left out.
         seed: of the metrics that draw samples.
+
+    Warns:
+        FutureWarning: `groups` names dims, which are `units` now.
 
     Raises:
         ValueError: shapes do not fit, fewer than 50 samples, NaN, no numbers or such that floats do not hold, a factor
@@ -76,8 +84,13 @@ def prepare(
     shares = prune in ("constant", "none") if isinstance(prune, str) else 0 <= prune < 1
     if not (known and whole and shares and neighbours >= 1 and bins >= 2):
         raise ValueError(f"unknown settings: {binning=}, {bins=}, {estimator=}, {neighbours=}, {prune=}")
+    if bins > len(z) // 2:
+        raise ValueError(
+            f"{bins} bins for {len(z)} samples: a bin of one sample tells of that sample alone, and every score would "
+            f"be that of chance; take {max(2, len(z) // 20)} bins or so, or estimator='neighbours', which has none"
+        )
     table = factors if isinstance(factors, FactorTable) else None
-    names = table.names if table and names is None else names
+    names = column_names(factors) if names is None else names
     names = tuple(map(str, (f"factor{i}" for i in range(f.shape[1])) if names is None else names))
     kinds = table.kinds if table and kinds is None else kinds
     kinds = len(names) * ("categorical",) if parity else tuple(map(_kind, f.T) if kinds is None else kinds)
@@ -92,16 +105,20 @@ def prepare(
             raise ValueError(f"factor {name!r} is always {column[0]:g}; leave it out, nothing can be said about it")
     if (still := np.ptp(z, axis=0) < 1 / LARGEST).any():
         z = np.where(still, 0.0, z)  # the mean of many 0.1 is not 0.1, and metrics would score the difference
+    if groups is not None and units is None and (isinstance(groups, Mapping) or len(groups) == z.shape[1] != len(z)):
+        told = "groups of dims are `units` now, and `groups` are samples that belong together; this meaning will go"
+        warnings.warn(told, FutureWarning, stacklevel=3)
+        units, groups = groups, None
     drawn, alive = check_spread(spread, z.shape), active_dims(z, prune)
-    every = dict(enumerate(np.arange(z.shape[1])[:, None])) if groups is None else name_groups(groups, z.shape[1])
+    every = dict(enumerate(np.arange(z.shape[1])[:, None])) if units is None else name_groups(units, z.shape[1])
     active = np.array([alive[dims].any() for dims in every.values()])
     kept = {unit: dims[alive[dims]] for unit, dims in every.items() if alive[dims].any()}
     kept = kept or dict([next(iter(every.items()))])  # where none counts, one stands for all
     columns = np.unique(np.concatenate([*kept.values()]))
-    named = None if groups is None else {str(unit): np.searchsorted(columns, dims) for unit, dims in kept.items()}
+    named = None if units is None else {str(unit): np.searchsorted(columns, dims) for unit, dims in kept.items()}
     drawn = None if drawn is None else drawn[:, columns]
     return Data(z[:, columns], f, names, kinds, bins, binning, estimator, neighbours, columns, active, tuple(every),
-                named, drawn, parity, seed)  # fmt: skip
+                named, read_groups(groups, len(z)), drawn, parity, seed)  # fmt: skip
 
 
 def hold_out(data: Data, test: tuple[Any, Any]) -> Data:
@@ -113,7 +130,7 @@ def hold_out(data: Data, test: tuple[Any, Any]) -> Data:
     if not isinstance(test, tuple | list) or len(test) != 2:
         raise ValueError(f"test must be a pair (codes, factors), got {type(test).__name__}")
     z, f = check_codes(test[0]), check_factors(test[1], test[0])
-    others = z.shape[1] <= data.columns.max() or (data.groups is None and z.shape[1] != len(data.given))
+    others = z.shape[1] <= data.columns.max() or (data.blocks is None and z.shape[1] != len(data.given))
     if others or f.shape[1] != len(data.names):
         raise ValueError(f"test codes {z.shape} and factors {f.shape} are other than those to learn from")
     f = _once_round(in_degrees(f, data.kinds, test[1]), data.kinds, data.factors.min(0))
@@ -218,6 +235,8 @@ def _once_round(
     factors: Float[np.ndarray, "sample factor"], kinds: Sequence[str], low: np.ndarray | None = None
 ) -> Float[np.ndarray, "sample factor"]:
     """Angles that went round, or came back to where they began, brought back to the one turn that begins at `low`."""
+    if "circular" not in kinds:
+        return factors
     if low is None:  # those within one turn stay as they are; others are cut where angles often are
         low = np.asarray(factors.min(0))
         low = np.where(np.ptp(factors, axis=0) < 360, low, 180 * np.floor(low / 180))
@@ -229,11 +248,3 @@ def _once_round(
 def _check_size(x: np.ndarray, what: str) -> None:
     if (reach := float(np.abs(x).max())) > LARGEST:
         raise ValueError(f"{what} reach {reach:.3g}, too large to square; divide them by that")
-
-
-def as_array(x: Any) -> np.ndarray:
-    """As numpy, torch in too, whatever its precision and device."""
-    if hasattr(x, "detach"):
-        x = x.detach().cpu()
-        x = x.double() if x.is_floating_point() else x
-    return np.asarray(x)

@@ -33,8 +33,8 @@ def rmig_of(data: Data) -> Parts:
     """The gap of every factor, of the joint p(bin, value) = mean over samples of q(bin | x) [f(x) = value]."""
     if data.spread is None:
         return mig_of(data)
-    if data.groups is not None:
-        raise ValueError("rmig with spread scores single dims; leave out `groups`, or `spread`")
+    if data.blocks is not None:
+        raise ValueError("rmig with spread scores single dims; leave out `units`, or `spread`")
     information = drawn_information(data, data.spread)
     first, second = top_two(information)
     gaps = (first - second) / data.entropy
@@ -58,4 +58,4 @@ def drawn_information(data: Data, spread: np.ndarray) -> np.ndarray:
     return np.maximum(found, 0.0)
 
 
-RMIG = Metric("rmig", rmig_of)
+RMIG = Metric("rmig", rmig_of, counts=True)

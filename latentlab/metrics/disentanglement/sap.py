@@ -49,7 +49,9 @@ def sap_of(data: Data) -> Parts:
     """The gap of every factor in explained variance."""
     kinds = len(data.kinds) * ("ordinal",) if data.parity else data.kinds  # that library reads numbers here
     columns = zip(data.factors.T, data.labels, kinds, strict=True)
-    scores = np.stack([_explained(data, f, labels, kind) for f, labels, kind in columns], 1)
+    centred = data.codes - data.codes.mean(0)
+    total = np.maximum((centred**2).sum(0), 1e-300)
+    scores = np.stack([_explained(data, centred, total, *column) for column in columns], 1)
     return _gap(np.where(_varies(data)[:, None], scores, 0.0))
 
 
@@ -82,12 +84,12 @@ def _varies(data: Data) -> np.ndarray:
     return np.array([deviates[dims].any() for dims in data.units])
 
 
-def _explained(data: Data, factor: np.ndarray, labels: np.ndarray, kind: str) -> np.ndarray:
+def _explained(
+    data: Data, centred: np.ndarray, total: np.ndarray, factor: np.ndarray, labels: np.ndarray, kind: str
+) -> np.ndarray:
     """Share of each dim's variance that a factor explains."""
-    if data.groups is not None:
-        return np.array([_predicted(data.codes[:, dims], factor, labels, kind) for dims in data.units])
-    centred = data.codes - data.codes.mean(0)
-    total = np.maximum((centred**2).sum(0), 1e-300)
+    if data.blocks is not None:
+        return np.array([_predicted(data, dims, factor, labels, kind) for dims in data.units])
     if kind in ("categorical", "circular"):
         design = encode_factor(factor, labels, kind)
         if kind == "categorical":
@@ -99,11 +101,11 @@ def _explained(data: Data, factor: np.ndarray, labels: np.ndarray, kind: str) ->
     return (f @ centred) ** 2 / (total * max(f @ f, 1e-300))
 
 
-def _predicted(codes: np.ndarray, factor: np.ndarray, labels: np.ndarray, kind: str) -> float:
+def _predicted(data: Data, dims: np.ndarray, factor: np.ndarray, labels: np.ndarray, kind: str) -> float:
     """The same of a group: of categories, the share of the variance of predicted scores that lies between them, else
     the share of the factor's variance that is predicted, each sample by a fit without it."""
     target = encode_factor(factor, labels, kind)
-    told = predict_folds(codes, target)
+    told = predict_folds(data.codes[:, dims], target, data.groups)
     if kind == "categorical":
         told = told - told.mean(0)
         between = ((target.T @ told) ** 2 / np.maximum(target.sum(0), 1)[:, None]).sum()

@@ -58,7 +58,7 @@ def score(
         bootstrap: random halves for the interval; 5 at most for these metrics. 0: no interval.
         seed: of both, and of the metrics that draw.
         progress: show a bar.
-        options: of `prepare`: kinds, names, bins, binning, estimator, prune, groups, spread, parity.
+        options: of `prepare`: kinds, names, bins, binning, estimator, prune, units, groups, spread, parity.
 
     Returns:
         One score for each metric, by name; it prints as a table.

@@ -8,7 +8,7 @@ import numpy as np
 
 from latentlab.metrics.disentanglement.call import ask_all
 from latentlab.metrics.disentanglement.counts import assign_bins
-from latentlab.metrics.disentanglement.data import Data, split
+from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.probe import SIZES, fourier_features, predict
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
@@ -51,7 +51,7 @@ def match_units(data: Data) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _cut(data: Data, unit: int, factor: int, count: int) -> list[np.ndarray]:
-    if data.groups is not None:
+    if data.blocks is not None:
         told = data.readings[unit, factor]
         return [told * count // max(count, int(told.max()) + 1)]
     values = data.codes[:, data.units[unit]].T
@@ -68,7 +68,7 @@ def snc_of(data: Data) -> Parts:
 def nk_of(data: Data) -> Parts:
     """Drop of accuracy without the unit of each factor."""
     _, unit = data.once(match_units)
-    learn, judge = split(len(data.codes), 0.5, data.seed)
+    learn, judge = data.split(0.5)
 
     def accuracies(dims: np.ndarray, chosen: list[int]) -> np.ndarray:
         if not len(dims):

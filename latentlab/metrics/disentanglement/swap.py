@@ -11,10 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm.auto import tqdm
 
+from latentlab.factors import as_array
 from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.groups import name_groups, read_places
-from latentlab.metrics.disentanglement.prepare import as_array, in_degrees, prepare
+from latentlab.metrics.disentanglement.prepare import in_degrees, prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
+from latentlab.metrics.disentanglement.rows import draw
 
 Read = Callable[[np.ndarray], Any]
 
@@ -86,9 +88,9 @@ class Swaps:
         """Subsets of the same sizes, of units at random."""
         return replace(self, subsets=self.subsets[:, rng.permutation(self.subsets.shape[1])])
 
-    def halved(self, rng: np.random.Generator) -> Swaps:
-        """A random half of the pairs."""
-        rows = rng.permutation(len(self.first))[: len(self.first) // 2]
+    def part(self, share: float, rng: np.random.Generator) -> Swaps:
+        """A share of the pairs at random."""
+        rows = draw(share, len(self.first), None, rng)
         other = replace(self, first=self.first[rows], second=self.second[rows])
         other.__dict__.update(outcome=tuple(part[rows] for part in self.outcome), chance=self.chance)
         return other
@@ -158,20 +160,23 @@ def swap(
     """
     raw = as_array(codes)
     if raw.ndim == 3:
-        if options.get("groups") is not None:
-            raise ValueError("codes of sequences already group each dim over its frames; leave out `groups`")
-        options["groups"] = {str(j): np.arange(raw.shape[1]) * raw.shape[2] + j for j in range(raw.shape[2])}
-    flat, groups = raw.reshape(len(raw), -1) if raw.ndim == 3 else raw, options.get("groups")
+        if options.get("units") is not None:
+            raise ValueError("codes of sequences already group each dim over its frames; leave out `units`")
+        options["units"] = {str(j): np.arange(raw.shape[1]) * raw.shape[2] + j for j in range(raw.shape[2])}
+    flat, blocks = raw.reshape(len(raw), -1) if raw.ndim == 3 else raw, options.get("units")
     data = prepare(flat, factors, seed=seed, **options)
-    units = [*np.arange(flat.shape[1])[:, None]] if groups is None else [*name_groups(groups, flat.shape[1]).values()]
+    units = [*np.arange(flat.shape[1])[:, None]] if blocks is None else [*name_groups(blocks, flat.shape[1]).values()]
     if pairs < 2 or batch < 1 or not 0 <= tolerance < 1:
         raise ValueError(
             f"2 pairs, a batch of 1 and a tolerance in [0, 1) at least, got {pairs=}, {batch=}, {tolerance=}"
         )
     rng = np.random.default_rng(seed)
     first, second = rng.integers(len(raw), size=pairs), rng.integers(1, len(raw), size=pairs)
-    chosen = find_subsets(data) if subsets is None else _named_subsets(subsets, data)
     second = (first + second) % len(raw)
+    if data.groups is not None:  # from another clip
+        others = [np.flatnonzero(data.groups != data.groups[row]) for row in first]
+        second = np.array([rows[at % len(rows)] for rows, at in zip(others, second, strict=True)])
+    chosen = find_subsets(data) if subsets is None else _named_subsets(subsets, data)
     turn = in_degrees(np.ones((1, len(data.names))), data.kinds, factors)[0]
     evidence = Swaps(data, flat, units, raw.shape[1:], read, chosen, first, second, tolerance, batch, progress, turn)
     scores = assess(SWAP, evidence, null=null, bootstrap=bootstrap, seed=seed)
@@ -181,12 +186,9 @@ def swap(
 def find_subsets(data: Data) -> Bool[np.ndarray, "factor unit"]:
     """Each unit goes to the factor it tells most of, as a share of its entropy, if that is more than chance."""
     best = (data.information / data.entropy).argmax(1)
-    levels = np.array([r.max() for r in data.readings.reshape(-1, len(data.codes))]).reshape(len(data.units), -1)
-    free = levels * data.labels.max(1)  # 2 n I is chi-square of so many degrees of freedom
-    told = 2 * len(data.codes) * data.information > free + 4 * np.sqrt(2 * free)
     found = np.zeros((len(data.names), len(data.given)), bool)
     for unit, (at, factor) in enumerate(zip(data.kept, best, strict=True)):
-        found[factor, at] = told[unit, factor]
+        found[factor, at] = data.told[unit, factor]
     return found
 
 

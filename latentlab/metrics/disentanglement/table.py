@@ -20,7 +20,7 @@ class Table(dict[str, Score]):
     def rows(self) -> list[dict[str, Any]]:
         """One flat record for each metric: what it scored, and for which factor."""
         return [
-            {"metric": name, "value": s.value, "null": s.null, "adjusted": s.adjusted, "ci": s.ci,
+            {"metric": name, "value": s.value, "null": s.null, "adjusted": s.adjusted, "ci": s.ci, "p": s.p,
              "conditional": s.conditional, "per_factor": s.per_factor}
             for name, s in self.items()
         ]  # fmt: skip

@@ -12,7 +12,9 @@ from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 SINGULAR = 1e-12  # an eigenvalue of the correlation matrix below which a dim is a function of others
 
 
-def total_correlation(codes: Any, *, spread: Any = None, null: int = 0, bootstrap: int = 0, seed: int = 0) -> Score:
+def total_correlation(
+    codes: Any, *, spread: Any = None, null: int = 0, bootstrap: int = 0, groups: Any = None, seed: int = 0
+) -> Score:
     """Total correlation of the Gaussian that fits the codes (Locatello et al. 2019, section 5.2), in nats.
 
     (sum_j log S_jj - log det S) / 2: 0 for dims that are uncorrelated, infinite where one is a function of others. Of
@@ -24,14 +26,14 @@ def total_correlation(codes: Any, *, spread: Any = None, null: int = 0, bootstra
     Args:
         codes: `(sample, dim)`; constant dims are left out.
         spread: standard deviations of codes that are drawn, `(sample, dim)`.
-        null, bootstrap, seed: as in `score`.
+        null, bootstrap, groups, seed: as in `score`.
 
     >>> x = np.random.default_rng(0).standard_normal((2000, 2))
     >>> correlated = np.stack([x[:, 0], 0.6 * x[:, 0] + 0.8 * x[:, 1]], 1)  # -log(1 - 0.6^2) / 2 = 0.223
     >>> round(total_correlation(correlated).value, 1)
     0.2
     """
-    return ask_codes(TOTAL_CORRELATION, codes, spread, null, bootstrap, seed)
+    return ask_codes(TOTAL_CORRELATION, codes, spread, null, bootstrap, groups, seed)
 
 
 def total_correlation_of(codes: Codes) -> Parts:

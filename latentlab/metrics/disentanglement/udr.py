@@ -9,8 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.metrics.disentanglement.prepare import active_dims, as_array, check_codes
+from latentlab.factors import as_array
+from latentlab.metrics.disentanglement.prepare import active_dims, check_codes
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
+from latentlab.metrics.disentanglement.rows import Groups, draw, read_groups, shuffle
 
 PENALTY = 0.1  # of the lasso, as published
 
@@ -22,15 +24,17 @@ class Models:
     codes: tuple[Float[np.ndarray, "sample dim"], ...]
     similarity: Literal["spearman", "lasso"]
     names: tuple[str, ...]
+    groups: Groups = None
 
     def permuted(self, rng: np.random.Generator) -> Models:
         """Each model on other samples: agreement that means nothing."""
-        return replace(self, codes=tuple(z[rng.permutation(len(z))] for z in self.codes))
+        return replace(self, codes=tuple(z[shuffle(len(z), self.groups, rng)[1]] for z in self.codes))
 
-    def halved(self, rng: np.random.Generator) -> Models:
-        """A random half of the samples."""
-        rows = rng.permutation(len(self.codes[0]))[: len(self.codes[0]) // 2]
-        return replace(self, codes=tuple(z[rows] for z in self.codes))
+    def part(self, share: float, rng: np.random.Generator) -> Models:
+        """A share of the samples at random, whole groups of them."""
+        rows = draw(share, len(self.codes[0]), self.groups, rng)
+        groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
+        return replace(self, codes=tuple(z[rows] for z in self.codes), groups=groups)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -46,6 +50,7 @@ def udr(
     similarity: Literal["spearman", "lasso"] = "spearman",
     null: int = 0,
     bootstrap: int = 0,
+    groups: Any = None,
     seed: int = 0,
 ) -> Score:
     """UDR (Duan et al. 2020, eq. 3): do models trained from several seeds find the same dims?
@@ -62,7 +67,7 @@ def udr(
         informative: masks `(dim,)` of the dims of each model that carry anything, e.g. whose KL is above 0.01; by
             default those that vary.
         similarity: "spearman" or "lasso" (penalty 0.1 on codes of unit variance).
-        null, bootstrap, seed: as in `score`.
+        null, bootstrap, groups, seed: as in `score`.
 
     Returns:
         `per_factor` the score of each model, `matrix` the agreement of each pair.
@@ -89,7 +94,8 @@ def udr(
             raise ValueError("informative must be masks, true or false for each dim, not numbers of dims")
         masks = [mask & (own != 0) for mask, own in zip(masks, wanted, strict=True)]
     names = tuple(f"model{i}" for i in range(len(codes)))
-    evidence = Models(tuple(z[:, mask] for z, mask in zip(codes, masks, strict=True)), similarity, names)
+    evidence = Models(tuple(z[:, mask] for z, mask in zip(codes, masks, strict=True)), similarity, names,
+                      read_groups(groups, len(codes[0])))  # fmt: skip
     return assess([UDR], evidence, null=null, bootstrap=bootstrap, seed=seed)["udr"]
 
 

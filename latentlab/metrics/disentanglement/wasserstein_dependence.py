@@ -11,7 +11,7 @@ from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
 def wasserstein_dependence(
-    codes: Any, *, spread: Any = None, null: int = 0, bootstrap: int = 0, seed: int = 0
+    codes: Any, *, spread: Any = None, null: int = 0, bootstrap: int = 0, groups: Any = None, seed: int = 0
 ) -> Score:
     """Squared Wasserstein distance of the Gaussian that fits the codes from the one of the same variances and no
     correlation (Xiao & Wang 2019; Locatello et al. 2019, section 5.2), over the total variance.
@@ -25,7 +25,7 @@ def wasserstein_dependence(
     >>> wasserstein_dependence(apart).value < 0.01 < wasserstein_dependence(together).value
     True
     """
-    return ask_codes(WASSERSTEIN_DEPENDENCE, codes, spread, null, bootstrap, seed)
+    return ask_codes(WASSERSTEIN_DEPENDENCE, codes, spread, null, bootstrap, groups, seed)
 
 
 def wasserstein_dependence_of(codes: Codes) -> Parts:

@@ -63,7 +63,7 @@ def test_a_code_that_says_nothing_scores_nothing():
 def test_what_was_counted_is_what_is_recorded():
     few, truth = PERFECT[:200], FACTORS[:200]
     options = {"null": 6, "bootstrap": 7, "progress": False}
-    found = dis.score(few, truth, ("mig", "factor_vae", "dci_s"), groups=[0, 1], estimator="neighbours", **options)
+    found = dis.score(few, truth, ("mig", "factor_vae", "dci_s"), units=[0, 1], estimator="neighbours", **options)
     asked = {name: (s.settings["null"], s.settings["bootstrap"]) for name, s in found.items()}
     assert asked == {"mig": (6, 7), "factor_vae": (3, 5), "dci_s": (0, 7)}
     assert found["mig"].settings["estimator"] == "bins"
@@ -122,6 +122,45 @@ def test_factors_that_are_not_correlated_are_not_accused():
     assert dis.mig(PERFECT, FACTORS).conditional is None
 
 
+def test_many_factors_of_few_samples_are_not_accused():
+    """Nine factors in twenty bins, 512 samples: 36 tables of 400 cells, whose 2 n I is no chi-square."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        data = dis.prepare(rng.standard_normal((512, 2)), rng.random((512, 9)))
+        assert data.correlated == {}
+    first = np.random.default_rng(0).random((512, 1))
+    both = np.column_stack([first, first + 0.3 * np.random.default_rng(1).random((512, 1))])
+    assert list(dis.prepare(np.ones((512, 1)), both, prune="none").correlated) == [(0, 1)]
+
+
+def test_a_rare_attribute_is_seen():
+    """2 % of the samples, 20 deviations apart in one dim: H(a | z) = 0, so its gap is 1 less what other dims tell."""
+    rng = np.random.default_rng(0)
+    rare = (rng.random(5000) < 0.02).astype(int)
+    codes = np.column_stack([rare + 0.05 * rng.standard_normal(5000), rng.standard_normal((5000, 2))])
+    assert dis.mig(codes, rare[:, None]).value > 0.95
+
+
+def test_bins_of_one_sample_are_refused():
+    with pytest.raises(ValueError, match=r"300 bins for 300 samples.*take 15 bins or so"):
+        dis.mig(PERFECT[:300], FACTORS[:300], bins=300)
+
+
+def test_columns_of_a_data_frame_name_the_factors():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(FACTORS, columns=["\ufeffpose", "light"])
+    for table in (frame, frame.astype("Int64"), frame.astype({"light": "Int64"})):
+        found = dis.mig(PERFECT, table)
+        assert list(found.per_factor) == ["pose", "light"]
+        assert found.value == dis.mig(PERFECT, FACTORS).value
+    missing = frame.astype("Int64")
+    missing.iloc[0, 0] = pandas.NA
+    with pytest.raises(ValueError, match="hold 1 values that are NaN"):
+        dis.mig(PERFECT, missing)
+    with pytest.raises(ValueError, match="column 'light' holds 'red'"):
+        dis.mig(PERFECT, frame.assign(light="red"))
+
+
 def test_neighbours_and_bins_agree_on_a_clear_code():
     bins, near = (dis.mig(PERFECT, FACTORS, estimator=e) for e in ("bins", "neighbours"))
     assert near.value == pytest.approx(bins.value, abs=0.05)
@@ -154,9 +193,9 @@ def test_codes_that_are_drawn_know_less_than_their_means():
         ({"kinds": ("ordinal",) * 2, "parity": "disentanglement_lib"}, "leave out `kinds`"),
         ({"neighbours": 0}, "neighbours=0"),
         ({"bootstrap": 1}, "bootstrap 0 or at least 2"),
-        ({"groups": [0]}, "2 dims need 2 group labels"),
-        ({"groups": {"a": [0, 5]}}, "group 'a' must hold some of dims 0 to 1"),
-        ({"groups": {}}, "no groups"),
+        ({"units": [0]}, "2 dims need 2 group labels"),
+        ({"units": {"a": [0, 5]}}, "group 'a' must hold some of dims 0 to 1"),
+        ({"units": {}}, "no groups"),
     ],
 )
 def test_bad_settings_are_named(options, match):

@@ -22,20 +22,20 @@ def latents():
 def test_a_channel_knows_what_its_dims_hold_together(latents):
     codes, channels = latents.reshape(1200, -1), dis.group_by_axis((CHANNELS, PLACES), 0)
     kinds = ["ordinal"] * 3
-    alone, together = dis.mig(codes, FACTORS, kinds=kinds), dis.mig(codes, FACTORS, kinds=kinds, groups=channels)
+    alone, together = dis.mig(codes, FACTORS, kinds=kinds), dis.mig(codes, FACTORS, kinds=kinds, units=channels)
     assert alone.value < 0.1
     assert together.value > 3 * alone.value
     assert together.matrix is not None
     assert together.matrix.shape == (3, 3)
     assert list(together.matrix.argmax(0)) == [0, 1, 2]
-    mixed = dis.mig(codes, FACTORS, kinds=kinds, groups=np.arange(36) % 3)  # groups across the channels
+    mixed = dis.mig(codes, FACTORS, kinds=kinds, units=np.arange(36) % 3)  # groups across the channels
     assert mixed.value < 0.1
 
 
 def test_every_metric_takes_groups(latents):
     codes, channels = latents.reshape(1200, -1), {f"channel {c}": np.arange(12) + 12 * c for c in range(3)}
     names = tuple(n for n in METRICS if n not in ("flatness", "axis_alignment"))
-    found = dis.score(codes[:600], FACTORS[:600], names, null=0, bootstrap=0, progress=False, groups=channels)
+    found = dis.score(codes[:600], FACTORS[:600], names, null=0, bootstrap=0, progress=False, units=channels)
     assert all(np.isfinite(s.value) for s in found.values())
     assert {s.settings["units"] for s in found.values()} == {3}
     assert found["factor_vae"].value > 0.75
@@ -48,7 +48,7 @@ def test_every_metric_takes_groups(latents):
 
 def test_groups_that_know_nothing_score_chance():
     codes, groups = RNG.standard_normal((400, 30)), np.arange(30) // 10
-    found = dis.mig(codes, FACTORS[:400], groups=groups, null=10, bootstrap=20)
+    found = dis.mig(codes, FACTORS[:400], units=groups, null=10, bootstrap=20)
     assert found.ci is not None
     assert found.ci[0] <= 0 <= found.ci[1]
 
@@ -74,20 +74,20 @@ def test_groups_by_axis():
 
 def test_dims_of_no_group_are_left_out():
     codes = np.column_stack([FACTORS, FACTORS])
-    whole, part = dis.mig(codes, FACTORS), dis.mig(codes, FACTORS, groups={"a": [0], "b": [1], "c": [2]})
+    whole, part = dis.mig(codes, FACTORS), dis.mig(codes, FACTORS, units={"a": [0], "b": [1], "c": [2]})
     assert whole.value < 0.01
     assert part.value > 0.95
     named = {"a": [0], "b": [1], "c": [2]}
-    assert dis.sap(codes, FACTORS, groups=named).value > 0.95
-    assert dis.snc_nk(codes, FACTORS, groups=named)[0].value > 0.95
+    assert dis.sap(codes, FACTORS, units=named).value > 0.95
+    assert dis.snc_nk(codes, FACTORS, units=named)[0].value > 0.95
     alone = {"a": [0]}
-    assert dis.dci(codes[:300], FACTORS[:300], groups=alone)[2].value < 0.7
-    assert dis.explicitness(codes, FACTORS, groups=alone).value < 0.8
+    assert dis.dci(codes[:300], FACTORS[:300], units=alone)[2].value < 0.7
+    assert dis.explicitness(codes, FACTORS, units=alone).value < 0.8
 
 
 def test_masks_name_groups_as_numbers_do():
     factors = np.random.default_rng(0).integers(4, size=(200, 2))
     masks, numbers = {"a": [True, False], "b": [False, True]}, {"a": [0], "b": [1]}
-    found = [dis.mig(factors, factors, groups=groups).value for groups in (masks, numbers)]
+    found = [dis.mig(factors, factors, units=groups).value for groups in (masks, numbers)]
     assert found[0] == found[1] > 0.9
     assert dis.group_by_axis((2, 2), np.int64(0)).tolist() == [0, 0, 1, 1]

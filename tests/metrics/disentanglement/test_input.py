@@ -108,8 +108,8 @@ def test_nan_and_minus_zero_are_not_shown():
         (CODES, FACTORS, {"null": "3"}, "null='3'"),
         (CODES, FACTORS, {"seed": -1}, "seed=-1"),
         (CODES, FACTORS, {"spread": np.full((400, 2), np.inf)}, "finite"),
-        (CODES, FACTORS, {"groups": {"a": [0.7]}}, r"whole numbers, or a mask of all 2; got \[0.7\]"),
-        (CODES, FACTORS, {"groups": {1: [0], "1": [1]}}, "different names"),
+        (CODES, FACTORS, {"units": {"a": [0.7]}}, r"whole numbers, or a mask of all 2; got \[0.7\]"),
+        (CODES, FACTORS, {"units": {1: [0], "1": [1]}}, "different names"),
     ],
 )
 def test_bad_input_is_told_with_a_way_out(codes, factors, options, match):

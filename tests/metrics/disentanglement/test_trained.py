@@ -43,6 +43,29 @@ def test_dci_is_near_exact_boosting(oracle):
     assert (np.mean(off, 0) <= [0.02, 0.03, 0.03]).all()
 
 
+def unit_and_copies(count):
+    rng = np.random.default_rng(0)
+    factors = rng.integers(10, size=(count, 3))
+    unit = (factors - 4.5) / np.sqrt(99 / 12)
+    return np.column_stack([unit, unit[:, :2] + 0.05 * rng.standard_normal((count, 2))]), factors
+
+
+def test_trees_do_not_mind_the_order_of_dims():
+    codes, factors = unit_and_copies(600)
+    order = np.array([3, 1, 4, 0, 2])
+    one, other = dis.dci(codes, factors), dis.dci(codes[:, order], factors)
+    for a, b in zip(one, other, strict=True):
+        assert a.value == pytest.approx(b.value, abs=1e-9)
+    np.testing.assert_allclose(one[0].matrix[order], other[0].matrix, atol=1e-9)
+
+
+def test_a_second_encoding_is_seen():
+    """Two of three factors are coded twice, the copies with a little noise: half of the gain each."""
+    disentangled, complete, _ = dis.dci(*unit_and_copies(600))
+    assert disentangled.value == pytest.approx(1, abs=0.01)
+    assert complete.value == pytest.approx(1 - 2 / 3 * np.log(2) / np.log(5), abs=0.02)
+
+
 def test_perfect_codes_score_one_and_noise_chance():
     for metric in (dis.factor_vae, dis.beta_vae):
         assert metric(PERFECT, FACTORS).value == 1

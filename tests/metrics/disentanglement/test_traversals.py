@@ -57,7 +57,7 @@ def test_null_level_and_groups():
         assert score.null < 0.8
         assert score.adjusted == pytest.approx(1)
     two = np.repeat(GRID, 2, axis=1)
-    assert dis.flatness(two, GRID, groups=[0, 0, 1, 1, 2, 2]).value == pytest.approx(1)
+    assert dis.flatness(two, GRID, units=[0, 0, 1, 1, 2, 2]).value == pytest.approx(1)
 
 
 def test_samples_without_traversals_are_refused():
