@@ -70,7 +70,7 @@ class VectorSpace(Described):
         SAP, IRS, FactorVAE and the trees of DCI see the cut of a ring as its far ends.
 
         Returns:
-            Codes with (cos, sin) in the place of each ring, and the dims of each unit: `groups` of the metrics.
+            Codes with (cos, sin) in the place of each ring, and the dims of each unit: `units` of the metrics.
         """
         c = self.vae.config
         parts = codes.reshape(len(codes), self.pieces, c.code_dims)
