@@ -74,6 +74,7 @@ def clips(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return codes, np.repeat(rng.integers(4, size=(CLIPS, 2)), FRAMES, 0)
 
 
+@pytest.mark.filterwarnings("ignore:factors are correlated")  # as the frames of a clip taken for strangers are
 @pytest.mark.parametrize("name", ["mig", "sap"])
 def test_frames_of_clips_with_random_labels_are_chance(name):
     """p is uniform where the frames are told to belong together; taken for strangers they are always significant."""
