@@ -221,6 +221,7 @@ def _score(commands) -> None:
         default="reader-td",
         help="reader-td, i3d=FILE, videomae=FILE, inception=FILE (default: reader-td)",
     )
+    p.add_argument("--trust", action="store_true", help="run a FILE of features that is not the published one")
     p.add_argument("--bootstrap", type=_positive(int), default=100, help="draws for intervals (default: 100)")
 
 

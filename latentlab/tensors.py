@@ -22,7 +22,13 @@ def write_tensors(path: str | Path, key: str, header: Mapping[str, Any], tensors
     metadata, path = {key: json.dumps(header)}, Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # several processes may write the same
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
+    own, storages = {}, set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        storage = tensor.untyped_storage().data_ptr()
+        own[name] = tensor.clone() if storage in storages else tensor  # the format holds no tensor twice
+        storages.add(storage)
+    save_file(own, partial, metadata)
     os.replace(partial, path)
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import as_file, files
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from threading import get_ident
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from latentlab.tensors import read_tensors, write_tensors
 
+Network = TypeVar("Network", bound=nn.Module)
 BLOCK = 1024  # words that `state_of` sums
 
 
@@ -34,6 +38,79 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     tensors, config = read_tensors(path, "config", "weights")
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}, config
+
+
+def read_network(path: Path, make: Callable[[dict[str, Any]], Network]) -> Network:
+    """The network of a file written by `save_weights`.
+
+    It is made first without memory, and only what has the file's own tensors is made at all.
+
+    Args:
+        path: of the file.
+        make: the network of a config.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not such a file, or one whose header speaks of another network than its tensors are of.
+    """
+    tensors, config = read_weights(path)
+    try:
+        with _at_most(2 * len(tensors) + 64), torch.device("meta"):
+            plan = make(config)
+    except Exception as error:  # whatever a wrong number leads to
+        raise ValueError(
+            f"{path} is damaged or no file of this network: nothing can be made of its header "
+            f"{json.dumps(config)[:300]} ({type(error).__name__}: {error})"
+        ) from error
+    planned, found = ({name: tuple(t.shape) for name, t in state.items()} for state in (plan.state_dict(), tensors))
+    if wrong := [name for name in sorted(planned | found) if planned.get(name) != found.get(name)]:
+        said = "; ".join(f"{n} is {found.get(n, 'not there')}, not {planned.get(n, 'known')}" for n in wrong[:3])
+        raise ValueError(f"{path} is damaged or no file of this network: of its tensors, against its header, {said}")
+    room = 2**24 + 16 * sum(t.numel() for t in tensors.values())
+    if (size := sum(t.numel() for t in plan.buffers())) > room:  # those that no file holds
+        raise ValueError(f"{path} is damaged or no file of this network: by its header it holds {size:,} numbers")
+    network = make(config)
+    network.load_state_dict(tensors)
+    return network
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """Stops the making of a network, in this thread, as soon as it has more parameters."""
+    own, made = get_ident(), 0
+
+    def another(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal made
+        del module, name, parameter
+        made += get_ident() == own
+        if made > count:
+            raise ValueError(f"more than {count} parameters")
+
+    hook = register_module_parameter_registration_hook(another)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def read_pickled(path: str | Path, what: str, *, device: str | torch.device = "cpu") -> Any:
+    """What `torch.save` wrote, plain values and tensors; nothing in the file is run.
+
+    Args:
+        path: of the file.
+        what: it should be, for the message.
+        device: of the tensors.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: damaged, or something else.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # a type of its own for every defect, some of which advise to run what is in the file
+        raise ValueError(f"{path} is no readable {what}: it is damaged, cut short, or something else") from error
 
 
 def fingerprint(*modules: nn.Module) -> str:

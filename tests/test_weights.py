@@ -1,7 +1,10 @@
 """Weights on disk."""
 
 import hashlib
+import json
 import os
+import pickle
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -9,7 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from latentlab.weights import fingerprint, read_weights, save_weights, state_of
+import latentlab
+from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig, load_vector_vae
+from latentlab.tensors import read_tensors, write_tensors
+from latentlab.weights import fingerprint, read_pickled, read_weights, save_weights, state_of
 
 
 def network(seed: int = 0) -> nn.Module:
@@ -148,3 +154,82 @@ def test_a_quantised_weight_is_known_by_what_it_is_made_of():
         quantization.quantize_(module, quantization.Int8WeightOnlyConfig())
         marks.add((fingerprint(module), state_of(module)))
     assert len(marks) == 2
+
+
+def lied(path, **lies) -> None:
+    """The file with other settings in its header; those that are `...` are left out."""
+    tensors, config = read_weights(path)
+    write_tensors(path, "config", {k: v for k, v in {**config, **lies}.items() if v is not ...}, tensors)
+
+
+@pytest.mark.parametrize(
+    ("network", "lies"),
+    [
+        ("denoiser", {"blocks": 10**9}),
+        ("denoiser", {"widths": [10**9, 10**9]}),
+        ("denoiser", {"widths": []}),
+        ("denoiser", {"window": 0}),
+        ("denoiser", {"window": 10**9}),
+        ("denoiser", {"head_width": 0}),
+        ("denoiser", {"latent_channels": "2"}),
+        ("denoiser", {"context_width": 64}),
+        ("denoiser", {"colour": "red"}),
+        ("autoencoder", {"latent_channels": -1}),
+        ("autoencoder", {"decoder_blocks": [1, 1, 10**9]}),
+        ("clip", {"vision_layers": 10**9}),
+        ("clip", {"vocabulary": ...}),
+        ("clip", {"context_length": 10**7}),
+        ("vector_vae", {"num_frames": 10**9}),
+        ("vector_vae", {"size": None}),
+    ],
+)
+def test_a_header_that_speaks_of_another_network_is_told_before_memory_is_spent(
+    network, lies, tiny_generator, tmp_path
+):
+    tiny_generator.save(tmp_path)
+    vae = VectorVAE(VectorVAEConfig(dims=3, motion_dims=1, num_frames=4, size=(16, 16), width=8, hidden=16))
+    save_weights(tmp_path / "vector_vae.safetensors", vae, asdict(vae.config))
+    load = load_vector_vae if network == "vector_vae" else latentlab.load
+    assert load(tmp_path)
+    lied(tmp_path / f"{network}.safetensors", **lies)
+    with pytest.raises(ValueError, match=rf"{network}.safetensors is damaged or no file of this network"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"height": 17}, "sides that are multiples of 16, got 4 frames of 17 x 16"),
+        ({"height": True}, "expected a height such as 64, got True"),
+        ({"num_frames": 100_000, "height": 96_000, "width": 96_000}, "larger than 2,147,483,648 pixels"),
+    ],
+)
+def test_settings_that_the_networks_cannot_have_are_named(settings, said, tiny_generator, tmp_path):
+    tiny_generator.save(tmp_path)
+    file = tmp_path / "generator.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+    with pytest.raises(ValueError, match=f"generator.json: .*{said}"):
+        latentlab.load(tmp_path)
+
+
+def test_settings_nested_without_end_are_no_settings(tmp_path):
+    (tmp_path / "generator.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"generator.json is not what NativeGenerator.save writes"):
+        latentlab.load(tmp_path)
+
+
+@pytest.mark.parametrize("written", [b"", b"once upon a time", pickle.dumps({"step": print})])
+def test_a_pickle_that_is_damaged_or_runs_something_is_told_and_nobody_is_advised_to_run_it(written, tmp_path):
+    (tmp_path / "state.pt").write_bytes(written)
+    with pytest.raises(ValueError, match=r"state.pt is no readable checkpoint: it is damaged, cut short") as told:
+        read_pickled(tmp_path / "state.pt", "checkpoint")
+    assert "weights_only" not in str(told.value)
+
+
+def test_tensors_that_share_memory_are_written_each(tmp_path):
+    whole = torch.arange(6.0)
+    write_tensors(tmp_path / "a.safetensors", "x", {}, {"one": whole, "same": whole, "part": whole[2:4]})
+    tensors, _ = read_tensors(tmp_path / "a.safetensors", "x", "tensors")
+    assert torch.equal(tensors["one"], whole)
+    assert torch.equal(tensors["same"], whole)
+    assert tensors["part"].tolist() == [2, 3]

@@ -48,13 +48,14 @@ def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, 
 
 
 def score(
-    clips: Sequence[str], *, against: Sequence[str], features: str, bootstrap: int, out, seed, device, json
+    clips: Sequence[str], *, against: Sequence[str], features: str, trust: bool, bootstrap: int, out, seed, device, json
 ) -> None:
     """A table of clips and their scores, the distances of sets, and a page."""
     from latentlab.score import score as run
 
     check_file(Path(out) / "scores.json")
-    result = run(clips, against, out=out, features=features, bootstrap=bootstrap, seed=seed, device=find_device(device))
+    options = {"out": out, "features": features, "trusted": trust, "bootstrap": bootstrap, "seed": seed}
+    result = run(clips, against, **options, device=find_device(device))
     lines = _score_lines(result)
     tell(result, json, [*lines, f"open {Path(out) / 'scores.html'} in a browser"])
     paired = [row for row in result["clips"] if "partner" in row]

@@ -17,7 +17,9 @@ from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.native import NativeGenerator
-from latentlab.weights import read_weights, shipped
+from latentlab.weights import read_network, shipped
+
+LARGEST = 2**31  # pixels of a clip
 
 
 @overload
@@ -66,6 +68,9 @@ def load(
     (6, 16, 8, 8)
     """
     device = find_device(device)
+    for name, kind in (("dtype", dtype), ("vae_dtype", vae_dtype)):
+        if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+            raise ValueError(f"{name} must be a floating-point dtype, such as torch.bfloat16, got {kind!r}")
     if path is None:
         with shipped() as own:
             return load(own, device=device, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling)
@@ -89,7 +94,9 @@ def load(
             "float32"
         )
     config = _config(config_file)
-    generator = NativeGenerator(load_autoencoder(folder), load_denoiser(folder), load_clip(folder), config)
+    autoencoder, denoiser = load_autoencoder(folder), load_denoiser(folder)
+    _check_fits(config_file, config, autoencoder, denoiser)
+    generator = NativeGenerator(autoencoder, denoiser, load_clip(folder), config)
     return generator.to(device, dtype)
 
 
@@ -97,14 +104,30 @@ def _config(file: Path) -> GeneratorConfig:
     """The settings of a generator, each a number of its kind; all but guidance are above 0."""
     try:
         config = GeneratorConfig(**json.loads(file.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{file} is not what NativeGenerator.save writes: {error}") from error
     for field in fields(GeneratorConfig):
         value, kind = getattr(config, field.name), type(field.default)
         least = -math.inf if field.name == "guidance" else 0
-        if not isinstance(value, kind | int) or not least < value < math.inf:
+        if not isinstance(value, kind | int) or isinstance(value, bool) or not least < value < math.inf:
             raise ValueError(f"{file}: expected a {field.name} such as {field.default}, got {value!r}")
+    if config.num_frames * config.height * config.width > LARGEST:
+        raise ValueError(
+            f"{file}: a clip of {config.num_frames} frames of {config.height} x {config.width} is larger than "
+            f"{LARGEST:,} pixels, the most that is taken for real"
+        )
     return config
+
+
+def _check_fits(file: Path, config: GeneratorConfig, autoencoder: Autoencoder, denoiser: Denoiser) -> None:
+    """Raises unless the networks can hold clips of these settings."""
+    window = denoiser.config.window
+    side = autoencoder.spatial_compression_ratio * 2 ** (len(denoiser.config.widths) - 1)
+    if config.num_frames % window or config.height % side or config.width % side:
+        raise ValueError(
+            f"{file}: these networks hold clips of a multiple of {window} frames with sides that are multiples of "
+            f"{side}, got {config.num_frames} frames of {config.height} x {config.width}"
+        )
 
 
 def load_autoencoder(folder: Path) -> Autoencoder:
@@ -143,8 +166,9 @@ def find_device(name: str | torch.device = "auto") -> torch.device:
 
 
 def _network(path: Path, kind, config_kind):
-    tensors, config = read_weights(path)
-    config = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
-    network = kind(config_kind(**config))
-    network.load_state_dict(tensors)
-    return network
+    def make(config):
+        return kind(
+            config_kind(**{k: tuple(value) if isinstance(value, list) else value for k, value in config.items()})
+        )
+
+    return read_network(path, make)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.generator.condition import Condition
-from latentlab.generator.exactness import IMPLICIT, RETRACING
+from latentlab.generator.exactness import IMPLICIT, RETRACING, Trace
 from latentlab.generator.graph import Tensors
 from latentlab.generator.levels import check_counts
 from latentlab.generator.solver import Callback, Velocity
@@ -75,6 +75,9 @@ def in_batches(
         condition: for each clip.
         carry: `(velocity, states of a batch, its rows) -> T`, one run of the solver.
         capturable: False if `carry` reads from the device or draws.
+
+    Raises:
+        ValueError: a run ended in NaN or infinity.
     """
     condition, start = generator.told(condition, way.guidance), spread(way.levels[0])
     ends = []
@@ -86,7 +89,19 @@ def in_batches(
 
         given |= condition[rows].tensors()
         ends.append(_captured(generator, way, run, given) if capturable and way.capturable else run(given))
+        _check_finite(ends[-1], generator, way)
     return ends
+
+
+def _check_finite(end: object, generator: Generator, way: Way) -> None:
+    """Raises where a network overflowed, as those in half precision may, or its weights are none."""
+    state = end.noise if isinstance(end, Trace) else end
+    if isinstance(state, Tensor) and not state.isfinite().all():
+        raise ValueError(
+            f"the network ({generator.dtype}) went to NaN or infinity on its way by {way.method} at guidance "
+            f"{way.guidance:g}; load it with dtype=torch.bfloat16 or torch.float32, or ask for less guidance; if that "
+            "does not help, its weights are damaged"
+        )
 
 
 def _captured(generator: Generator, way: Way, run: Callable[[Tensors], T], given: Tensors) -> T:

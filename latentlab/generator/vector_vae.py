@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from latentlab.shapes import Codes, Video
-from latentlab.weights import read_weights, shipped
+from latentlab.weights import read_network, shipped
 
 PATCH = 4  # pixels on a side that enter and leave the convolutions as one
 STEP = 0.25  # halves of a picture that it moves for one standard deviation of a dim that moves it
@@ -220,10 +220,7 @@ def load_vector_vae(folder: str | Path | None = None) -> VectorVAE:
     path = Path(folder) / "vector_vae.safetensors"
     if not path.is_file():
         raise FileNotFoundError(f"no vector VAE at {path}; `latentlab train vector-vae --out FOLDER` makes one")
-    tensors, config = read_weights(path)
-    config["size"] = tuple(config["size"])
-    vae = VectorVAE(VectorVAEConfig(**config))
-    vae.load_state_dict(tensors)
+    vae = read_network(path, lambda config: VectorVAE(VectorVAEConfig(**{**config, "size": tuple(config["size"])})))
     return vae.eval().requires_grad_(False)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentlab.interpolate.pair import check_points
-from latentlab.weights import read_weights, save_weights
+from latentlab.weights import read_network, save_weights
 
 Frames = Float[Tensor, "batch channel height width"]
 Sequences = Float[Tensor, "clip channel frame height width"]
@@ -73,10 +73,7 @@ class Between(nn.Module):
     @staticmethod
     def load(path: str | Path) -> Between:
         """Reads what `save` wrote."""
-        tensors, config = read_weights(Path(path))
-        model = Between(config["channels"], width=config["width"], blocks=config["blocks"])
-        model.load_state_dict(tensors)
-        return model
+        return read_network(Path(path), lambda config: Between(**config))
 
 
 def fit_between(

@@ -135,7 +135,9 @@ def time_difference(frame: FrameFeatures, *, name: str, preprocessing: str, fing
     return Features(name, preprocessing, fingerprint, extract)
 
 
-def i3d(path: str | Path, *, resize: str = "crop", device: str | torch.device = "cpu") -> Features:
+def i3d(
+    path: str | Path, *, resize: str = "crop", device: str | torch.device = "cpu", trusted: bool = False
+) -> Features:
     """I3D logits on Kinetics-400 (Carreira & Zisserman 2017), the features of FVD (Unterthiner et al. 2018).
 
     Args:
@@ -143,13 +145,14 @@ def i3d(path: str | Path, *, resize: str = "crop", device: str | torch.device = 
         resize: to 224 x 224, bilinear. "crop" scales the short side and cuts the centre, "stretch" ignores the
             proportions. Papers use both, and the distances differ.
         device: that computes.
+        trusted: run it although it is not the published file; a TorchScript file may do anything, write files too.
 
     Raises:
         FileNotFoundError: no such file; says which one is needed.
-        ValueError: not a TorchScript file, or unknown resize rule.
+        ValueError: not the published file and not said to be trusted, not a TorchScript file, or unknown resize rule.
     """
     how = f"224 x 224 by {resize}, bilinear, [-1, 1], all frames"
-    network, name, fingerprint = _torchscript(path, "i3d", device)
+    network, name, fingerprint = _torchscript(path, "i3d", device, trusted)
     squares = _squares(resize)
 
     def extract(video: Video) -> Tensor:
@@ -158,35 +161,37 @@ def i3d(path: str | Path, *, resize: str = "crop", device: str | torch.device = 
     return Features(name, how, fingerprint, extract, frames=(10, math.inf))
 
 
-def videomae(path: str | Path, *, device: str | torch.device = "cpu") -> Features:
+def videomae(path: str | Path, *, device: str | torch.device = "cpu", trusted: bool = False) -> Features:
     """VideoMAE features (Ge et al. 2024): less blind to motion than I3D. 16 frames, in [0, 1], no mean or deviation.
 
     Args:
         path: TorchScript file of your own export; none is published, so every result calls it unverified.
         device: that computes.
+        trusted: run it although it is not the published file; a TorchScript file may do anything, write files too.
 
     Raises:
         FileNotFoundError: no such file; says which one is needed.
-        ValueError: not a TorchScript file.
+        ValueError: not the published file and not said to be trusted, not a TorchScript file.
     """
-    network, name, fingerprint = _torchscript(path, "videomae", device)
+    network, name, fingerprint = _torchscript(path, "videomae", device, trusted)
     squares = _squares("stretch")
     how = "224 x 224 by stretch, bilinear, [0, 1], 16 frames"
     return Features(name, how, fingerprint, lambda video: network((squares(video) + 1) / 2), frames=(16, 16))
 
 
-def inception(path: str | Path, *, device: str | torch.device = "cpu") -> Features:
+def inception(path: str | Path, *, device: str | torch.device = "cpu", trusted: bool = False) -> Features:
     """Inception v3 pool features of every frame, the features of FID (Heusel et al. 2017).
 
     Args:
         path: TorchScript file, which resizes by itself.
         device: that computes.
+        trusted: run it although it is not the published file; a TorchScript file may do anything, write files too.
 
     Raises:
         FileNotFoundError: no such file; says which one is needed.
-        ValueError: not a TorchScript file.
+        ValueError: not the published file and not said to be trusted, not a TorchScript file.
     """
-    network, name, fingerprint = _torchscript(path, "inception", device)
+    network, name, fingerprint = _torchscript(path, "inception", device, trusted)
 
     def extract(video: Video) -> Tensor:
         frames = rearrange((127.5 * (video + 1)).round().clamp(0, 255).byte(), "b c f h w -> (b f) c h w")
@@ -198,18 +203,26 @@ def inception(path: str | Path, *, device: str | torch.device = "cpu") -> Featur
 PUBLISHED = {"i3d": i3d, "videomae": videomae, "inception": inception}
 
 
-def _torchscript(path: str | Path, name: str, device: str | torch.device) -> tuple[Callable[..., Tensor], str, str]:
+def _torchscript(
+    path: str | Path, name: str, device: str | torch.device, trusted: bool
+) -> tuple[Callable[..., Tensor], str, str]:
     """The network, its name in results, and the SHA-256 of its file; both say if that is not the published one."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no {name} weights at {path}; needed is {SOURCES[name]}")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != SHA256.get(name) and not trusted:
+        raise ValueError(
+            f"{path} is not the published file of {name} (its SHA-256 is {found}), and a TorchScript file can do "
+            "anything on this machine, write files too; if you trust where it is from, say so: trusted=True, on the "
+            f"command line --trust. Needed is {SOURCES[name]}"
+        )
     try:
         network = torch.jit.load(path, map_location=device).eval()
     except RuntimeError as error:
         why = f"does not load on {device} as TorchScript: {str(error).strip().splitlines()[0]}"
         raise ValueError(f"{path} {why}; needed is {SOURCES[name]}") from error
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != SHA256.get(name):
         name, found = f"{name}, {UNVERIFIED}", f"{UNVERIFIED} sha256={found}"
     return lambda x, **flags: network(x.to(device), **flags), name, found

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from latentlab.metrics.features import CHUNK, FrameFeatures
 from latentlab.shapes import Video, check_video
+from latentlab.weights import read_pickled
 
 Scores = Float[Tensor, " batch"]
 Distance = Callable[[Video, Video], Scores]
@@ -175,7 +176,7 @@ def _checkpoint(path: Path, name: str, download: bool) -> dict[str, Tensor]:
         raise ValueError(
             f"{path} is not {name}: its SHA-256 starts with {found[:8]}, expected {wanted}; fetch it again"
         )
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return read_pickled(path, f"file of weights, {name}")
 
 
 def identity(video: Video, reference: Video, features: FrameFeatures) -> Scores:

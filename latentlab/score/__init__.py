@@ -33,6 +33,7 @@ def score(
     bootstrap: int = 100,
     seed: int = 0,
     device: str | torch.device = "cpu",
+    trusted: bool = False,
 ) -> dict[str, Any]:
     """Scores clips and writes `scores.json`, `scores.html`, `scores.jsonl` and `record.json`.
 
@@ -45,6 +46,8 @@ def score(
         bootstrap: draws for the intervals of the set distances.
         seed: of those draws.
         device: that computes the features of a file.
+        trusted: run a file of features that is not the published one; a TorchScript file may do anything, write files
+            too.
 
     Returns:
         What `scores.json` holds: a row for each clip, the distances of the sets, the files that gave no row and those
@@ -52,11 +55,12 @@ def score(
 
     Raises:
         FileNotFoundError: a path, or the weights of the features, that are not there.
-        ValueError: a folder without clips, no clip that can be read, unknown features.
+        ValueError: a folder without clips, no clip that can be read, unknown features, or a file of them that is not
+            said to be trusted.
     """
     if not against and features != "reader-td":
         raise ValueError(f"`features` {features!r} compare clips with a reference, and there is none: give `against`")
-    extract = features_named(features, device) if against else None
+    extract = features_named(features, device, trusted=trusted) if against else None
     left_out: dict[Path, str] = {}
     found, references = find_clips(clips, left_out), find_clips(against, left_out)
     partner = partners(found, references)

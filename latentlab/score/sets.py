@@ -33,18 +33,18 @@ def reader_td() -> Features:
     )
 
 
-def features_named(name: str, device: str | torch.device) -> Features:
+def features_named(name: str, device: str | torch.device, *, trusted: bool = False) -> Features:
     """Features as the command line names them.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no such features.
+        ValueError: no such features, or a file of code that is not said to be trusted.
     """
     kind, _, file = name.partition("=")
     if name != "reader-td" and (kind not in PUBLISHED or not file):
         kinds = ", ".join(f"{k}=FILE" for k in PUBLISHED)
         raise ValueError(f"`features` must be reader-td, {kinds}, got {name!r}")
-    return PUBLISHED[kind](file, device=device) if file else reader_td()
+    return PUBLISHED[kind](file, device=device, trusted=trusted) if file else reader_td()
 
 
 def vectors_of(path: Path, extract: Features | None) -> dict[str, Any]:

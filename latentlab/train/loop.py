@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from latentlab.record import write_text
+from latentlab.weights import read_pickled
 
 Batch = dict[str, Tensor]
 Network = TypeVar("Network", bound=nn.Module)
@@ -227,7 +228,7 @@ def _batches(
 def _resume(checkpoint: Path, model, ema, optimizer, settings: dict[str, Any], device: torch.device) -> int:
     if not checkpoint.exists():
         return 0
-    state = torch.load(checkpoint, map_location=device, weights_only=True)
+    state = _checkpoint(checkpoint, device)
     may_differ = {"steps", "decay", "save_every", "sample_every", "workers"}
     then, now = _flat(json.loads(state["config"])), _flat(settings)  # an older checkpoint says less
     if changed := [k for k in sorted(now.keys() & then.keys() - may_differ) if then[k] != now[k]]:
@@ -237,6 +238,23 @@ def _resume(checkpoint: Path, model, ema, optimizer, settings: dict[str, Any], d
     ema.load_state_dict(state["ema"])
     optimizer.load_state_dict(state["optimizer"])
     return state["step"]
+
+
+def _checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """What `_save` wrote.
+
+    Raises:
+        ValueError: a file that is damaged, or none of a training.
+    """
+    cure = "move it away to begin anew, or give another --out"
+    try:
+        state = read_pickled(path, "checkpoint", device=device)
+    except ValueError as error:
+        raise ValueError(f"{error}; {cure}") from error
+    lacks = {"step", "config", "model", "ema", "optimizer"} - (state.keys() if isinstance(state, dict) else set())
+    if lacks:
+        raise ValueError(f"{path} is no checkpoint of a training, it holds no {', '.join(sorted(lacks))}; {cure}")
+    return state
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:

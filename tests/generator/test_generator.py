@@ -251,6 +251,23 @@ def test_latents_with_other_axes_are_an_error(tiny_generator, carry, shape):
         getattr(tiny_generator, carry)(torch.zeros(shape))
 
 
+@pytest.mark.parametrize("method", ["midpoint", "leapfrog"])
+def test_a_network_that_overflows_is_told(tiny_generator, clips, method):
+    latents = tiny_generator.encode(clips)
+    with torch.no_grad():
+        tiny_generator.denoiser.enter.weight.fill_(float("nan"))
+    for carry in (tiny_generator.invert, tiny_generator.sample):
+        with pytest.raises(ValueError, match=rf"\(torch.float32\) went to NaN .* {method} at guidance 1; .*bfloat16"):
+            carry(latents, num_steps=2, method=method)
+
+
+@pytest.mark.parametrize("wrong", [torch.complex64, torch.int8, "float16"])
+def test_a_dtype_in_which_no_network_computes_is_refused_when_loading(wrong):
+    for name in ("dtype", "vae_dtype"):
+        with pytest.raises(ValueError, match=f"{name} must be a floating-point dtype, .*got "):
+            load(**{name: wrong})
+
+
 def test_nan_is_an_error(tiny_generator):
     with pytest.raises(ValueError, match="finite, got 3072 NaN"):
         tiny_generator.encode(torch.full((1, 3, 4, 16, 16), float("nan")))

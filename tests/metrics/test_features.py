@@ -35,7 +35,7 @@ def clip(frames: int, height: int, width: int) -> Tensor:
 class TestPublished:
     def test_i3d_gets_squares_in_the_project_range_and_gives_logits(self, eye):
         video = clip(10, 60, 80)
-        found = i3d(eye)(video)
+        found = i3d(eye, trusted=True)(video)
         assert found[0, 2:].tolist() == [3, 10, 224, 224, 1]  # features asked for, its own resizing off
         # The short side to 224, and the middle 224 of ceil(80 * 224 / 60) = 299 columns.
         scaled = F.interpolate(video[1].transpose(0, 1), (224, 299), mode="bilinear", align_corners=False)
@@ -45,7 +45,7 @@ class TestPublished:
 
     def test_stretching_changes_the_features_and_is_said(self, eye):
         video = clip(10, 60, 80)
-        crop, stretch = i3d(eye), i3d(eye, resize="stretch")
+        crop, stretch = i3d(eye, trusted=True), i3d(eye, trusted=True, resize="stretch")
         assert (crop(video) - stretch(video)).abs().max() > 1e-3
         squashed = F.interpolate(video[0].transpose(0, 1), (224, 224), mode="bilinear", align_corners=False)
         assert stretch(video)[0, 0].item() == pytest.approx(squashed.mean().item(), abs=1e-6)
@@ -53,12 +53,12 @@ class TestPublished:
         assert "stretch" in stretch.settings()["preprocessing"]
 
     def test_videomae_gets_zero_to_one(self, eye):
-        found = videomae(eye)(torch.full((1, 3, 16, 32, 32), -1.0))
+        found = videomae(eye, trusted=True)(torch.full((1, 3, 16, 32, 32), -1.0))
         assert abs(found[0, 0]) < 1e-6
         assert found[0, 2:6].tolist() == [3, 16, 224, 224]
 
     def test_inception_gets_eight_bit_frames_as_they_are(self, eye):
-        found = inception(eye)(torch.full((2, 3, 20, 32, 48), 0.2))
+        found = inception(eye, trusted=True)(torch.full((2, 3, 20, 32, 48), 0.2))
         assert found.shape[0] == 40
         assert found[0, 0] == 153  # round(127.5 * 1.2)
         assert found[0, 2:5].tolist() == [3, 32, 48]
@@ -71,32 +71,44 @@ class TestPublished:
     def test_another_kind_of_file_is_told(self, tmp_path):
         torch.save({"a": torch.zeros(1)}, tmp_path / "state.pt")
         with pytest.raises(ValueError, match=r"does not load on cpu as TorchScript: .*; needed is i3d_torchscript.pt"):
-            i3d(tmp_path / "state.pt")
+            i3d(tmp_path / "state.pt", trusted=True)
+
+    @pytest.mark.parametrize("load", [i3d, videomae, inception])
+    def test_a_file_that_is_not_the_published_one_is_run_for_those_who_trust_it_alone(self, load, eye, monkeypatch):
+        digest = hashlib.sha256(eye.read_bytes()).hexdigest()
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("it was run"))
+            with pytest.raises(
+                ValueError, match=rf"eye.pt is not the published file .*{digest}.*trusted=True.*--trust"
+            ):
+                load(eye)
+        monkeypatch.setitem(features.SHA256, load.__name__, digest)
+        assert load(eye).name == load.__name__
 
     def test_frames_are_counted(self, eye):
         with pytest.raises(ValueError, match="i3d takes 10 or more frames, got 9"):
-            i3d(eye)(clip(9, 32, 32))
+            i3d(eye, trusted=True)(clip(9, 32, 32))
         with pytest.raises(ValueError, match="videomae takes 16 frames, got 17"):
-            videomae(eye)(clip(17, 32, 32))
+            videomae(eye, trusted=True)(clip(17, 32, 32))
 
     def test_an_unknown_resize_rule_is_told(self, eye):
         with pytest.raises(ValueError, match="crop or stretch, got 'squash'"):
-            i3d(eye, resize="squash")
+            i3d(eye, trusted=True, resize="squash")
 
     def test_a_file_that_is_not_the_published_one_says_so_everywhere(self, eye, monkeypatch):
         digest = hashlib.sha256(eye.read_bytes()).hexdigest()
-        found = i3d(eye)
+        found = i3d(eye, trusted=True)
         assert found.settings()["weights"] == f"unverified file sha256={digest}"
         assert (found.name, found.network) == ("i3d, unverified file", "i3d")
         monkeypatch.setitem(features.SHA256, "i3d", digest)
-        found = i3d(eye)
+        found = i3d(eye, trusted=True)
         assert (found.settings()["weights"], found.name, found.network) == (digest, "i3d", "i3d")
-        assert videomae(eye).name == "videomae, unverified file"
+        assert videomae(eye, trusted=True).name == "videomae, unverified file"
 
     def test_the_network_goes_to_the_device_and_its_features_come_back(self, eye):
-        assert i3d(eye, device=torch.device("cpu")).by_clip(clip(10, 32, 32))[0].device.type == "cpu"
+        assert i3d(eye, trusted=True, device=torch.device("cpu")).by_clip(clip(10, 32, 32))[0].device.type == "cpu"
         with pytest.raises(ValueError, match="does not load on no such device as TorchScript: Invalid device"):
-            i3d(eye, device="no such device")
+            i3d(eye, trusted=True, device="no such device")
 
 
 class TestOwn:

@@ -191,6 +191,16 @@ def test_a_checkpoint_that_says_less_of_its_run_is_resumed(tmp_path):
         run(tmp_path, about=ABOUT | {"flicker": 2.0})
 
 
+@pytest.mark.parametrize("kept", [{}, {"step": 3}, [1]])
+def test_a_checkpoint_that_is_none_is_named_with_what_to_do(tmp_path, kept):
+    torch.save(kept, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match=r"checkpoint.pt is no checkpoint .*config.*move it away .* another --out"):
+        run(tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"checkpoint.pt is no readable checkpoint.*move it away .* another --out"):
+        run(tmp_path)
+
+
 def test_what_a_run_is_about_does_not_hide_how_it_is_trained(tmp_path):
     run(tmp_path, about={"clip": "of another kind"})
     assert json.loads(state(tmp_path)["config"])["clip"] == CONFIG.clip

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES
 from latentlab.shapes import Video
-from latentlab.weights import read_weights, shipped
+from latentlab.weights import read_network, shipped
 
 FRAMES = 4  # looked at, evenly spaced
 
@@ -85,7 +85,5 @@ def targets(factors: Float[Tensor, "sample factor"]) -> Float[Tensor, "sample ta
 def load_reader() -> Reader:
     """The reader that ships with latentlab."""
     with shipped() as folder:
-        tensors, config = read_weights(folder / "reader.safetensors")
-    reader = Reader(ReaderConfig(**config))
-    reader.load_state_dict(tensors)
+        reader = read_network(folder / "reader.safetensors", lambda config: Reader(ReaderConfig(**config)))
     return reader.eval().requires_grad_(False)

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
+from latentlab.weights import read_pickled
+
 
 class Block(nn.Module):
     """relu(x + conv(x)), where x has passed a branch of 1 x 1 convolutions, `pool`, if the block has one."""
@@ -79,7 +81,7 @@ def find_taesd(folder: Path) -> tuple[Path, Path] | None:
 
 def load_taesd(encoder: Path, decoder: Path) -> TinyAutoencoder:
     """The autoencoder of two files; only tensors are read from them, nothing in them is run."""
-    read = (torch.load(path, map_location="cpu", weights_only=True) for path in (encoder, decoder))
+    read = (read_pickled(path, "tiny autoencoder") for path in (encoder, decoder))
     return TinyAutoencoder(*({name: value.float() for name, value in tensors.items()} for tensors in read))
 
 
