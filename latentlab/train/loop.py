@@ -160,10 +160,10 @@ def train(
                 bar.set_postfix({"loss": f"{figures['loss']:.4g}"}, refresh=False)
                 bar.update()
                 _log(out, figures, step, tracker)
+                if sample and (done % config.sample_every == 0 or done == config.steps):
+                    sample(ema.module.eval(), done)  # before the checkpoint: a run killed here draws it again
                 if done % config.save_every == 0 or done == config.steps:
                     _save(checkpoint, done, model, ema, optimizer, settings)
-                if sample and (done % config.sample_every == 0 or done == config.steps):
-                    sample(ema.module.eval(), done)
     return cast(Network, ema.module.eval())
 
 

@@ -119,6 +119,20 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before_it(tmp_path):
     assert same(state(tmp_path / "parts"), state(tmp_path / "whole"))
 
 
+def test_a_run_that_is_killed_while_it_draws_a_grid_draws_it_again(tmp_path):
+    config, drawn = replace(CONFIG, steps=4, sample_every=2, save_every=2), tmp_path / "drawn"
+
+    def draw(net, step: int) -> None:
+        if not drawn.exists():
+            drawn.touch()
+            kill_me()
+        drawn.write_text(f"{drawn.read_text()}{step} ")
+
+    assert in_a_process(lambda: run(tmp_path, config, sample=draw)) != 0
+    run(tmp_path, config, sample=draw)
+    assert drawn.read_text() == "2 4 "
+
+
 def test_the_log_has_every_step_once_after_a_kill(tmp_path):
     in_a_process(lambda: run(tmp_path, loss=killed_at(11)))
     assert [line["step"] for line in logged(tmp_path)] == list(range(11))
