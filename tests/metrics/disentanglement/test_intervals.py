@@ -100,7 +100,7 @@ def test_what_is_learned_from_grouped_rows_is_judged_on_other_groups():
     target = np.repeat(np.random.default_rng(1).standard_normal((CLIPS, 1)), FRAMES, 0)
     wide = np.repeat(np.random.default_rng(2).standard_normal((CLIPS, 40)), FRAMES, 0)
     one, other = (np.corrcoef(predict_folds(wide, target, g)[:, 0], target[:, 0])[0, 1] for g in (None, CLIP))
-    assert one > 0.9 > 0.5 > other
+    assert one > 0.8 > 0.5 > other  # forty dims of fifty clips tell four fifths of anything
 
 
 def test_groups_stay_together():
