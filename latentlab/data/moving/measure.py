@@ -68,7 +68,7 @@ def measure(video: Video) -> FactorTable:
     >>> measure(video)["light"].round(3), measure(video)["speed"].round(3)
     (array([0.8, 0.8]), array([0.5, 0.5]))
     """
-    _check(video)
+    check(video)
     return FactorTable(np.concatenate([_read(chunk) for chunk in video.split(CHUNK)]), FACTORS)
 
 
@@ -89,7 +89,7 @@ def mask(video: Video) -> Float[Tensor, "batch 1 frame height width"]:
     >>> bool((mask(item.video) - item.mask).abs().max() < 0.02)
     True
     """
-    _check(video)
+    check(video)
     return torch.cat([_see(chunk).matte for chunk in video.split(CHUNK)]).clamp(0, 1)[:, None]
 
 
@@ -109,7 +109,7 @@ def track(video: Video) -> Float[np.ndarray, "batch frame 2"]:
     >>> track(moving_shapes(1, seed=0, fixed={"speed": 0, "start_x": 30, "start_y": 35})[0])[0, 7].round(2)
     array([30., 35.])
     """
-    _check(video)
+    check(video)
     mattes = [Moments.of(_see(chunk).matte) for chunk in video.split(CHUNK)]
     return np.concatenate([np.where(m.seen[..., None], m.centre, np.nan) for m in mattes])
 
@@ -167,7 +167,7 @@ def _read(video: Video) -> np.ndarray:
     moments = Moments.of(sight.matte)
     seen = np.asarray(moments.seen.any(1))
     area = _mean(moments.area, moments.seen)
-    shape = _shape(moments, area)
+    shape = nearest_shape(moments, area)
     (x, _, _), (y, _, _) = lines = [robust_line(moments.centre[..., i], moments.seen) for i in (0, 1)]
     velocity = lines[0][1] - 1j * lines[1][1]
     speed, error = np.abs(velocity), np.hypot(lines[0][2], lines[1][2])
@@ -177,21 +177,21 @@ def _read(video: Video) -> np.ndarray:
     blur = _blur(sight.matte, seen, shape, size, x - 1j * y, velocity, angle, rotation)
     read = {
         "shape": shape,
-        "hue": _hue(sight.colour),
+        "hue": hue_of(sight.colour),
         "size": size,
         "start_x": x,
         "start_y": y,
         "direction": direction,
         "speed": speed,
         "rotation": np.where(shape == 0, np.nan, np.rad2deg(rotation)),
-        "background_hue": _hue(sight.background),
+        "background_hue": hue_of(sight.background),
         "light": sight.background.max(1) / BACKGROUND_VALUE,
         "blur": blur,
     }
     return np.where(seen[:, None], np.stack([read[name] for name in NAMES], 1), np.nan)
 
 
-def _shape(moments: Moments, area: np.ndarray) -> np.ndarray:
+def nearest_shape(moments: Moments, area: np.ndarray) -> np.ndarray:
     """Nearest polygon by the magnitudes of its third, fourth and fifth moment, in units of its size."""
     m = moments.central[..., 3:]
     # Neighbouring frames multiplied: noise averages out instead of adding up, and a slow turn does no harm.
@@ -252,7 +252,7 @@ def _mean(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return (values * seen).sum(1) / np.maximum(seen.sum(1), 1)
 
 
-def _hue(rgb: np.ndarray) -> np.ndarray:
+def hue_of(rgb: np.ndarray) -> np.ndarray:
     """Degrees; the hexagonal hue of HSV, NaN for grey."""
     r, g, b = rgb.T
     high, low = rgb.max(1), rgb.min(1)
@@ -261,7 +261,8 @@ def _hue(rgb: np.ndarray) -> np.ndarray:
     return sector * 60 % 360
 
 
-def _check(video: Video) -> None:
+def check(video: Video) -> None:
+    """Raises a `ValueError` for what is no clip of this world's size."""
     if video.ndim != 5 or video.shape[1] != 3 or video.shape[2] < 1 or video.shape[-2:] != (SIDE, SIDE):
         raise ValueError(
             f"video must be (batch, 3, frame, {SIDE}, {SIDE}), got {tuple(video.shape)}; "
