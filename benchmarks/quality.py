@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,20 @@ from latentlab.bench.spread import mean, percent
 from latentlab.data.moving.captions import DIRECTIONS, HUES, captions, words
 from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED, MovingShapes, moving_shapes
 from latentlab.data.moving.factors import SHAPES, FactorSampler
-from latentlab.data.moving.measure import angle_difference, measure
+from latentlab.data.moving.measure import angle_difference, mask, measure
 from latentlab.data.moving.reader import load_reader
 from latentlab.generator.generator import Generator
-from latentlab.generator.load import load
+from latentlab.generator.load import load, load_autoencoder
+from latentlab.generator.native import NativeGenerator
 from latentlab.metrics import flicker, frechet_distance, psnr
 from latentlab.metrics.sets import compare
+from latentlab.train.autoencoder import around
 from latentlab.train.clip import ClipTraining
 from latentlab.train.denoiser import DenoiserTraining
 from latentlab.view.report import Player
 
 SHOWN = 4  # clips of a kind
+NOISE = 0.3  # standard deviations of the latents
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,10 @@ class Config:
     """What to measure; the defaults are those of the model card."""
 
     model: str | None = None
+    autoencoder: str | None = None
     seed: int = 0
     clips: int = 256
+    local: int = 16
     static: int = 64
     frechet: int = 1024
     guidance: float | None = None
@@ -49,6 +55,11 @@ class Config:
 def run(config: Config) -> dict:
     """Measures and returns the figures."""
     generator = load(config.model)
+    if config.autoencoder and isinstance(
+        generator, NativeGenerator
+    ):  # of a training run: no denoiser knows its latents
+        own = load_autoencoder(Path(config.autoencoder))
+        generator = NativeGenerator(own, generator.denoiser, generator.clip, generator.config)
     parts = {"autoencoder": autoencoder, "captions": caption_accuracy, "static": static, "frechet": frechet}
     figures = {name: parts[name](generator, config) for name in config.only}
     clips = [clip for found in figures.values() for clip in found.pop("_clips", ())]
@@ -56,17 +67,82 @@ def run(config: Config) -> dict:
 
 
 def autoencoder(generator: Generator, config: Config) -> dict[str, Any]:
-    """PSNR of held-out clips through the autoencoder."""
-    data = MovingShapes(config.clips, HELD_OUT_SEED)
-    scores = [float(psnr(generator.decode(generator.encode(c)), c)) for c in map(data.clip, tqdm(range(len(data))))]
-    worst = data.clip(int(np.argmin(scores)))
+    """Held-out clips through the autoencoder: PSNR of the whole and on the object, mattes and shapes before and after,
+    and how far a change spreads."""
+    data, reader = MovingShapes(config.clips, HELD_OUT_SEED), load_reader()
+    rows: dict[str, list] = {name: [] for name in ("psnr", "object", "noisy", "overlap", "reader", "measure")}
+    truth = data.factors()["shape"].astype(int)
+    for index in tqdm(range(len(data)), desc="autoencoder"):
+        clip = data.clip(index)
+        latents = generator.encode(clip)
+        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(index)).to(latents)
+        again, noisy = (generator.decode(z).cpu().clamp(-1, 1) for z in (latents, latents + NOISE * noise))
+        before, after = mask(clip), mask(again)
+        rows["psnr"].append(float(psnr(again, clip)))
+        rows["noisy"].append(float(psnr(noisy, clip)))
+        rows["object"].append(object_psnr(again, clip, data.mask(index)))
+        rows["overlap"].append(float(torch.minimum(before, after).sum() / torch.maximum(before, after).sum()))
+        rows["reader"].append(reader.read_shape(again)[0] == SHAPES[truth[index]])
+        rows["measure"].append(measure(again)["shape"][0] == truth[index])
+    worst = data.clip(int(np.argmin(rows["psnr"])))
     pair = {"the clip that the autoencoder loses most of": worst, "after it": generator.decode(generator.encode(worst))}
+    objects = np.array(rows["object"])
+    chance = 100 / len(SHAPES)
     return {
         "clips": config.clips,
-        "mean_psnr": mean(scores),
-        "min_psnr": round(min(scores), 2),
+        "mean_psnr": mean(rows["psnr"]),
+        "min_psnr": round(min(rows["psnr"]), 2),
+        f"mean_psnr, noise of {NOISE} on the latents": mean(rows["noisy"]),
+        "psnr on the object and 2 pixels around": {
+            name: mean(objects[truth == i]) for i, name in enumerate(SHAPES) if (truth == i).any()
+        },
+        "overlap of the mattes": mean(rows["overlap"]),
+        "shape (reader)": percent(rows["reader"], null=chance),
+        "shape (measure)": percent(rows["measure"], null=chance),
+        **spread_of_changes(generator, config),
         "_clips": coded(pair),
     }
+
+
+def object_psnr(video: torch.Tensor, truth: torch.Tensor, covered: torch.Tensor) -> float:
+    """PSNR over the object and two pixels around it."""
+    where = around(covered).expand_as(truth) > 0
+    return float(10 * torch.log10(4 / (video - truth)[where].square().mean().clamp(min=1e-12)))
+
+
+def spread_of_changes(generator: Generator, config: Config) -> dict[str, Any]:
+    """How much of a change made in one place shows elsewhere, in percent: of one cell of the latents, of one block of
+    pixels, and of light moved in the latents of the left half alone."""
+    video, _ = moving_shapes(config.local, HELD_OUT_SEED + 2)
+    video = video[:, :, :1]
+    latents = generator.encode(video)
+    plain = generator.decode(latents)
+    cell = 64 // latents.shape[-1]
+    touched, block = latents.clone(), video.clone()
+    touched[..., 3, 3] += 2
+    place = slice(3 * cell, 4 * cell)
+    block[..., place, place] = -block[..., place, place]
+    out = {
+        "decoder: change far from a changed cell over there": far(generator.decode(touched) - plain, cell, 16),
+        "encoder: change far from a changed block over there": far(generator.encode(block) - latents, 1, 16 // cell),
+    }
+    # What half of the light means in latents, and that in the left half alone.
+    darker = generator.encode((video + 1) * 0.7 - 1) - latents
+    darker[..., latents.shape[-1] // 2 :] = 0
+    column = (generator.decode(latents + darker) - plain).abs().mean((0, 1, 2, 3))
+    left, right = column[:32].mean(), column[32:]
+    out["light of the left half: change of the right half over the left"] = round(100 * float(right.mean() / left), 2)
+    out["light of the left half: change more than 8 pixels beyond"] = round(100 * float(right[8:].mean() / left), 2)
+    return out
+
+
+def far(change: torch.Tensor, cell: int, margin: int) -> float:
+    """Mean change more than `margin` from the edge of the fourth cell of each axis, in percent of that within it."""
+    size, low, high = change.abs().mean((0, 1, 2)), 3 * cell, 4 * cell
+    there = size[low:high, low:high].mean()
+    outside = torch.ones_like(size, dtype=torch.bool)
+    outside[max(0, low - margin) : high + margin, max(0, low - margin) : high + margin] = False
+    return round(100 * float(size[outside].mean() / there), 3)
 
 
 def unseen_captions(count: int, **fixed: float) -> list[tuple[str, np.ndarray]]:
@@ -153,6 +229,7 @@ def _generate(generator: Generator, said: list[str], config: Config) -> torch.Te
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model")
+    parser.add_argument("--autoencoder", help="folder of a training run; with --only autoencoder")
     parser.add_argument("--only", default=",".join(Config().only))
     parser.add_argument("--clips", type=int, default=256)
     parser.add_argument("--frechet", type=int, default=1024)
@@ -164,7 +241,8 @@ if __name__ == "__main__":
     a = parser.parse_args()
     result = run(
         Config(
-            model=a.model, seed=a.seed, clips=a.clips, frechet=a.frechet, guidance=a.guidance, num_steps=a.steps,
+            model=a.model, autoencoder=a.autoencoder, seed=a.seed,
+            clips=a.clips, frechet=a.frechet, guidance=a.guidance, num_steps=a.steps,
             method=a.method, only=tuple(a.only.split(",")),
         )
     )  # fmt: skip
