@@ -37,11 +37,13 @@ class ClipTraining:
         loop: steps, rates, seed.
         clips: how many clips of the data are drawn, once, before training.
         width: of both towers.
+        context_length: longest caption in tokens, start and end included.
     """
 
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, batch_size=128, learning_rate=1e-3))
     clips: int = 16_384
     width: int = 128
+    context_length: int = 24
 
 
 def train_clip(
@@ -73,7 +75,8 @@ def train_clip(
     """
     config = config or ClipTraining()
     torch.manual_seed(config.loop.seed)
-    shape = ClipConfig(tuple(vocabulary), width=config.width, embed_dim=config.width, frame_size=data.size[0])
+    w = config.width
+    shape = ClipConfig(tuple(vocabulary), config.context_length, embed_dim=w, width=w, frame_size=data.size[0])
     model = ClipModel(shape) if start is None else continued(start, vocabulary)
     shape = model.config
     sheets = draw_sheets(data, min(config.clips, len(data)), shape.frame_size, config.loop.seed)

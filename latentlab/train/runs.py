@@ -41,6 +41,8 @@ PREVIEW = (
 # What --data moving-scenes draws: of six scenes one is empty, three have one object, two have two.
 SCENES: dict[str, Any] = {"objects": (0, 1, 1, 1, 2, 2), "changes": 0.4, "camera": 0.15}
 
+SCENE_CONTEXT = 48  # tokens of the longest caption of two objects whose motions change, with room
+
 # Of what the frames and the sides of clips must be multiples, for each network.
 MULTIPLES = {"autoencoder": (1, 8), "clip": (1, 8), "denoiser": (DenoiserConfig().window, 16), "vector-vae": (1, 16)}
 
@@ -104,6 +106,8 @@ def clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the CLIP model, or all but the tokens of that of `--start`."""
     config = ClipTraining()
     config = replace(config, loop=_loop(config.loop, options), clips=options["clips"] or config.clips)
+    if isinstance(data, MovingShapes) and not isinstance(data.sampler, FactorSampler):
+        config = replace(config, context_length=SCENE_CONTEXT)
     with shipped() as own:
         folder = own if options["start"] == "shipped" else Path(options["start"] or "")
         start = load_clip(folder) if options["start"] else None

@@ -8,11 +8,13 @@ import torch
 
 from latentlab.cli import main, parser
 from latentlab.data import DSprites, FolderClips, MovingShapes, moving_shapes
+from latentlab.data.moving.scene_captions import scene_captions, scene_vocabulary
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
+from latentlab.generator.clip import Tokenizer
 from latentlab.generator.load import load_clip
 from latentlab.train.denoiser import encode_all
 from latentlab.train.identity import identity
-from latentlab.train.runs import open_data
+from latentlab.train.runs import SCENE_CONTEXT, open_data
 from latentlab.video import write
 
 
@@ -150,3 +152,13 @@ def test_sets_of_clips_are_told_apart(folder):
     ]
     assert len({identity(data) for data in sets}) == len(sets)
     assert identity(sets[3]) == identity(MovingShapes(100, seed=0, fixed={"light": 1.0}))
+
+
+def test_captions_of_scenes_fit_into_the_clip_model_s_context():
+    data = open_data("clip", "moving-scenes")
+    assert isinstance(data, MovingShapes)
+    known = scene_vocabulary()
+    captions = [text for i in range(60) for text in scene_captions(data.scene(i))]
+    assert Tokenizer(known, SCENE_CONTEXT)(captions).shape == (300, SCENE_CONTEXT)
+    with pytest.raises(ValueError, match="one steady object"):
+        open_data("reader", "moving-scenes")
