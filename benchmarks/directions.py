@@ -34,12 +34,13 @@ from latentlab.directions import edit
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.generator.vector_vae import load_vector_vae
-from latentlab.record import to_json, write_text
+from latentlab.record import to_json
+from latentlab.store import write_text
 from latentlab.study.cells import grouped, mean_over_targets
 from latentlab.study.finders import NETWORK, SUPERVISED, UNFIT, UNSUPERVISED, find
 from latentlab.study.judge import judge, towards
 from latentlab.study.scoreboard import interval
-from latentlab.study.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, digest
+from latentlab.study.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, short
 from latentlab.view.report import Player, Strip
 from latentlab.view.scoreboard import FIGURES, failures, page, table_row
 
@@ -110,7 +111,7 @@ class Cell:
 def cells_of(config: Config, space: str) -> Path:
     """Folder of a world's cells."""
     own = [getattr(config, name) for name in ("targets", "strengths", "count", "steps", "side_effects")]
-    return Path(config.out) / "cells" / f"{space}-{digest([world_of(config, space).describe(), own])}"
+    return Path(config.out) / "cells" / f"{space}-{short([world_of(config, space).describe(), own])}"
 
 
 @lru_cache

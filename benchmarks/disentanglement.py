@@ -28,10 +28,11 @@ from latentlab.generator.load import load
 from latentlab.generator.vector_vae import load_vector_vae
 from latentlab.metrics.disentanglement import group_by_axis, score
 from latentlab.metrics.perceptual import psnr
-from latentlab.record import to_json, write_text
+from latentlab.record import to_json
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, Space, TextSpace, VectorSpace
 from latentlab.spaces.space import Described
+from latentlab.store import write_text
 from latentlab.study.attributes import appearance, likeness
 from latentlab.study.information import information
 from latentlab.study.perturb import perturb

@@ -18,14 +18,15 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from latentlab.bench.kept import digest, kept
+from latentlab.bench.kept import kept, short
 from latentlab.bench.spread import mean
 from latentlab.data import DSprites, MovingShapes, moving_frames
 from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED
 from latentlab.metrics.disentanglement import score
 from latentlab.metrics.perceptual import psnr
-from latentlab.record import to_json, write_text
+from latentlab.record import to_json
 from latentlab.spaces import VectorSpace
+from latentlab.store import write_text
 from latentlab.train.loop import LoopConfig
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
 from latentlab.view.report import Report, Section, Table
@@ -101,7 +102,7 @@ def scores(config: Config, objective: str, seed: int) -> dict[str, dict[str, flo
     loop = LoopConfig(steps=config.steps, batch_size=64, learning_rate=1e-3, seed=seed, workers=0)
     training = VectorVAETraining(objective, SIX[objective], frames=config.frames, loop=loop)
     settings = {"data": config.data, "training": asdict(training)}
-    out = Path(config.out) / config.data / f"{objective}-{seed}-{digest(settings)}"
+    out = Path(config.out) / config.data / f"{objective}-{seed}-{short(settings)}"
 
     def make() -> dict[str, Any]:
         data = DSprites() if config.data == "dsprites" else MovingShapes(1_000_000, TRAIN_SEED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from latentlab.record import to_json
+from latentlab.store import digest
 
 FORMAT = 3  # raised when a row changes its meaning, so that old ones are made again
 HEAVY = ("series", "map", "features")  # parts of a row that stay in the file, so that memory does not grow with them
@@ -96,4 +96,4 @@ def _key(doing: str, settings: Any, *paths: Path) -> str:
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         stats = [f.stat(follow_symlinks=f.exists()) for f in inside]  # of a link to nowhere, the link
         parts.append([str(path.resolve()), [(s.st_size, s.st_mtime_ns) for s in stats]])
-    return hashlib.sha256(json.dumps([FORMAT, doing, settings, parts]).encode()).hexdigest()
+    return digest(json.dumps([FORMAT, doing, settings, parts]))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
 import platform
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlab.shapes import Video
+from latentlab.store import digest, write_text
 
 PACKAGES = ("latentlab", "torch", "numpy", "scikit-learn", "open-clip-torch", "av")
 
@@ -52,9 +51,7 @@ class Record:
 def frame_hash(video: Video) -> str:
     """SHA-256 over the 8-bit frames of clips and their shape; files are not hashed, as encoders vary."""
     frames = video.detach().cpu().float().add(1).mul(127.5).round().clamp(0, 255).byte().contiguous()
-    digest = hashlib.sha256(str(tuple(frames.shape)).encode())
-    digest.update(frames.numpy().tobytes())
-    return digest.hexdigest()
+    return digest(str(tuple(frames.shape)), frames.numpy())
 
 
 def to_json(result: Any) -> str:
@@ -68,15 +65,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Writes a text file so that a killed run leaves the old one whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _versions() -> dict[str, str]:

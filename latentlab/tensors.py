@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from latentlab.store import replacing
 
 
 def write_tensors(path: str | Path, key: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -18,18 +19,19 @@ def write_tensors(path: str | Path, key: str, header: Mapping[str, Any], tensors
 
     Raises:
         TypeError: a header that JSON cannot hold.
+        OSError: a full disk, or a folder that cannot be written to.
     """
-    metadata, path = {key: json.dumps(header)}, Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # several processes may write the same
     own, storages = {}, set()
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
         storage = tensor.untyped_storage().data_ptr()
         own[name] = tensor.clone() if storage in storages else tensor  # the format holds no tensor twice
         storages.add(storage)
-    save_file(own, partial, metadata)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        try:
+            save_file(own, partial, {key: json.dumps(header)})
+        except SafetensorError as error:
+            raise OSError(f"{path} could not be written: {error}") from error
 
 
 def read_tensors(path: str | Path, key: str, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from latentlab.store import digest
 from latentlab.tensors import read_tensors, write_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -119,14 +119,17 @@ def fingerprint(*modules: nn.Module) -> str:
     Half precision is hashed as it is, all else as float32, whatever the device; a quantised weight by the tensors that
     it is made of.
     """
-    digest = hashlib.sha256()
-    for module in modules:
-        for name, value in _tensors(module):
-            digest.update(f"{name} {tuple(value.shape)}".encode())
-            half = value.is_floating_point() and value.element_size() < 4
-            flat = (value if half else value.float()).detach().cpu().contiguous().view(-1)
-            digest.update(flat.view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+
+
+    def parts() -> Iterator[Any]:
+        for module in modules:
+            for name, value in _tensors(module):
+                yield f"{name} {tuple(value.shape)}"
+                half = value.is_floating_point() and value.element_size() < 4
+                flat = (value if half else value.float()).detach().cpu().contiguous().view(-1)
+                yield flat.view(torch.uint8).numpy()
+
+    return digest(parts())
 
 
 def state_of(*modules: nn.Module) -> str:
@@ -136,14 +139,12 @@ def state_of(*modules: nn.Module) -> str:
     All of memory is read once, as one call of the networks does. What it does not notice: words that change places
     within a block, or change so that their sum stays.
     """
-    digest, sums = hashlib.sha256(), []
+    names, sums = [], []
     for module in modules:
         for name, value in _tensors(module):
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            names.append(f"{name} {tuple(value.shape)} {value.dtype}")
             sums += _sums(value.detach())
-    if sums:
-        digest.update(torch.cat([part.cpu() for part in sums]).numpy().data)
-    return digest.hexdigest()
+    return digest(*names, torch.cat([part.cpu() for part in sums]).numpy() if sums else "")
 
 
 def _sums(value: Tensor) -> list[Tensor]:

@@ -9,7 +9,8 @@ import latentlab
 
 ROOT = Path(latentlab.__file__).parent
 LAYERS = (  # lowest first
-    ("shapes", "factors", "tensors", "checks"),
+    ("shapes", "factors", "store", "checks"),
+    ("tensors",),
     ("weights",),
     ("interpolate", "video", "record"),
     ("ledger", "data", "generator", "directions", "metrics"),

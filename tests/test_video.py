@@ -259,12 +259,12 @@ def test_a_killed_process_leaves_the_older_clip(tmp_path):
     code = "import sys, torch; from latentlab.video import write; write(sys.argv[1], torch.rand(1, 3, 300, 256, 256))"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[1])
     deadline = time.monotonic() + 600
-    while not any(p.stat().st_size for p in tmp_path.glob(".clip.mkv.*/*")) and time.monotonic() < deadline:
+    while not any(p.stat().st_size for p in tmp_path.glob(".latentlab-*/*")) and time.monotonic() < deadline:
         assert process.poll() is None, "the write ended before it could be killed"
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert list(tmp_path.glob(".clip.mkv.*/*")), "killed before the encoder had begun"
+    assert list(tmp_path.glob(".latentlab-*/*")), "killed before the encoder had begun"
     assert path.read_bytes() == before
 
 

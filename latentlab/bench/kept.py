@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from latentlab.record import to_json, write_text
+from latentlab.record import to_json
+from latentlab.store import digest, write_text
 
 
 def kept(folder: Path, name: str, settings: Mapping[str, Any], make: Callable[[], Any]) -> Any:
@@ -20,13 +20,13 @@ def kept(folder: Path, name: str, settings: Mapping[str, Any], make: Callable[[]
     ...     kept(Path(folder), "sum", {"of": [1, 2]}, lambda: {"sum": "made again"}) == first
     True
     """
-    path = folder / f"{name}_{digest(settings)}.json"
+    path = folder / f"{name}_{short(settings)}.json"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, to_json(make()) + "\n")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def digest(settings: Mapping[str, Any]) -> str:
+def short(settings: Mapping[str, Any]) -> str:
     """Tells settings apart in the name of a file."""
-    return hashlib.sha256(to_json(dict(settings)).encode()).hexdigest()[:12]
+    return digest(to_json(dict(settings)))[:12]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import multiprocessing
@@ -19,7 +18,8 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from latentlab.bench.script import SCRIPTS, config_of, find_scripts, load_script
-from latentlab.record import Record, to_json, write_text
+from latentlab.record import Record, to_json
+from latentlab.store import digest, write_text
 from latentlab.view.bench import compare, page
 from latentlab.view.markdown import markdown
 from latentlab.view.report import Report
@@ -159,7 +159,7 @@ def _job(script: Path, settings: dict[str, Any], repeat: int, seed: int, code: s
     weights = _weights(config.get("model"))
     given = {k: _files(v) for k, v in config.items() if isinstance(v, str) and v and Path(v).exists()}
     told = [script.stem, config, repeat, code, weights, given, platform.node() if alone else ""]
-    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    key = digest(json.dumps(told, sort_keys=True))[:16]
     return Job(script, settings, repeat, seed + repeat, key, config, weights, alone)
 
 
@@ -184,10 +184,7 @@ def _files(path: str) -> str:
 
 
 def _content(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+    return digest(*(part for file in sorted(files) for part in (file.name, b"\0", file, b"\0")))
 
 
 def _file(out: Path, job: Job) -> Path:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from latentlab.commands.result import beside, check_file, fitted, record_of, save_tensor, tell
+from latentlab.commands.result import beside, check_file, fitted, record_of, tell
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.metrics import flicker, psnr
 from latentlab.shapes import Video
+from latentlab.tensors import write_tensors
 from latentlab.video import check_target, write
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def encode(video: str, *, out: str, seed: int, device: str, json: bool, model) -
     clip, note, fps = fitted(video, generator)
     latents = generator.encode(clip)
     error = round(float(psnr(generator.decode(latents).cpu(), clip)), 2)
-    save_tensor(out, "latents", latents)
+    write_tensors(out, "encoded", {"clip": video, "fitted": note}, {"latents": latents})
     record = record_of(
         generator, "encode", {"video": video, "fitted": note, "fps": fps}, seed, {"psnr": error}, {"source": clip}
     )

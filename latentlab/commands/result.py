@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-from torch import Tensor
-
 from latentlab.generator.generator import Generator
 from latentlab.record import Record, frame_hash, to_json
 from latentlab.shapes import Video
@@ -47,15 +44,6 @@ def check_file(path: str | Path) -> None:
     if Path(path).is_dir():
         raise ValueError(f"cannot write {path}: it is a folder; give the name of a file")
     check_above(path)
-
-
-def save_tensor(path: str, name: str, tensor: Tensor) -> None:
-    """One tensor in a safetensors file, whole or not at all."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    save_file({name: tensor.cpu().contiguous()}, partial)
-    partial.replace(target)
 
 
 def tell(result: Any, as_json: bool, lines: Sequence[str]) -> None:

@@ -12,7 +12,8 @@ from latentlab.commands.result import check_file, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
 from latentlab.metrics.residual import ROUNDING
-from latentlab.record import to_json, write_text
+from latentlab.record import to_json
+from latentlab.store import write_text
 from latentlab.video import read
 
 FLICKER = ("overall", "whole", "regional", "texture", "difference", "motion_jitter", "coverage")  # columns

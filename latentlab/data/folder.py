@@ -1,6 +1,5 @@
 """A folder of the user's own video files as a training set."""
 
-import hashlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from tqdm.auto import tqdm
 
 from latentlab.data.caption import read_caption
 from latentlab.shapes import Video
+from latentlab.store import digest
 from latentlab.video import VIDEO_SUFFIXES, Info, natural_order, probe, read_at
 from latentlab.video.files import existing, files_below
 from latentlab.video.fit import check_fit
@@ -75,9 +75,8 @@ class FolderClips:
     def identity(self) -> str:
         """Tells this set from others: how clips are cut, and a hash of the files' names and sizes."""
         listed = "".join(f"{path.relative_to(self.root)} {path.stat().st_size}\n" for path in self.paths)
-        digest = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:12]
         cut = f"{self.num_frames} frames of {self.size[0]} x {self.size[1]}, {self.fit}, step {self.step}"
-        return f"{len(self.paths)} videos {digest}, {cut}"
+        return f"{len(self.paths)} videos {digest(listed)[:12]}, {cut}"
 
     @property
     def windows(self) -> int:

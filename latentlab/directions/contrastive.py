@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from tqdm.auto import tqdm
 from latentlab.directions.direction import Direction, DirectionSet, Turning
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import made_by
+from latentlab.store import digest
 from latentlab.tensors import read_tensors, write_tensors
 
 Features = Callable[[Tensor], Tensor]
@@ -169,7 +169,7 @@ class Contrastive(Finder):
     def _settings(self, codes: np.ndarray) -> dict[str, Any]:
         names = ("count", "batch_size", "strength", "temperature", "learning_rate", "rank", "random_state")
         own = {name: getattr(self, name) for name in names}
-        return {**own, "codes": hashlib.sha256(np.ascontiguousarray(codes).tobytes()).hexdigest()}
+        return {**own, "codes": digest(np.ascontiguousarray(codes))}
 
     def _save(self, fan: Fan, adam: torch.optim.Adam, losses: list[float], codes: np.ndarray) -> None:
         tensors = {"losses": torch.tensor(losses, dtype=torch.float64)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from latentlab.generator.graph import Graphs
 from latentlab.generator.lock import one_at_a_time
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Video
+from latentlab.store import digest
 from latentlab.weights import fingerprint, state_of
 
 # Fingerprints by a model's first network, each with the state of all its weights when it was made.
@@ -114,7 +114,7 @@ class Model(ABC):
         weights, settings = _FINGERPRINTS[first][1], self.settings()
         if not settings:
             return weights
-        return hashlib.sha256(" ".join([weights, *map(str, settings.values())]).encode()).hexdigest()
+        return digest(" ".join([weights, *map(str, settings.values())]))
 
     def compile(self, **options) -> Self:
         """The same generator, its networks compiled on their first call; `options` are those of `torch.compile`.

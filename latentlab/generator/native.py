@@ -16,8 +16,8 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.denoiser import Denoiser
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.run import batched
-from latentlab.record import write_text
 from latentlab.shapes import Latents, Video, check_video
+from latentlab.store import write_text
 from latentlab.weights import save_weights
 
 

@@ -7,7 +7,6 @@ single frames by `time_difference`; `latentlab.score.reader_td` is that of the s
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from tqdm.auto import tqdm
 
 from latentlab.metrics.frechet import Moments
 from latentlab.shapes import Video, check_video
+from latentlab.store import digest
 
 CHUNK = 32  # frames of an image network at once
 FrameFeatures = Callable[[Float[Tensor, "frame 3 height width"]], Float[Tensor, "frame dim"]]
@@ -210,8 +210,7 @@ def _torchscript(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no {name} weights at {path}; needed is {SOURCES[name]}")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = digest(path)
     if found != SHA256.get(name) and not trusted:
         raise ValueError(
             f"{path} is not the published file of {name} (its SHA-256 is {found}), and a TorchScript file can do "

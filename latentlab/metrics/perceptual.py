@@ -6,7 +6,6 @@ is passed in, a callable from clips to features, or that of the lpips package.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from latentlab.metrics.features import CHUNK, FrameFeatures
 from latentlab.shapes import Video, check_video
+from latentlab.store import digest
 from latentlab.weights import read_pickled
 
 Scores = Float[Tensor, " batch"]
@@ -171,7 +171,7 @@ def _checkpoint(path: Path, name: str, download: bool) -> dict[str, Tensor]:
             torch.hub.download_url_to_file(url, str(path), hash_prefix=wanted)  # whole or not at all
         except OSError as error:
             raise FileNotFoundError(f"{lack}, and {url} cannot be fetched ({error}): put it there by hand") from error
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = digest(path)
     if not found.startswith(wanted):
         raise ValueError(
             f"{path} is not {name}: its SHA-256 starts with {found[:8]}, expected {wanted}; fetch it again"

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from latentlab.ledger import Ledger
-from latentlab.record import Record, to_json, write_text
+from latentlab.record import Record, to_json
 from latentlab.score import rows as of_clips
 from latentlab.score.find import find_clips, partners
 from latentlab.score.sets import features_named, reader_td, sets_compared, vectors_of
+from latentlab.store import write_text
 from latentlab.view.scores import SHOWN, page
 
 __all__ = ["find_clips", "reader_td", "score"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import OrderedDict
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Described
+from latentlab.store import digest
 from latentlab.tensors import read_tensors, write_tensors
 
 Item = TypeVar("Item")
@@ -152,6 +152,4 @@ class Kept(Generic[Item]):
 
 def content_key(clip: Tensor, context: str) -> str:
     """SHA-256 of a clip's shape, type and values, and of what else decides its code."""
-    digest = hashlib.sha256(f"{context} {tuple(clip.shape)} {clip.dtype}".encode())
-    digest.update(clip.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return digest(f"{context} {tuple(clip.shape)} {clip.dtype}", clip.detach().cpu().contiguous().numpy())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ import torch
 from latentlab.directions.direction import Direction
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Described
+from latentlab.store import digest
 
 
 class Reduced(Described):
@@ -221,10 +221,8 @@ class Components(Reduced):
         self.shape = (int(kept.sum()),)
 
     def settings(self) -> dict[str, Any]:
-        axes = hashlib.sha256()
-        for part in (self.mean, self.vectors, self.scale):
-            axes.update(part.detach().cpu().double().numpy().tobytes())
-        return {**super().settings(), "axes_learned": axes.hexdigest()}
+        axes = (part.detach().cpu().double().numpy().tobytes() for part in (self.mean, self.vectors, self.scale))
+        return {**super().settings(), "axes_learned": digest(*axes)}
 
     def down(self, wide: Codes) -> Codes:
         return (wide - self.mean.to(wide)) @ self.vectors.T.to(wide) / self.scale.to(wide)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
+from latentlab.store import digest
 
 Caption = str | Sequence[str] | Condition
 
@@ -23,8 +23,7 @@ def plain(caption: Caption) -> Any:
         return caption
     if not isinstance(caption, Condition):
         return list(caption)
-    digest = hashlib.sha256()
+    parts = []
     for name, tensor in sorted(caption.tensors().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().double().numpy().tobytes())
-    return f"condition {digest.hexdigest()}"
+        parts += [f"{name} {tuple(tensor.shape)} {tensor.dtype}", tensor.detach().cpu().double().contiguous().numpy()]
+    return f"condition {digest(*parts)}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentlab.record import write_text
+from latentlab.store import write_text
 
 ANSWERS = ("left", "right", "equal")
 COLUMNS = ("rater", "left", "right", "answer", "session")

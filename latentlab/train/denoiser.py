@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -20,6 +18,7 @@ from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.metrics.flow import fields
 from latentlab.metrics.temporal import flicker_loss
 from latentlab.shapes import Latents
+from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip import CaptionedClips
 from latentlab.train.identity import identity, short
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, rank_and_world, train
@@ -173,11 +172,10 @@ def encode_all(data: CaptionedClips, autoencoder: Autoencoder, count: int, folde
     for rows, path in tqdm(mine, desc="encoding clips", unit_scale=SHARD, disable=rank > 0):
         if not path.exists():
             shard = torch.cat([autoencoder.encode(data.clip(i, seed=seed).to(device)).half().cpu() for i in rows])
-            save_file({"latents": shard}, path.with_suffix(".partial"))
-            os.replace(path.with_suffix(".partial"), path)
+            write_tensors(path, "latents", {}, {"latents": shard})
     if world > 1:
         torch.distributed.barrier()
-    return torch.cat([load_file(path)["latents"] for path in paths])
+    return torch.cat([read_tensors(path, "latents", "encoded clips")[0]["latents"] for path in paths])
 
 
 def _epoch_order(count: int, batch: int, step: int, seed: int) -> np.ndarray:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.scenes import SceneSampler
+from latentlab.store import digest
 
 
 def identity(data) -> str:
@@ -32,4 +31,4 @@ def identity(data) -> str:
 
 def short(text: str) -> str:
     """Twelve characters that stand for a text in a file's name."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return digest(text)[:12]

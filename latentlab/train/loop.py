@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from latentlab.record import write_text
+from latentlab.store import replacing, write_text
 from latentlab.weights import read_pickled
 
 Batch = dict[str, Tensor]
@@ -278,12 +278,10 @@ def _save(checkpoint: Path, step: int, model, ema, optimizer, settings: dict[str
         "ema": ema.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    partial = checkpoint.with_suffix(".partial")
     try:
-        torch.save(state, partial)
-        os.replace(partial, checkpoint)
+        with replacing(checkpoint) as partial:
+            torch.save(state, partial)
     except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
-        partial.unlink(missing_ok=True)
         raise TrainingError(f"step {step} could not be saved ({error}). {_last_good(checkpoint)}") from error
 
 

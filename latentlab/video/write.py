@@ -2,8 +2,6 @@
 
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 from av.filter import Graph
 
 from latentlab.shapes import Video
+from latentlab.store import replacing
 from latentlab.video.clip import Pictures, to_uint8
 
 # suffix: container, codec, pixel format, codec options
@@ -49,17 +48,13 @@ def write(path: str | os.PathLike[str], video: Video, fps: float = 8.0) -> None:
     suffix = check_target(path)
     pictures = one_clip(video)
     rate = frame_rate(fps, suffix)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as work:
-        made = Path(work) / path.name
+    with replacing(path) as made:
         if suffix:
             encode(str(made), pictures, rate, suffix)
-            os.replace(made, path)
-        else:
-            made.mkdir()
-            for number, picture in enumerate(pictures):
-                av.VideoFrame.from_ndarray(picture, format="rgb24").save(made / f"frame_{number:05d}.png")
-            _swap_folder(made, path, Path(work) / "older")
+            return
+        made.mkdir()
+        for number, picture in enumerate(pictures):
+            av.VideoFrame.from_ndarray(picture, format="rgb24").save(str(made / f"frame_{number:05d}.png"))
 
 
 def check_target(path: str | os.PathLike[str]) -> str:
@@ -168,16 +163,3 @@ def _check_replaceable(path: Path, suffix: str) -> None:
     foreign = [] if suffix else [entry.name for entry in path.iterdir() if not entry.match("frame_*.png")]
     if foreign:
         raise ValueError(f"{path} holds other things than frame_*.png ({foreign[0]}); give a new or an empty folder")
-
-
-def _swap_folder(made: Path, path: Path, older: Path) -> None:
-    """Put a whole folder in place of another in two renames, and the older one back if the second one fails."""
-    if path.exists():
-        os.rename(path, older)
-    try:
-        os.rename(made, path)
-    except OSError:
-        if older.exists():
-            os.rename(older, path)
-        raise
-    shutil.rmtree(older, ignore_errors=True)

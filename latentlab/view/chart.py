@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.record import write_text
+from latentlab.store import replacing, write_text
 from latentlab.view.figure import Figure, adapt
 from latentlab.view.style import PAGE, Scale
 
@@ -160,7 +160,8 @@ class Chart:
         elif path.suffix == ".svg":
             write_text(path, self._svg(dark))
         elif path.suffix in (".png", ".pdf"):
-            self.matplotlib(dark=dark).savefig(path, dpi=150, metadata=_unsaid(path.suffix))
+            with replacing(path) as partial:
+                self.matplotlib(dark=dark).savefig(partial, dpi=150, metadata=_unsaid(path.suffix))
         else:
             raise ValueError(f"a chart is saved as .png, .svg, .pdf or .html, got {path.name!r}")
 

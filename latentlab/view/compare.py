@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from latentlab.shapes import Video
+from latentlab.store import digest
 from latentlab.study.ratings import ANSWERS, Rating, read, schedule, write
 from latentlab.view.film import film, still
 
@@ -57,7 +57,7 @@ class Compare:
         self.clips, self.path, self.rater = dict(clips), Path(path), rater
         own = sum(ord(letter) * 31**i for i, letter in enumerate(rater)) % 2**31  # hash() differs from run to run
         self.pairs = schedule(list(clips), rounds=rounds, seed=seed + own) if pairs is None else list(pairs)
-        self.session = hashlib.sha256(repr(self.pairs).encode()).hexdigest()[:8] if session is None else session
+        self.session = digest(repr(self.pairs))[:8] if session is None else session
         if unknown := {name for pair in self.pairs for name in pair} - set(clips):
             raise ValueError(f"pairs of unknown clips {', '.join(sorted(unknown))}; there are {', '.join(clips)}")
         self.ratings = read(path) if self.path.exists() else []

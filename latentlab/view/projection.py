@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from latentlab.store import replacing
 from latentlab.view.quality import Quality, check_judging, checked, judge_map
 
 METHODS = ("pca", "tsne", "umap")
@@ -62,8 +63,8 @@ class Projection:
         from safetensors.numpy import save_file
 
         about = {"method": self.method, "seed": self.seed, "quality": asdict(self.quality), "notes": self.notes}
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        save_file({"points": np.ascontiguousarray(self.points)}, path, metadata={"projection": json.dumps(about)})
+        with replacing(path) as partial:
+            save_file({"points": np.ascontiguousarray(self.points)}, partial, {"projection": json.dumps(about)})
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return np.asarray(self.points, dtype=dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from latentlab.directions import Direction
-from latentlab.record import frame_hash, to_json, write_text
+from latentlab.record import frame_hash, to_json
+from latentlab.store import digest, write_text
 from latentlab.study.edit_space import described
 from latentlab.view.drawing import Drawing
 from latentlab.view.setting import Setting
@@ -86,4 +86,4 @@ def identity(drawing: Drawing, settings: Iterable[Setting]) -> dict[str, Any]:
 def _digest(direction: Direction) -> str:
     """Of vector and scale as an edit takes them, in single precision."""
     vector = np.asarray([*direction.vector, direction.scale], dtype="<f4")
-    return hashlib.sha256(vector.tobytes()).hexdigest()
+    return digest(vector)

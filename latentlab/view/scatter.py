@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import json
 from collections.abc import Mapping, Sequence
@@ -20,10 +19,10 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from latentlab.factors import FactorTable
-from latentlab.record import write_text
 from latentlab.shapes import Video
+from latentlab.store import write_text
 from latentlab.view.projection import Projection
-from latentlab.view.report import Player
+from latentlab.view.report import Player, script_hash
 from latentlab.view.style import CATEGORIES, MAPS, PALETTE, colored
 
 GRID = 65_535  # places along a side of the square that holds all maps
@@ -50,7 +49,7 @@ class Scatter:
     def html(self) -> str:
         """The whole page."""
         page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        page.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+        page.filters["sha256"] = script_hash
         template = files("latentlab.view").joinpath("scatter.html.j2").read_text(encoding="utf-8")
         return page.from_string(template).render(
             title=self.title, step_label=self.step_label, notes=self.notes, data=Markup(self.data),
