@@ -17,9 +17,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -30,6 +29,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.pool import workers
 from latentlab.directions import edit
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
@@ -153,8 +153,8 @@ def run(config: Config) -> dict[str, Any]:
             with suppress(Exception):  # what fails here fails in the cells, which say so
                 world.codes(variant)
                 world.truth(0)
-    with ProcessPoolExecutor(config.processes, multiprocessing.get_context("spawn"), _single) as workers:
-        waiting = [workers.submit(measure_cell, config, cell) for cell in missing]
+    with workers(config.processes, _single) as pool:
+        waiting = [pool.submit(measure_cell, config, cell) for cell in missing]
         for done in tqdm(as_completed(waiting), total=len(waiting), desc="cells"):
             done.result()
     results = [_known(cell.file(config)) for cell in wanted]

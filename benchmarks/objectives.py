@@ -9,9 +9,8 @@ was: every model and every score is kept in --out.
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import torch
 from tqdm.auto import tqdm
 
 from latentlab.bench.kept import kept, short
+from latentlab.bench.pool import workers
 from latentlab.bench.spread import mean
 from latentlab.data import DSprites, MovingShapes, moving_frames
 from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED
@@ -81,7 +81,7 @@ def run(config: Config) -> dict[str, Any]:
     jobs = [(name, seed) for seed in range(config.seeds) for name in SIX]
     found: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in SIX}
     # Fresh processes: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(config.processes, get_context("spawn")) as pool:
+    with workers(config.processes) as pool:
         running = {pool.submit(scores, config, *job): job[0] for job in jobs}
         for done in tqdm(as_completed(running), total=len(jobs), desc="six objectives"):
             found[running[done]].append(done.result())

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-EPILOG = "Every command takes --seed, --device, --out and --json; `latentlab COMMAND --help` shows an example."
+from latentlab import __version__
+
+EPILOG = """\
+Every command takes --out, --json and --traceback; those that draw take --seed, those that compute with a network
+--device. `latentlab COMMAND --help` shows an example.
+"""
 # Those of generator.exactness, which would load torch.
 METHODS = ("ddim", "ddim+anderson", "midpoint", "heun", "implicit-midpoint", "leapfrog", "edict", "ddpm")
 NETWORKS = ("autoencoder", "clip", "denoiser", "reader", "vector-vae")
@@ -38,41 +48,116 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns the exit code: 0, 2 for bad input, 130 when interrupted."""
-    arguments = vars(parser().parse_args(argv))
-    name = arguments.pop("command")
-    import latentlab.commands  # torch and the models load only now, so that --help is instant
-
-    try:
-        latentlab.commands.COMMANDS[name](**arguments)
-    except (ValueError, FileNotFoundError, OSError, RuntimeError, KeyError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
-        print(f"latentlab {name}: {' '.join(str(message).split())}", file=sys.stderr)
+    """Runs a command; returns the exit code: 0, 2 if something went wrong, 130 if interrupted, 143 if terminated."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+    top = parser()
+    if argv is None and len(sys.argv) == 1:
+        top.print_help(sys.stderr)
         return 2
+    arguments = vars(top.parse_args(argv))
+    name, traceback = arguments.pop("command"), arguments.pop("traceback")
+    try:
+        with _ended_at_once(name):
+            import latentlab.commands  # torch and the models load only now, so that --help is instant
+        with _terminated():
+            latentlab.commands.COMMANDS[name](**arguments)
     except KeyboardInterrupt:
-        print(f"latentlab {name}: interrupted", file=sys.stderr)
-        return 130
+        return _ends(name, "interrupted", 130)
+    except _Terminated:
+        return _ends(name, "terminated", 143)
+    except Exception as error:
+        if traceback:
+            raise
+        return _ends(name, _said(error), 2)
     return 0
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as KeyboardInterrupt is SIGINT: what was begun is put in order on the way out."""
+
+
+def _ends(name: str, why: str, code: int) -> int:
+    if sys.stderr is not None:
+        print(f"latentlab {name}: {why}", file=sys.stderr, flush=True)
+    return code
+
+
+def _said(error: Exception) -> str:
+    """What an error says, in one line, and its kind where it was not written for users."""
+    said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+    if isinstance(error, MemoryError):
+        return f"out of memory{': ' * bool(said)}{said}"
+    for_users = isinstance(error, ValueError | OSError | RuntimeError | ImportError)
+    if said and (for_users or (isinstance(error, KeyError) and " " in said)):
+        return said
+    return f"{type(error).__name__}: {said}; --traceback shows where, which helps whoever mends it"
+
+
+@contextmanager
+def _ended_at_once(name: str) -> Iterator[None]:
+    """While libraries load, where an interruption would end in an error of theirs: one line, and out."""
+
+    def end(signum: int, frame: object) -> None:
+        os._exit(_ends(name, "interrupted", 130) if signum == signal.SIGINT else _ends(name, "terminated", 143))
+
+    with _handled(signal.SIGINT, end), _handled(signal.SIGTERM, end):
+        yield
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    def end(signum: int, frame: object) -> None:
+        raise _Terminated
+
+    with _handled(signal.SIGTERM, end):
+        yield
+
+
+@contextmanager
+def _handled(number: signal.Signals, end: Callable[[int, object], None]) -> Iterator[None]:
+    """Answers a signal, unless whoever started this process has it ignored or answers it."""
+    before = signal.getsignal(number)
+    ours = before in (signal.SIG_DFL, signal.default_int_handler)
+    if not ours or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(number, end)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = _Parser(prog="latentlab", description="Look into the latent space of a video generator.", epilog=EPILOG)
+    top = _Parser(
+        prog="latentlab",
+        description="Look into the latent space of a video generator.",
+        epilog=EPILOG,
+        formatter_class=FORMAT,
+    )
+    top.add_argument("--version", "-V", action="version", version=f"latentlab {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for add in (_tour, _generate, _encode, _invert, _interpolate, _edit, _replay, _flicker, _score, _bench, _train):
         add(commands)
     return top
 
 
-def _command(commands, name: str, summary: str, example: str, *, out: str | None = None) -> argparse.ArgumentParser:
+def _command(
+    commands, name: str, summary: str, example: str, *, out: str, seed: bool = True, device: bool = True
+) -> argparse.ArgumentParser:
     p = commands.add_parser(
         name, help=summary, description=summary, epilog=f"example:\n  {example}", formatter_class=FORMAT
     )
-    if out is not None:
-        p.add_argument("--out", default=out, metavar="PATH", help=f"where to write (default: {out})")
-    p.add_argument("--seed", type=_seed, default=0, help="of all randomness (default: 0)")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto, a GPU if there is one)")
+    p.add_argument("--out", default=out or None, metavar="PATH", help=f"where to write (default: {out or 'nowhere'})")
+    if seed:
+        p.add_argument("--seed", type=_seed, default=0, help="of all randomness (default: 0)")
+    if device:
+        p.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto, a GPU if there is one)")
     p.add_argument("--json", action="store_true", help="print the result as JSON")
+    p.add_argument("--traceback", action="store_true", help="of an error, show where it was raised")
     return p
 
 
@@ -114,6 +199,7 @@ def _encode(commands) -> None:
         "The latents of a clip, and how well they give it back.",
         "latentlab encode my.mp4 --out latents.safetensors",
         out="latents.safetensors",
+        seed=False,
     )
     p.add_argument("video", metavar="CLIP", help="video file or folder of images; fitted to the model, saying how")
     p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
@@ -193,6 +279,7 @@ def _replay(commands) -> None:
         "A clip edited again as a recipe says, to the same frames; `edit` writes one beside its clip.",
         "latentlab replay edited.recipe.safetensors my.mp4 --out again.mp4",
         out="replayed.mp4",
+        seed=False,
     )
     p.add_argument("recipe", metavar="RECIPE", help="file of a recipe")
     p.add_argument("video", metavar="CLIP", help="the clip that the recipe edits")
@@ -201,7 +288,13 @@ def _replay(commands) -> None:
 
 def _flicker(commands) -> None:
     p = _command(
-        commands, "flicker", "How much clips flicker, in 8-bit levels.", "latentlab flicker a.mp4 b.mp4 --json", out=""
+        commands,
+        "flicker",
+        "How much clips flicker, in 8-bit levels.",
+        "latentlab flicker a.mp4 b.mp4 --json",
+        out="",
+        seed=False,
+        device=False,
     )
     p.add_argument("videos", nargs="+", metavar="CLIP", help="video files or folders of images")
 
@@ -234,6 +327,7 @@ def _bench(commands) -> None:
         "  latentlab bench inversion --set inversion.clips=4 --out bench/small\n"
         "  latentlab bench --compare bench/old bench/new --out bench/changes",
         out="bench",
+        device=False,
     )
     p.add_argument("names", nargs="*", metavar="NAME", help="scripts (default: all)")
     p.add_argument("--scripts", metavar="FOLDER", help="where they are (default: benchmarks/ of the checkout)")
@@ -254,9 +348,10 @@ def _train(commands) -> None:
         "  latentlab train autoencoder --data my_videos/ --size 64x96 --out runs/mine\n"
         "  latentlab train vector-vae --objective beta-tcvae --out runs/vector-vae\n"
         "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
-        out="runs",
+        out="runs/NETWORK",
     )
     p.description = TRAINING
+    p.set_defaults(out=None)
     p.add_argument("network", choices=NETWORKS, help="what to train")
     data = "moving-shapes, moving-scenes, dsprites, or a folder of video files"
     p.add_argument("--data", default="moving-shapes", help=data)

@@ -50,7 +50,7 @@ class Ledger:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write("\n" if file.tell() else "")  # ends a line that was cut short
-            for path in tqdm(paths, desc=doing, disable=not paths):
+            for path in tqdm(paths, desc=doing, disable=not paths or None):
                 try:
                     key = _key(doing, settings, *sources(path))
                     row = None if key in self.done else json.loads(to_json(make(path)))
@@ -58,7 +58,7 @@ class Ledger:
                     self.unreadable[str(path)] = reason(error)
                     continue
                 if row:
-                    file.write(json.dumps({"key": key, "row": row}) + "\n")
+                    file.write(json.dumps({"key": key, "row": row, "sum": digest(json.dumps(row))}) + "\n")
                     file.flush()
                     self.done[key] = _light(row)
                 rows.append({**self.done[key], "clip": str(path), "key": key})
@@ -70,14 +70,15 @@ class Ledger:
         return ((key, {name: row.get(name) for name in HEAVY}) for key, row in self._lines() if key in wanted)
 
     def _lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """One line at a time; what a kill left of a line is passed over."""
+        """One line at a time; what a kill left of a line, or a fault of the disk made of it, is passed over."""
         if not self.path.is_file():
             return
-        with self.path.open(encoding="utf-8") as file:
+        with self.path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
-                with suppress(json.JSONDecodeError, KeyError, TypeError):
+                with suppress(ValueError, KeyError, TypeError, RecursionError):
                     entry = json.loads(line)
-                    yield entry["key"], entry["row"]
+                    if digest(json.dumps(entry["row"])) == entry["sum"]:
+                        yield entry["key"], entry["row"]
 
 
 def reason(error: Exception) -> str:

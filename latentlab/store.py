@@ -60,6 +60,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         ValueError: the target is a device or a pipe.
+        OSError: the disk is full, or the folder cannot be written to.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(f"{folder}/a.txt") as partial:
@@ -74,7 +75,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     sweep(path.parent.resolve())
     with tempfile.TemporaryDirectory(prefix=_mark(), dir=path.parent, ignore_cleanup_errors=True) as work:
         made = Path(work) / path.name
-        yield made
+        try:
+            yield made
+        except OSError as error:
+            if error.errno is None or error.filename not in (None, str(made)):
+                raise
+            raise OSError(error.errno, error.strerror, str(path)) from error
         if made.is_dir():
             _swap(made, path, Path(work) / "older" / path.name)
         else:

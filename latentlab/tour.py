@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from latentlab.record import Record, frame_hash
 from latentlab.shapes import Video
 from latentlab.study.edit_space import EditSpace
 from latentlab.study.roundtrip import roundtrip
-from latentlab.video import read_fitted
+from latentlab.video import read, read_fitted, write
 from latentlab.view.report import Player, Report, Section, Strip, Table, line_figure
 
 CAPTIONS = (
@@ -49,9 +50,12 @@ class _Walk:
     frames: dict[str, str] = field(default_factory=dict)
 
     def player(self, name: str, clip: Video, title: str, *notes: str) -> Player:
-        """A player of a clip, with its flicker; the clip's hash goes to the record."""
-        measured = flicker(clip)
-        self.frames[name] = frame_hash(clip)
+        """A player of a clip, with its flicker; both this and the hash in the record are of the film on the page."""
+        with TemporaryDirectory() as folder:
+            write(Path(folder) / "film.mp4", clip, fps=self.generator.config.fps)
+            film = read(Path(folder) / "film.mp4").video
+        measured = flicker(film)
+        self.frames[name] = frame_hash(film)
         self.numbers.setdefault("flicker", {})[name] = round(float(measured.overall), 3)
         note = " · ".join([*notes, measured.summary()])
         return Player(clip.cpu(), title, note, fps=self.generator.config.fps)
@@ -83,7 +87,10 @@ def tour(
     began = time.perf_counter()
     chapters = (_generate, _round_trip, _interpolate, _edit)
     with tqdm(
-        total=2 + len(chapters), desc="loading the model", bar_format="{l_bar}{bar}| {n}/{total} [{elapsed}]"
+        total=2 + len(chapters),
+        desc="loading the model",
+        bar_format="{l_bar}{bar}| {n}/{total} [{elapsed}]",
+        disable=None,
     ) as bar:
 
         def tick(doing: str) -> None:

@@ -120,7 +120,6 @@ def fingerprint(*modules: nn.Module) -> str:
     it is made of.
     """
 
-
     def parts() -> Iterator[Any]:
         for module in modules:
             for name, value in _tensors(module):

@@ -2,13 +2,19 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from latentlab.bench import SCRIPTS, bench, compare_benches, find_scripts, parse_settings, run, script, spread
+from latentlab.bench.kept import kept
 from latentlab.cli import main
 from latentlab.view.bench import Measured, judged, summary, tables
 from latentlab.view.report import Player
@@ -307,3 +313,54 @@ def test_every_bar_of_speed_is_asked():
     speed = script.load_script(SCRIPTS / "speed.py")
     rows = [f for f in vars(speed).values() if getattr(f, "__annotations__", {}).get("return") == "dict[str, Row]"]
     assert set(rows) == set(speed.ROWS.values())
+
+
+def test_a_damaged_answer_is_made_again(scripts, tmp_path):
+    first = bench(["sizes"], out=tmp_path / "out", scripts=scripts)
+    (file,) = (tmp_path / "out" / "results").iterdir()
+    for damage in ("", '{"key": ', "[]", "{}"):
+        file.write_text(damage)
+        again = bench(["sizes"], out=tmp_path / "out", scripts=scripts)
+        assert again["answers"][0]["figures"] == first["answers"][0]["figures"]
+    assert ran(tmp_path) == 5
+    settings, make = {"of": 1}, iter(range(3)).__next__
+    assert kept(tmp_path, "count", settings, make) == kept(tmp_path, "count", settings, make) == 0
+    next(tmp_path.glob("count_*.json")).write_text('"cut')
+    assert kept(tmp_path, "count", settings, make) == 1
+
+
+SLEEPY = '''"""Does it end?"""
+import os, time
+from dataclasses import dataclass
+
+
+@dataclass
+class Config:
+    seed: int = 0
+
+
+def run(config):
+    with open(os.environ["LOG"], "a") as file:
+        file.write(f"{os.getpid()} ")
+    time.sleep(600)
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_no_process_outlives_the_one_that_started_it(scripts, tmp_path, number, code):
+    (scripts / "sleepy.py").write_text(SLEEPY)
+    where = ["--scripts", str(scripts), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "latentlab", "bench", "sleepy", "--repeats", "2", "--jobs", "2", *where]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+    while ran(tmp_path) < 2 and process.poll() is None:
+        time.sleep(0.05)
+    workers = [int(pid) for pid in (tmp_path / "log").read_text().split()]
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    deadline = time.monotonic() + 30
+    while (left := [pid for pid in workers if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left

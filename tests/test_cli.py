@@ -1,17 +1,26 @@
 """The command line on the shipped model, in this process: what it writes, and how it answers bad input."""
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from pickle import UnpicklingError
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+import latentlab.commands
 from latentlab.cli import main, parser
 from latentlab.data import moving_shapes
 from latentlab.interpolate import picture_distance
+from latentlab.record import frame_hash
 from latentlab.study.edit_space import LABELLED
 from latentlab.video import read, write
 
+ROOT = Path(__file__).parents[1]
 COMMANDS = ("tour", "generate", "encode", "invert", "interpolate", "edit", "replay", "flicker", "score", "train")
 
 
@@ -35,8 +44,9 @@ def test_every_command_has_help_with_an_example(command, capsys):
     said = capsys.readouterr().out
     assert f"latentlab {command}" in said
     assert "example" in said
-    assert "--seed" in said
+    assert "--out" in said
     assert "--json" in said
+    assert "(default: )" not in said
 
 
 def test_generate_writes_a_clip_and_its_record(tmp_path, capsys):
@@ -221,3 +231,157 @@ def test_a_vector_vae_trains_for_an_objective(data, tmp_path, capsys):
     result = run_json(capsys, "train", "vector-vae", "--data", data, *how, "--out", str(tmp_path))
     assert result["files"] == [str(tmp_path / "vector_vae.safetensors")]
     assert (tmp_path / "vector_vae.safetensors").stat().st_size < 500_000
+
+
+# ------------------------------------------------------------------- what is written is what is measured and recorded
+
+
+def test_numbers_and_hashes_are_of_the_file_and_records_chain(tmp_path, capsys):
+    star = tmp_path / "star.mp4"
+    made = run_json(capsys, "generate", "a red star moving left", "--steps", "2", "--out", str(star))
+    assert made["flicker"] == [run_json(capsys, "flicker", str(star))[0]["overall"]]
+    assert made["file_psnr"][0] > 45
+    run_json(capsys, "encode", str(star), "--out", str(tmp_path / "z.safetensors"))
+    first, second = (json.loads((tmp_path / f"{name}.record.json").read_text()) for name in ("star", "z"))
+    assert first["frames"]["star.mp4"] == second["frames"]["source"] == frame_hash(read(star).video)
+    assert first["threads"] == torch.get_num_threads()
+    assert first["settings"]["batch_size"] == 16
+
+
+def test_a_clip_of_one_frame_is_written_and_says_why_it_has_no_flicker(tmp_path, capsys, monkeypatch):
+    from latentlab.generator.native import NativeGenerator
+
+    monkeypatch.setattr(NativeGenerator, "generate", lambda *_, **__: torch.zeros(1, 3, 1, 64, 64))
+    assert main(["generate", "a red star", "--out", str(tmp_path / "one.mp4")]) == 0
+    assert "it takes 3 frames or more" in capsys.readouterr().out
+    assert json.loads((tmp_path / "one.record.json").read_text())["numbers"]["flicker"] == [None]
+
+
+def test_a_caption_that_says_nothing_is_told(tmp_path, capsys):
+    assert main(["generate", "", "--steps", "2", "--out", str(tmp_path / "any.mp4")]) == 0
+    assert "the caption says nothing" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------------------------ the door
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["flicker", "a.mp4", "--device", "banana"],
+        ["flicker", "a.mp4", "--seed", "1"],
+        ["encode", "a.mp4", "--seed", "1"],
+        ["replay", "a", "b.mp4", "--seed", "1"],
+        ["bench", "--device", "cpu"],
+    ],
+)
+def test_a_flag_that_would_do_nothing_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert arguments[-2] in capsys.readouterr().err
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"latentlab {latentlab.__version__}\n"
+
+
+def test_no_arguments_show_the_help(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["latentlab"])
+    assert main() == 2
+    assert "generate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("config"), "KeyError: config; --traceback shows where"),
+        (KeyError("no direction 'x'; there are y"), "no direction 'x'; there are y"),
+        (MemoryError(), "out of memory"),
+        (AttributeError("'list' object has no attribute 'get'"), "AttributeError: 'list' object"),
+        (SafetensorError("HeaderTooLarge"), "SafetensorError: HeaderTooLarge"),
+        (UnpicklingError("invalid load key"), "UnpicklingError: invalid load key"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+        (RecursionError("maximum depth"), "maximum depth"),
+        (OSError(28, "No space left on device", "z.mp4"), "[Errno 28] No space left on device: 'z.mp4'"),
+    ],
+)
+def test_whatever_goes_wrong_is_one_line(error, said, monkeypatch, capsys):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setitem(latentlab.commands.COMMANDS, "flicker", fail)
+    assert main(["flicker", "a.mp4"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"latentlab flicker: {said}")
+    assert told.count("\n") == 1
+    with pytest.raises(type(error)):
+        main(["flicker", "a.mp4", "--traceback"])
+
+
+def running(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "latentlab", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [(2, 130, "interrupted"), (15, 143, "terminated")])
+def test_a_signal_while_libraries_load_is_one_line(number, code, said, tmp_path):
+    process = running("generate", "a red star", "--out", str(tmp_path / "a.mp4"))
+    while process.poll() is None and "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text():
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.communicate(timeout=60)[1] == f"latentlab generate: {said}\n"
+    assert process.returncode == code
+
+
+def test_an_answer_that_nobody_reads_is_no_error(tmp_path):
+    write(tmp_path / "a.mkv", torch.zeros(1, 3, 4, 16, 16))
+    for redirected, code in (("| true", 0), (">&-", 0), ("> /dev/full", 2)):
+        line = f"set -o pipefail; {sys.executable} -m latentlab flicker {tmp_path}/a.mkv {redirected}"
+        done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == code, (redirected, done)
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+
+
+def test_a_full_disk_is_told_with_the_files_name(tmp_path):
+    write(tmp_path / "a.mkv", moving_shapes(1, seed=11)[0])
+    line = f"ulimit -f 4; {sys.executable} -m latentlab encode {tmp_path}/a.mkv --out {tmp_path}/z.safetensors"
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{tmp_path}/z.safetensors could not be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mkv"]
+
+
+TRAIN = ("train", "autoencoder", "--clips", "4", "--batch-size", "2", "--save-every", "1000")
+
+
+@pytest.mark.slow
+def test_a_folder_that_a_run_trains_in_is_refused_to_another(tmp_path):
+    out = tmp_path / "run"
+    first = running(*TRAIN, "--steps", "100000", "--out", str(out))
+    while first.poll() is None and not (out / "log.jsonl").exists():
+        time.sleep(0.05)
+    second = running(*TRAIN, "--steps", "1", "--out", str(out))
+    said = second.communicate(timeout=120)[1]
+    assert second.returncode == 2
+    assert f"{out} is in use by process {first.pid}" in said
+    children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+    first.terminate()
+    said = first.communicate(timeout=60)[1]
+    assert first.returncode == 143
+    assert said.endswith("latentlab train: terminated\n")
+    time.sleep(1)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def test_runs_go_where_out_says_and_by_default_below_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("latentlab.train.runs.RUNS", {"autoencoder": lambda clips, folder, **_: [folder / "a"]})
+    for given, folder in (((), "runs/autoencoder"), (("--out", "runs"), "runs"), (("--out", "runs/"), "runs")):
+        assert run_json(capsys, "train", "autoencoder", *given)["files"] == [f"{folder}/a"]

@@ -22,7 +22,7 @@ LAYERS = (  # lowest first
     ("cli", "__main__"),
 )
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
-SAME = {("__main__", "cli")}  # the module that lets `python -m latentlab` run the command line
+SAME = {("__main__", "cli"), ("cli", "__version__")}  # `python -m latentlab`, and the version
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
 
 

@@ -1,6 +1,8 @@
 """`latentlab score`: rows against the library's own numbers, resuming, unreadable files, sets, the page."""
 
 import json
+import os
+import shutil
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from latentlab.metrics.published import temporal_flickering
 from latentlab.score import find_clips, reader_td, rows, score
 from latentlab.score.find import partners
 from latentlab.score.sets import unpacked
+from latentlab.store import replacing
 from latentlab.video import probe, read, write
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*mostly bias")
@@ -353,3 +356,40 @@ def test_a_clip_that_was_not_measured_is_told_and_comes_last(tmp_path):
     assert (second["overall"], second["reason"]) == (0, "")
     assert result["mean"]["overall"] == 0
     assert "Flicker not measured" in (tmp_path / "out" / "scores.html").read_text()
+
+
+def test_a_damaged_line_is_scored_again(folder, tmp_path):
+    clips = [folder / "clean" / f"{i}.mkv" for i in range(2)]
+    first = score(clips, out=tmp_path)
+    file = tmp_path / "scores.jsonl"
+    good = [json.loads(line) for line in file.read_text().splitlines() if line]
+    spoilt = json.dumps(good[0]).replace('"overall": ', '"overall": 9', 1)  # a flipped digit is JSON still
+    for damage in ([spoilt], ["[]"], ['{"key": 1}'], [json.dumps({**good[0], "row": []})], ["{" * 5000], ["\udcff"]):
+        lines = [*damage, json.dumps(good[1])]
+        file.write_text("\n".join(lines) + "\n", errors="surrogateescape")
+        assert score(clips, out=tmp_path)["clips"] == first["clips"]
+        assert len(Ledger.open(file).done) == 2
+
+
+def test_a_name_that_is_no_utf8_is_scored_and_shown(folder, tmp_path, capsys):
+    clip = tmp_path / os.fsdecode(b"caf\xe9 <b>.mkv")
+    shutil.copyfile(folder / "clean" / "0.mkv", clip)
+    assert main(["score", str(clip), "--out", str(tmp_path / "out")]) == 0
+    assert r"caf\udce9 <b>.mkv" in capsys.readouterr().out
+    assert r"caf\udce9 &lt;b&gt;.mkv" in (tmp_path / "out" / "scores.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["clips"][0]["clip"] == str(clip)
+
+
+def test_nothing_to_compare_is_told_before_the_work(folder, tmp_path, capsys):
+    against = str(folder / "noisy" / "0.mkv")
+    clips = [str(folder / "clean" / f"{i}.mkv") for i in (1, 2)]
+    assert main(["score", *clips, "--against", against, "--out", str(tmp_path / "out")]) == 2
+    assert "nothing could be compared: 2 and 1 clips" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_clips_that_another_process_is_writing_are_no_clips_yet(folder, tmp_path):
+    shutil.copyfile(folder / "clean" / "0.mkv", tmp_path / "a.mkv")
+    with replacing(tmp_path / "b.mkv") as partial:
+        partial.write_bytes(b"half")
+        assert [path.name for path in find_clips([tmp_path])] == ["a.mkv"]

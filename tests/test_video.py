@@ -12,13 +12,15 @@ import wave
 import zlib
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
+from latentlab.data import moving_shapes
+from latentlab.metrics import psnr
 from latentlab.video import (
     Clip,
     Info,
@@ -165,9 +167,38 @@ def test_lossy_formats_keep_order_colour_and_rate(tmp_path, suffix):
     assert np.abs(off).max() <= 4
 
 
-def test_odd_sides_repeat_the_last_pixel_in_browser_formats(tmp_path):
-    write(tmp_path / "clip.mp4", from_uint8(counted(4, 17, 31)[None]))
-    assert read(tmp_path / "clip.mp4").video.shape == (1, 3, 4, 18, 32)
+def test_odd_sides_repeat_the_last_pixel_of_large_clips_in_browser_formats(tmp_path):
+    write(tmp_path / "clip.mp4", torch.zeros(1, 3, 2, 17, 301))
+    assert read(tmp_path / "clip.mp4").video.shape == (1, 3, 2, 18, 302)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".webm"])
+@pytest.mark.parametrize("size", [(64, 64), (17, 31)])
+def test_small_clips_come_back_nearly_without_a_loss_and_at_their_own_size(tmp_path, suffix, size):
+    clip = F.interpolate(moving_shapes(1, seed=7)[0], (16, *size))
+    path = tmp_path / f"clip{suffix}"
+    write(path, clip)
+    again = read(path).video
+    assert again.shape == clip.shape
+    assert psnr(again, clip) > 46  # 36 with one colour for 2 x 2 pixels
+    assert (probe(path).height, probe(path).width) == size
+    assert torch.equal(read_fitted(path, 16, size).video, again)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.height, stream.width) == (2 * size[0], 2 * size[1])
+        assert stream.codec_context.pix_fmt == "yuv420p"  # QuickTime and Firefox play no other
+
+
+def test_a_file_that_somebody_resized_is_taken_as_it_is(tmp_path):
+    write(tmp_path / "clip.mp4", from_uint8(counted(3)[None]))
+    with av.open(str(tmp_path / "clip.mp4")) as source, av.open(str(tmp_path / "large.mp4"), "w") as target:
+        target.metadata["comment"] = source.metadata["comment"]
+        stream = target.add_stream("libx264", rate=8)
+        stream.height, stream.width, stream.pix_fmt = 128, 192, "yuv420p"
+        for frame in source.decode(video=0):
+            target.mux(stream.encode(frame.reformat(width=192, height=128)))
+        target.mux(stream.encode())
+    assert read(tmp_path / "large.mp4").video.shape[-2:] == (128, 192)
 
 
 @pytest.mark.parametrize("fps", [1, 8, 25, 30, 30000 / 1001, 60, 12.5])
@@ -244,7 +275,9 @@ def test_a_failing_encoder_leaves_the_older_clip(tmp_path, monkeypatch, name):
             raise MemoryError("on the third frame")
         return make(picture, format=format)
 
-    monkeypatch.setattr("av.VideoFrame", SimpleNamespace(from_ndarray=from_ndarray))
+    blank = av.VideoFrame
+    fails = type("Frame", (), {"__new__": lambda _, *size: blank(*size), "from_ndarray": staticmethod(from_ndarray)})
+    monkeypatch.setattr("av.VideoFrame", fails)
     with pytest.raises(MemoryError, match="third"):
         write(tmp_path / name, from_uint8(noise(6)[None]))
     monkeypatch.undo()

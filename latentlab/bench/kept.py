@@ -21,8 +21,9 @@ def kept(folder: Path, name: str, settings: Mapping[str, Any], make: Callable[[]
     True
     """
     path = folder / f"{name}_{short(settings)}.json"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # not yet, or damaged
         write_text(path, to_json(make()) + "\n")
     return json.loads(path.read_text(encoding="utf-8"))
 

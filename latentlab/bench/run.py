@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
-import multiprocessing
 import platform
 import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from latentlab.bench.pool import workers
 from latentlab.bench.script import SCRIPTS, config_of, find_scripts, load_script
 from latentlab.record import Record, to_json
 from latentlab.store import digest, write_text
@@ -101,8 +101,8 @@ def bench(
         for repeat in range(repeats)
     ]
     asked = {"names": list(names), "repeats": repeats, "scripts": "" if scripts == SCRIPTS else str(scripts)}
-    failed = _run_all([job for job in plan if not _file(out, job).is_file()], out, jobs)
-    answers = [json.loads(_file(out, job).read_text(encoding="utf-8")) for job in plan if job.key not in failed]
+    failed = _run_all([job for job in plan if _kept(out, job) is None], out, jobs)
+    answers = [kept for job in plan if job.key not in failed and (kept := _kept(out, job)) is not None]
     result = {
         "code": code,
         "answers": answers,
@@ -191,13 +191,22 @@ def _file(out: Path, job: Job) -> Path:
     return out / "results" / f"{job.name}-{job.key}.json"
 
 
+def _kept(out: Path, job: Job) -> dict[str, Any] | None:
+    """The answer from before, if there is one and it is whole."""
+    try:
+        answer = json.loads(_file(out, job).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) and answer.get("key") == job.key and "figures" in answer else None
+
+
 def _run_all(plan: Sequence[Job], out: Path, jobs: int) -> dict[str, str]:
     """Runs what is missing; returns what went wrong, by key."""
     failed: dict[str, str] = {}
     together = [job for job in plan if jobs > 1 and not job.alone]
-    with tqdm(total=len(plan), desc="benchmarks", disable=not plan) as bar:
+    with tqdm(total=len(plan), desc="benchmarks", disable=not plan or None) as bar:
         if together:
-            with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+            with workers(jobs) as pool:
                 running = {pool.submit(_answer, job, out): job for job in together}
                 for done in as_completed(running):
                     failed[running[done].key] = done.result() if done.exception() is None else repr(done.exception())

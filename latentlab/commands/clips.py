@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from latentlab.commands.result import beside, check_file, fitted, record_of, tell
+from latentlab.commands.result import UNSEEN, beside, check_file, fitted, record_of, say, tell, written
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp, walk
-from latentlab.metrics import flicker, psnr
+from latentlab.metrics import psnr
 from latentlab.shapes import Video
 from latentlab.tensors import write_tensors
-from latentlab.video import check_target, write
+from latentlab.video import check_target
+
+BATCH = 16  # clips that are computed together; another number rounds differently
 
 if TYPE_CHECKING:
     from latentlab.study.recipe import Edited
@@ -29,8 +32,10 @@ def generate(
     check_target(Path(out) if len(captions) == 1 else Path(out).with_suffix(".mp4"))
     generator = load(model, device=device)
     generator.condition(captions)  # a word the model does not know is told before anything else happens
+    settings = {"steps": steps, "method": method, "guidance": guidance, "batch_size": BATCH}
+    say(f"sampling {len(captions)} clips")
     clips = generator.generate(
-        captions, seed=seed, num_steps=steps, method=method, guidance=guidance, progress="sampling"
+        captions, seed=seed, num_steps=steps, method=method, guidance=guidance, batch_size=BATCH, progress="sampling"
     )
     target = Path(out)
     if len(captions) == 1:
@@ -38,19 +43,14 @@ def generate(
     else:
         folder = target.with_suffix("") if target.suffix else target
         files = [folder / f"{i:03d}{target.suffix or '.mp4'}" for i in range(len(captions))]
-    for file, clip in zip(files, clips.split(1), strict=True):
-        write(file, clip, fps=generator.config.fps)
-    settings = {"captions": captions, "steps": steps, "method": method, "guidance": guidance}
-    jitter = [round(float(x), 3) for x in flicker(clips).overall]
-    names = [file.name for file in files]
-    record = record_of(
-        generator, "generate", settings, seed, {"flicker": jitter}, dict(zip(names, clips.split(1), strict=True))
-    )
-    record.save(beside(files[0] if len(files) == 1 else files[0].parent))
-    tell({"files": [str(f) for f in files], "flicker": jitter}, json, [f"wrote {f}" for f in files])
+    frames, numbers = _files(files, clips, generator.config.fps)
+    record = record_of(generator, "generate", {"captions": captions, **settings}, seed, numbers, frames)
+    record.save(beside(target) if len(files) == 1 else files[0].parent / "record.json")
+    lines = [f"wrote {_line(f, caption, j)}" for f, caption, j in zip(files, captions, numbers["flicker"], strict=True)]
+    tell({"files": [str(f) for f in files], **numbers}, json, lines)
 
 
-def encode(video: str, *, out: str, seed: int, device: str, json: bool, model) -> None:
+def encode(video: str, *, out: str, device: str, json: bool, model) -> None:
     """Latents of a clip, as safetensors."""
     check_file(out)
     generator = load(model, device=device)
@@ -58,10 +58,8 @@ def encode(video: str, *, out: str, seed: int, device: str, json: bool, model) -
     latents = generator.encode(clip)
     error = round(float(psnr(generator.decode(latents).cpu(), clip)), 2)
     write_tensors(out, "encoded", {"clip": video, "fitted": note}, {"latents": latents})
-    record = record_of(
-        generator, "encode", {"video": video, "fitted": note, "fps": fps}, seed, {"psnr": error}, {"source": clip}
-    )
-    record.save(beside(Path(out)))
+    settings = {"video": video, "fitted": note, "fps": fps}
+    record_of(generator, "encode", settings, 0, {"psnr": error}, {"source": clip}).save(beside(out))
     shape = list(latents.shape)
     lines = [note, f"latents {shape} -> {out}; decoding them gives {error} dB"]
     tell({"file": out, "shape": shape, "psnr": error, "fitted": note}, json, lines)
@@ -77,6 +75,7 @@ def invert(
     generator = load(model, device=device)
     clip, note, _ = fitted(video, generator)
     options: dict[str, Any] = {"num_steps": steps, "method": method, "levels": levels, "guidance": guidance}
+    say(f"inverting by {method} in {steps} steps, and sampling back")
     trip = roundtrip(generator, clip, caption, **options, estimate=estimate, progress=True)
     trip.inverted.save(out)
     settings = {
@@ -89,7 +88,7 @@ def invert(
         "guidance": guidance,
     }
     record = record_of(generator, "invert", settings, seed, trip.numbers(), {"source": clip, "again": trip.again})
-    record.save(beside(Path(out)))
+    record.save(beside(out))
     lines = [
         note,
         *(f"{name:20} {value:.4g}" for name, value in trip.numbers().items()),
@@ -109,9 +108,10 @@ def interpolate(
     generator = load(model, device=device)
     (a, note_a, fps), (b, note_b, _) = fitted(first, generator), fitted(last, generator)
     ends = generator.encode(torch.cat([a, b]))
-    options: dict[str, Any] = {"num_steps": steps, "method": method, "guidance": guidance}
+    options: dict[str, Any] = {"num_steps": steps, "method": method, "guidance": guidance, "batch_size": BATCH}
     if space == "noise":
-        ends = generator.invert(ends, **options, levels="sampling", progress="inverting").noise  # drawn again below
+        say(f"inverting two clips by {method} in {steps} steps, and sampling {points}")
+        ends = generator.invert(ends, **options, levels="sampling", seed=seed, progress="inverting").noise
 
     def decode(line: Tensor) -> Video:
         return generator.decode(generator.sample(line, **options, progress="sampling") if space == "noise" else line)
@@ -120,19 +120,13 @@ def interpolate(
     shown = decode if spacing == "uniform" else None
     clips = decode(walk(way, points, space=spacing, decode=shown).flatten(0, 1)).cpu()
     files = [Path(out) / f"{i:03d}.mp4" for i in range(points)]
-    for file, clip in zip(files, clips.split(1), strict=True):
-        write(file, clip, fps=fps)
-    jitter = [round(float(x), 3) for x in flicker(clips).overall]
+    frames, numbers = _files(files, clips, fps)
     settings = {
         "first": first, "last": last, "path": path, "space": space, "spacing": spacing, "points": points, **options
     }  # fmt: skip
-    record = record_of(
-        generator, "interpolate", settings, seed, {"flicker": jitter},
-        {f.name: c for f, c in zip(files, clips.split(1), strict=True)},
-    )  # fmt: skip
-    record.save(Path(out) / "record.json")
-    lines = [note_a, note_b, *(f"wrote {f}, flicker {j}" for f, j in zip(files, jitter, strict=True))]
-    tell({"files": [str(f) for f in files], "flicker": jitter}, json, lines)
+    record_of(generator, "interpolate", settings, seed, numbers, frames).save(Path(out) / "record.json")
+    lines = [note_a, note_b, *(f"wrote {_line(f, None, j)}" for f, j in zip(files, numbers["flicker"], strict=True))]
+    tell({"files": [str(f) for f in files], **numbers}, json, lines)
 
 
 def edit(video: str, *, direction, strength, space, out, seed, device, json, model) -> None:
@@ -143,25 +137,21 @@ def edit(video: str, *, direction, strength, space, out, seed, device, json, mod
     check_edit(direction, strength)
     generator = load(model, device=device)
     clip, note, fps = fitted(video, generator)
+    say("finding the direction: encoding labelled clips, a minute or two")
     edited = edit_clip(generator, clip, direction, strength, space=space, seed=seed, progress=True)
-    write(out, edited.video, fps=fps)
+    file, measured = written(Path(out), edited.video, fps)
     recipe = Path(out).with_suffix(".recipe.safetensors")
     edited.recipe.save(recipe)
-    numbers: dict[str, Any] = {
-        "flicker": round(float(flicker(edited.video).overall), 3),
-        "floor_psnr": edited.floor_psnr,
-    }
+    numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
     numbers["account"] = edited.account.numbers() if edited.account else None
     settings = {"video": video, "fitted": note, "direction": direction, "strength": strength, "space": edited.space}
-    record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
-        beside(Path(out))
-    )
+    record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": file}).save(beside(out))
     lines = [note, f"{direction} by {strength:+g} sd in {_where(edited.space)} -> {out}", *_moved(edited)]
     lines.append(f"recipe -> {recipe}")
     tell({"file": out, "recipe": str(recipe), "space": edited.space, **numbers}, json, lines)
 
 
-def replay(recipe: str, video: str, *, out, seed, device, json, model) -> None:
+def replay(recipe: str, video: str, *, out, device, json, model) -> None:
     """A clip edited as a recipe says."""
     from latentlab.study.edits import accounted
     from latentlab.study.recipe import Recipe
@@ -170,20 +160,18 @@ def replay(recipe: str, video: str, *, out, seed, device, json, model) -> None:
     known = Recipe.load(recipe)
     generator = load(model, device=device)
     clip, note, fps = fitted(video, generator)
-    edited = known.replay(generator, clip)
-    write(out, edited.video, fps=fps)
+    with warnings.catch_warnings(record=True) as rounded:
+        warnings.simplefilter("always")
+        edited = known.replay(generator, clip)
+    file, measured = written(Path(out), edited.video, fps)
     if len(known.steps) == 1:
         edited = replace(edited, account=accounted(edited, known.steps[0].direction.name))
-    numbers: dict[str, Any] = {
-        "flicker": round(float(flicker(edited.video).overall), 3),
-        "floor_psnr": edited.floor_psnr,
-    }
+    numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
     numbers["account"] = edited.account.numbers() if edited.account else None
     settings = {"recipe": recipe, "video": video, "fitted": note, "steps": known.lines(), "space": edited.space}
-    record_of(generator, "replay", settings, seed, numbers, {"source": clip, "edited": edited.video}).save(
-        beside(Path(out))
-    )
-    lines = [note, *known.lines(), f"the same frames, in {_where(edited.space)} -> {out}", *_moved(edited)]
+    record_of(generator, "replay", settings, known.seed, numbers, {"source": clip, "edited": file}).save(beside(out))
+    same = "the same frames" if edited.recipe.frames == known.frames else "; ".join(str(w.message) for w in rounded)
+    lines = [note, *known.lines(), f"{same}, in {_where(edited.space)} -> {out}", *_moved(edited)]
     tell({"file": out, "space": edited.space, **numbers}, json, lines)
 
 
@@ -193,6 +181,19 @@ def _moved(edited: Edited) -> list[str]:
     if edited.leak == edited.leak:
         said.append(f"the model changed {edited.leak:.0%} as much outside the mask as inside; that was taken back")
     return said
+
+
+def _files(files: list[Path], clips: Video, fps: float) -> tuple[dict[str, Video], dict[str, Any]]:
+    """Writes clips; returns what the files hold, by their names, and what was measured of each."""
+    found = [written(file, clip, fps) for file, clip in zip(files, clips.split(1), strict=True)]
+    frames = {file.name: video for file, (video, _) in zip(files, found, strict=True)}
+    return frames, {name: [numbers[name] for _, numbers in found] for name in ("flicker", "file_psnr")}
+
+
+def _line(file: Path, caption: str | None, jitter: float | None) -> str:
+    silent = caption is not None and not caption.strip()
+    drawn = ", drawn from all that the model knows, as the caption says nothing" if silent else ""
+    return f"{file}{drawn}, {UNSEEN if jitter is None else f'flicker {jitter}'}"
 
 
 def _where(space: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
-from latentlab.commands.result import check_file, tell
+from latentlab.commands.result import check_file, say, tell
+from latentlab.store import claimed
 
 
 def tour(*, video: str | None, out: str, seed: int, device: str, json: bool) -> None:
@@ -14,11 +16,12 @@ def tour(*, video: str | None, out: str, seed: int, device: str, json: bool) -> 
     from latentlab.tour import tour as run
 
     check_file(Path(out) / "report.html")
+    say("taking the tour: generate, invert, interpolate, edit; a minute or two")
     record = run(out, video=video, seed=seed, device=device)
     tell(record.numbers, json, [f"open {Path(out) / 'report.html'} in a browser"])
 
 
-def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, device, json, **given) -> None:
+def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, json, **given) -> None:
     """Answers of the benchmarks, kept and on one page; or what changed between two folders of them."""
     from latentlab import bench as benches
     from latentlab.view.markdown import markdown
@@ -30,9 +33,9 @@ def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, d
         tell({"compare": report.lead}, json, [markdown(report), f"open {Path(out) / 'compare.html'} in a browser"])
         return
     settings = benches.parse_settings(given["set"])
-    result = benches.bench(
-        names, out=out, scripts=scripts or benches.SCRIPTS, settings=settings, repeats=repeats, jobs=jobs, seed=seed
-    )
+    asked = {"settings": settings, "repeats": repeats, "jobs": jobs, "seed": seed}
+    with claimed(out):
+        result = benches.bench(names, out=out, scripts=scripts or benches.SCRIPTS, **asked)
     tell(result, json, [f"{len(result['answers'])} runs", f"open {Path(out) / 'bench.html'} in a browser"])
 
 
@@ -41,13 +44,16 @@ def train(network: str, *, data, num_frames, size, out, seed, device, json, **op
     from latentlab.train.loop import is_main_process
     from latentlab.train.runs import RUNS, open_data
 
-    folder = Path(out) / network if out == "runs" else Path(out)
+    folder = Path(out or f"runs/{network}")
     clips = open_data(network, data, num_frames=num_frames, size=size)
     skipped = {str(path): reason for path, reason in getattr(clips, "skipped", {}).items()}
     if skipped and is_main_process():  # before the hours of training
         few = "; ".join(f"{path}: {reason}" for path, reason in list(skipped.items())[:3])
         sys.stderr.write(f"skipped {len(skipped)} files of {data}: {few}{'; ...' if len(skipped) > 3 else ''}\n")
-    files = RUNS[network](clips, folder, seed=seed, device=device, num_frames=num_frames, **options)
+    with claimed(folder) if is_main_process() else nullcontext():
+        if is_main_process():
+            say(f"training {network} on {len(clips)} clips; {folder / 'log.jsonl'} says how it goes")
+        files = RUNS[network](clips, folder, seed=seed, device=device, num_frames=num_frames, **options)
     notes = {str(path): note for path, note in getattr(clips, "notes", {}).items()}
     lines = [f"{path}: {note}" for path, note in list(notes.items())[:3]]
     lines += [f"{len(notes) - 3} more files were changed to fit (--json lists them)"] if len(notes) > 3 else []

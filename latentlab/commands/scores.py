@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm.auto import tqdm
+
 from latentlab.commands.result import check_file, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
@@ -19,12 +21,12 @@ from latentlab.video import read
 FLICKER = ("overall", "whole", "regional", "texture", "difference", "motion_jitter", "coverage")  # columns
 
 
-def flicker_command(videos: Sequence[str], *, out: str, seed: int, device: str, json: bool) -> None:
+def flicker_command(videos: Sequence[str], *, out: str | None, json: bool) -> None:
     """A table of clips and their flicker."""
     if out:
         check_file(out)
     rows = []
-    for path in videos:
+    for path in tqdm(videos, desc="flicker", disable=None):
         try:
             clip = read(path)
             score = flicker(clip.video, progress=not json and sys.stderr.isatty() and Path(path).name)

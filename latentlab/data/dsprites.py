@@ -109,7 +109,7 @@ class DSprites:
         if count < 1:
             raise ValueError(f"at least one picture must be drawn, got {count}")
         chosen = np.random.default_rng(seed).integers(COUNT, size=count)
-        clips = [self.clip(int(i)) for i in tqdm(chosen, desc="drawing sprites", disable=not progress)]
+        clips = [self.clip(int(i)) for i in tqdm(chosen, desc="drawing sprites", disable=not progress or None)]
         return torch.cat(clips), self.factors(chosen)
 
     def _check(self, index: int) -> None:
@@ -151,7 +151,7 @@ def read_npz(path: str | Path, *, progress: bool = False) -> UInt8[np.ndarray, "
                 shape, fortran, kind = np.lib.format.read_array_header_2_0(file)
             if shape != (COUNT, SIDE, SIDE) or fortran or kind != np.uint8:
                 raise ValueError(f"imgs is {kind} {shape}")
-            for first in tqdm(range(0, COUNT, READ_AT_ONCE), desc="reading dSprites", disable=not progress):
+            for first in tqdm(range(0, COUNT, READ_AT_ONCE), desc="reading dSprites", disable=not progress or None):
                 rows = min(READ_AT_ONCE, COUNT - first)
                 pixels = np.frombuffer(file.read(rows * SIDE * SIDE), np.uint8)
                 if len(pixels) < rows * SIDE * SIDE:

@@ -90,7 +90,7 @@ class FolderClips:
         Raises:
             ValueError: if no file can be read.
         """
-        for path in tqdm(self.paths, desc="opening videos", disable=not progress):
+        for path in tqdm(self.paths, desc="opening videos", disable=not progress or None):
             self._open(path)
         self._good(0)
 

@@ -115,7 +115,7 @@ class Contrastive(Finder):
         losses = self._resume(fan, adam, codes)
         size = min(self.batch_size, len(z))
         steps = range(len(losses), self.steps)
-        for step in tqdm(steps, desc="learning directions", disable=not self.progress):
+        for step in tqdm(steps, desc="learning directions", disable=not self.progress or None):
             rows = np.random.default_rng([self.random_state, step]).choice(len(z), size, replace=False)
             loss = told_apart(self._changes(z[rows], fan((z[rows] - centre) / spread), spread), self.temperature)
             if not loss.requires_grad:

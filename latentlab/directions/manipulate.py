@@ -63,7 +63,7 @@ class Bent(nn.Module):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         first = best = self._error(x[held], y[held])
         kept = {name: value.clone() for name, value in self.state_dict().items()}
-        for step in tqdm(range(1, steps + 1), desc=progress, disable=progress is None):
+        for step in tqdm(range(1, steps + 1), desc=progress, disable=progress is None or None):
             rows = used[torch.randint(len(used), (128,), generator=rng)]
             loss = (self(x[rows]) - y[rows]).square().mean()
             optimizer.zero_grad()

@@ -148,7 +148,7 @@ def auto_range(
         raise ValueError(f"needs 0 < step <= reach, got step {step} and reach {reach}")
     ruler, limits = Ruler.of(reference), limits or Limits()
     name = direction.name if target is None else target
-    bar = tqdm(total=1 + 2 * int(reach / step + 1e-9), desc=f"range of {name}", disable=not progress)
+    bar = tqdm(total=1 + 2 * int(reach / step + 1e-9), desc=f"range of {name}", disable=not progress or None)
 
     def look(strength: float) -> tuple[FactorTable, float]:
         seen = decode(edit(codes, direction, strength, **options))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from latentlab.shapes import Video
 
 START, END, PAD = "<start>", "<end>", "<pad>"
+SILENT = ("the", "an", "is")  # words that add nothing; left out where a vocabulary has none of them
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class ClipConfig:
 
 
 class Tokenizer:
-    """Words to numbers: lower-cased words and commas, between a start and an end token.
+    """Words to numbers: lower-cased words and commas, between a start and an end token; "the" and the like pass unread.
 
     >>> Tokenizer(("a", "red", "star"), context_length=6)(["A red star"]).tolist()
     [[3, 0, 1, 2, 5, 4]]
@@ -75,6 +76,7 @@ class Tokenizer:
     def words(self, caption: str) -> list[str]:
         """The words of a caption, checked against the vocabulary."""
         found = re.findall(r"[\w-]+|,", caption.lower())
+        found = [word for word in found if word in self.vocabulary or word not in SILENT]
         if unknown := sorted({word for word in found if word not in self.vocabulary}):
             known = " ".join(word for word in self.vocabulary if word[0].isalnum())
             raise ValueError(f"this model does not know {', '.join(map(repr, unknown))}; it knows: {known}")

@@ -139,4 +139,4 @@ def checked(levels: Tensor) -> list[float]:
 
 def bar(steps: list, progress: bool | str) -> tqdm:
     """Progress over steps; a string names it."""
-    return tqdm(steps, desc=progress if isinstance(progress, str) else "solving", disable=not progress)
+    return tqdm(steps, desc=progress if isinstance(progress, str) else "solving", disable=not progress or None)

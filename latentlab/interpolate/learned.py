@@ -121,7 +121,7 @@ def fit_between(
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     rng = np.random.default_rng(seed)
-    for _ in tqdm(range(steps), desc="learning to interpolate", disable=not progress):
+    for _ in tqdm(range(steps), desc="learning to interpolate", disable=not progress or None):
         clip = torch.from_numpy(rng.integers(clips, size=batch_size)).to(device)
         start = torch.from_numpy(rng.integers(frames - span, size=batch_size)).to(device)
         inside = torch.from_numpy(rng.integers(1, span, size=batch_size)).to(device)

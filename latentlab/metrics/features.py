@@ -91,7 +91,9 @@ class Features:
 
     def _batches(self, videos: Video | Iterable[Video], progress: bool) -> Iterator[Float[Tensor, "clip frame dim"]]:
         batch = None
-        for batch in tqdm([videos] if isinstance(videos, Tensor) else videos, desc=self.name, disable=not progress):
+        for batch in tqdm(
+            [videos] if isinstance(videos, Tensor) else videos, desc=self.name, disable=not progress or None
+        ):
             found = self(batch).cpu()
             if found.ndim != 2 or len(found) % len(batch):
                 kind = f"{tuple(found.shape)} for {len(batch)} clips"

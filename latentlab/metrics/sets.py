@@ -134,7 +134,7 @@ def compare(
     value, interval, infinity = distance(x, y), None, None  # type: ignore[arg-type]
     if bootstrap:
         again = []
-        for i in tqdm(range(bootstrap), desc=f"{title} interval", disable=not progress):
+        for i in tqdm(range(bootstrap), desc=f"{title} interval", disable=not progress or None):
             rng = np.random.default_rng([seed, i])
             again.append(distance(*(choose(s, rng.integers(len(s), size=len(s))) for s in (features, reference))))
         low, high = value + np.quantile(np.array(again) - np.mean(again), [0.025, 0.975])

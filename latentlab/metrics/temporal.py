@@ -131,7 +131,7 @@ def flicker(
     check_frames(video)
     clips, pairs = [], video.shape[2] - 1
     name, steps = progress if isinstance(progress, str) else "flicker", (4 if callable(flow) else 2) * pairs - 1
-    with tqdm(total=steps * len(video), desc=name, disable=not progress) as bar:
+    with tqdm(total=steps * len(video), desc=name, disable=not progress or None) as bar:
         seeking = pair_by_pair(flow, bar.update) if callable(flow) and progress else flow
         for i in range(len(video)):
             frames = video[i].transpose(0, 1).float()

@@ -65,6 +65,11 @@ def score(
     left_out: dict[Path, str] = {}
     found, references = find_clips(clips, left_out), find_clips(against, left_out)
     partner = partners(found, references)
+    if against and not partner and min(len(found), len(references)) < 2:
+        raise ValueError(
+            f"nothing could be compared: {len(found)} and {len(references)} clips, of which no two belong together by "
+            "their names; give a reference of the same name, or two clips and more on each side"
+        )
     ledger = Ledger.open(Path(out) / "scores.jsonl")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damage is in the note of the clip

@@ -99,10 +99,11 @@ class Cached(Described):
         if path is None or not path.is_file():
             return None
         try:
-            code = read_tensors(path, "code", "a code")[0]["code"]
-        except (ValueError, KeyError):  # cut short or foreign: as if it were not there, and written anew
+            tensors, header = read_tensors(path, "code", "a code")
+            code, intact = tensors["code"], header["sum"]
+        except (ValueError, KeyError, TypeError):  # cut short or foreign: as if it were not there, and written anew
             return None
-        if code.shape != (self.dim,):
+        if code.shape != (self.dim,) or content_key(code, key) != intact:
             return None
         path.touch()
         self._files.get(key)
@@ -112,7 +113,7 @@ class Cached(Described):
     def _keep(self, key: str, code: Tensor) -> None:
         self._known.add(key, code.clone(), code.nbytes)
         if (path := self._path(key)) is not None:
-            write_tensors(path, "code", {}, {"code": code})
+            write_tensors(path, "code", {"sum": content_key(code, key)}, {"code": code})
             self._book(path)
 
     def _book(self, path: Path) -> None:

@@ -83,7 +83,7 @@ class EditSpace:
         many as `LABELLED` says of the space."""
         space = self.space
         video, factors = moving_shapes(labelled or LABELLED[self.kind], DIRECTION_SEED + seed)
-        chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress)
+        chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress or None)
         # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.
         return Effect(folds=0, permutations=0).fit(torch.cat([space.encode(chunk) for chunk in chunks]), factors)
 

@@ -147,7 +147,7 @@ def information(
     units, entropy = tuple(map(str, data.given)), np.zeros(len(data.names))
     nats, mean = np.zeros((2, len(units), len(data.names)))
     limit, carriers = np.zeros(len(data.names)), {}
-    for k, name in tqdm(enumerate(data.names), total=len(data.names), desc="attributes", disable=not progress):
+    for k, name in tqdm(enumerate(data.names), total=len(data.names), desc="attributes", disable=not progress or None):
         one = data.about(k, known[:, k])
         chance = np.stack([one.permuted(np.random.default_rng([seed, i])).information[:, 0] for i in range(null)])
         own, entropy[k], limit[k] = one.information[:, 0], one.entropy[0], np.quantile(chance.max(1), 0.95)

@@ -167,7 +167,7 @@ def perturb(
     kinds, shape = base.kinds, (len(units), len(strengths), len(codes), len(base.names))
     change, maps = np.full(shape, np.nan), np.zeros((len(units), *still.shape[-2:]))
     profile, moving = np.zeros((len(units), still.shape[2])), np.zeros(len(units))
-    with tqdm(total=len(units) * len(strengths), desc="moving dims", disable=not progress) as bar:
+    with tqdm(total=len(units) * len(strengths), desc="moving dims", disable=not progress or None) as bar:
         for u, at in enumerate(units.values()):
             total, static = 0.0, 0.0
             for s, strength in enumerate(strengths):

@@ -14,6 +14,7 @@ import numpy as np
 from latentlab.store import write_text
 
 ANSWERS = ("left", "right", "equal")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # with which a spreadsheet begins one, or hides that it is none
 COLUMNS = ("rater", "left", "right", "answer", "session")
 
 
@@ -86,12 +87,23 @@ def _balanced(items: list[str]) -> list[tuple[str, str]]:
 
 
 def write(path: str | Path, ratings: Sequence[Rating]) -> None:
-    """Writes a table as CSV; a killed run leaves the old one whole."""
+    """Writes a table as CSV; a killed run leaves the old one whole.
+
+    A name that a spreadsheet would take for a formula stands behind an apostrophe, which `read` takes off again.
+    """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    table.writerows(tuple(getattr(r, name) for name in COLUMNS) for r in ratings)
+    table.writerows([_defused(getattr(r, name)) for name in COLUMNS] for r in ratings)
     write_text(path, text.getvalue())
+
+
+def _defused(cell: str) -> str:
+    return "'" + cell if cell.startswith(FORMULA) else cell
+
+
+def _fused(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
 def read(path: str | Path) -> list[Rating]:
@@ -105,6 +117,6 @@ def read(path: str | Path) -> list[Rating]:
     if not rows or tuple(rows[0]) not in (COLUMNS, COLUMNS[:-1]):
         raise ValueError(f"{path} is no table of ratings: its first line should be {','.join(COLUMNS)}")
     try:
-        return [Rating(*row) for row in rows[1:]]
+        return [Rating(*map(_fused, row)) for row in rows[1:]]
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from latentlab.directions import Direction, Normal, Turning
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
-from latentlab.record import frame_hash
+from latentlab.record import block_means, frame_hash
 from latentlab.shapes import Video
 from latentlab.spaces.space import Space
 from latentlab.spaces.told import Caption
@@ -25,6 +27,7 @@ from latentlab.tensors import read_tensors, write_tensors
 
 FORMAT = 4  # of the file; raised when an old one could be misread
 UNBLENDED = 3  # in which masks acted on codes alone; files without masks mean the same
+ROUNDING = 0.25  # 8-bit levels by which means of blocks may differ where nothing else does
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class Recipe:
         weights: fingerprint of the generator that it was made with, "" before it was; that of another space is in its
             description.
         source, frames: hashes of the clip and of the edited clip.
-        device: that made it; another one may round differently.
+        device, threads, pytorch: that made it; others may round differently.
+        means: of blocks of the edited clip, see `block_means`, by which a replay says how much it differs.
 
     >>> import numpy as np
     >>> import latentlab as ll
@@ -94,6 +98,9 @@ class Recipe:
     source: str = ""
     frames: str = ""
     device: str = ""
+    threads: int = 0
+    pytorch: str = ""
+    means: Tensor | None = field(default=None, repr=False)
 
     @torch.no_grad()
     def apply(self, model: Generator | Space, clip: Video) -> Edited:
@@ -112,15 +119,18 @@ class Recipe:
         video = drawn.video.cpu()
         floor = psnr(unedited, clip.cpu()).mean()
         made = {"weights": _weights(model), "device": str(getattr(model, "device", None) or here.codes.device)}
+        made |= {"threads": torch.get_num_threads(), "pytorch": str(torch.__version__), "means": block_means(video)}
         recipe = replace(self, source=frame_hash(clip), frames=frame_hash(video), **made)
         return Edited(video, self.place, round(float(floor), 2), recipe, unedited, drawn.leak)
 
     def replay(self, model: Generator | Space, clip: Video) -> Edited:
         """Does it all again, and makes sure that it gives the same frames.
 
+        Frames that differ as another number of threads, another device or another PyTorch rounds are a warning.
+
         Raises:
-            ValueError: the recipe was never applied; the model, the space or the clip is another; or the frames came
-                out differently, as they may on another device or with another version of PyTorch.
+            ValueError: the recipe was never applied; the model, the space or the clip is another; or the frames differ
+                by more than rounding.
         """
         if not self.frames:
             raise ValueError("this recipe was never applied, so there is nothing to compare with: use apply")
@@ -130,12 +140,30 @@ class Recipe:
                 raise ValueError(f"another {what} than the recipe was made with: {was[:12]} then, {now[:12]} now")
         again = self.apply(model, clip)
         if again.recipe.frames != self.frames:
+            self._compare(again.recipe)
+        return again
+
+    def _compare(self, now: Recipe) -> None:
+        """Says how much other frames differ, and raises where it is more than rounding."""
+        if self.means is None or now.means is None or self.means.shape != now.means.shape:
+            apart, much = math.inf, "; by how much, this recipe of an older version does not say"
+        else:
+            apart = float((self.means - now.means).abs().max())
+            much = f" by {apart:.2g} of 255 levels at most, in the mean of a block"
+        was, is_now = self._made(), now._made()
+        where = f"made {was}, now {is_now}" if was != is_now else f"made {was}, as now: by another processor, perhaps"
+        said = f"the frames differ from those of the recipe{much} ({where})"
+        if apart > ROUNDING:
             raise ValueError(
-                f"the frames differ from those of the recipe, made on {self.device}, now {again.recipe.device}; "
-                "another device or version of PyTorch rounds differently, and a changed recipe edits differently. "
+                f"{said}, and rounding is below {ROUNDING}: a changed recipe or version edits differently. "
                 "Recipe.apply takes them as they are"
             )
-        return again
+        warnings.warn(f"{said}, which is rounding", stacklevel=3)
+
+    def _made(self) -> str:
+        if not self.threads:
+            return f"on {self.device}"
+        return f"on {self.device} with {self.threads} thread{'s' * (self.threads > 1)} and PyTorch {self.pytorch}"
 
     @property
     def place(self) -> str:
@@ -189,10 +217,12 @@ class Recipe:
                     "preserve": [kept.name for kept in step.preserve],
                 }
             )
-        header = {"format": FORMAT, "steps": steps, **{name: getattr(self, name) for name in _SETTINGS}}
+        header = {"format": FORMAT, "steps": steps, **{name: getattr(self, name) for name in (*_SETTINGS, *_UNSAID)}}
         if isinstance(self.caption, Condition):
             tensors |= {_CONDITION + name: tensor for name, tensor in self.caption.tensors().items()}
             header["caption"] = None
+        if self.means is not None:
+            tensors["means"] = self.means
         write_tensors(path, "recipe", header, tensors)
 
     @staticmethod
@@ -216,12 +246,12 @@ class Recipe:
             or not {*_SETTINGS, "steps"} <= header.keys()
         ):
             raise ValueError(f"{path} was not written by Recipe.save, or by another version of latentlab")
-        settings = {name: header[name] for name in _SETTINGS}
+        settings = {name: header[name] for name in (*_SETTINGS, *_UNSAID) if name in header}
         try:
             if settings["caption"] is None:
                 told = {name.removeprefix(_CONDITION): t for name, t in tensors.items() if name.startswith(_CONDITION)}
                 settings["caption"] = Condition.from_tensors(told)
-            wrong = [name for name, kind in _KINDS.items() if not isinstance(settings[name], kind)]
+            wrong = [name for name, value in settings.items() if not isinstance(value, _KINDS.get(name, object))]
             if wrong:
                 raise TypeError(f"its {wrong[0]} is {settings[wrong[0]]!r}")
             steps = tuple(_step(i, step, tensors) for i, step in enumerate(header["steps"]))
@@ -229,7 +259,7 @@ class Recipe:
             raise ValueError(f"{path} is no whole recipe: it lacks {error}; write it again") from error
         except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no whole recipe: {error}; write it again") from error
-        return Recipe(steps=steps, **settings)
+        return Recipe(steps=steps, means=tensors.get("means"), **settings)
 
     def lines(self) -> list[str]:
         """The steps in words, one a line."""
@@ -251,8 +281,9 @@ def _weights(model: Generator | Space) -> str:
 
 
 _SETTINGS = ("space", "num_steps", "method", "seed", "caption", "guidance", "weights", "source", "frames", "device")
+_UNSAID = {"threads": 0, "pytorch": ""}  # in older files
 _CONDITION = "condition."
-_KINDS: dict[str, Any] = dict.fromkeys(("weights", "source", "frames", "device"), str)
+_KINDS: dict[str, Any] = dict.fromkeys(("weights", "source", "frames", "device", "pytorch"), str) | {"threads": int}
 _KINDS |= {"space": str | dict, "caption": str | list | Condition}
 
 

@@ -201,7 +201,7 @@ def compare(
     **options,
 ) -> RoundTrips:
     """The round trip of the same clips by each method; `options` are those of `roundtrip`."""
-    bar = tqdm(methods, desc="methods", disable=not progress)
+    bar = tqdm(methods, desc="methods", disable=not progress or None)
     return RoundTrips((method, roundtrip(generator, video, caption, method=method, **options)) for method in bar)
 
 

@@ -153,7 +153,7 @@ def score_directions(
     True
     """
     scores = []
-    for direction in tqdm(directions, desc="directions", disable=not progress):
+    for direction in tqdm(directions, desc="directions", disable=not progress or None):
         score = score_sweep(ground.ruler, sweep(ground, direction, strengths, move=move))
         if truth is not None and direction.name in truth:
             score = replace(score, alignment=_cosine(direction.vector, truth[direction.name]))

@@ -48,7 +48,7 @@ def paired_truth(
     if pairs < 1:
         raise ValueError(f"needs at least one pair, got {pairs}")
     found = {}
-    for target in tqdm(targets, desc="true directions", disable=not progress):
+    for target in tqdm(targets, desc="true directions", disable=not progress or None):
         clips = []
         for k in range(pairs):
             name, sweep = _sweep(target, k)

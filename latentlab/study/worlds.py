@@ -216,7 +216,7 @@ class ModelWorld(World):
     def _shards(self, variant: str) -> Iterator[Codes]:
         data = self._data(-(-self.pool // SHARD) * SHARD, variant)
         kind = {"correlated": variant == VARIANTS[1], "seed": DIRECTION_SEED}
-        for first in tqdm(range(0, len(data), SHARD), desc=f"encoding clips, {self.name}", leave=False):
+        for first in tqdm(range(0, len(data), SHARD), desc=f"encoding clips, {self.name}", leave=False, disable=None):
             path = self._kept(f"codes_{first // SHARD:03d}", kind)
             if not path.exists():
                 video = torch.cat([data.clip(k) for k in range(first, first + SHARD)])

@@ -120,7 +120,7 @@ def draw_sheets(data: CaptionedClips, count: int, frame_size: int, seed: int) ->
     last = data.num_frames - 1
     frames = [round(i * last / 3) for i in range(4)]
     sheets = torch.empty(count, 3, 2 * frame_size, 2 * frame_size, dtype=torch.uint8)
-    for i in tqdm(range(count), desc="contact sheets", disable=not is_main_process()):
+    for i in tqdm(range(count), desc="contact sheets", disable=not is_main_process() or None):
         sheet = contact_sheet(data.clip(i, seed=seed, frames=frames), frame_size)
         sheets[i] = (127.5 * (sheet[0] + 1)).round()
     return sheets

@@ -169,7 +169,7 @@ def encode_all(data: CaptionedClips, autoencoder: Autoencoder, count: int, folde
     shards = [range(first, min(count, first + SHARD)) for first in range(0, count, SHARD)]
     paths = [folder / f"{key}-{rows.start:08d}-{rows.stop:08d}.safetensors" for rows in shards]
     mine = list(zip(shards, paths, strict=True))[rank::world]
-    for rows, path in tqdm(mine, desc="encoding clips", unit_scale=SHARD, disable=rank > 0):
+    for rows, path in tqdm(mine, desc="encoding clips", unit_scale=SHARD, disable=rank > 0 or None):
         if not path.exists():
             shard = torch.cat([autoencoder.encode(data.clip(i, seed=seed).to(device)).half().cpu() for i in rows])
             write_tensors(path, "latents", {}, {"latents": shard})

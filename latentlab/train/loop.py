@@ -132,7 +132,7 @@ def train(
     wrapped = DistributedDataParallel(model) if world > 1 else model
     autocast = _autocast(config.precision, device)
     began, seen = time.perf_counter(), 0
-    with tqdm(total=config.steps, initial=start, disable=rank > 0, desc=out.name, mininterval=1.0) as bar:
+    with tqdm(total=config.steps, initial=start, disable=rank > 0 or None, desc=out.name, mininterval=1.0) as bar:
         for step, batch in _batches(make_batch, start, config, checkpoint):
             for group in optimizer.param_groups:
                 group["lr"] = config.rate(step)

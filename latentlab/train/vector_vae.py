@@ -148,7 +148,7 @@ def draw_pool(data: ClipSource, clips: int, num_frames: int, seed: int) -> UInt8
     if not 1 <= num_frames <= data.num_frames:
         raise ValueError(f"clips of {num_frames} frames cannot be cut from clips of {data.num_frames}")
     pool = torch.empty(clips, 3, num_frames, *data.size, dtype=torch.uint8)
-    for i in tqdm(range(clips), desc="drawing clips", disable=not is_main_process()):
+    for i in tqdm(range(clips), desc="drawing clips", disable=not is_main_process() or None):
         rng = np.random.default_rng([seed, i])
         item, first = int(rng.integers(len(data))), int(rng.integers(data.num_frames - num_frames + 1))
         clip = data.clip(item, seed=seed, frames=[*range(first, first + num_frames)])

@@ -21,6 +21,7 @@ from av.stream import Disposition
 from latentlab.video import stills
 from latentlab.video.colour import Converter
 from latentlab.video.files import check_pixels, check_regular, existing, images_in
+from latentlab.video.pixels import halved, is_doubled
 
 IMAGE_FPS = 8.0  # images carry no rate
 # Playlists and the like: text that makes other files be opened, or devices.
@@ -42,6 +43,7 @@ class Index:
     codec: str = ""
     damage: str = ""
     notes: tuple[str, ...] = ()
+    doubled: bool = False  # each pixel was written as 2 x 2
 
     @property
     def is_uneven(self) -> bool:
@@ -91,6 +93,7 @@ def _index_file(path: Path, stamp: tuple[int, int]) -> Index:
         if not lasts and len(container.streams) == 1:  # of several streams, another may last longer
             lasts = (container.duration or 0) / av.time_base
         known: dict[str, Any] = {"codec": stream.codec_context.name, "notes": _notes(container, stream)}
+        known["doubled"] = is_doubled(container, stream)
     times = sorted(time for time, _, _ in packets if time is not None)
     if is_image or not times or len(set(times)) < len(packets):
         return Index(len(packets), IMAGE_FPS if is_image else announced, **known)
@@ -237,7 +240,7 @@ def pictures_of(path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Pic
                 return
             if wanted[bisect_left(wanted, number)] == number:
                 matrix = matrix or _display_matrix(path, frame)
-                planes, told = converter.rgb(frame)
+                planes, told = converter.rgb(halved(frame) if index.doubled else frame)
                 yield Picture(number, [_upright(plane, matrix) for plane in planes], told)
 
 

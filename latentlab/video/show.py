@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from dataclasses import dataclass
 
 from latentlab.shapes import Video
@@ -19,8 +20,8 @@ def data_uri(video: Video, fps: float = 8.0, scale: int = 1) -> str:
     Args:
         video: one clip, `(1, 3, frame, height, width)`; values beyond [-1, 1] are clamped.
         fps: frames a second, 0.01 to 1000.
-        scale: each pixel becomes `scale` x `scale`, so that h264, which keeps one colour for 2 x 2 pixels, does not
-            smear small clips.
+        scale: each pixel becomes `scale` x `scale`; where it is even, h264, which keeps one colour for 2 x 2 pixels,
+            does not smear small clips.
 
     Returns:
         `data:video/mp4;base64,...`
@@ -35,9 +36,8 @@ def data_uri(video: Video, fps: float = 8.0, scale: int = 1) -> str:
     """
     if scale < 1 or scale != int(scale):
         raise ValueError(f"`scale` must be a whole number of at least 1, got {scale}")
-    pictures = one_clip(video).repeat(int(scale), axis=1).repeat(int(scale), axis=2)
     file = io.BytesIO()
-    encode(file, pictures, frame_rate(fps, ".mp4"), ".mp4")
+    encode(file, one_clip(video), frame_rate(fps, ".mp4"), ".mp4", scale=int(scale))
     return "data:video/mp4;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
@@ -75,7 +75,7 @@ def show(video: Video, fps: float = 8.0, width: int = 256) -> Player:
     """
     if width < 1:
         raise ValueError(f"`width` must be at least 1 pixel, got {width}")
-    scale = max(1, round(width / video.shape[-1]))
+    scale = max(1, 2 * math.ceil(width / video.shape[-1] / 2)) if video.shape[-1] < width else 1
     players = [
         _PLAYER.format(uri=data_uri(clip, fps, scale), width=width, name=f"clip {number} of {len(video)}")
         for number, clip in enumerate(video.split(1), 1)

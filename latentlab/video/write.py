@@ -14,12 +14,13 @@ from av.filter import Graph
 from latentlab.shapes import Video
 from latentlab.store import replacing
 from latentlab.video.clip import Pictures, to_uint8
+from latentlab.video.pixels import COMMENT, SMALL, enlarged
 
-# suffix: container, codec, pixel format, codec options
+# suffix: container, codec, pixel format, codec options. Small clips come back at 46 to 54 dB from h264 of crf 10.
 ENCODERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
-    ".mp4": ("mp4", "libx264", "yuv420p", {"crf": "12"}),
-    ".mov": ("mov", "libx264", "yuv420p", {"crf": "12"}),
-    ".webm": ("webm", "libvpx-vp9", "yuv420p", {"crf": "18", "b": "0"}),
+    ".mp4": ("mp4", "libx264", "yuv420p", {"crf": "10"}),
+    ".mov": ("mov", "libx264", "yuv420p", {"crf": "10"}),
+    ".webm": ("webm", "libvpx-vp9", "yuv420p", {"crf": "4", "b": "0"}),
     ".mkv": ("matroska", "ffv1", "bgr0", {}),
     ".gif": ("gif", "gif", "pal8", {}),
 }
@@ -28,9 +29,12 @@ ENCODERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
 def write(path: str | os.PathLike[str], video: Video, fps: float = 8.0) -> None:
     """Write one clip to a file, its format by the suffix, or to a folder of PNG images where there is no suffix.
 
-    `.mp4` and `.mov` are h264, `.webm` is vp9: playable in browsers, colours smeared over 2 x 2 pixels, and a last row
-    or column repeated where a side is odd. `.gif` has 256 colours chosen for the clip. `.mkv` (ffv1) and PNG are exact
-    to 8 bits. The result replaces an older one only when it is whole: a run killed midway leaves the older one.
+    `.mp4` and `.mov` are h264, `.webm` is vp9, nearly lossless and of the kind that plays in browsers and QuickTime,
+    which keeps one colour for 2 x 2 pixels. Clips of up to 256 pixels a side are therefore written with each pixel as
+    2 x 2, and the file says so: `read` gives the clip back at its own size, other players show it twice as large. In
+    larger ones colours smear over 2 x 2 pixels, and a last row or column is repeated where a side is odd. `.gif` has
+    256 colours chosen for the clip. `.mkv` (ffv1) and PNG are exact to 8 bits. The result replaces an older one only
+    when it is whole: a run killed midway leaves the older one.
 
     Args:
         path: where to write; missing parent folders are made. A folder may hold nothing but `frame_*.png`.
@@ -50,7 +54,8 @@ def write(path: str | os.PathLike[str], video: Video, fps: float = 8.0) -> None:
     rate = frame_rate(fps, suffix)
     with replacing(path) as made:
         if suffix:
-            encode(str(made), pictures, rate, suffix)
+            small = ENCODERS[suffix][2] == "yuv420p" and max(pictures.shape[1:3]) <= SMALL
+            encode(str(made), pictures, rate, suffix, scale=2 if small else 1)
             return
         made.mkdir()
         for number, picture in enumerate(pictures):
@@ -100,20 +105,26 @@ def frame_rate(fps: float, suffix: str) -> Fraction:
     return Fraction(fps).limit_denominator(10_000)
 
 
-def encode(file: str | BinaryIO, pictures: Pictures, rate: Fraction, suffix: str) -> None:
-    """Encode 8-bit pictures `(frame, height, width, 3)` into a file, given by name or open for writing."""
+def encode(file: str | BinaryIO, pictures: Pictures, rate: Fraction, suffix: str, *, scale: int = 1) -> None:
+    """Encode 8-bit pictures `(frame, height, width, 3)`, each pixel `scale` x `scale`, into a file by name or open."""
     container_format, codec, pixel_format, options = ENCODERS[suffix]
-    if pixel_format == "yuv420p":  # one colour sample for 2 x 2 pixels: both sides must be even
-        odd = [(0, 0), (0, pictures.shape[1] % 2), (0, pictures.shape[2] % 2), (0, 0)]
-        pictures = np.pad(pictures, odd, mode="edge")
+    height, width = pictures.shape[1:3]
+    own_colours = pixel_format == "yuv420p" and scale % 2 == 0
+    if not own_colours:
+        pictures, scale = pictures.repeat(scale, axis=1).repeat(scale, axis=2), 1
+        if pixel_format == "yuv420p":  # one colour for 2 x 2 pixels: both sides must be even
+            odd = [(0, 0), (0, pictures.shape[1] % 2), (0, pictures.shape[2] % 2), (0, 0)]
+            pictures = np.pad(pictures, odd, mode="edge")
     # With the index in front, browsers start to play at once, and a download cut short still opens.
     movflags = {"movflags": "faststart"} if suffix in (".mp4", ".mov") and isinstance(file, str) else {}
     name = f"file:{file}" if isinstance(file, str) else file
     with av.open(name, "w", format=container_format, options=movflags) as container:
+        if own_colours and scale == 2:
+            container.metadata["comment"] = COMMENT.format(height, width)
         stream: Any = container.add_stream(codec, rate=rate, options=options)
-        stream.height, stream.width = pictures.shape[1:3]
+        stream.height, stream.width = pictures.shape[1] * scale, pictures.shape[2] * scale
         stream.pix_fmt = pixel_format
-        frames = _with_palette(pictures, rate) if suffix == ".gif" else _frames(pictures, pixel_format)
+        frames = _with_palette(pictures, rate) if suffix == ".gif" else _frames(pictures, pixel_format, scale)
         if pixel_format == "yuv420p":
             context = stream.codec_context  # say which yuv it is, or players guess by size: 1 is BT.709, limited range
             context.colorspace = context.color_range = context.color_primaries = context.color_trc = 1
@@ -122,8 +133,11 @@ def encode(file: str | BinaryIO, pictures: Pictures, rate: Fraction, suffix: str
         container.mux(stream.encode())
 
 
-def _frames(pictures: Pictures, pixel_format: str) -> Iterator[av.VideoFrame]:
+def _frames(pictures: Pictures, pixel_format: str, scale: int) -> Iterator[av.VideoFrame]:
     for picture in pictures:
+        if scale > 1:
+            yield enlarged(picture, scale)
+            continue
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         if pixel_format == "yuv420p":
             frame = frame.reformat(format=pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG")

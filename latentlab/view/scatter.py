@@ -186,7 +186,7 @@ def _addresses(clips: Any, count: int, fps: float) -> dict[int, str]:
     clips = {row: clip for row, clip in clips.items() if clip is not None}
     return {
         int(row): clip if isinstance(clip, str) else Player(clip, str(row), fps=fps).uri
-        for row, clip in tqdm(clips.items(), desc="clips", disable=len(clips) < 100)
+        for row, clip in tqdm(clips.items(), desc="clips", disable=len(clips) < 100 or None)
     }
 
 

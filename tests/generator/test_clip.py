@@ -118,3 +118,11 @@ def test_the_header_rebuilds_the_model(model):
     again = ClipModel(ClipConfig(**model.header()))
     again.load_state_dict(model.state_dict())
     torch.testing.assert_close(again.eval().encode_text(["a star"]), model.encode_text(["a star"]))
+
+
+def test_words_that_add_nothing_pass_and_others_do_not():
+    tokens = Tokenizer(("a", "red", "star"), context_length=6)
+    assert torch.equal(tokens(["The red star"]), tokens(["red star"]))
+    with pytest.raises(ValueError, match="'and'"):
+        tokens(["red and the star"])
+    assert not torch.equal(*(Tokenizer(("the", "red"), 6)([text]) for text in ("the red", "red")))

@@ -70,7 +70,7 @@ def test_a_folder_outlives_the_session_and_is_bounded(counted, clips, tmp_path):
     size = next(tmp_path.iterdir()).stat().st_size
     Cached(counted, folder=tmp_path, megabytes=2.5 * size / 2**20).encode(-clips[:1])
     assert len(list(tmp_path.iterdir())) == 2
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".latentlab-*"))
 
 
 def test_a_broken_file_is_as_if_it_were_not_there(counted, clips, tmp_path):
@@ -93,3 +93,14 @@ def test_spaces_that_must_see_their_clips_and_no_room_are_told(tiny_generator, c
 def test_no_clips_are_told_as_the_space_tells_them(tiny_generator, clips):
     with pytest.raises(ValueError, match="must be floating point"):
         Cached(LatentSpace(tiny_generator)).encode(clips[:0])
+
+
+def test_a_flipped_bit_is_noticed(counted, clips, tmp_path):
+    codes = Cached(counted, folder=tmp_path).encode(clips)
+    for file in tmp_path.glob("*.safetensors"):
+        content = bytearray(file.read_bytes())
+        content[-3] ^= 1
+        file.write_bytes(content)
+    again = Cached(counted, folder=tmp_path)
+    assert torch.equal(again.encode(clips), codes)
+    assert again.misses == len(clips)

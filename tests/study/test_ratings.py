@@ -1,5 +1,6 @@
 """Schedules of pairs are balanced, tables survive the way to disk."""
 
+import csv
 from collections import Counter
 from itertools import pairwise
 
@@ -39,7 +40,7 @@ def test_a_table_comes_back(tmp_path):
     ratings = [Rating("ann", 'a, "quoted"', "b", "left"), Rating("ben", "b", "c\nd", "equal", "second")]
     write(tmp_path / "ratings.csv", ratings)
     assert read(tmp_path / "ratings.csv") == ratings
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".latentlab-*"))
 
 
 def test_a_table_without_sessions_is_read(tmp_path):
@@ -56,3 +57,13 @@ def test_what_is_no_table_is_told(tmp_path):
         read(tmp_path / "odd.csv")
     with pytest.raises(ValueError, match="itself"):
         Rating("ann", "a", "a", "left")
+
+
+def test_no_name_is_a_formula_to_a_spreadsheet_and_all_come_back(tmp_path):
+    names = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "'quoted", "'=x", "it's", "plain"]
+    ratings = [Rating(name, f"{name} left", f"{name} right", "left") for name in names]
+    write(tmp_path / "ratings.csv", ratings)
+    assert read(tmp_path / "ratings.csv") == ratings
+    with (tmp_path / "ratings.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]

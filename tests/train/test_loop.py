@@ -299,7 +299,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_old_checkpoint(tmp_path, monke
     with pytest.raises(TrainingError, match=r"step 12 could not be saved \(.*No space left on device\).* last good"):
         run(tmp_path)
     assert state(tmp_path)["step"] == 8
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".latentlab-*"))
 
 
 def test_torchs_own_writer_on_a_full_disk_leaves_the_old_checkpoint(tmp_path):

@@ -36,7 +36,7 @@ def moving_frames(count: int, seed: int = 0, *, progress: bool = False) -> tuple
     """
     data = MovingShapes(count, seed)
     times = [int(np.random.default_rng([seed, i]).integers(NUM_FRAMES)) for i in range(count)]
-    items = tqdm(range(count), desc="drawing frames", disable=not progress)
+    items = tqdm(range(count), desc="drawing frames", disable=not progress or None)
     video = torch.cat([data.clip(i, frames=[times[i]]) for i in items])
     return video, factors_at(data.factors(), np.array(times))
 

@@ -129,7 +129,7 @@ def assess(
             f"null and seed must be whole numbers of 0 or more, bootstrap 0 or at least 2; got {null=}, {bootstrap=}, "
             f"{seed=}"
         )
-    with tqdm(total=_steps(metrics, null, bootstrap), desc="scoring", disable=not progress) as bar:
+    with tqdm(total=_steps(metrics, null, bootstrap), desc="scoring", disable=not progress or None) as bar:
         parts = {}
         for metric in metrics:
             parts[metric.name] = metric.of(evidence)

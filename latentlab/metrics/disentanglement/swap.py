@@ -66,7 +66,7 @@ class Swaps:
         """Of each pair, with each factor kept from the first clip: how each factor reads as in it, and how still."""
         count = len(self.names)
         agree, still = np.zeros((len(self.first), count, count)), np.ones((len(self.first), count, count))
-        for k in tqdm(range(count), desc="swapping", disable=not self.progress):
+        for k in tqdm(range(count), desc="swapping", disable=not self.progress or None):
             kept = np.concatenate([np.zeros(0, int), *[self.units[u] for u in np.flatnonzero(self.subsets[k])]])
             codes = self.codes[self.second].copy()
             codes[:, kept] = self.codes[self.first][:, kept]

@@ -1,0 +1,44 @@
+"""Processes that work for this one, and end when it does."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+
+@contextmanager
+def workers(count: int, prepare: Callable[[], object] | None = None) -> Iterator[ProcessPoolExecutor]:
+    """A pool of fresh processes, which end at once where the block ends by an error, a signal, or a kill.
+
+    Args:
+        count: how many.
+        prepare: what each calls first.
+    """
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_follow, initargs=(prepare,))
+    try:
+        yield pool
+    except BaseException:
+        for process in list(pool._processes.values()):  # no public way ends what runs
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _follow(prepare: Callable[[], object] | None) -> None:
+    """Ends this process when the one that started it is no more, even by a kill that it cannot answer."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    if prepare is not None:
+        prepare()
