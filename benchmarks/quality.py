@@ -250,6 +250,6 @@ if __name__ == "__main__":
     text = json.dumps(result, indent=2)
     print(text)
     if a.out:
-        from latentlab.record import write_text
+        from latentlab.store import write_text
 
         write_text(a.out, text + "\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from latentlab.commands.result import UNSEEN, beside, check_file, fitted, record_of, say, tell, written
+from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, written
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.metrics import psnr
@@ -47,7 +47,7 @@ def generate(
     record = record_of(generator, "generate", {"captions": captions, **settings}, seed, numbers, frames)
     record.save(beside(target) if len(files) == 1 else files[0].parent / "record.json")
     lines = [f"wrote {_line(f, caption, j)}" for f, caption, j in zip(files, captions, numbers["flicker"], strict=True)]
-    tell({"files": [str(f) for f in files], **numbers}, json, lines)
+    tell({"files": [str(f) for f in files], **numbers}, json, [*lines, FLOOR])
 
 
 def encode(video: str, *, out: str, device: str, json: bool, model) -> None:
@@ -126,7 +126,7 @@ def interpolate(
     }  # fmt: skip
     record_of(generator, "interpolate", settings, seed, numbers, frames).save(Path(out) / "record.json")
     lines = [note_a, note_b, *(f"wrote {_line(f, None, j)}" for f, j in zip(files, numbers["flicker"], strict=True))]
-    tell({"files": [str(f) for f in files], **numbers}, json, lines)
+    tell({"files": [str(f) for f in files], **numbers}, json, [*lines, FLOOR])
 
 
 def edit(video: str, *, direction, strength, space, out, seed, device, json, model) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 from latentlab.generator.generator import Generator
 from latentlab.metrics import flicker, psnr
+from latentlab.metrics.residual import ROUNDING
 from latentlab.record import Record, frame_hash, to_json
 from latentlab.shapes import Video
 from latentlab.video import read, read_fitted, write
 from latentlab.video.write import check_above
 
+FLOOR = f"rounding to 8 bits alone reads up to {ROUNDING:.2f} where something moves"
 UNSEEN = "flicker not seen: it takes 3 frames or more, and motion that can be followed"
 
 

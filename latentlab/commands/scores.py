@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
-from latentlab.commands.result import check_file, tell
+from latentlab.commands.result import FLOOR, check_file, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
-from latentlab.metrics.residual import ROUNDING
 from latentlab.record import to_json
 from latentlab.store import write_text
 from latentlab.video import read
@@ -26,10 +23,10 @@ def flicker_command(videos: Sequence[str], *, out: str | None, json: bool) -> No
     if out:
         check_file(out)
     rows = []
-    for path in tqdm(videos, desc="flicker", disable=None):
+    for path in videos:
         try:
             clip = read(path)
-            score = flicker(clip.video, progress=not json and sys.stderr.isatty() and Path(path).name)
+            score = flicker(clip.video, progress=not json and sys.stderr is not None and Path(path).name)
         except ValueError as error:
             named = error if str(path) in str(error) else f"{path}: {error}"
             way = f"; `latentlab score {path}` takes a folder of videos" if Path(path).is_dir() else ""
@@ -42,7 +39,7 @@ def flicker_command(videos: Sequence[str], *, out: str | None, json: bool) -> No
         cells = ("-" if math.isnan(row[name]) else f"{row[name]:.2f}" for name in FLICKER)  # "-": see its reason
         lines.append(f"{row['clip']:{width}} " + " ".join(f"{cell:>13}" for cell in cells))
     lines.append("overall to difference: 8-bit levels, motion taken out of all but the difference; the others: shares")
-    lines.append(f"rounding to 8 bits alone reads up to {ROUNDING:.2f} where something moves")
+    lines.append(FLOOR)
     lines += [f"{row['clip']}: flicker not measured: {row['reason']}" for row in rows if row["reason"]]
     lines += [f"{row['clip']}: {row['note']}" for row in rows if row["note"]]
     if out:
