@@ -296,7 +296,9 @@ def test_a_full_disk_stops_the_run_and_leaves_the_old_checkpoint(tmp_path, monke
         save(what, path)
 
     monkeypatch.setattr(torch, "save", full_the_third_time)
-    with pytest.raises(TrainingError, match=r"step 12 could not be saved \(.*No space left on device\).* last good"):
+    with pytest.raises(
+        TrainingError, match=r"step 12 could not be saved \(.*No space left on device: .*checkpoint\.pt.*\).* last good"
+    ):
         run(tmp_path)
     assert state(tmp_path)["step"] == 8
     assert not list(tmp_path.glob(".latentlab-*"))
