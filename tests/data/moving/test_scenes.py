@@ -229,3 +229,10 @@ def test_frames_asked_for_are_those_of_the_whole_clip(world):
         whole, some = render(world.scene(i)), render(world.scene(i), [3, 9])
         np.testing.assert_array_equal(some.rgb, whole.rgb[[3, 9]])
         np.testing.assert_array_equal(some.flow, whole.flow[[3, 9]])
+
+
+def test_a_mask_without_its_clip_is_that_of_the_item(world):
+    for i in range(3):
+        item = world[i]
+        np.testing.assert_array_equal(world.mask(i), item.mask)
+        np.testing.assert_array_equal(world.mask(i, frames=[4, 9]), item.mask[:, :, [4, 9]])
