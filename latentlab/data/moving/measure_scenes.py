@@ -33,10 +33,10 @@ STEPS = 6  # of Gauss and Newton
 def measure_scenes(video: Video) -> FactorTable:
     """Reads clips of the world with up to two objects before a plain background, exact or generated.
 
-    Of 160 held-out exact renders with none, one and two objects, half of whose motions change, counts, shapes, names of
+    Of 400 held-out exact renders with none, one and two objects, half of whose motions change, counts, shapes, names of
     hues, sizes (to 0.2 pixels), directions (to 10 degrees), speeds (to 0.05 pixels a frame), kinds and frames of a
-    change (to one), left-right order and which is in front were all read right, places (to half a pixel) in 99.5 %
-    (`python benchmarks/measure_accuracy.py --only scenes --count 160`).
+    change (to one), left-right order and which is in front were all read right, places (to half a pixel) in 99.8 %
+    (`python benchmarks/measure_accuracy.py --only scenes --count 400`).
 
     Args:
         video: any number of clips and frames of 64 x 64 pixels.
