@@ -14,14 +14,18 @@ from tqdm.auto import tqdm
 
 from latentlab.data.moving.captions import HUES
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
-from latentlab.data.moving.measure import measure
+from latentlab.data.moving.factors import SHAPES, SIDE
+from latentlab.data.moving.measure import mask, measure
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp
+from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.metrics.temporal import flicker
 from latentlab.record import Record, frame_hash
 from latentlab.shapes import Video
+from latentlab.study.account import account
 from latentlab.study.edit_space import EditSpace
+from latentlab.study.fidelity import Fidelity, fidelity
 from latentlab.study.roundtrip import roundtrip
 from latentlab.video import read, read_fitted, write
 from latentlab.view.report import Player, Report, Section, Strip, Table, line_figure
@@ -35,6 +39,7 @@ CAPTIONS = (
 )
 STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+LEVEL = 0.02  # share of a norm by which it must fall to be called sunken
 
 
 @dataclass
@@ -45,6 +50,7 @@ class _Walk:
     seed: int
     tick: Callable[[str], None]
     source: Video
+    known: Fidelity
     num_steps: int
     numbers: dict[str, Any] = field(default_factory=dict)
     frames: dict[str, str] = field(default_factory=dict)
@@ -99,7 +105,8 @@ def tour(
 
         generator = load(model, device=device)
         source, note = _source(video, generator, seed)
-        walk = _Walk(generator, seed, tick, source, num_steps)
+        walk = _Walk(generator, seed, tick, source, fidelity(generator, source), num_steps)
+        walk.numbers["source"] = walk.known.numbers()
         sections = [chapter(walk) for chapter in chapters]
         tick("writing the report")
         walk.numbers["seconds"] = round(time.perf_counter() - began, 1)
@@ -107,7 +114,7 @@ def tour(
         record = Record(
             "latentlab tour", settings, seed, str(generator.device), generator.fingerprint(), walk.numbers, walk.frames
         )
-        _report(sections, record, note).save(out / "report.html")
+        _report(sections, record, note, walk.known).save(out / "report.html")
         record.save(out / "record.json")
         bar.update()
     return record
@@ -161,7 +168,25 @@ def _round_trip(walk: _Walk) -> Section:
         "guidance 1), sampled and decoded. The error is split: what the autoencoder loses, what inversion and sampling "
         "add, and both together.",
         [Strip(players), Table(["method", "autoencoder only (dB)", "inversion only (dB)", "total (dB)"], rows)],
-        "More decibels are better; above 40 the eye sees no difference.",
+        _lost(walk, trip.decoded.cpu()),
+    )
+
+
+def _lost(walk: _Walk, decoded: Video) -> str:
+    """What the autoencoder does to the clip, and to the object in it where there is one to be read."""
+    if walk.known.warning or walk.source.shape[-2:] != (SIDE, SIDE):
+        return f"More decibels are better. {walk.known}."
+    inside = mask(walk.source)[:, 0] > 0.5
+    if not inside.any():
+        return f"More decibels are better. {walk.known}; no object is seen in it."
+    kept = float(background_preservation(decoded, walk.source, ~inside))
+    before, after = (float(measure(clip)["shape"][0]) for clip in (walk.source, decoded))
+    shapes = [SHAPES[int(x)] if x == x else "nothing" for x in (before, after)]
+    walk.numbers["object"] = {"autoencoder_psnr": round(kept, 2), "shape_before": shapes[0], "shape_after": shapes[1]}
+    frame = walk.known.psnr[0]
+    return (
+        f"More decibels are better, but most of the frame is plain background: through the autoencoder alone the frame "
+        f"keeps {frame:.1f} dB, its object {kept:.1f}. The object is read as {shapes[0]} before and {shapes[1]} after."
     )
 
 
@@ -171,13 +196,15 @@ def _interpolate(walk: _Walk) -> Section:
     other = moving_shapes(1, HELD_OUT_SEED + walk.seed + 1, fixed=end)[0]
     ends = walk.generator.encode(torch.cat([walk.source, other]))
     noise = walk.generator.invert(ends, num_steps=walk.num_steps, levels="sampling", progress="inverting").noise
-    parts, norms = [], {}
+    parts, norms, kept = [], {}, [0.0, 0.0]
     for name, path in (("lerp", lerp), ("slerp", slerp)):
         points = path(noise[:1], noise[1:], POSITIONS).flatten(0, 1)
         norms[name] = [round(float(x), 4) for x in points.flatten(1).pow(2).mean(1).sqrt()]
         latents = walk.generator.sample(points, num_steps=walk.num_steps, progress=f"sampling {name}")
         clips = walk.generator.decode(latents).cpu()
-        walk.numbers.setdefault("interpolation", {})[name] = {"noise_norm": norms[name]}
+        kept = psnr(clips[[0, -1]].clamp(-1, 1), torch.cat([walk.source, other]).cpu()).tolist()
+        ends_psnr = [round(x, 2) for x in kept]
+        walk.numbers.setdefault("interpolation", {})[name] = {"noise_norm": norms[name], "ends_psnr": ends_psnr}
         parts.append(
             Strip(
                 [
@@ -189,11 +216,22 @@ def _interpolate(walk: _Walk) -> Section:
     figure = line_figure(list(POSITIONS), norms, "position on the path", "root mean square of the noise")
     return Section(
         "Between two clips",
-        "Both clips are inverted and the noise between them is sampled. A straight line (lerp) cuts through the inside "
-        "of the sphere where Gaussian noise lives, so its norm sinks halfway; the great circle (slerp) stays on it.",
+        "Both clips are inverted and the noise between them is sampled, along a straight line (lerp) and along a great "
+        "circle (slerp). Fresh noise has a norm of 1 here; far from that the model has hardly met any noise.",
         [*parts, figure],
-        "The ends are the two clips. A norm below its ends means noise that the model has hardly met.",
+        f"The ends come out at {kept[0]:.1f} and {kept[1]:.1f} dB to the two clips. {_sunken(norms)}",
     )
+
+
+def _sunken(norms: dict[str, list[float]]) -> str:
+    """What the norms do between the ends of the paths, in words."""
+    first, last, middle = norms["lerp"][0], norms["lerp"][-1], len(POSITIONS) // 2
+    said = [f"The ends have norms of {first:.2f} and {last:.2f}"]
+    for name, norm in norms.items():
+        least = min(norm[1:-1])
+        how = "sinks below both" if least < (1 - LEVEL) * min(first, last) else "stays at or above the lower"
+        said.append(f"{name} has {norm[middle]:.2f} halfway and {how}")
+    return "; ".join(said) + "."
 
 
 def _edit(walk: _Walk) -> Section:
@@ -210,22 +248,35 @@ def _edit(walk: _Walk) -> Section:
         "measured_light": [round(float(x), 4) for x in measure(clips)["light"]],
         "mean_level": levels,
     }
+    told = _moved(walk, clips)
     players = [
         walk.player(f"{name} {s:+g}", clips[i : i + 1], f"{name} {s:+g} sd", f"mean level {levels[i]:.0f}")
         for i, s in enumerate(STRENGTHS)
     ]
     figure = line_figure(list(STRENGTHS), {"mean level": levels}, "strength (standard deviations)", "8-bit level")
     return Section(
-        "A direction that means something",
+        f"A direction for {name}",
         "Clips with known factors are encoded, and one joint regression of their codes on all factors gives a direction"
-        f" for each. Here the clip moves along “{name}” in {space.kind} space; nothing else is told to change.",
+        f" for each. Here the clip moves along “{name}” in {space.kind} space.",
         [Strip(players), figure],
-        "The curve is measured from the pixels; a real direction rises steadily.",
+        f"Measured from the pixels, the mean level goes from {levels[0]:.0f} to {levels[-1]:.0f} and "
+        f"{'rises' if levels == sorted(levels) else 'does not rise'} at every step. {told}",
     )
 
 
-def _report(sections: list[Section], record: Record, note: str) -> Report:
-    lead = f"Source clip: {note or 'your video, as it is'}. Everything on this page is in record.json beside it."
+def _moved(walk: _Walk, clips: Video) -> str:
+    """What the strongest edit moved, and what else, where the factors of the clip can be read."""
+    if walk.known.warning or clips.shape[-2:] != (SIDE, SIDE):
+        return "What else moved is not known: nothing reads the factors of such a clip."
+    middle = STRENGTHS.index(0.0)
+    found = account(clips[middle : middle + 1].clamp(-1, 1), clips[-1:].clamp(-1, 1), "light")
+    walk.numbers["direction"]["account"] = found.numbers()
+    return f"At {STRENGTHS[-1]:+g} sd: {'; '.join(found.lines())}."
+
+
+def _report(sections: list[Section], record: Record, note: str, known: Fidelity) -> Report:
+    warning = f" {known.warning[0].upper()}{known.warning[1:]}." if known.warning else ""
+    lead = f"Source clip: {note or 'your video, as it is'}.{warning} All on this page is in record.json beside it."
     versions = ", ".join(f"{k} {v}" for k, v in record.versions.items())
     footer = (
         f"{record.command} · seed {record.seed} · {record.device} · {record.numbers['seconds']:.0f} s · "

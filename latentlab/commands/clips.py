@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, written
+from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp, walk
-from latentlab.metrics import psnr
 from latentlab.shapes import Video
 from latentlab.tensors import write_tensors
 from latentlab.video import check_target
@@ -52,17 +51,19 @@ def generate(
 
 def encode(video: str, *, out: str, device: str, json: bool, model) -> None:
     """Latents of a clip, as safetensors."""
+    from latentlab.study.fidelity import fidelity
+
     check_file(out)
     generator = load(model, device=device)
     clip, note, fps = fitted(video, generator)
     latents = generator.encode(clip)
-    error = round(float(psnr(generator.decode(latents).cpu(), clip)), 2)
+    known = fidelity(generator, clip, decoded=generator.decode(latents))
     write_tensors(out, "encoded", {"clip": video, "fitted": note}, {"latents": latents})
     settings = {"video": video, "fitted": note, "fps": fps}
-    record_of(generator, "encode", settings, 0, {"psnr": error}, {"source": clip}).save(beside(out))
+    record_of(generator, "encode", settings, 0, known.numbers(), {"source": clip}).save(beside(out))
     shape = list(latents.shape)
-    lines = [note, f"latents {shape} -> {out}; decoding them gives {error} dB"]
-    tell({"file": out, "shape": shape, "psnr": error, "fitted": note}, json, lines)
+    lines = [note, *warned(known), f"latents {shape} -> {out}; decoding them gives {known.psnr[0]} dB"]
+    tell({"file": out, "shape": shape, "psnr": known.psnr[0], "fitted": note, **known.numbers()}, json, lines)
 
 
 def invert(
@@ -87,16 +88,18 @@ def invert(
         "levels": trip.inverted.levels_for,
         "guidance": guidance,
     }
-    record = record_of(generator, "invert", settings, seed, trip.numbers(), {"source": clip, "again": trip.again})
+    numbers = {**trip.numbers(), "known_psnr": trip.fidelity.known, "warning": trip.fidelity.warning}
+    record = record_of(generator, "invert", settings, seed, numbers, {"source": clip, "again": trip.again})
     record.save(beside(out))
     lines = [
         note,
+        *warned(trip.fidelity),
         *(f"{name:20} {value:.4g}" for name, value in trip.numbers().items()),
         trip.verdict,
         f"noise {trip.inverted.estimate}" if estimate else "",
         f"noise, on levels for {trip.inverted.levels_for} -> {out}",
     ]
-    said = {"latents_again": trip.latents_again, "levels": trip.inverted.levels_for, **trip.numbers()}
+    said = {"latents_again": trip.latents_again, "levels": trip.inverted.levels_for, **numbers}
     tell({"file": out, "fitted": note, **said}, json, lines)
 
 
@@ -104,10 +107,13 @@ def interpolate(
     first: str, last: str, *, path, space, spacing, points, out, seed, device, json, model, steps, method, guidance
 ) -> None:
     """Clips between two clips, in a folder."""
+    from latentlab.study.fidelity import fidelity
+
     check_target(Path(out) / "000.mp4")
     generator = load(model, device=device)
     (a, note_a, fps), (b, note_b, _) = fitted(first, generator), fitted(last, generator)
     ends = generator.encode(torch.cat([a, b]))
+    known = fidelity(generator, torch.cat([a, b]), decoded=generator.decode(ends))
     options: dict[str, Any] = {"num_steps": steps, "method": method, "guidance": guidance, "batch_size": BATCH}
     if space == "noise":
         say(f"inverting two clips by {method} in {steps} steps, and sampling {points}")
@@ -124,8 +130,10 @@ def interpolate(
     settings = {
         "first": first, "last": last, "path": path, "space": space, "spacing": spacing, "points": points, **options
     }  # fmt: skip
+    numbers |= known.numbers()
     record_of(generator, "interpolate", settings, seed, numbers, frames).save(Path(out) / "record.json")
-    lines = [note_a, note_b, *(f"wrote {_line(f, None, j)}" for f, j in zip(files, numbers["flicker"], strict=True))]
+    lines = [note_a, note_b, *warned(known)]
+    lines += [f"wrote {_line(f, None, j)}" for f, j in zip(files, numbers["flicker"], strict=True)]
     tell({"files": [str(f) for f in files], **numbers}, json, [*lines, FLOOR])
 
 
@@ -143,10 +151,12 @@ def edit(video: str, *, direction, strength, space, out, seed, device, json, mod
     recipe = Path(out).with_suffix(".recipe.safetensors")
     edited.recipe.save(recipe)
     numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
+    numbers["warning"] = edited.fidelity.warning if edited.fidelity else ""
     numbers["account"] = edited.account.numbers() if edited.account else None
     settings = {"video": video, "fitted": note, "direction": direction, "strength": strength, "space": edited.space}
     record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": file}).save(beside(out))
-    lines = [note, f"{direction} by {strength:+g} sd in {_where(edited.space)} -> {out}", *_moved(edited)]
+    lines = [note, *warned(edited.fidelity), f"{direction} by {strength:+g} sd in {_where(edited.space)} -> {out}"]
+    lines += _moved(edited)
     lines.append(f"recipe -> {recipe}")
     tell({"file": out, "recipe": str(recipe), "space": edited.space, **numbers}, json, lines)
 
@@ -167,11 +177,13 @@ def replay(recipe: str, video: str, *, out, device, json, model) -> None:
     if len(known.steps) == 1:
         edited = replace(edited, account=accounted(edited, known.steps[0].direction.name))
     numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
+    numbers["warning"] = edited.fidelity.warning if edited.fidelity else ""
     numbers["account"] = edited.account.numbers() if edited.account else None
     settings = {"recipe": recipe, "video": video, "fitted": note, "steps": known.lines(), "space": edited.space}
     record_of(generator, "replay", settings, known.seed, numbers, {"source": clip, "edited": file}).save(beside(out))
     same = "the same frames" if edited.recipe.frames == known.frames else "; ".join(str(w.message) for w in rounded)
-    lines = [note, *known.lines(), f"{same}, in {_where(edited.space)} -> {out}", *_moved(edited)]
+    lines = [note, *warned(edited.fidelity), *known.lines(), f"{same}, in {_where(edited.space)} -> {out}"]
+    lines += _moved(edited)
     tell({"file": out, "space": edited.space, **numbers}, json, lines)
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latentlab.generator.generator import Generator
 from latentlab.metrics import flicker, psnr
@@ -16,6 +16,9 @@ from latentlab.record import Record, frame_hash, to_json
 from latentlab.shapes import Video
 from latentlab.video import read, read_fitted, write
 from latentlab.video.write import check_above
+
+if TYPE_CHECKING:
+    from latentlab.study.fidelity import Fidelity
 
 FLOOR = f"rounding to 8 bits alone reads up to {ROUNDING:.2f} where something moves"
 UNSEEN = "flicker not seen: it takes 3 frames or more, and motion that can be followed"
@@ -64,6 +67,11 @@ def check_file(path: str | Path) -> None:
     if Path(path).is_dir():
         raise ValueError(f"cannot write {path}: it is a folder; give the name of a file")
     check_above(path)
+
+
+def warned(known: Fidelity | None) -> list[str]:
+    """A line for clips that the model does not know; none for others."""
+    return [f"WARNING: {known.warning}"] if known is not None and known.warning else []
 
 
 def tell(result: Any, as_json: bool, lines: Sequence[str]) -> None:

@@ -18,7 +18,9 @@ def tour(*, video: str | None, out: str, seed: int, device: str, json: bool) -> 
     check_file(Path(out) / "report.html")
     say("taking the tour: generate, invert, interpolate, edit; a minute or two")
     record = run(out, video=video, seed=seed, device=device)
-    tell(record.numbers, json, [f"open {Path(out) / 'report.html'} in a browser"])
+    warning = record.numbers["source"]["warning"]
+    told = [f"WARNING: {warning}" if warning else "", f"open {Path(out) / 'report.html'} in a browser"]
+    tell(record.numbers, json, told)
 
 
 def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, json, **given) -> None:

@@ -101,15 +101,18 @@ def load(
 
 
 def _config(file: Path) -> GeneratorConfig:
-    """The settings of a generator, each a number of its kind; all but guidance are above 0."""
+    """The settings of a generator, each a number of its kind and above 0; guidance may be below, one may be unknown."""
     try:
         config = GeneratorConfig(**json.loads(file.read_text(encoding="utf-8")))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{file} is not what NativeGenerator.save writes: {error}") from error
     for field in fields(GeneratorConfig):
-        value, kind = getattr(config, field.name), type(field.default)
+        value, kind = getattr(config, field.name), float if field.default is None else type(field.default)
+        if value is None and field.default is None:
+            continue
         least = -math.inf if field.name == "guidance" else 0
-        if not isinstance(value, kind | int) or isinstance(value, bool) or not least < value < math.inf:
+        right = isinstance(value, kind | int) and not isinstance(value, bool)
+        if value is None or not right or not least < value < math.inf:
             raise ValueError(f"{file}: expected a {field.name} such as {field.default}, got {value!r}")
     if config.num_frames * config.height * config.width > LARGEST:
         raise ValueError(

@@ -22,6 +22,7 @@ from latentlab.spaces.space import Space
 from latentlab.spaces.told import Caption
 from latentlab.study.account import Account
 from latentlab.study.edit_space import EditSpace, Place, described
+from latentlab.study.fidelity import Fidelity, fidelity
 from latentlab.study.steps import Step, draw
 from latentlab.tensors import read_tensors, write_tensors
 
@@ -43,6 +44,7 @@ class Edited:
         leak: how far the model by itself changed the clip outside the masks, as a share of the change inside; it is
             taken back by blending (`latentlab.study.steps.draw`). NaN without masks.
         account: what moved, where it was read.
+        fidelity: whether a generator knows such clips; None of another space.
     """
 
     video: Video
@@ -52,6 +54,7 @@ class Edited:
     unedited: Video
     leak: float = float("nan")
     account: Account | None = None
+    fidelity: Fidelity | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +124,8 @@ class Recipe:
         made = {"weights": _weights(model), "device": str(getattr(model, "device", None) or here.codes.device)}
         made |= {"threads": torch.get_num_threads(), "pytorch": str(torch.__version__), "means": block_means(video)}
         recipe = replace(self, source=frame_hash(clip), frames=frame_hash(video), **made)
-        return Edited(video, self.place, round(float(floor), 2), recipe, unedited, drawn.leak)
+        known = fidelity(model, clip, decoded=unedited) if isinstance(model, Generator) else None
+        return Edited(video, self.place, round(float(floor), 2), recipe, unedited, drawn.leak, fidelity=known)
 
     def replay(self, model: Generator | Space, clip: Video) -> Edited:
         """Does it all again, and makes sure that it gives the same frames.

@@ -22,6 +22,7 @@ from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import LevelsFor
 from latentlab.metrics.perceptual import BACKBONES, Distance, lpips, psnr
 from latentlab.shapes import Latents, Noise, Video
+from latentlab.study.fidelity import Fidelity, fidelity
 
 ROUNDING = 1e-5  # relative error of latents up to which a method that retraces its steps gave them back
 
@@ -60,6 +61,7 @@ class RoundTrip:
         inversion: `again` against `decoded`: what inversion and sampling lose, the autoencoder left out.
         total: `again` against the clip.
         latent_error: relative error of the latents, |z' - z| / |z|.
+        fidelity: `autoencoder` clip by clip, and whether that is what the model keeps of clips of its kind.
         determinism: what `self_test` found of the network, if it was asked.
     """
 
@@ -70,6 +72,7 @@ class RoundTrip:
     inversion: Loss
     total: Loss
     latent_error: float
+    fidelity: Fidelity
     determinism: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -94,7 +97,7 @@ class RoundTrip:
 
     @property
     def verdict(self) -> str:
-        """What the figures say of the latents, and apart from that of the clip."""
+        """What the figures say of the latents, and apart from that of the clip; see also `fidelity.warning`."""
         how = f", error {self.latent_error:.1e}" if self.latent_error else ""
         clip = f"{self.total.psnr:.1f} dB, the autoencoder alone {self.autoencoder.psnr:.1f} dB"
         return f"latents come back {self.latents_again}{how}; the clip again: {clip}"
@@ -115,7 +118,7 @@ class RoundTrip:
         return {**found, "latent_error": float(f"{self.latent_error:.3g}")}
 
     def __str__(self) -> str:
-        return table({self.inverted.method: self})
+        return "\n".join([table({self.inverted.method: self}), *filter(None, [self.fidelity.warning])])
 
 
 class RoundTrips(dict[str, RoundTrip]):
@@ -187,6 +190,7 @@ def roundtrip(
         inversion=Loss.between(again, decoded, distance),
         total=Loss.between(again, video, distance),
         latent_error=float((back - latents).norm() / latents.norm()),
+        fidelity=fidelity(generator, video, decoded=decoded),
         determinism=determinism,
     )
 

@@ -12,7 +12,7 @@ from latentlab.view.film import strip
 from latentlab.view.setting import PATHS, Setting
 
 Reach = tuple[float, float] | Range
-SHOWN = ("side by side", "edit alone", "with the difference")
+SHOWN = ("side by side", "edit alone", "with the difference", "with the source")
 BOX_STEP = 0.05  # of a side of the frame; the least a box is wide
 EVERYWHERE = (0.0, 0.0, 1.0, 1.0)
 ARROW = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'><path fill='%238a8a8a' d='M5 7l4 4 4-4z'/></svg>"
@@ -101,7 +101,7 @@ class Controls:
             return w.VBox(list(parts), layout=w.Layout(width="27em", max_width="100%", margin="0 1em 0 0"))
 
         named = self.buttons
-        sliders = [*([self.position, self.path] if between else []), *self.strengths.values()]
+        sliders = list(self.strengths.values())
         half = (len(sliders) + 1) // 2 if len(sliders) > 4 else len(sliders)
         drawers = {}
         if local:
@@ -118,6 +118,7 @@ class Controls:
         shown = w.VBox(
             [
                 row(self.playing, self.frame, self.show, named["undo"], named["reset"]),
+                *([row(column(self.position), column(self.path))] if between else []),
                 w.HTML(STYLE + UNIT),
                 row(column(*sliders[:half]), column(*sliders[half:])),
                 more,

@@ -15,12 +15,14 @@ from torch import Tensor
 from latentlab.directions import Direction, Turning
 from latentlab.directions.edit import Moves
 from latentlab.directions.mask import profile_weights
+from latentlab.generator.generator import Generator
 from latentlab.interpolate import lerp, nlerp, slerp
 from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import LatentSpace, NoiseSpace
 from latentlab.study.edit_space import EditSpace, Place, described, frames_of
+from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Recipe
 from latentlab.study.steps import Step, draw
 from latentlab.view.setting import Setting
@@ -41,11 +43,12 @@ class Space(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A clip to edit: its codes, and how codes near them become a clip."""
+    """A clip to edit: its codes, how codes near them become a clip, and a word if the model knows none such."""
 
     clip: Video
     codes: Codes
     decode: Decode
+    warning: str = ""
     _decoded: dict[Decode, Video] = field(default_factory=dict)
 
     def unedited(self, decode: Decode) -> Video:
@@ -57,16 +60,26 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A drawn setting: its clip, the one it was made of, and what is said under them."""
+    """A drawn setting.
+
+    Attributes:
+        video: its clip.
+        source: the clip that it was made of, as it was given.
+        unedited: that clip as the space gives it back, which is what `video` is without an edit.
+        figures: what is said under them.
+        warning: if the model does not know such clips.
+    """
 
     video: Video
     source: Video
+    unedited: Video
     figures: dict[str, float]
+    warning: str = ""
 
     @property
     def nbytes(self) -> int:
-        """Of both clips."""
-        return self.video.nbytes + self.source.nbytes
+        """Of all clips."""
+        return self.video.nbytes + self.source.nbytes + self.unedited.nbytes
 
 
 class Drawing:
@@ -108,7 +121,9 @@ class Drawing:
                 place = EditSpace(self.generator, self.kind, clip, **self._way())
             else:
                 place = Place.of(self.space, clip)
-            self._sources[key] = Source(clip, place.codes, place.decode)
+            known = isinstance(self.generator, Generator)
+            warning = fidelity(self.generator, clip).warning if known else ""
+            self._sources[key] = Source(clip, place.codes, place.decode, warning)
         self._sources.move_to_end(key)
         while len(self._sources) > CLIPS:
             self._sources.popitem(last=False)
@@ -152,9 +167,9 @@ class Drawing:
         source = self.source(setting)
         way = decode or source.decode
         drawn = draw(self.steps(setting), source.codes, self.shape, way, lambda: source.unedited(way))
-        video = drawn.video.float().cpu().clamp(-1, 1)
-        said = figures(video, source.clip.float().cpu(), setting.mask(video), drawn.leak)
-        return View(video, source.clip, said)
+        video, unedited = (clip.float().cpu().clamp(-1, 1) for clip in (drawn.video, source.unedited(way)))
+        said = figures(video, unedited, source.clip.float().cpu(), setting.mask(video), drawn.leak)
+        return View(video, source.clip, unedited, said, source.warning)
 
     def recipe(self, setting: Setting) -> Recipe:
         """What `Recipe.replay` needs to give the same frames again."""
@@ -211,14 +226,17 @@ def by_name(directions: Directions) -> dict[str, Moves]:
     return named
 
 
-def figures(video: Video, source: Video, mask: Tensor | None, leak: float = float("nan")) -> dict[str, float]:
-    """What is said under a picture: flicker in 8-bit levels, NaN if not measured, likeness to the source in decibels,
-    and how much of a masked edit the model would have made outside of its mask."""
+def figures(
+    video: Video, unedited: Video, source: Video, mask: Tensor | None, leak: float = float("nan")
+) -> dict[str, float]:
+    """What is said under a picture: flicker in 8-bit levels, NaN if not measured; likeness in decibels to the clip
+    without the edit, and of that to the source; how much of a masked edit the model would have made outside."""
     measured = flicker(video)
     said = {"flicker, 8-bit levels": float(measured.overall), "flicker of the whole frame": float(measured.whole)}
-    said["PSNR to the source, dB"] = float(psnr(video, source))
+    said["PSNR to the unedited clip, dB"] = float(psnr(video, unedited))
     if mask is not None and not mask.all():
-        said["PSNR outside the mask, dB"] = float(background_preservation(video, source, mask[:, 0].bool()))
+        said["PSNR outside the mask, dB"] = float(background_preservation(video, unedited, mask[:, 0].bool()))
+    said["PSNR of the unedited clip to the source, dB"] = float(psnr(unedited, source))
     if np.isfinite(leak):
         said["of the change inside the mask the model made outside, before the blend, %"] = 100 * leak
     return said

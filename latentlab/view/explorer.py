@@ -159,7 +159,8 @@ class Explorer:
         self._view, self._undrawn = view, None
         self._render()
         figures = " &nbsp; ".join(f"{escape(name)} <b>{_number(value)}</b>" for name, value in view.figures.items())
-        self._said.value = f'<span role="status">{figures}</span>' + ("" if last else " <i>(preview)</i>")
+        warning = f'<p role="alert"><span style="{ALERT}">{escape(view.warning)}</span></p>' if view.warning else ""
+        self._said.value = f'{warning}<span role="status">{figures}</span>' + ("" if last else " <i>(preview)</i>")
 
     def _failed(self, setting: Setting, error: Exception) -> None:
         self._undrawn = setting, error
@@ -177,14 +178,16 @@ class Explorer:
         self._screen.value = "".join(
             film(clip, title=title, key=f"film{id(self)}-{i}", **options) for i, (title, clip) in enumerate(shown)
         )
-        self.controls.paint_over(self._view.source)
+        self.controls.paint_over(self._view.unedited)
 
     def _clips(self, view: View) -> dict[str, Video]:
-        source, how = view.source.float().cpu(), self.controls.show.value
-        clips = {} if how == "edit alone" else {"source": source}
+        how = self.controls.show.value
+        clips = {} if how == "edit alone" else {"unedited": view.unedited}
         clips["edited"] = view.video
-        if how == "with the difference" and view.video.shape == source.shape:
-            clips["difference x 2, grey is none"] = (2 * (view.video - source)).clamp(-1, 1)
+        if how == "with the source":
+            clips = {"source": view.source.float().cpu(), **clips}
+        if how == "with the difference":
+            clips["difference x 2, grey is none"] = (2 * (view.video - view.unedited)).clamp(-1, 1)
         return clips
 
     def snapshot(self) -> str:
@@ -305,4 +308,4 @@ def _close(widget: Any) -> None:
 
 
 def _number(value: float) -> str:
-    return "not measured" if math.isnan(value) else f"{value:.2f}"
+    return "not measured" if math.isnan(value) else "equal" if math.isinf(value) else f"{value:.2f}"
