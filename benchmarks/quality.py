@@ -1,6 +1,6 @@
 """How good is the shipped model? Every figure of its model card, on clips and captions that training never saw.
 
-python benchmarks/quality.py [--only autoencoder,captions,static,frechet] [--out quality.json]
+python benchmarks/quality.py [--only autoencoder,known,captions,static,frechet] [--out quality.json]
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def autoencoder(generator: Generator, config: Config) -> dict[str, Any]:
 
 
 def known(generator: Generator, config: Config) -> dict[str, Any]:
-    """What held-out clips from compressed files keep, and `known_psnr`, which 99 of 100 of them keep: H.264 with colours
-    at half size, as programs write that do not know how small the clips are."""
+    """What held-out clips from compressed files keep, and `known_psnr`, which 99 of 100 of them keep: H.264 with
+    colours at half size, as programs write that do not know how small the clips are."""
     data, kept = MovingShapes(config.clips, HELD_OUT_SEED), []
     with TemporaryDirectory() as folder:
         file = str(Path(folder) / "clip.mp4")
