@@ -175,10 +175,10 @@ def _round_trip(walk: _Walk) -> Section:
 def _lost(walk: _Walk, decoded: Video) -> str:
     """What the autoencoder does to the clip, and to the object in it where there is one to be read."""
     if walk.known.warning or walk.source.shape[-2:] != (SIDE, SIDE):
-        return f"More decibels are better. {walk.known}."
+        return f"More decibels are better: {walk.known}."
     inside = mask(walk.source)[:, 0] > 0.5
     if not inside.any():
-        return f"More decibels are better. {walk.known}; no object is seen in it."
+        return f"More decibels are better: {walk.known}; no object is seen in it."
     kept = float(background_preservation(decoded, walk.source, ~inside))
     before, after = (float(measure(clip)["shape"][0]) for clip in (walk.source, decoded))
     shapes = [SHAPES[int(x)] if x == x else "nothing" for x in (before, after)]

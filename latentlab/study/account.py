@@ -101,6 +101,7 @@ def account(
     after: Video,
     target: str,
     *,
+    towards: int = 1,
     read: Callable[[Video], FactorTable] = measure,
     reference: FactorTable | None = None,
 ) -> Account:
@@ -110,6 +111,7 @@ def account(
         before: the clip without the edit: decoded, so that what the space itself loses is not taken for the edit's.
         after: with it.
         target: what was to move, as the direction is named.
+        towards: 1, or -1 if it was to move the other way, as by a negative strength.
         read: the factors of clips; default those of moving shapes.
         reference: factors whose spread is the unit; default those of moving shapes.
 
@@ -129,7 +131,7 @@ def account(
     index, _ = ruler.target(target)
     tables = read(before), read(after)
     moved = ruler.distances(*tables)[0]
-    moved[index] = ruler.along(target, *tables)[0]
+    moved[index] = towards * ruler.along(target, *tables)[0]
     values = [table.values[0] for table in tables]
     readings = [Reading(*one) for one in zip(ruler.specs, *values, moved, strict=True)]
     others = [one for i, one in enumerate(readings) if i != index]

@@ -81,7 +81,9 @@ def accounted(edited: Edited, target: str) -> Account | None:
     """What an edit did; None where there is no reader of such clips, or no such factor."""
     if len(edited.video) != 1 or edited.video.shape[-2:] != (SIDE, SIDE):
         return None
+    backwards = bool(edited.recipe.steps) and edited.recipe.steps[0].strength < 0
+    before, after = (clip.float().clamp(-1, 1) for clip in (edited.unedited, edited.video))
     try:
-        return account(edited.unedited.float().clamp(-1, 1), edited.video.float().clamp(-1, 1), target)
+        return account(before, after, target, towards=-1 if backwards else 1)
     except KeyError:
         return None

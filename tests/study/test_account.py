@@ -28,6 +28,7 @@ def test_an_account_says_what_moved_in_its_unit_and_in_standard_deviations():
     assert said.reading.moved < -0.5
     assert said.failed == "the target moved the other way"
     assert not any(one.moved > 0.1 for one in said.others)
+    assert account(clip(), clip(size=6.0), "size", towards=-1).failed == ""  # as a negative strength should
     assert account(clip(size=6.0), clip(), "size").failed == ""
     assert account(clip(size=6.0), clip(), "size").lines()[1] == "else: nothing moved"
 
