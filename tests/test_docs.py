@@ -27,7 +27,7 @@ INNER = {  # parts of the pages' own modules, which nobody calls by name
     "generator.lock",
     "generator.run",
     *("view." + name for name in ("bench", "brush", "chart_matplotlib", "chart_plotly", "controls", "drawing", "film")),
-    *("view." + name for name in ("markdown", "recipe_file", "scoreboard", "scores", "verdict", "worker")),
+    *("view." + name for name in ("markdown", "recipe_file", "scoreboard", "scores", "sketch", "verdict", "worker")),
     "train.grid",
 }
 # an example would need weights by others, or those that training makes
