@@ -1,8 +1,12 @@
 """Fixtures for all tests; torch is loaded only by those that need it."""
 
+import os
 from copy import deepcopy
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: more threads would only wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

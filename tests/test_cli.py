@@ -105,6 +105,7 @@ def test_interpolate_writes_the_path_and_its_ends_are_the_clips(clip, tmp_path, 
     assert (clips[2] - last).abs().mean() < 0.05 < (clips[0] - last).abs().mean()
 
 
+@pytest.mark.slow
 def test_a_path_is_spaced_evenly_to_the_eye(clip, tmp_path, capsys):
     other = tmp_path / "other.mkv"
     write(other, moving_shapes(1, seed=12)[0])
@@ -120,6 +121,7 @@ def test_a_path_is_spaced_evenly_to_the_eye(clip, tmp_path, capsys):
     assert spread["uniform"] < 0.05 < spread["parameter"]
 
 
+@pytest.mark.slow
 def test_edit_makes_a_clip_brighter(clip, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(LABELLED, "latent", 256)  # light is found with few
     out = tmp_path / "bright.mp4"
@@ -128,6 +130,7 @@ def test_edit_makes_a_clip_brighter(clip, tmp_path, capsys, monkeypatch):
     assert read(out).video.mean() > read(clip).video.mean() + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["latent", "h-space"])
 def test_an_edit_is_replayed_from_its_recipe(clip, tmp_path, capsys, monkeypatch, space):
     monkeypatch.setitem(LABELLED, space, 4)

@@ -15,6 +15,7 @@ def test_there_are_ten():
     assert [path.stem[:2] for path in NOTEBOOKS] == [f"{k:02d}" for k in range(1, 11)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path, monkeypatch):
     monkeypatch.setenv("LATENTLAB_FAST", "1")

@@ -285,6 +285,7 @@ def test_a_failing_encoder_leaves_the_older_clip(tmp_path, monkeypatch, name):
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_the_older_clip(tmp_path):
     path = tmp_path / "clip.mkv"
     write(path, from_uint8(counted(3)[None]))
@@ -643,6 +644,7 @@ def test_reading_fitted_is_fitting_what_was_read(tmp_path, num_frames, fit):
     assert (streamed.fps, streamed.note) == (held.fps, held.note)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length_of_the_file(tmp_path):
     """600 frames of 640 x 360 are 415 MB as uint8 and 1.6 GB as float; the peak may grow by a fraction of that."""
     if not Path("/proc/self/status").exists():

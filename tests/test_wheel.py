@@ -19,6 +19,7 @@ def wheel(tmp_path_factory):
     return next(folder.glob("latentlab-*.whl"))
 
 
+@pytest.mark.slow
 def test_the_wheel_carries_all_weights_within_30_mb(wheel):
     with zipfile.ZipFile(wheel) as archive:
         sizes = {i.filename: i.file_size for i in archive.infolist() if "/shipped/" in i.filename}
@@ -28,6 +29,7 @@ def test_the_wheel_carries_all_weights_within_30_mb(wheel):
     assert sum(sizes.values()) <= MAX_WEIGHTS
 
 
+@pytest.mark.slow
 def test_the_wheel_runs_elsewhere(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

@@ -330,6 +330,7 @@ class Awkward(OSError):
         super().__init__(code, f"{message}: {file}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize(
     "error",
@@ -356,6 +357,7 @@ def test_data_that_cannot_be_read_stops_the_run_and_is_named(tmp_path, workers, 
     assert state(tmp_path)["step"] == 4
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_stops_the_run(tmp_path):
     def broken(step):
         if step == 6:

@@ -53,6 +53,7 @@ def opened():
     server.close()
 
 
+@pytest.mark.slow
 def test_a_slider_in_a_notebook(opened):
     page, server = opened
     page.open(server.address, lab.READY, tries=600)

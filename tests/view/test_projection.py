@@ -55,6 +55,7 @@ def test_overlap_by_hand():
     assert judge_map(line, swapped, neighbours=2).neighbour_overlap == pytest.approx(11 / 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_the_same_seed_gives_the_same_map(codes, method):
     a, b = (project(codes, method, seed=3, repeats=0).points for _ in range(2))
@@ -70,6 +71,7 @@ def test_stability_tells_structure_from_noise():
     assert project(noise).quality.stable_neighbours < project(clear).quality.stable_neighbours
 
 
+@pytest.mark.slow
 def test_a_large_set_is_judged_on_a_part_and_says_so():
     codes = np.random.default_rng(0).normal(size=(3000, 3))
     found = project(codes, judge=200, repeats=2)
@@ -98,6 +100,7 @@ def test_long_codes_are_reduced_and_say_so():
     assert project(codes, "tsne", repeats=0).notes[0].startswith("50 principal components of 300 dims, ")
 
 
+@pytest.mark.slow
 def test_new_points_on_an_old_map(codes):
     for method in ("pca", "tsne"):
         found = project(codes, method, repeats=0)
@@ -139,6 +142,7 @@ def test_classes_of_ones_own_and_pipelines_are_seeded(codes, method):
     assert getattr(method, "random_state", None) is None  # the one given is left alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_a_series_does_not_flip(codes, method):
     turns = [np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)) + 20 * np.eye(8) * s)[0] for s in (1, -1, 1)]

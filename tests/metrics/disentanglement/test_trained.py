@@ -30,6 +30,7 @@ class TestParity:
             assert score.value == pytest.approx(theirs, abs=0.005), name
 
 
+@pytest.mark.slow
 def test_dci_is_near_exact_boosting(oracle):
     off = []
     for regime in ("noisy", "rotated", "random"):
@@ -132,6 +133,7 @@ def test_few_samples_many_dims_and_rare_values():
     assert all(np.isfinite(s.value) for s in found.values())
 
 
+@pytest.mark.slow
 def test_random_codes_are_at_chance_by_every_metric():
     """Intervals are of 95 %, so one of all metrics may miss."""
     found = dis.score(NOISE[:400], FACTORS[:400], "all", null=8, bootstrap=20, progress=False)
