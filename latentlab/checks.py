@@ -1,8 +1,9 @@
 """Checks at the door: what users pass is held against the annotations of the function that they call.
 
-A public function wears `@checked`; what it calls in turn trusts its arguments. Numbers, text, choices, flags, functions
-and objects are looked at here, and the types below say the ranges; arrays are looked at by the function itself, which
-knows what their axes mean. A class wears it on its `__init__`, a dataclass on itself.
+A public function wears `@validated`; what it calls in turn trusts its arguments. Numbers, text, choices, flags,
+functions and objects are looked at here, and the types below say the ranges; arrays are looked at by the function
+itself, which knows what their axes mean. A class wears it on its `__init__`, a dataclass on itself; an estimator, whose
+settings scikit-learn wants taken as they come, asks `check_settings` when it is fitted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import inspect
 import math
 import operator
 import typing
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -27,9 +29,14 @@ from typing import (
     get_origin,
 )
 
+import numpy as np
 from jaxtyping import AbstractArray
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class WrongKind(TypeError, ValueError):
+    """An argument is of another kind than the function takes; who expects a ValueError of bad input catches it too."""
 
 
 class Within(NamedTuple):
@@ -53,25 +60,26 @@ Seed = Annotated[int, Within(0, 2**63 - 1)]
 NotNegative = Annotated[float, Within(0)]
 Positive = Annotated[float, Within(0, above=True)]
 Share = Annotated[float, Within(0, 1)]
+MayBeNaN = Annotated[float, "NaN is not known"]
 
 WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "text", NoneType: "None"}
 
 
-def checked(function: F) -> F:
+def validated(function: F) -> F:
     """The function (or dataclass) with its arguments held against its annotations first.
 
     Raises:
-        TypeError: an argument of another kind than its annotation says.
+        WrongKind: an argument of another kind than its annotation says.
         ValueError: a number outside of the range that it says, NaN, or a choice that there is not.
 
-    >>> @checked
+    >>> @validated
     ... def draw(count: Count, *, seed: Seed = 0, method: Literal["ddim", "heun"] = "ddim") -> int:
     ...     return count + seed
     >>> draw(1, seed=2)
     3
     >>> draw("1")
     Traceback (most recent call last):
-    TypeError: draw: `count` must be a whole number, got '1' (str)
+    latentlab.checks.WrongKind: draw: `count` must be a whole number, got '1' (str)
     >>> draw(0)
     Traceback (most recent call last):
     ValueError: draw: `count` must be a whole number, 1 or more, got 0
@@ -79,28 +87,40 @@ def checked(function: F) -> F:
     Traceback (most recent call last):
     ValueError: draw: `method` must be 'ddim' or 'heun', got 'euler'
     """
-    if inspect.isclass(function):
-        function.__init__ = checked(function.__init__)
+    if inspect.isclass(function):  # a dataclass: its `__init__` knows not where the annotations of its bases live
+        function.__init__ = _at_the_door(function.__init__, function)
         return function
+    return typing.cast(F, _at_the_door(function, function))
+
+
+def _at_the_door(function: Callable[..., Any], annotated: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
     single = {key for key, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
-    name = function.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
+    name = annotated.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
 
     @functools.wraps(function)
     def at_the_door(*args, **kwargs):
         given = signature.bind(*args, **kwargs).arguments
-        for key, hint in hints_of(function).items():
+        for key, hint in hints_of(annotated).items():
             if key in given and key in single:
                 check(f"{name}: `{key}`", given[key], hint)
         return function(*args, **kwargs)
 
-    return typing.cast(F, at_the_door)
+    return at_the_door
 
 
 @functools.cache
-def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations of a function, text among them resolved; at its first call, when all modules are there."""
-    return typing.get_type_hints(function, include_extras=True)
+def hints_of(annotated: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations of a function or dataclass, resolved at its first call, when all modules are there."""
+    return typing.get_type_hints(annotated, include_extras=True)
+
+
+def check_settings(estimator: Any) -> None:
+    """Raises where a setting of a scikit-learn estimator is not what its annotation says."""
+    kind = type(estimator)
+    hints = hints_of(kind if is_dataclass(kind) else kind.__init__)
+    for key in inspect.signature(kind).parameters:
+        check(f"{kind.__name__}: `{key}`", getattr(estimator, key), hints[key])
 
 
 def check(name: str, value: Any, hint: Any) -> None:
@@ -109,19 +129,21 @@ def check(name: str, value: Any, hint: Any) -> None:
     >>> check("`size`", (64, 64), tuple[int, int])
     >>> check("`size`", 64, tuple[int, int] | None)
     Traceback (most recent call last):
-    TypeError: `size` must be (a whole number, a whole number) or None, got 64 (int)
+    latentlab.checks.WrongKind: `size` must be (a whole number, a whole number) or None, got 64 (int)
     """
     if fits(value, hint):
         return
     if fits(value, hint, ranges=False):
         raise ValueError(f"{name} must be {words(hint)}, got {shown(value)}")
-    raise TypeError(f"{name} must be {words(hint, ranges=False)}, got {shown(value)} ({type(value).__name__})")
+    raise WrongKind(f"{name} must be {words(hint, ranges=False)}, got {shown(value)} ({type(value).__name__})")
 
 
 def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
     """Whether a value is what an annotation says; without `ranges`, whether it is of that kind at all."""
     origin, parts = get_origin(hint), get_args(hint)
     inside = functools.partial(fits, ranges=ranges)
+    if hint is MayBeNaN:
+        return fits(value, float, ranges=False)
     if origin is Annotated:
         limits = [part for part in parts[1:] if isinstance(part, Within)]
         return inside(value, parts[0]) and not (ranges and any(float(value) not in limit for limit in limits))
@@ -133,15 +155,19 @@ def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
         return inside(value, hint.__bound__ or (Union[hint.__constraints__] if hint.__constraints__ else Any))  # noqa: UP007
     if origin is None:
         return _is(value, NoneType if hint is None else hint, ranges)
-    if hasattr(value, "__array__") and not issubclass(origin, Mapping | Callable):
-        return True
+    if hasattr(value, "__array__") and issubclass(origin, Collection) and not issubclass(origin, Mapping):
+        if any(isinstance(part, type) and issubclass(part, AbstractArray) for part in parts):
+            return True
+        if value.ndim != 1 or str in parts:  # a row of numbers is a sequence of them
+            return False
+        value = value.tolist()
     if not isinstance(value, origin) and not (origin is tuple and isinstance(value, list)):
         return False
     if origin is tuple and parts and parts[-1] is not ...:
         return len(value) == len(parts) and all(map(inside, value, parts))
     if issubclass(origin, Mapping):
         return all(inside(key, parts[0]) and inside(item, parts[1]) for key, item in value.items())
-    if issubclass(origin, Collection) and parts:
+    if issubclass(origin, Iterable) and isinstance(value, Collection) and parts:
         text = isinstance(value, str | bytes)  # which Python takes for a sequence of texts
         return not text and all(inside(item, parts[0]) for item in value)
     return True
@@ -149,8 +175,10 @@ def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
 
 def _is(value: Any, kind: Any, ranges: bool) -> bool:
     """Whether a value is of a plain type: numpy's numbers are numbers, True is none, NaN is not in any range."""
-    if kind is Any or issubclass(kind, AbstractArray) or getattr(kind, "_is_protocol", False):
-        return True  # a function looks at arrays itself
+    if kind is Any or getattr(kind, "_is_protocol", False):
+        return True
+    if issubclass(kind, AbstractArray):  # type and axes are looked at by the function
+        return kind.array_type is Any or isinstance(value, kind.array_type)
     if kind is int:
         return isinstance(value, SupportsIndex) and not isinstance(value, bool) and _number(value, operator.index)
     if kind is float:
@@ -165,6 +193,30 @@ def _number(value: Any, read: Callable[[Any], Any]) -> bool:
     except (TypeError, ValueError, RuntimeError):  # arrays of several numbers, complex ones, tensors without data
         return False
     return True
+
+
+def as_numbers(name: str, value: Any) -> np.ndarray:
+    """Numbers that users give, as an array; tensors of any kind among them.
+
+    Raises:
+        WrongKind: anything else.
+
+    >>> as_numbers("codes", [[1, 2]])
+    array([[1, 2]])
+    >>> as_numbers("codes", "seven")
+    Traceback (most recent call last):
+    latentlab.checks.WrongKind: codes must be an array of numbers, got 'seven' (str)
+    """
+    if hasattr(value, "detach"):  # a tensor; numpy has no bfloat16
+        value = value.detach().cpu()
+        value = (value.float() if value.is_floating_point() and value.dtype.itemsize < 4 else value).numpy()
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:  # lists of several lengths
+        raise WrongKind(f"{name} must be an array of numbers, got {shown(value)}: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise WrongKind(f"{name} must be an array of numbers, got {shown(value)} ({type(value).__name__})")
+    return array
 
 
 def words(hint: Any, *, ranges: bool = True) -> str:
@@ -184,7 +236,7 @@ def words(hint: Any, *, ranges: bool = True) -> str:
     if isinstance(origin, type) and issubclass(origin, Collection):
         return f"several of: {tell(parts[0])}"
     if isinstance(hint, type) and issubclass(hint, AbstractArray):
-        return f"an array ({hint.dim_str})"
+        return f"a {'tensor' if hint.array_type.__name__ == 'Tensor' else 'numpy array'} ({hint.dim_str.strip()})"
     if hint is float and ranges:
         return "a number, not NaN"
     return WORDS.get(NoneType if hint is None else hint, "a function" if origin is Callable else _name(hint))

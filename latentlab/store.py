@@ -69,6 +69,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     'whole'
     """
     path = Path(path)
+    if not path.name:
+        raise ValueError(f"cannot write {os.fspath(path)!r}: the name of a file or folder is missing")
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ValueError(f"cannot write {path}: it is a device or a pipe; give the name of a file")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from latentlab.checks import Count, Seed, validated
 from latentlab.data.caption import read_caption
 from latentlab.shapes import Video
 from latentlab.store import digest
@@ -47,10 +48,11 @@ class FolderClips:
         torch.Size([1, 3, 16, 64, 64])
     """
 
+    @validated
     def __init__(
         self,
         root: str | os.PathLike[str],
-        num_frames: int,
+        num_frames: Count,
         size: tuple[int, int],
         *,
         fit: str = "crop",
@@ -84,6 +86,7 @@ class FolderClips:
         self.look()
         return sum(max(1, self._room(path)) for path in self._infos)
 
+    @validated
     def look(self, *, progress: bool = False) -> None:
         """Opens every file, so that `skipped` lists all bad ones before the first clip; warns of none.
 
@@ -94,7 +97,8 @@ class FolderClips:
             self._open(path)
         self._good(0)
 
-    def clip(self, index: int, *, seed: int = 0, frames: Sequence[int] | None = None) -> Video:
+    @validated
+    def clip(self, index: int, *, seed: Seed = 0, frames: Sequence[int] | None = None) -> Video:
         """Read a window of consecutive frames, placed at random by `(seed, index)` and by nothing else.
 
         Args:
@@ -110,7 +114,7 @@ class FolderClips:
             ValueError: if `frames` leaves the window, or no file of the folder can be read.
         """
         positions = range(self.num_frames) if frames is None else frames
-        if not positions or min(positions) < 0 or max(positions) >= self.num_frames:
+        if not len(positions) or min(positions) < 0 or max(positions) >= self.num_frames:
             raise ValueError(f"`frames` must be positions from 0 to {self.num_frames - 1}, got {list(positions)}")
         path = self._good(index)
         start = int(np.random.default_rng([seed, index]).integers(max(self._room(path), 1)))
@@ -126,7 +130,8 @@ class FolderClips:
             self.notes[path] = clip.note
         return clip.video
 
-    def caption(self, index: int, *, seed: int = 0) -> str:
+    @validated
+    def caption(self, index: int, *, seed: Seed = 0) -> str:
         """The text beside the file that `clip(index)` reads (`wave.txt` beside `wave.mp4`), "" if there is none.
 
         There is one wording, whatever the seed; `read_caption` says how it may be written.

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from latentlab.checks import Count, Seed
 from latentlab.directions.direction import DirectionSet
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import made_by
@@ -31,9 +32,9 @@ class Clusters(Finder):
     ['cluster0', 'cluster0-cluster1', 'cluster1']
     """
 
-    count: int = 4
+    count: Count = 4
     method: Literal["kmeans", "mixture"] = "kmeans"
-    random_state: int = 0
+    random_state: Seed = 0
 
     def fit(self, codes, y=None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""

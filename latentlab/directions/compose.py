@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from latentlab.checks import validated
 from latentlab.directions.direction import Directions, DirectionSet, as_set
 
 
+@validated
 def add(directions: Directions, shares: Mapping[str, float], name: str) -> DirectionSet:
     """The set with one more direction: a weighted sum of others, each counted in its standard deviations.
 
@@ -39,6 +41,7 @@ def add(directions: Directions, shares: Mapping[str, float], name: str) -> Direc
     return directions.made_of(np.vstack([np.eye(len(directions)), row]), [*directions.names, name])
 
 
+@validated
 def project_out(directions: Directions, name: str, others: Sequence[str]) -> DirectionSet:
     """The set in which one direction has lost its part in the span of others.
 
@@ -65,6 +68,7 @@ def project_out(directions: Directions, name: str, others: Sequence[str]) -> Dir
     return directions.made_of(shares, directions.names)
 
 
+@validated
 def orthogonalise(directions: Directions, order: Sequence[str] | None = None) -> DirectionSet:
     """All directions made orthogonal.
 
@@ -84,6 +88,8 @@ def orthogonalise(directions: Directions, order: Sequence[str] | None = None) ->
     """
     directions = as_set(directions)
     names = list(directions.names) if order is None else list(order)
+    if not names:
+        raise ValueError("order names at least one direction, got none")
     chosen = directions.select(names)
     gram = chosen.vectors @ chosen.vectors.T
     values, axes = np.linalg.eigh(gram)

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from latentlab.checks import Seed, check_settings
 from latentlab.directions.direction import Direction, DirectionSet, Turning
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import made_by
@@ -86,7 +87,7 @@ class Contrastive(Finder):
     rank: int = 0
     checkpoint: str | Path | None = None
     every: int = 100
-    random_state: int = 0
+    random_state: Seed = 0
     progress: bool = False
 
     def fit(self, codes, y=None) -> Self:
@@ -97,6 +98,7 @@ class Contrastive(Finder):
                 or a checkpoint of other settings or codes.
         """
         del y
+        check_settings(self)
         if self.count < 2 or self.batch_size < 2:
             raise ValueError(f"count and batch_size must be at least 2, got {self.count} and {self.batch_size}")
         for name in ("strength", "temperature", "learning_rate"):

@@ -11,12 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Float
 
+from latentlab.checks import MayBeNaN, as_numbers, validated
 from latentlab.directions.design import as_numpy
 from latentlab.shapes import Codes
 
 TINY = np.finfo(float).tiny
 
 
+@validated
 @dataclass(frozen=True, repr=False)
 class Direction:
     """A way to move in a space of codes.
@@ -42,9 +44,9 @@ class Direction:
     name: str
     vector: np.ndarray
     scale: float
-    t: float = float("nan")
-    r2: float = float("nan")
-    p: float = float("nan")
+    t: MayBeNaN = float("nan")
+    r2: MayBeNaN = float("nan")
+    p: MayBeNaN = float("nan")
     permutations: int = 0
 
     def __post_init__(self) -> None:
@@ -64,6 +66,7 @@ class Direction:
         return f"{type(self).__name__}({self.name!r}, {', '.join(said)})"
 
 
+@validated
 @dataclass(frozen=True, repr=False)
 class Turning(Direction):
     """A direction that turns with the code; `vector` is its mean.
@@ -77,6 +80,7 @@ class Turning(Direction):
     __repr__ = Direction.__repr__
 
 
+@validated
 @dataclass(frozen=True)
 class Normal:
     """What reads a factor off codes: their projection on it. Codes moved at right angles to it keep the factor.
@@ -118,6 +122,7 @@ def _vector(name: Any, vector: Any) -> np.ndarray:
     return array
 
 
+@validated
 @dataclass(frozen=True, eq=False, repr=False)
 class DirectionSet:
     """Named directions of one space, with the covariance of the codes along them.
@@ -178,6 +183,7 @@ class DirectionSet:
             )
 
     @staticmethod
+    @validated
     def measured(names: Sequence[str], effects: np.ndarray, codes: np.ndarray, **known: Any) -> DirectionSet:
         """Effects of any length made unit vectors, with the covariance of codes along them.
 
@@ -187,6 +193,7 @@ class DirectionSet:
             codes: `(sample, dim)`.
             known: further attributes.
         """
+        codes, effects = as_numbers("codes", codes), as_numbers("effects", effects)
         vectors, lengths = unit(effects)
         along = (codes @ vectors.T.astype(codes.dtype)).astype(np.float64)
         along -= along.mean(0)
@@ -197,6 +204,7 @@ class DirectionSet:
         """Standard deviation of the codes along each direction."""
         return np.sqrt(np.maximum(np.diag(self.covariance), 0))
 
+    @validated
     def normals(self, *factors: str) -> tuple[Normal, ...]:
         """What reads these factors off codes, for `edit(..., preserve=)`.
 
@@ -259,6 +267,7 @@ class DirectionSet:
         squares = weights[used] @ (np.sign(t[used]) * t[used] ** 2)
         return float(np.sign(squares) * np.sqrt(abs(squares))), float(weights[used] @ r2[used]), float(p[used].max())
 
+    @validated
     def made_of(self, shares: np.ndarray, names: Sequence[str]) -> DirectionSet:
         """Directions mixed of these; row i of `shares` says how much of each goes into the new direction i.
 
@@ -267,6 +276,9 @@ class DirectionSet:
         Raises:
             ValueError: a mixture is zero: its parts cancel.
         """
+        shares = as_numbers("shares", shares)
+        if shares.shape != (len(names), len(self)):
+            raise ValueError(f"shares must be ({len(names)}, {len(self)}), a row a name, got {shares.shape}")
         vectors = shares @ self.vectors
         lengths = np.linalg.norm(vectors, axis=1)
         mixed = (shares != 0).sum(1) != 1
@@ -284,6 +296,7 @@ class DirectionSet:
         known |= {"reads": self.reads, "provenance": dict(self.provenance)}
         return DirectionSet(tuple(names), vectors * scale, covariance, **known)
 
+    @validated
     def select(self, names: Sequence[str]) -> DirectionSet:
         """Only these, in this order.
 
@@ -300,6 +313,7 @@ class DirectionSet:
             **known,
         )
 
+    @validated
     def renamed(self, names: Mapping[str, str]) -> DirectionSet:
         """The same with some names exchanged, `{"pca0": "light"}`.
 
@@ -314,6 +328,7 @@ class DirectionSet:
             raise ValueError(f"two directions cannot have one name: {', '.join(changed)}")
         return replace(self, names=changed)
 
+    @validated
     def index(self, name: str) -> int:
         """Row of a direction.
 

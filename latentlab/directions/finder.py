@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from latentlab.checks import Seed, check_settings
 from latentlab.directions import evidence
 from latentlab.directions.design import Design, Labels, as_numpy, design_of, read_groups, read_labels
 from latentlab.directions.direction import Direction, DirectionSet, Normal, unit
@@ -54,6 +55,7 @@ class Finder(BaseEstimator):
 
     def _codes(self, codes: Any, at_least: int = 2) -> np.ndarray:
         """Codes as a float array, after scikit-learn's checks."""
+        check_settings(self)
         check: Any = validate_data  # scikit-learn has no type stubs, and its defaults mislead a checker
         options = {"dtype": [np.float64, np.float32], "ensure_min_samples": at_least, "ensure_all_finite": False}
         array = cast(np.ndarray, check(self, as_numpy(codes), **options))
@@ -91,7 +93,7 @@ class Supervised(Finder, ABC):
     names: Sequence[str] | None = None
     folds: int = 5
     permutations: int = 99
-    random_state: int = 0
+    random_state: Seed = 0
 
     complete: ClassVar[bool] = False  # whether only samples of which every factor is known are of use
     reads: ClassVar[bool] = False  # whether it finds normals, which read factors, rather than moves

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from latentlab.checks import Count, Seed, Whole, as_numbers, check_settings
 from latentlab.directions.direction import DirectionSet
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import made_by, upright
@@ -54,13 +55,14 @@ class JacobianSVD(Finder):
     block: int = 2
     blocks: int = 24
     mask: Any = None
-    null: int = 0
-    points: int = 1
-    random_state: int = 0
+    null: Whole = 0
+    points: Count = 1
+    random_state: Seed = 0
 
     def fit(self, codes, y=None) -> Self:
         """Learns the directions at codes `(sample, dim)`, which also give the scale; y is ignored."""
         del y
+        check_settings(self)
         if self.null and self.mask is None:
             raise ValueError("null directions are those of what the mask leaves out; give a mask")
         device = codes.device if isinstance(codes, Tensor) else torch.device("cpu")
@@ -68,7 +70,7 @@ class JacobianSVD(Finder):
         chosen = np.unique(np.linspace(0, len(codes) - 1, min(self.points, len(codes))).round().astype(int))
         at = torch.as_tensor(codes[chosen], dtype=torch.float32, device=device)
         function = self.function or (lambda z: z)
-        mask = None if self.mask is None else torch.as_tensor(self.mask, dtype=torch.float32, device=device)
+        mask = None if self.mask is None else _mask(self.mask, function(at), device)
         gain, vectors, self.products_ = top_directions(
             masked(function, mask), at, self.count, block=self.block, blocks=self.blocks, seed=self.random_state
         )
@@ -83,6 +85,17 @@ class JacobianSVD(Finder):
         names = [f"jacobian{i}" for i in range(len(gain))]
         rows = upright(vectors.numpy())
         return self._keep(DirectionSet.measured(names, rows, codes, provenance=made_by(self, codes)))
+
+
+def _mask(mask: Any, output: Tensor, device: torch.device) -> Tensor:
+    """The mask of the function's output, which it must fit."""
+    weights = torch.as_tensor(as_numbers("mask", mask), dtype=torch.float32, device=device)
+    try:
+        torch.broadcast_shapes(weights.shape, output.shape)
+    except RuntimeError:
+        shapes = f"{tuple(weights.shape)} and {tuple(output.shape)}"
+        raise ValueError(f"mask and output of the function do not fit together: {shapes}") from None
+    return weights
 
 
 def top_directions(

@@ -13,10 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from latentlab.checks import Count, Seed, as_numbers, check_settings, validated
 from latentlab.directions.design import read_labels
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import Factor, FactorTable
-from latentlab.shapes import Codes
+from latentlab.shapes import Codes, check_codes
 
 
 class Bent(nn.Module):
@@ -40,7 +41,7 @@ class Bent(nn.Module):
         return self.linear(x) + self.rest(x - self.centre)
 
     def learn(
-        self, x: Tensor, y: Tensor, *, ridge: float, steps: int, seed: int, progress: str | None
+        self, x: Tensor, y: Tensor, *, ridge: float, steps: Count, seed: Seed, progress: str | None
     ) -> tuple[float, float]:
         """Fits the linear part, then trains the rest, and keeps what was best on a tenth of the samples.
 
@@ -117,11 +118,11 @@ class Manipulator(BaseEstimator):
     def __init__(
         self,
         *,
-        components: int = 128,
-        width: int = 256,
-        steps: int = 2000,
+        components: Count = 128,
+        width: Count = 256,
+        steps: Count = 2000,
         ridge: float = 1e-2,
-        random_state: int = 0,
+        random_state: Seed = 0,
         progress: bool = False,
     ) -> None:
         self.components = components
@@ -143,8 +144,9 @@ class Manipulator(BaseEstimator):
             ValueError: codes with NaN or all equal, numbers of samples that differ, or fewer than 20 fully labelled
                 samples.
         """
+        check_settings(self)
         y = _table(y)
-        z = torch.as_tensor(codes).detach().cpu().float()
+        z = torch.from_numpy(np.array(as_numbers("codes", codes), np.float32))
         if z.ndim != 2 or len(z) != len(y):
             raise ValueError(f"codes {tuple(z.shape)} are not one row for each of {len(y)} rows of factors")
         if not z.isfinite().all():
@@ -176,6 +178,7 @@ class Manipulator(BaseEstimator):
         self.covariance_ = spread.T @ spread / len(points)
         return self
 
+    @validated
     def edit(
         self,
         codes: Codes,
@@ -202,6 +205,7 @@ class Manipulator(BaseEstimator):
         check_is_fitted(self, "reader_")
         if codes.ndim != 2 or codes.shape[1] != len(self.mean_):
             raise ValueError(f"codes have shape {tuple(codes.shape)}, those learned from had {len(self.mean_)} dims")
+        check_codes(codes)
         if not np.isfinite(strength):
             raise ValueError(f"strength must be finite, got {strength}")
         inside = (codes.detach().cpu().float() - self.mean_) @ self.axes_.T / self.unit_

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import validated
 from latentlab.shapes import OVERSHOOT, Video, check_video
 
 Profile = str | Sequence[float] | Tensor
@@ -72,6 +73,7 @@ def fit_mask(mask: Mask, size: tuple[int, int, int]) -> Mask:
     return F.adaptive_avg_pool3d(mask.float(), size)
 
 
+@validated
 def changed(before: Video, after: Video, *, threshold: float = 0.5, blur: int = 5) -> Mask:
     """Where two clips differ: the mask of an edit, from a first try of it without one (DiffEdit, Couairon et al. 2023).
 
@@ -100,6 +102,7 @@ def changed(before: Video, after: Video, *, threshold: float = 0.5, blur: int = 
     return above(F.avg_pool3d(change, (1, blur, blur), stride=1, padding=(0, pad, pad)), threshold=threshold)
 
 
+@validated
 def blend(before: Video, after: Video, mask: Mask, *, feather: int | None = None) -> Video:
     """A clip that is `after` inside a mask and `before` outside: the local edit that a decoder does not make by itself.
 
@@ -124,6 +127,7 @@ def blend(before: Video, after: Video, mask: Mask, *, feather: int | None = None
     return torch.where(weight > 0, before + weight * (after - before), before)
 
 
+@validated
 def leak(before: Video, after: Video, mask: Mask) -> float:
     """How far a masked edit changed the clip outside its mask: mean absolute change there over that inside.
 
@@ -142,6 +146,7 @@ def leak(before: Video, after: Video, mask: Mask) -> float:
     return float(change[~inside].mean() / change[inside].mean())
 
 
+@validated
 def above(weights: Mask, *, threshold: float = 0.5) -> Mask:
     """A mask of any map of weights, such as attention to a word averaged over heads.
 
@@ -157,7 +162,7 @@ def above(weights: Mask, *, threshold: float = 0.5) -> Mask:
     """
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold is a share of the largest weight, 0 or more and below 1, got {threshold}")
-    if weights.ndim != 5 or not (weights.isfinite().all() and weights.min() >= 0):
+    if weights.ndim != 5 or not weights.numel() or not (weights.isfinite().all() and weights.min() >= 0):
         raise ValueError(
             f"weights have axes (batch, 1, frame, height, width) and are finite and not negative, "
             f"got shape {tuple(weights.shape)}"

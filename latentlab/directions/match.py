@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 
-from latentlab.directions.design import as_numpy, read_groups
+from latentlab.checks import Seed, as_numbers, validated
+from latentlab.directions.design import read_groups
 from latentlab.directions.direction import Directions, DirectionSet, as_set
 from latentlab.directions.evidence import split_groups
 from latentlab.directions.finder import Finder, Supervised
+from latentlab.factors import FactorTable
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Match:
         return float(np.abs(self.values).mean())
 
 
+@validated
 def match(ours: Directions, theirs: Directions, similarity: np.ndarray | None = None) -> Match:
     """Pairs directions of two sets one to one, so that the absolute similarities sum to the most (Kuhn 1955).
 
@@ -59,7 +61,7 @@ def match(ours: Directions, theirs: Directions, similarity: np.ndarray | None = 
                 f"directions of {ours.vectors.shape[1]} and {theirs.vectors.shape[1]} dims are of different spaces"
             )
         similarity = ours.vectors @ theirs.vectors.T
-    similarity = np.asarray(similarity, dtype=np.float64)
+    similarity = as_numbers("similarity", similarity).astype(np.float64)
     if similarity.shape != (len(ours), len(theirs)) or not np.isfinite(similarity).all():
         raise ValueError(f"similarity must be finite and {(len(ours), len(theirs))}, got {similarity.shape}")
     rows, columns = linear_sum_assignment(-np.abs(similarity))
@@ -67,7 +69,8 @@ def match(ours: Directions, theirs: Directions, similarity: np.ndarray | None = 
     return Match(pairs, tuple(float(v) for v in similarity[rows, columns]))
 
 
-def stability(finder: Finder, codes, y=None, *, groups=None, repeats: int = 5, seed: int = 0) -> dict[str, float]:
+@validated
+def stability(finder: Finder, codes, y=None, *, groups=None, repeats: int = 5, seed: Seed = 0) -> dict[str, float]:
     """Whether halves of the data find the same directions: mean absolute cosine between the two, for each.
 
     The halves share no sample, so it is what a user with half the data would see of another's. Directions of one name
@@ -93,6 +96,9 @@ def stability(finder: Finder, codes, y=None, *, groups=None, repeats: int = 5, s
         raise ValueError(f"repeats must be at least 1, got {repeats}")
     rng = np.random.default_rng(seed)
     codes, y = _indexed(codes), None if y is None else _indexed(y)
+    if np.ndim(codes) != 2 or (y is not None and np.shape(y)[:1] != np.shape(codes)[:1]):
+        rows = "" if y is None else f" and factors {np.shape(y)}"
+        raise ValueError(f"codes must be (sample, dim), factors one row for each; got {np.shape(codes)}{rows}")
     group = read_groups(groups, len(codes))
     sums: dict[str, list[float]] = {}
     for _ in range(repeats):
@@ -119,7 +125,7 @@ def _found(finder: Finder, codes: Any, y: Any, group: np.ndarray | None, rows: n
 
 
 def _indexed(x: Any) -> Any:
-    return np.asarray(as_numpy(x)) if isinstance(x, torch.Tensor | list | tuple) else x
+    return x if hasattr(x, "iloc") or isinstance(x, FactorTable) else as_numbers("codes and factors", x)
 
 
 def _rows(x: Any, rows: np.ndarray) -> Any:

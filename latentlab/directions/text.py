@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from latentlab.checks import as_numbers, check_settings, validated
 from latentlab.directions.design import as_numpy
 from latentlab.directions.direction import Direction
 from latentlab.directions.supervised import Effect
@@ -53,6 +54,7 @@ class Text(Effect):
         Raises:
             ValueError: no pairs to embed, a pair that the model cannot tell apart, or embeddings of another width.
         """
+        check_settings(self)
         if not self.pairs:
             if self.embed is not None:
                 raise ValueError("Text needs pairs={name: (from, to)} for embed= to make directions of")
@@ -68,7 +70,7 @@ def contrasts(seen: np.ndarray, pairs: Mapping[str, Pair], embed: Embed) -> np.n
     Raises:
         ValueError: see `Text.fit`.
     """
-    seen = np.asarray(seen, dtype=np.float64)
+    seen = as_numbers("embeddings of clips", seen).astype(np.float64)
     ends = [np.asarray(as_numpy(embed([pair[i] for pair in pairs.values()])), dtype=np.float64) for i in (0, 1)]
     if seen.ndim != 2 or seen.shape[1] != ends[0].shape[1]:
         raise ValueError(f"embeddings of clips must be (sample, {ends[0].shape[1]}) as those of captions, {seen.shape}")
@@ -84,6 +86,7 @@ def contrasts(seen: np.ndarray, pairs: Mapping[str, Pair], embed: Embed) -> np.n
     return seen / norms[:, None] @ (second - first).T
 
 
+@validated
 def caption_direction(encode: Embed, pairs: Pair | Sequence[Pair], name: str | None = None) -> Direction:
     """The way from one caption to another in the conditioning; a strength of 1 is all of it.
 
@@ -101,6 +104,8 @@ def caption_direction(encode: Embed, pairs: Pair | Sequence[Pair], name: str | N
     >>> found.name, found.vector, found.scale
     ('red > blue', array([0., 1.]), 2.0)
     """
+    if not len(pairs):
+        raise ValueError("at least one pair of captions is needed, got none")
     chosen: list[Pair] = [pairs] if isinstance(pairs[0], str) else list(pairs)  # type: ignore[list-item]
     first, second = (np.asarray(as_numpy(encode([pair[i] for pair in chosen])), dtype=np.float64) for i in (0, 1))
     move = (second - first).mean(0)

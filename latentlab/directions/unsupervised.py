@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import linalg
 
+from latentlab.checks import Count, Seed
 from latentlab.directions.direction import DirectionSet
 from latentlab.directions.finder import Finder
 
@@ -33,9 +34,9 @@ class PCA(Finder):
     array([0., 1., 0.])
     """
 
-    count: int = 10
+    count: Count = 10
     groups: Mapping[str, Sequence[int]] | None = None
-    random_state: int = 0
+    random_state: Seed = 0
 
     def fit(self, codes, y=None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
@@ -90,9 +91,9 @@ class ICA(Finder):
            [0.2, 1. ]])
     """
 
-    count: int = 10
-    random_state: int = 0
-    iterations: int = 500
+    count: Count = 10
+    random_state: Seed = 0
+    iterations: Count = 500
 
     def fit(self, codes, y=None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
@@ -131,9 +132,9 @@ class Varimax(Finder):
            [0., 1., 0.]])
     """
 
-    count: int = 10
-    iterations: int = 200
-    random_state: int = 0
+    count: Count = 10
+    iterations: Count = 200
+    random_state: Seed = 0
 
     def fit(self, codes, y=None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.checks import WrongKind, shown, validated
 from latentlab.directions.edit import Moves, edit
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import FactorTable
@@ -19,6 +20,7 @@ Decoded = TypeVar("Decoded")
 NOTICED = 0.25  # standard deviations; a target that moves by less did not move
 
 
+@validated
 @dataclass(frozen=True)
 class Limits:
     """What ends the usable range.
@@ -94,6 +96,7 @@ class Range:
         return said + (f" It FAILS: {self.failed}." if self.failed else "")
 
 
+@validated
 def auto_range(
     codes: Codes,
     direction: Moves,
@@ -142,6 +145,8 @@ def auto_range(
     >>> found.high, found.why_high
     (2.0, 'the target saturates')
     """
+    if not isinstance(direction, Direction | Normal):
+        raise WrongKind(f"direction must be a Direction, got {shown(direction)} ({type(direction).__name__})")
     if not (codes.ndim == 2 and len(codes) and codes.isfinite().all()):
         raise ValueError(f"codes are finite (sample, dim), at least one, got shape {tuple(codes.shape)} or NaN in it")
     if not (step > 0 and reach >= step and np.isfinite(reach)):

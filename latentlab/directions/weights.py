@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import linalg
 
-from latentlab.directions.design import as_numpy
+from latentlab.checks import as_numbers
 from latentlab.directions.direction import DirectionSet
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import check_count, made_by, upright
@@ -41,10 +41,12 @@ class WeightSVD(Finder):
         del y
         codes = self._codes(codes)
         layers = self.weights if isinstance(self.weights, list | tuple) else [self.weights]
-        layers = [np.eye(codes.shape[1]) if w is None else np.asarray(as_numpy(w), dtype=np.float64) for w in layers]
+        layers = [np.eye(codes.shape[1]) if w is None else as_numbers("weights", w).astype(np.float64) for w in layers]
         for layer in layers:
             if layer.ndim != 2 or layer.shape[1] != codes.shape[1]:
                 raise ValueError(f"weights must be (output, {codes.shape[1]}) for these codes, got {layer.shape}")
+        if not layers:
+            raise ValueError("at least one matrix of weights is needed, got none")
         stacked = np.concatenate(layers)
         if not np.isfinite(stacked).all():
             raise ValueError("weights hold NaN or infinity")

@@ -64,6 +64,8 @@ class Tokenizer:
         Raises:
             ValueError: a word is not in the vocabulary, or a caption is too long.
         """
+        if not captions:
+            raise ValueError('captions are one text or several, "" for none; got an empty list')
         rows = [[START, *self.words(caption), END] for caption in captions]
         for caption, row in zip(captions, rows, strict=True):
             if len(row) > self.context_length:

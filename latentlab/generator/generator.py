@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import Count, Positive, Seed, validated
 from latentlab.generator import exactness
 from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.estimate import Counted, Estimate, check_estimable, richardson
@@ -39,10 +40,10 @@ class GeneratorConfig:
             autoencoder, so that a clip of another kind can be told (`study.fidelity`); None where nobody measured that.
     """
 
-    num_frames: int = 16
+    num_frames: Count = 16
     height: int = 64
     width: int = 64
-    fps: float = 8.0
+    fps: Positive = 8.0
     guidance: float = 2.5
     shift: float = 1.0
     known_psnr: float | None = None
@@ -69,34 +70,37 @@ class Generator(Model):
         clip = f"clips of {c.num_frames} frames of {c.height} x {c.width}"
         return f"{type(self).__name__}({clip}, latents {self.latent_shape}, {self.dtype} on {self.device})"
 
-    def levels(self, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
+    @validated
+    def levels(self, num_steps: Count, shape: Sequence[int]) -> Float[Tensor, " level"]:
         """Flow times from noise down to data for latents of `shape` (channel, frame, height, width)."""
         del shape  # some models spend more steps near noise where there is more to draw
         return sampling_levels(num_steps, shift=self.config.shift)
 
-    def _levels(self, purpose: LevelsFor, num_steps: int, shape: Sequence[int]) -> Float[Tensor, " level"]:
+    def _levels(self, purpose: LevelsFor, num_steps: Count, shape: Sequence[int]) -> Float[Tensor, " level"]:
         """Flow times from noise down to data; those for analysis begin and end where the sampler's do."""
         check_purpose(purpose)
         own = self.levels(num_steps, shape)
         return own if purpose == "sampling" else analysis_levels(num_steps, high=float(own[0]), low=float(own[-1]))
 
-    def noise(self, count: int, *, seed: int = 0) -> Noise:
+    @validated
+    def noise(self, count: int, *, seed: Seed = 0) -> Noise:
         """Unit Gaussian noise; item i depends on `(seed, i)` alone, whatever the count and the device."""
         check_counts(count=count)
         rngs = [np.random.default_rng([seed, i]) for i in range(count)]
         drawn = np.stack([rng.standard_normal(self.latent_shape, np.float32) for rng in rngs])
         return torch.from_numpy(drawn).to(self.device)
 
+    @validated
     def sample(
         self,
         noise: Noise | Inverted,
         caption: Caption | None = None,
         *,
-        num_steps: int | None = None,
+        num_steps: Count | None = None,
         method: str | None = None,
         levels: LevelsFor | None = None,
         guidance: float | None = None,
-        batch_size: int | None = None,
+        batch_size: Count | None = None,
         callback: Callback | None = None,
         progress: bool | str = False,
     ) -> Latents:
@@ -147,17 +151,18 @@ class Generator(Model):
         latents = torch.cat(ends).float() if method in exactness.RETRACING else torch.cat(ends)
         return self.completed(latents, condition)
 
+    @validated
     def invert(
         self,
         latents: Latents,
         caption: Caption = "",
         *,
-        num_steps: int = 25,
+        num_steps: Count = 25,
         method: str = "midpoint",
         levels: LevelsFor | None = None,
         guidance: float = 1.0,
-        batch_size: int = 16,
-        seed: int = 0,
+        batch_size: Count = 16,
+        seed: Seed = 0,
         estimate: bool = False,
         callback: Callback | None = None,
         progress: bool | str = False,
@@ -218,7 +223,7 @@ class Generator(Model):
         )
 
     def _carried_up(
-        self, latents: Latents, condition: Condition, way: Way, seed: int, *, counted: bool = False
+        self, latents: Latents, condition: Condition, way: Way, seed: Seed, *, counted: bool = False
     ) -> tuple[Trace, int]:
         """The trace that an inversion leaves; and the calls of the network, of the batch with most, if counted."""
         calls, last = [0], spread(way.levels[-1])
@@ -242,15 +247,16 @@ class Generator(Model):
         traces = in_batches(self, way, {"start": latents}, condition, carry, capturable=capturable)
         return exactness.concatenate(traces), max(calls)
 
+    @validated
     def generate(
         self,
         captions: Caption,
         *,
-        seed: int = 0,
-        num_steps: int = 25,
+        seed: Seed = 0,
+        num_steps: Count = 25,
         method: str = "ddim",
         guidance: float | None = None,
-        batch_size: int = 16,
+        batch_size: Count = 16,
         progress: bool | str = False,
     ) -> Video:
         """Clips of captions: noise from the seed, sampled and decoded.
@@ -279,7 +285,7 @@ class Generator(Model):
         )
         return self.decode(latents, batch_size=batch_size)
 
-    def _check_made(self, inverted: Inverted, num_steps: int | None, **asked: str | int | None) -> None:
+    def _check_made(self, inverted: Inverted, num_steps: Count | None, **asked: str | int | None) -> None:
         """Raises unless the inverted latent was made by this generator, and in the way asked for, if any."""
         here: dict[str, Any] = {"dtype": str(self.dtype), "weights": self.fingerprint()}
         here |= {"decode_chunk": self.decode_chunk, "tiles": self.tiles}

@@ -11,6 +11,7 @@ from typing import overload
 
 import torch
 
+from latentlab.checks import validated
 from latentlab.generator.adapters.families import download, is_foreign, load_foreign
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
@@ -35,6 +36,7 @@ def load(
     revision: str | None = ...,
     variant: str | None = ...,
 ) -> Generator: ...
+@validated
 def load(
     path: str | Path | None = None,
     *,

@@ -191,5 +191,7 @@ class Model(ABC):
             raise ValueError(
                 f"latents have axes (batch, {channels}, frame, height, width), got shape {tuple(latents.shape)}"
             )
+        if not len(latents):
+            raise ValueError(f"latents of one clip at least are needed, got shape {tuple(latents.shape)}")
         if not latents.isfinite().all():
             raise ValueError("latents are finite, got NaN or infinity")

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import validated
+
 SHARED = 0.1  # mean cosine above which points are not independent
 DEPTH = 3.0  # in standard deviations of the norms: a line whose middle lies deeper leaves the shell, however thick
 TINY = 1e-300
@@ -45,6 +47,7 @@ class Advice:
     mean_share: float
 
 
+@validated
 def advise(latents: Float[Tensor, "sample channel ..."]) -> Advice:
     """Looks at the norms and angles of latents and says which path between them stays among them.
 

@@ -8,9 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import validated
 from latentlab.interpolate.pair import Axis, as_rows, check_points, lerp, positions
 
 
+@validated
 def combine(
     points: Float[Tensor, "point batch ..."], weights: Sequence[float] | Tensor, *, axis: Axis = "clip"
 ) -> Float[Tensor, "batch ..."]:
@@ -56,6 +58,7 @@ def combine(
     return restore(torch.einsum("i,ird->rd", w, rows)[None] / length[None, :, None])[0]
 
 
+@validated
 def nlerp(
     a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor, *, axis: Axis = "clip"
 ) -> Float[Tensor, "point batch ..."]:

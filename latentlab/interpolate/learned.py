@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from latentlab.checks import Count, Positive, Seed, WrongKind, validated
 from latentlab.interpolate.pair import check_points
 from latentlab.weights import read_network, save_weights
 
@@ -31,6 +32,7 @@ class Between(nn.Module):
         blocks: residual blocks.
     """
 
+    @validated
     def __init__(self, channels: int, *, width: int = 64, blocks: int = 4) -> None:
         if min(channels, width, blocks) < 1 or width % 8:
             raise ValueError(
@@ -66,24 +68,27 @@ class Between(nn.Module):
             x = x + block(x)
         return straight + at * (1 - at) * self.scale * self.leave(x)
 
+    @validated
     def save(self, path: str | Path) -> None:
         """Writes weights and shape to a safetensors file."""
         save_weights(Path(path), self, self.config)
 
     @staticmethod
+    @validated
     def load(path: str | Path) -> Between:
         """Reads what `save` wrote."""
         return read_network(Path(path), lambda config: Between(**config))
 
 
+@validated
 def fit_between(
     sequences: Sequences,
     *,
     span: int = 8,
-    steps: int = 1500,
-    batch_size: int = 64,
-    learning_rate: float = 2e-3,
-    seed: int = 0,
+    steps: Count = 1500,
+    batch_size: Count = 64,
+    learning_rate: Positive = 2e-3,
+    seed: Seed = 0,
     width: int = 64,
     blocks: int = 4,
     progress: bool = False,
@@ -110,6 +115,7 @@ def fit_between(
     True
     """
     _check(sequences, span)
+    sequences = sequences.float()
     if min(steps, batch_size) < 1:
         raise ValueError(f"steps and batch_size are at least 1, got {steps} and {batch_size}")
     clips, channels, frames = sequences.shape[:3]
@@ -135,6 +141,7 @@ def fit_between(
 
 
 @torch.no_grad()
+@validated
 def held_out_error(model: Between, sequences: Sequences, *, span: int = 8) -> dict[str, float]:
     """Mean squared errors on the frames between frames `span` apart: of the straight line, learned, and their ratio.
 
@@ -149,6 +156,7 @@ def held_out_error(model: Between, sequences: Sequences, *, span: int = 8) -> di
     ['learned', 'lerp', 'ratio']
     """
     _check(sequences, span)
+    sequences = sequences.float()
     errors = {"lerp": 0.0, "learned": 0.0}
     a, b = sequences[:, :, :-span].transpose(1, 2).flatten(0, 1), sequences[:, :, span:].transpose(1, 2).flatten(0, 1)
     for k in range(1, span):
@@ -158,6 +166,7 @@ def held_out_error(model: Between, sequences: Sequences, *, span: int = 8) -> di
     return {**errors, "ratio": errors["learned"] / max(errors["lerp"], 1e-30)}
 
 
+@validated
 def through(model: Between, keys: Sequence[Frames], positions: Sequence[float]) -> Float[Tensor, "point batch ..."]:
     """The learned path through keyframes: position i + u lies at u between keys i and i + 1.
 
@@ -173,6 +182,8 @@ def through(model: Between, keys: Sequence[Frames], positions: Sequence[float]) 
     torch.Size([3, 1, 1, 4, 4])
     """
     last = len(keys) - 1
+    if not isinstance(keys, Sequence | Tensor):
+        raise WrongKind(f"keys are several latents, got a {type(keys).__name__}")
     if last < 1 or not len(positions) or not all(0 <= p <= last for p in positions):
         raise ValueError(f"need two keys or more and positions in [0, keys - 1]; got {len(keys)} and {list(positions)}")
     pieces = [min(int(p), last - 1) for p in positions]

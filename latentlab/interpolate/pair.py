@@ -12,10 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
+from latentlab.checks import validated
+
 Axis = Literal["clip", "frame"]
 LARGE = 1 << 22  # bytes from which numpy asks for large pages
 
 
+@validated
 def lerp(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Tensor, "point batch ..."]:
     """Straight line from `a` (t = 0) to `b` (t = 1); shrinks the norm of Gaussian noise by up to a factor 0.71 halfway.
 
@@ -34,6 +37,7 @@ def lerp(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Ten
     return torch.lerp(a[None], b[None], t.view(-1, *[1] * a.ndim))
 
 
+@validated
 def slerp(
     a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor, *, axis: Axis = "clip"
 ) -> Float[Tensor, "point batch ..."]:

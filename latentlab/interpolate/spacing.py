@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
+from latentlab.checks import Count, validated
 from latentlab.interpolate.pair import check_points
 from latentlab.shapes import Video
 
@@ -18,6 +19,7 @@ Path = Callable[[Tensor], Tensor]
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
+@validated
 def walk(
     path: Path,
     count: int,
@@ -74,14 +76,15 @@ def walk(
     return torch.stack([item(t) for item, t in zip(items, at, strict=True)], dim=1)
 
 
+@validated
 def uniform(
     path: Path,
     count: int,
     *,
     decode: Callable[[Tensor], Tensor] | None = None,
     distance: Distance | None = None,
-    probes: int = 33,
-    rounds: int = 3,
+    probes: Count = 33,
+    rounds: Count = 3,
 ) -> Float[Tensor, " point"]:
     """Positions along any path between which the distance is the same: spacing by arc length.
 
@@ -123,6 +126,7 @@ def uniform(
     return at.float()
 
 
+@validated
 def picture_distance(a: Video, b: Video) -> Float[Tensor, " batch"]:
     """Root mean square difference of clips, averaged over 4 x 4 blocks so that a shift of a pixel is a small change.
 
@@ -132,6 +136,8 @@ def picture_distance(a: Video, b: Video) -> Float[Tensor, " batch"]:
     if a.ndim != 5 or a.shape != b.shape:
         raise ValueError(f"clips are (batch, 3, frame, height, width), got {tuple(a.shape)} and {tuple(b.shape)}; "
                          "anything else needs a `distance` of its own")  # fmt: skip
+    check_points(a)
+    check_points(b)
     block = (1, min(4, a.shape[3]), min(4, a.shape[4]))
     return avg_pool3d(a - b, block).square().flatten(1).mean(1).sqrt()
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from latentlab.checks import validated
 from latentlab.shapes import CLAMPED, OVERSHOOT, Latents, Video, check_video
 
 JUMP_SIDE = 96  # pixels, at which jumps of the whole frame are looked for
@@ -24,6 +25,7 @@ Flow = Callable[[Frames, Frames], Field]
 Ways = tuple[Float[Tensor, "batch pair 2 height width"], Float[Tensor, "batch pair 2 height width"]]
 
 
+@validated
 def dis(a: Frames, b: Frames) -> Field:
     """Where each pixel of `a` lies in `b`, by dense inverse search (Kroeger et al. 2016), OpenCV's medium preset.
 
@@ -43,6 +45,7 @@ def dis(a: Frames, b: Frames) -> Field:
     """
     import cv2
 
+    check_pair(a, b)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     height, width = a.shape[2:]
     found = np.empty((len(a), height, width, 2), np.float32)
@@ -51,6 +54,16 @@ def dis(a: Frames, b: Frames) -> Field:
         start = np.full((*one.shape, 2), _jump(one, two), np.float32)
         field[:] = search.calc(one, two, start)[:height, :width]
     return torch.from_numpy(found).permute(0, 3, 1, 2).to(a.device)
+
+
+def check_pair(a: Tensor, b: Tensor) -> None:
+    """Raises unless both are frames of one shape, in floating point."""
+    for name, frames in (("a", a), ("b", b)):
+        if frames.ndim != 4 or frames.shape[1] != 3 or not frames.is_floating_point() or not frames.numel():
+            found = f"{frames.dtype} of shape {tuple(frames.shape)}"
+            raise ValueError(f"`{name}` must be floating point (frame, 3, height, width), got {found}")
+    if a.shape != b.shape:
+        raise ValueError(f"frames of one shape are needed, got {tuple(a.shape)} and {tuple(b.shape)}")
 
 
 def _jump(one: UInt8[np.ndarray, "height width"], two: UInt8[np.ndarray, "height width"]) -> tuple[float, float]:
@@ -78,6 +91,7 @@ def _grey(frame: Float[Tensor, "3 height width"]) -> UInt8[np.ndarray, "height w
     return np.pad(grey, [(0, max(0, 16 - side)) for side in grey.shape], mode="edge")
 
 
+@validated
 def still(a: Frames, b: Frames) -> Field:
     """No motion: every change counts as flicker, as it should for a static camera before a static scene.
 
@@ -88,6 +102,7 @@ def still(a: Frames, b: Frames) -> Field:
     return a.new_zeros(len(a), 2, *a.shape[2:])
 
 
+@validated
 def raft(path: str | Path) -> Flow:
     """RAFT (Teed and Deng 2020), large or small, in torchvision's form: closer than `dis` and far slower without a GPU.
 
@@ -125,6 +140,7 @@ def raft(path: str | Path) -> Flow:
     return flow
 
 
+@validated
 def fields(video: Video, flow: Flow = dis) -> Ways:
     """Flow of clips from each frame to the next, and back, `(batch, frame - 1, 2, height, width)` each.
 

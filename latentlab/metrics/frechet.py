@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import Seed, validated
+
 # A set of clips: a vector each, or of each clip the vectors of its frames, which resemble each other.
 Clips = Float[Tensor, "sample dim"] | Sequence[Float[Tensor, "frame dim"]]
 
@@ -60,6 +62,7 @@ class Moments:
         return self.scatter / (self.count - 1)
 
 
+@validated
 def frechet_distance(features: Tensor | Moments, reference: Tensor | Moments) -> float:
     """Squared Frechet distance of two Gaussians (Dowson & Landau 1982), fitted to features.
 
@@ -137,7 +140,8 @@ def _sum_of_roots(symmetric: Tensor) -> Tensor:
     return torch.linalg.eigvalsh(symmetric).clamp(min=0).sqrt().sum()
 
 
-def frechet_infinity(features: Clips, reference: Clips, *, points: int = 8, seed: int = 0) -> float:
+@validated
+def frechet_infinity(features: Clips, reference: Clips, *, points: int = 8, seed: Seed = 0) -> float:
     """Frechet distance extrapolated to endless samples (Chong & Forsyth 2020): its bias falls as 1 / samples.
 
     Distances of random parts of both sets, of a quarter (but no fewer than dim + 1 clips) up to all, are fitted by a

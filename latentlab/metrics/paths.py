@@ -8,10 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import validated
 from latentlab.metrics.perceptual import Distance, Scores
 from latentlab.shapes import Video
 
 
+@validated
 def ppl(
     path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"], *, step: float = 1e-2
 ) -> Scores:
@@ -35,11 +37,14 @@ def ppl(
     tensor([1., 1.])
     """
     t = torch.as_tensor(t)
+    if t.ndim != 1 or t.is_complex():
+        raise ValueError(f"positions are a row of real numbers, got {t.dtype} of shape {tuple(t.shape)}")
     if not step > 0 or not (bool((t >= 0).all()) and bool((t + step <= 1 + 1e-6).all())):
         raise ValueError(f"positions and positions + step must lie in [0, 1], got {t.tolist()} and step {step}")
     return distance(path(t), path(t + step)) / step**2
 
 
+@validated
 def path_smoothness(path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"]) -> float:
     """How uneven a path is: deviation of its speed over its mean speed; 0 is even.
 

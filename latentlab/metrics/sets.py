@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from latentlab.checks import Seed, validated
 from latentlab.metrics.features import Features
 from latentlab.metrics.frechet import Clips, Moments, check_pair, choose, frechet, frechet_infinity, rows, too_few
 from latentlab.metrics.kernel import kernel_gap
@@ -67,6 +68,7 @@ class Comparison:
         return said if self.infinity is None else f"{said}, without bias {self.infinity:.4g}"
 
 
+@validated
 def compare(
     features: Clips | Moments,
     reference: Clips | Moments,
@@ -75,7 +77,7 @@ def compare(
     name: str = "",
     bootstrap: int = 100,
     splits: int = 5,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Comparison:
@@ -146,7 +148,7 @@ def compare(
 
 
 def _floor(
-    distance: Distance, reference: Clips, clips: tuple[int, int], draws: range, seed: int
+    distance: Distance, reference: Clips, clips: tuple[int, int], draws: range, seed: Seed
 ) -> tuple[float | None, float | None, tuple[int, int] | None]:
     """The distance of parts of the reference scaled to the sizes of the sets, as measured, and the parts' sizes."""
     m = len(reference)
@@ -172,6 +174,7 @@ def _inverse(n: int, m: int) -> float:
     return 1 / n + 1 / m
 
 
+@validated
 def fvd(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """Frechet video distance (Unterthiner et al. 2018) on `features.i3d` or `features.videomae`.
 
@@ -189,8 +192,9 @@ def fvd(videos: Videos, reference: Videos, features: Features, **options: Any) -
     return compare_clips(videos, reference, _published("FVD", features, "i3d", "videomae"), **options)
 
 
+@validated
 def fvd_infinity(
-    videos: Videos, reference: Videos, features: Features, *, points: int = 8, seed: int = 0, progress: bool = False
+    videos: Videos, reference: Videos, features: Features, *, points: int = 8, seed: Seed = 0, progress: bool = False
 ) -> float:
     """FVD extrapolated to endless clips by `frechet_infinity`; `fvd(...).infinity` is the same beside the rest."""
     extract = _published("FVD", features, "i3d", "videomae")
@@ -198,17 +202,20 @@ def fvd_infinity(
     return frechet_infinity(sides[0], sides[1], points=points, seed=seed)
 
 
+@validated
 def kvd(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """Kernel video distance on the features of `fvd`: unbiased, the number to give for few clips."""
     features = _published("KVD", features, "i3d", "videomae")
     return compare_clips(videos, reference, features, measure="kernel", **options)
 
 
+@validated
 def fid(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """Frechet Inception distance (Heusel et al. 2017) of all frames, on `features.inception`."""
     return compare_clips(videos, reference, _published("FID", features, "inception"), **options)
 
 
+@validated
 def kid(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """Kernel Inception distance (Binkowski et al. 2018) of all frames.
 
@@ -217,6 +224,7 @@ def kid(videos: Videos, reference: Videos, features: Features, **options: Any) -
     return compare_clips(videos, reference, _published("KID", features, "inception"), measure="kernel", **options)
 
 
+@validated
 def compare_clips(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """`compare` on any features of clips; the result is named after them, `frechet(reader-td)`.
 

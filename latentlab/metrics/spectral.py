@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import validated
 from latentlab.metrics.flow import check_frames
 from latentlab.shapes import Latents, Video
 
@@ -15,6 +16,7 @@ LEVELS = 127.5  # 8-bit levels in one unit of video
 Frames = Float[Tensor, "frame channel height width"]
 
 
+@validated
 def spectral(video: Video | Latents, *, blocks: int = 8) -> Float[Tensor, " batch"]:
     """Root mean square of what changes faster than half the Nyquist frequency, in 8-bit levels, without any flow.
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from latentlab.checks import Positive, validated
 from latentlab.metrics.cuts import shot_cuts
 from latentlab.metrics.flow import (
     Field,
@@ -87,7 +88,7 @@ class Flicker:
         reason = self.reason[clip]
         return f"flicker not measured: {reason}" if reason else f"flicker {float(self.overall[clip]):.2f}"
 
-    def per_second(self, fps: float) -> dict[str, Jitter]:
+    def per_second(self, fps: Positive) -> dict[str, Jitter]:
         """Each jitter times frames a second: jitter of one size is worse to look at when it is faster."""
         if not fps > 0:
             raise ValueError(f"frames a second must be above 0, got {fps}")
@@ -95,6 +96,7 @@ class Flicker:
 
 
 @torch.no_grad()
+@validated
 def flicker(
     video: Video,
     *,
@@ -141,6 +143,7 @@ def flicker(
 
 
 @torch.no_grad()
+@validated
 def latent_flicker(
     latents: Latents,
     decoded: Video,
@@ -190,6 +193,7 @@ def latent_flicker(
     return _stacked(clips)
 
 
+@validated
 def flicker_loss(video: Video | Latents, ways: Ways) -> Float[Tensor, ""]:
     """Mean square of the three-frame residual on visible pixels: differentiable, for training and for guidance.
 

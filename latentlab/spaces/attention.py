@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from latentlab.checks import Seed, validated
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Latents
@@ -44,6 +45,7 @@ class Watched(TorchFunctionMode):
 
 
 @contextmanager
+@validated
 def watched(tokens: int) -> Iterator[list[Tensor]]:
     """Maps of cross-attention to so many tokens, of any network that attends by PyTorch's own function.
 
@@ -58,6 +60,7 @@ def watched(tokens: int) -> Iterator[list[Tensor]]:
 
 
 @torch.no_grad()
+@validated
 def attention(
     generator: Generator,
     latents: Latents,
@@ -65,7 +68,7 @@ def attention(
     tokens: Sequence[int],
     *,
     levels: Sequence[float] = LEVELS,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Float[Tensor, "batch 1 frame height width"]:
     """How much of the denoiser's attention at each place of a clip goes to some tokens of its caption.
 
@@ -96,9 +99,10 @@ def attention(
     >>> attention(generator, generator.encode(video), told, words("a red star", "star"), levels=(0.5,)).shape
     torch.Size([1, 1, 16, 8, 8])
     """
+    generator.check_latents(latents)
     told = condition.expand(len(latents)).to(generator.device, generator.dtype)
     count = told.tokens.shape[1]
-    if not tokens or not all(0 <= t < count for t in tokens):
+    if not len(tokens) or not all(0 <= t < count for t in tokens):
         raise ValueError(f"tokens must be places from 0 to {count - 1} in the caption, got {list(tokens)}")
     configs: list[Any] = [getattr(network, "config", None) for network in generator.networks]
     patch = next(
@@ -124,6 +128,7 @@ def attention(
     return total / seen
 
 
+@validated
 def words(caption: str, wanted: str) -> list[int]:
     """Places of the shipped model's tokens that are one of the wanted words: captions are words between two marks.
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from latentlab.checks import validated
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Described
 from latentlab.store import digest
@@ -47,6 +48,7 @@ class Cached(Described):
     (1, 1)
     """
 
+    @validated
     def __init__(self, space: Described, *, megabytes: float = 512, folder: str | Path | None = None) -> None:
         if space.by_place:
             raise ValueError(
@@ -71,6 +73,7 @@ class Cached(Described):
     def describe(self) -> dict[str, Any]:
         return self.space.describe()
 
+    @validated
     def encode(self, video: Video) -> Codes:
         """Codes of clips; only those that are new are encoded."""
         if not len(video):
@@ -88,6 +91,7 @@ class Cached(Described):
         device = self.device or video.device
         return torch.stack([found[key].to(device) for key in keys])
 
+    @validated
     def decode(self, codes: Codes) -> Video:
         """Clips of codes."""
         return self.space.decode(codes)
@@ -153,4 +157,6 @@ class Kept(Generic[Item]):
 
 def content_key(clip: Tensor, context: str) -> str:
     """SHA-256 of a clip's shape, type and values, and of what else decides its code."""
-    return digest(f"{context} {tuple(clip.shape)} {clip.dtype}", clip.detach().cpu().contiguous().numpy())
+    return digest(
+        f"{context} {tuple(clip.shape)} {clip.dtype}", clip.detach().cpu().contiguous().view(torch.uint8).numpy()
+    )

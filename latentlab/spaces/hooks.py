@@ -10,12 +10,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from latentlab.checks import validated
+
 MIDDLES = ("middle", "mid_block")  # what U-Nets call their innermost block
 STACKS = ("blocks", "transformer_blocks", "temporal_transformer_blocks")  # what transformers call their blocks
 Change = Callable[[Tensor], Tensor | None]
 
 
 @contextmanager
+@validated
 def hooked(layer: nn.Module, change: Change) -> Iterator[None]:
     """Shows the layer's output to `change` at every call; what it returns, unless None, goes on in its place.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from latentlab.checks import Count, validated
 from latentlab.generator.exactness import suited
 from latentlab.generator.generator import Generator
 from latentlab.generator.levels import LevelsFor, check_purpose
@@ -40,17 +41,18 @@ class NoiseSpace(LatentSpace):
     prior = "normal"
     levels: LevelsFor
 
+    @validated
     def __init__(
         self,
         generator: Generator,
         *,
-        num_steps: int = 25,
+        num_steps: Count = 25,
         method: str = "midpoint",
         levels: LevelsFor | None = None,
         caption: Caption = "",
         guidance: float = 1.0,
-        num_frames: int | None = None,
-        batch_size: int = 16,
+        num_frames: Count | None = None,
+        batch_size: Count = 16,
         progress: bool = False,
     ) -> None:
         super().__init__(generator, num_frames=num_frames)
@@ -70,6 +72,7 @@ class NoiseSpace(LatentSpace):
         how = f"{self.method}, {self.num_steps} steps on levels for {self.levels}: to be {use}"
         return f"{super().__repr__()[:-1]}; {how})"
 
+    @validated
     def encode(self, video: Video) -> Codes:
         """Codes `(sample, dim)` of clips.
 
@@ -80,6 +83,7 @@ class NoiseSpace(LatentSpace):
         bar = "inverting" if self.progress else False
         return self.generator.invert(latents, self.condition, progress=bar, **self._solver()).noise.flatten(1)
 
+    @validated
     def decode(self, codes: Codes) -> Video:
         """Clips of codes; errors as in `encode`."""
         bar = "sampling" if self.progress else False

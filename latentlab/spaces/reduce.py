@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from latentlab.checks import Seed, validated
 from latentlab.directions.direction import Direction
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Described
@@ -89,6 +90,7 @@ class Blocks(Reduced):
     (6, 16, 1, 1)
     """
 
+    @validated
     def __init__(self, space: Described, block: Mapping[str, int | None], *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
         self.axes, self.block = space.axes, [1] * len(space.axes)
@@ -102,11 +104,13 @@ class Blocks(Reduced):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "block": self.block}
 
+    @validated
     def down(self, wide: Codes) -> Codes:
         self.space.unflatten(wide)
         split = [part for pair in zip(self.shape, self.block, strict=True) for part in pair]
         return wide.reshape(len(wide), *split).mean(tuple(range(2, 2 * len(self.block) + 1, 2))).flatten(1)
 
+    @validated
     def up(self, codes: Codes) -> Codes:
         grid = self.unflatten(codes)
         for axis, length in enumerate(self.block, start=1):
@@ -132,6 +136,7 @@ class Places(Reduced):
     (6, 2, 8, 8)
     """
 
+    @validated
     def __init__(self, space: Described, axis: str, places: Sequence[int], *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
         self.at, self.axes, self.places = place_of(space, axis), space.axes, list(places)
@@ -143,12 +148,15 @@ class Places(Reduced):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "axis": self.axes[self.at], "places": self.places}
 
+    @validated
     def down(self, wide: Codes) -> Codes:
         return self.space.unflatten(wide)[self._chosen].flatten(1)
 
+    @validated
     def up(self, codes: Codes) -> Codes:
+        grid = self.unflatten(codes)
         wide = codes.new_zeros(len(codes), *self.space.shape)
-        wide[self._chosen] = self.unflatten(codes)
+        wide[self._chosen] = grid
         return wide.flatten(1)
 
     @property
@@ -170,6 +178,7 @@ class TimeResidual(Reduced):
     (6, 16, 8, 8)
     """
 
+    @validated
     def __init__(self, space: Described, *, axis: str = "frame", rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
         self.at, self.shape, self.axes = place_of(space, axis), space.shape, space.axes
@@ -177,10 +186,12 @@ class TimeResidual(Reduced):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "axis": self.axes[self.at]}
 
+    @validated
     def down(self, wide: Codes) -> Codes:
         grid = self.space.unflatten(wide)
         return (grid - grid.mean(self.at + 1, keepdim=True)).flatten(1)
 
+    @validated
     def up(self, codes: Codes) -> Codes:
         return self.down(codes)
 
@@ -207,8 +218,9 @@ class Components(Reduced):
     (4,)
     """
 
+    @validated
     def __init__(
-        self, space: Described, codes: Codes, count: int = 64, *, rest: Codes | None = None, seed: int = 0
+        self, space: Described, codes: Codes, count: int = 64, *, rest: Codes | None = None, seed: Seed = 0
     ) -> None:
         from latentlab.directions.unsupervised import PCA
 
@@ -224,10 +236,14 @@ class Components(Reduced):
         axes = (part.detach().cpu().double().numpy().tobytes() for part in (self.mean, self.vectors, self.scale))
         return {**super().settings(), "axes_learned": digest(*axes)}
 
+    @validated
     def down(self, wide: Codes) -> Codes:
+        self.space.unflatten(wide)
         return (wide - self.mean.to(wide)) @ self.vectors.T.to(wide) / self.scale.to(wide)
 
+    @validated
     def up(self, codes: Codes) -> Codes:
+        self.unflatten(codes)
         return (codes * self.scale.to(codes)) @ self.vectors.to(codes)
 
 

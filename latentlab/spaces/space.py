@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import validated
 from latentlab.metrics.perceptual import psnr
-from latentlab.shapes import Codes, Video
+from latentlab.shapes import Codes, Video, check_codes
 
 AXES = ("channel", "frame", "height", "width")  # of latents
 
@@ -113,6 +114,7 @@ class Described(ABC):
                 f"codes of {type(self).__name__} are (sample, {self.dim}), for axes {self.shape}; "
                 f"got {tuple(codes.shape)}"
             )
+        check_codes(codes)
         return codes.reshape(len(codes), *self.shape)
 
     def around(self, video: Video) -> Self:
@@ -125,6 +127,7 @@ class Described(ABC):
         return psnr(self.decode(self.encode(video)).cpu(), video.cpu())
 
 
+@validated
 def statistics(codes: Codes) -> Statistics:
     """How codes of any space are spread.
 
@@ -140,6 +143,7 @@ def statistics(codes: Codes) -> Statistics:
     """
     if codes.ndim != 2 or len(codes) < 2:
         raise ValueError(f"statistics need at least two codes (sample, dim), got {tuple(codes.shape)}")
+    check_codes(codes)
     mean = codes.mean(0)
     scale = codes.std(0, correction=0)
     return Statistics(mean, scale, float((codes - mean).norm(dim=1).mean()), float(codes.square().mean()))

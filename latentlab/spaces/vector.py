@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from einops import rearrange
 
+from latentlab.checks import Count, validated
 from latentlab.generator.vector_vae import PERIOD, VectorVAE
-from latentlab.shapes import Codes, Video
+from latentlab.shapes import Codes, Video, check_video
 from latentlab.spaces.space import Described
 from latentlab.weights import fingerprint
 
@@ -32,7 +33,8 @@ class VectorSpace(Described):
     {'static': [0, 1], 'motion': [2, 3, 4]}
     """
 
-    def __init__(self, vae: VectorVAE, *, num_frames: int | None = None) -> None:
+    @validated
+    def __init__(self, vae: VectorVAE, *, num_frames: Count | None = None) -> None:
         if not isinstance(vae, VectorVAE):
             raise TypeError(f"this is a space of a VectorVAE, got {type(vae).__name__}; LatentSpace takes a generator")
         own = vae.config.num_frames
@@ -48,6 +50,7 @@ class VectorSpace(Described):
     def settings(self) -> dict[str, Any]:
         return {"weights": fingerprint(self.vae), "num_frames": self.num_frames}
 
+    @validated
     def groups(self, axis: str) -> dict[str, list[int]]:
         """Dims at each place along an axis.
 
@@ -64,6 +67,7 @@ class VectorSpace(Described):
             return {"static": [*range(c.dims)], "motion": motion.tolist()}
         return {f"frame{i}": row.tolist() for i, row in enumerate(motion.reshape(c.num_frames, -1))}
 
+    @validated
     def unrolled(self, codes: Codes) -> tuple[Codes, dict[str, list[int]]]:
         """Codes whose rings are points on a circle, for metrics that would take an angle for a line.
 
@@ -73,6 +77,7 @@ class VectorSpace(Described):
             Codes with (cos, sin) in the place of each ring, and the dims of each unit: `units` of the metrics.
         """
         c = self.vae.config
+        self.unflatten(codes)
         parts = codes.reshape(len(codes), self.pieces, c.code_dims)
         angle = parts[..., : c.rings] * (2 * torch.pi / PERIOD)
         points = torch.stack([angle.cos(), angle.sin()], -1).flatten(2)
@@ -84,14 +89,18 @@ class VectorSpace(Described):
             f"{frame}dim{j}": [next(places) for _ in range(w)] for frame in frames for j, w in enumerate(widths)
         }
 
+    @validated
     def encode(self, video: Video) -> Codes:
         """Codes `(sample, dim)`, frame after frame where the VAE codes frames."""
         if video.ndim != 5 or video.shape[2] != self.num_frames:
             raise ValueError(f"this space holds clips of {self.num_frames} frames, got shape {tuple(video.shape)}")
-        codes = self.vae.encode(rearrange(video, "b c (p f) h w -> (b p) c f h w", p=self.pieces))
+        check_video(video=video)
+        codes = self.vae.encode(rearrange(video.float(), "b c (p f) h w -> (b p) c f h w", p=self.pieces))
         return rearrange(codes, "(b p) d -> b (p d)", p=self.pieces)
 
+    @validated
     def decode(self, codes: Codes) -> Video:
         """Clips of codes."""
-        video = self.vae.decode(rearrange(codes, "b (p d) -> (b p) d", p=self.pieces))
+        self.unflatten(codes)
+        video = self.vae.decode(rearrange(codes.float(), "b (p d) -> (b p) d", p=self.pieces))
         return rearrange(video, "(b p) c f h w -> b c (p f) h w", p=self.pieces)

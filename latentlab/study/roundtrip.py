@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from latentlab.checks import Count, Seed, validated
 from latentlab.generator.condition import Condition
 from latentlab.generator.exactness import METHODS, RETRACING
 from latentlab.generator.generator import Generator
@@ -131,16 +132,17 @@ class RoundTrips(dict[str, RoundTrip]):
         return table(self)
 
 
+@validated
 def roundtrip(
     generator: Generator,
     video: Video,
     caption: str | Sequence[str] | Condition = "",
     *,
-    num_steps: int = 25,
+    num_steps: Count = 25,
     method: str = "midpoint",
     levels: LevelsFor | None = "sampling",
     guidance: float = 1.0,
-    batch_size: int = 16,
+    batch_size: Count = 16,
     distance: Distance | None = None,
     exact: bool = False,
     estimate: bool = False,
@@ -258,7 +260,7 @@ def exact_kernels(on: bool = True) -> Iterator[None]:
 
 @torch.no_grad()
 def self_test(
-    generator: Generator, caption: str | Condition = "", *, latents: Latents | None = None, seed: int = 0
+    generator: Generator, caption: str | Condition = "", *, latents: Latents | None = None, seed: Seed = 0
 ) -> dict[str, float]:
     """Whether the network gives the same answer twice, and in another batch: relative differences.
 

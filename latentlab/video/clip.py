@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from latentlab.checks import Positive, validated
 from latentlab.shapes import CLAMPED, Video, check_video
 
 Pictures = UInt8[np.ndarray, "batch frame height width 3"]
@@ -19,10 +20,11 @@ class Clip:
     """
 
     video: Video
-    fps: float
+    fps: Positive
     note: str = ""
 
 
+@validated
 def to_uint8(video: Video) -> Pictures:
     """Turn a video into 8-bit pictures; values outside [-1, 1] are clamped, as generators overshoot a little.
 
@@ -46,6 +48,7 @@ def to_uint8(video: Video) -> Pictures:
     return levels.permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()
 
 
+@validated
 def from_uint8(pictures: Pictures) -> Video:
     """Turn 8-bit pictures into a video; `to_uint8` takes it back without loss.
 

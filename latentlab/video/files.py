@@ -6,6 +6,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from latentlab.checks import validated
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".webm", ".mkv", ".avi", ".divx", ".gif", ".apng"),
@@ -17,6 +19,7 @@ MOST_PIXELS = 2**27  # of a frame, four times those of 8K
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
+@validated
 def natural_order(path: Path) -> list[tuple[int, int | str]]:
     """Sort key which puts frame2.png before frame10.png.
 

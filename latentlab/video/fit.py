@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from latentlab.checks import Count, validated
 from latentlab.video.clip import Clip
 
 FITS = ("crop", "pad", "stretch")
@@ -45,7 +46,7 @@ def space_note(found: tuple[int, int], size: tuple[int, int], fit: str) -> str:
     return f"scaled {width} x {height} to {size[1]} x {size[0]}{how}"
 
 
-def fit_time(total: int, num_frames: int, times: Sequence[int] | None = None) -> tuple[list[int], str]:
+def fit_time(total: int, num_frames: Count, times: Sequence[int] | None = None) -> tuple[list[int], str]:
     """Choose `num_frames` of `total`: evenly spaced if there are more, the last one held if there are fewer.
 
     With `times`, at which the frames begin to be shown, evenly spaced in time: the frames that are seen then.
@@ -77,7 +78,8 @@ def sentence(*parts: str) -> str:
     return " and ".join(part for part in parts if part)
 
 
-def fit_clip(clip: Clip, num_frames: int, size: tuple[int, int], fit: str = "crop") -> Clip:
+@validated
+def fit_clip(clip: Clip, num_frames: Count, size: tuple[int, int], fit: str = "crop") -> Clip:
     """Bring a clip to a model's length and size, and say in its note what was done.
 
     A longer clip gives `num_frames` frames evenly spaced, at a lower rate so that it lasts as long as before; a

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentlab.checks import Count, Positive, validated
 from latentlab.shapes import Video
 from latentlab.video.clip import Clip
 from latentlab.video.decode import Index, index_of, pictures_of
@@ -22,10 +23,10 @@ from latentlab.video.fit import check_fit, fit_space, fit_time, sentence, space_
 class Info:
     """What a file holds, before it is read: number of frames, size as displayed (pixels), frames a second."""
 
-    num_frames: int
+    num_frames: Count
     height: int
     width: int
-    fps: float
+    fps: Positive
 
 
 def _gather(
@@ -72,7 +73,7 @@ def _gather(
     return video[:, :, : len(numbers)].contiguous(), numbers, space, sentence(*told, damage)
 
 
-def _room(path: Path, num_frames: int, size: tuple[int, int]) -> Video:
+def _room(path: Path, num_frames: Count, size: tuple[int, int]) -> Video:
     """Memory for the frames, where this machine has that much."""
     needed = 12 * num_frames * size[0] * size[1]
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
@@ -90,6 +91,7 @@ def _fill(frame: Tensor, planes: Sequence[np.ndarray]) -> None:
             channel.div_(127.5).sub_(1)
 
 
+@validated
 def probe(path: str | os.PathLike[str]) -> Info:
     """Say what a video file, image or folder of images holds, decoding its first frame only.
 
@@ -121,6 +123,7 @@ def probe(path: str | os.PathLike[str]) -> Info:
     raise ValueError(f"{path} holds no frame that decodes; the file is damaged")
 
 
+@validated
 def read(
     path: str | os.PathLike[str],
     *,
@@ -169,6 +172,7 @@ def read(
     return Clip(video, index.fps / step, sentence(short, space, _times_note(index), rest))
 
 
+@validated
 def read_at(
     path: str | os.PathLike[str],
     frames: Sequence[int],
@@ -201,7 +205,7 @@ def read_at(
     """
     path = existing(path)
     index = index_of(path)
-    if not frames or min(frames) < 0 or max(frames) >= index.num_frames:
+    if not len(frames) or min(frames) < 0 or max(frames) >= index.num_frames:
         raise ValueError(f"{path} has {index.num_frames} frames; `frames` must be in that range, got {list(frames)}")
     video, space, rest = _in_order(path, index, frames, size, fit)
     return Clip(video, index.fps, sentence(space, _times_note(index), rest))
@@ -220,7 +224,8 @@ def _times_note(index: Index) -> str:
     return "its frame times are uneven, frames were taken by number" if index.is_uneven else ""
 
 
-def read_fitted(path: str | os.PathLike[str], num_frames: int, size: tuple[int, int], *, fit: str = "crop") -> Clip:
+@validated
+def read_fitted(path: str | os.PathLike[str], num_frames: Count, size: tuple[int, int], *, fit: str = "crop") -> Clip:
     """Read a clip at a model's length and size: `fit_clip` of `read`, holding only the fitted frames in memory.
 
     Args:

@@ -5,6 +5,7 @@ import io
 import math
 from dataclasses import dataclass
 
+from latentlab.checks import Positive, validated
 from latentlab.shapes import Video
 from latentlab.video.write import encode, frame_rate, one_clip
 
@@ -14,7 +15,8 @@ _PLAYER = (
 )
 
 
-def data_uri(video: Video, fps: float = 8.0, scale: int = 1) -> str:
+@validated
+def data_uri(video: Video, fps: Positive = 8.0, scale: int = 1) -> str:
     """Encode one clip as an mp4 inside a `data:` address, to be the `src` of an HTML video.
 
     Args:
@@ -54,7 +56,8 @@ class Player:
         return self.html
 
 
-def show(video: Video, fps: float = 8.0, width: int = 256) -> Player:
+@validated
+def show(video: Video, fps: Positive = 8.0, width: int = 256) -> Player:
     """Play clips in a notebook: one looping player for each clip of the batch, in a row.
 
     Args:
@@ -73,6 +76,7 @@ def show(video: Video, fps: float = 8.0, width: int = 256) -> Player:
         >>> show(torch.zeros(2, 3, 4, 16, 16)).html.count("<video")
         2
     """
+    check_video(CLAMPED, video=video)
     if width < 1:
         raise ValueError(f"`width` must be at least 1 pixel, got {width}")
     scale = max(1, 2 * math.ceil(width / video.shape[-1] / 2)) if video.shape[-1] < width else 1

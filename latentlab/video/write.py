@@ -11,6 +11,7 @@ import av
 import numpy as np
 from av.filter import Graph
 
+from latentlab.checks import Positive, validated
 from latentlab.shapes import Video
 from latentlab.store import replacing
 from latentlab.video.clip import Pictures, to_uint8
@@ -26,7 +27,8 @@ ENCODERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
 }
 
 
-def write(path: str | os.PathLike[str], video: Video, fps: float = 8.0) -> None:
+@validated
+def write(path: str | os.PathLike[str], video: Video, fps: Positive = 8.0) -> None:
     """Write one clip to a file, its format by the suffix, or to a folder of PNG images where there is no suffix.
 
     `.mp4` and `.mov` are h264, `.webm` is vp9, nearly lossless and of the kind that plays in browsers and QuickTime,
@@ -62,6 +64,7 @@ def write(path: str | os.PathLike[str], video: Video, fps: float = 8.0) -> None:
             av.VideoFrame.from_ndarray(picture, format="rgb24").save(str(made / f"frame_{number:05d}.png"))
 
 
+@validated
 def check_target(path: str | os.PathLike[str]) -> str:
     """Raises if `write` could not write there, before there is anything to write; returns the suffix.
 
@@ -97,7 +100,7 @@ def one_clip(video: Video) -> np.ndarray:
     return to_uint8(video)[0]
 
 
-def frame_rate(fps: float, suffix: str) -> Fraction:
+def frame_rate(fps: Positive, suffix: str) -> Fraction:
     """The rate as a fraction that containers can hold: 29.97 becomes 30000/1001 where it is within rounding."""
     highest = 50 if suffix == ".gif" else 1000
     if not (math.isfinite(fps) and 0.01 <= fps <= highest):

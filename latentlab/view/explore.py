@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from latentlab.checks import Positive, Seed, validated
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.directions import Direction
 from latentlab.generator.load import load
@@ -22,6 +23,7 @@ EXAMPLES, COMPONENTS, FEW = 48, 6, 32
 PREVIEW_STEPS = 6
 
 
+@validated
 def explore(
     space: Space | None = None,
     directions: Directions | None = None,
@@ -29,9 +31,9 @@ def explore(
     clip: Video | None = None,
     other: Video | None = None,
     caption: str = "a large red star moving right on a blue background",
-    seed: int = 0,
+    seed: Seed = 0,
     limits: Mapping[str, Reach] | None = None,
-    fps: float = 8.0,
+    fps: Positive = 8.0,
     width: int = 224,
 ) -> Explorer:
     """Sliders over a space, in a notebook: name it at the end of a cell.

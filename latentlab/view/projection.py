@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from latentlab.checks import Seed, validated
 from latentlab.store import replacing
 from latentlab.view.quality import Quality, check_judging, checked, judge_map
 
@@ -35,7 +36,7 @@ class Projection:
 
     points: np.ndarray
     method: str
-    seed: int
+    seed: Seed
     quality: Quality
     notes: tuple[str, ...] = ()
     _map: _Map | None = field(default=None, repr=False)
@@ -73,12 +74,13 @@ class Projection:
         return len(self.points)
 
 
+@validated
 def project(
     codes: ArrayLike,
     method: str | Any = "pca",
     *,
     dims: int = 2,
-    seed: int = 0,
+    seed: Seed = 0,
     neighbours: int = 15,
     judge: int = 1000,
     repeats: int = 3,
@@ -115,12 +117,13 @@ def project(
     return _judged(rows, *_fit(rows, method, dims, seed, at_most), method, dims, seed, judging)
 
 
+@validated
 def project_series(
     steps: Sequence[ArrayLike],
     method: str | Any = "pca",
     *,
     dims: int = 2,
-    seed: int = 0,
+    seed: Seed = 0,
     neighbours: int = 15,
     judge: int = 1000,
     repeats: int = 3,
@@ -153,7 +156,11 @@ def project_series(
     if not arrays or any(a.shape != arrays[0].shape for a in arrays):
         shapes = [a.shape for a in arrays]
         raise ValueError(f"steps must be one or more arrays of one shape (sample, dim), got {shapes}")
-    basis = _fit(np.concatenate(arrays), method, dims, seed, at_most) if method == "pca" else None
+    basis = (
+        _fit(np.concatenate(arrays), method, dims, seed, at_most)
+        if isinstance(method, str) and method == "pca"
+        else None
+    )
     found: list[Projection] = []
     for rows in arrays:
         if basis is not None:
@@ -218,7 +225,7 @@ def _judged(
     notes: tuple[str, ...],
     method: Any,
     dims: int,
-    seed: int,
+    seed: Seed,
     judging: dict[str, int],
 ) -> Projection:
     """A fitted map with its quality, and with what was subsampled for it among the notes."""
@@ -232,7 +239,7 @@ def _judged(
 
 
 def _fit(
-    codes: np.ndarray, method: Any, dims: int, seed: int, at_most: int | None, before: np.ndarray | None = None
+    codes: np.ndarray, method: Any, dims: int, seed: Seed, at_most: int | None, before: np.ndarray | None = None
 ) -> tuple[_Map, np.ndarray, tuple[str, ...]]:
     """The fitted map, the points of all codes, and what has to be said about it."""
     notes: tuple[str, ...] = ()
@@ -270,8 +277,10 @@ def _centred(codes: np.ndarray, centre: np.ndarray) -> np.ndarray:
     return (codes - centre).astype(codes.dtype, copy=False) if centre.any() else codes
 
 
-def _estimator(method: Any, dims: int, seed: int, count: int, start: np.ndarray | None) -> Any:
+def _estimator(method: Any, dims: int, seed: Seed, count: int, start: np.ndarray | None) -> Any:
     """The estimator of a name, or a clone of one that is given; `start` is the map to begin from."""
+    if not isinstance(method, str) and not hasattr(method, "fit_transform"):
+        raise TypeError(f"method must be one of {', '.join(METHODS)} or an estimator, got a {type(method).__name__}")
     if method == "pca":
         from sklearn.decomposition import PCA
 

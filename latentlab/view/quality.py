@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from latentlab.checks import as_numbers
+
 Refit = Callable[[np.ndarray, int], np.ndarray]  # (codes, seed) -> points
 KEPT = 0.9  # of the rows judged, in a refit
 
@@ -150,10 +152,7 @@ def check_judging(judge: int, neighbours: int, repeats: int) -> None:
 
 def checked(codes: Any, *, least: int = 5, dim: int | None = None, what: str = "codes") -> np.ndarray:
     """Codes as an array of float32 or float64, checked; more than one have to differ."""
-    if hasattr(codes, "detach"):
-        codes = codes.detach().cpu()
-        codes = codes.float() if codes.dtype.itemsize <= 4 else codes
-    array = np.asarray(codes)
+    array = as_numbers(what, codes)
     array = array if array.dtype == np.float32 else array.astype(np.float64)  # a large set is not copied
     if array.ndim != 2 or (dim is not None and array.shape[1] != dim):
         expected = "(sample, dim)" if dim is None else f"(sample, {dim})"

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import Seed, Whole, validated
 from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption
 from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler
 from latentlab.data.moving.render import Layer, draw, exposed, render
@@ -67,10 +68,11 @@ class MovingShapes:
 
     num_frames, size, fps = NUM_FRAMES, (SIDE, SIDE), FPS
 
+    @validated
     def __init__(
         self,
         count: int,
-        seed: int = 0,
+        seed: Seed = 0,
         *,
         objects: int | Sequence[int] = 1,
         changes: float = 0.0,
@@ -102,22 +104,26 @@ class MovingShapes:
             layers=clip.layers,
         )
 
+    @validated
     def scene(self, index: int) -> Scene:
         """What an item shows."""
         names = (spec.name for spec in self.sampler.specs)
         return Scene.of(dict(zip(names, self._factors(index), strict=True)))
 
-    def clip(self, index: int, *, seed: int = 0, frames: Sequence[int] | None = None) -> Video:
+    @validated
+    def clip(self, index: int, *, seed: Seed = 0, frames: Sequence[int] | None = None) -> Video:
         """The pixels alone, only the given frames if any; `seed` is unused, an item has one rendering."""
         return _video(draw(self.scene(index), _times(frames))[0])
 
+    @validated
     def mask(self, index: int, *, frames: Sequence[int] | None = None) -> Float[Tensor, "1 1 frame height width"]:
         """The share of each pixel that objects cover, without drawing the clip."""
         _, seen, _ = exposed(self.scene(index), _times(frames))
         none = np.zeros((len(_times(frames)), SIDE, SIDE))
         return torch.from_numpy(sum(seen, none)).float()[None, None]
 
-    def caption(self, index: int, *, seed: int = 0) -> str:
+    @validated
+    def caption(self, index: Whole, *, seed: Seed = 0) -> str:
         """One wording, drawn by `(seed, index)`; four times in five one that says everything."""
         rng = np.random.default_rng([seed, index])
         full = rng.random() < 0.8
@@ -139,7 +145,8 @@ class MovingShapes:
         return self.sampler(index)
 
 
-def moving_shapes(count: int, seed: int = 0, **factors) -> tuple[Video, FactorTable]:
+@validated
+def moving_shapes(count: int, seed: Seed = 0, **factors) -> tuple[Video, FactorTable]:
     """Renders `count` clips at once.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from latentlab.checks import Seed, as_numbers, validated
 from latentlab.factors import FactorTable, as_array, column_names
 from latentlab.metrics.disentanglement.data import CATEGORIES, LABELLED, Binning, Data, Estimator
 from latentlab.metrics.disentanglement.groups import name_groups
@@ -20,6 +21,7 @@ KINDS = (*LABELLED, "continuous", "circular")
 LARGEST = 1e100  # of a code or factor: squares of larger numbers, and their sums, would overflow
 
 
+@validated
 def prepare(
     codes: Any,
     factors: Any,
@@ -35,7 +37,7 @@ def prepare(
     groups: Any = None,
     spread: Any = None,
     parity: Parity = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Data:
     """Checks codes and factors and puts them side by side.
 
@@ -199,7 +201,7 @@ def check_spread(spread: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "samp
     """
     if spread is None:
         return None
-    found = as_array(spread).astype(np.float64)
+    found = as_numbers("spread", spread).astype(np.float64)
     if found.shape != shape or not ((found >= 0) & (found < LARGEST)).all():
         raise ValueError(
             f"spread must be standard deviations, finite and one for each code {shape}; got shape {found.shape}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from latentlab.checks import Seed, validated
 from latentlab.metrics.disentanglement.axis_alignment import AXIS_ALIGNMENT
 from latentlab.metrics.disentanglement.beta_vae import BETA_VAE
 from latentlab.metrics.disentanglement.data import Data
@@ -37,6 +38,7 @@ OTHERS = ("total_correlation", "wasserstein_dependence", "udr", "swap")  # take 
 CORE = tuple(metric.name for metric in CORE_METRICS)
 
 
+@validated
 def score(
     codes: Any,
     factors: Any,
@@ -44,7 +46,7 @@ def score(
     *,
     null: int = 20,
     bootstrap: int = 200,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: bool = True,
     **options: Any,
 ) -> Table:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm.auto import tqdm
 
+from latentlab.checks import Seed, validated
 from latentlab.factors import as_array
 from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.groups import name_groups, read_places
@@ -113,6 +114,7 @@ class Swaps:
         return apart <= np.where([kind in LABELLED for kind in self.data.kinds], 1e-6, reach)
 
 
+@validated
 def swap(
     codes: Any,
     factors: Any,
@@ -124,7 +126,7 @@ def swap(
     batch: int = 64,
     null: int = 0,
     bootstrap: int = 0,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: bool = False,
     **options: Any,
 ) -> tuple[Score, Score]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from latentlab.checks import Seed, validated
 from latentlab.factors import as_array
 from latentlab.metrics.disentanglement.prepare import active_dims, check_codes
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
@@ -43,6 +44,7 @@ class Models:
         return {"samples": len(self.codes[0]), "active": dims, "similarity": self.similarity}
 
 
+@validated
 def udr(
     models: Sequence[Any],
     *,
@@ -51,7 +53,7 @@ def udr(
     null: int = 0,
     bootstrap: int = 0,
     groups: Any = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Score:
     """UDR (Duan et al. 2020, eq. 3): do models trained from several seeds find the same dims?
 

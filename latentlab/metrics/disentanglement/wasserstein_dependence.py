@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from latentlab.checks import Seed, validated
 from latentlab.metrics.disentanglement.codes_alone import Codes, ask_codes
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
+@validated
 def wasserstein_dependence(
-    codes: Any, *, spread: Any = None, null: int = 0, bootstrap: int = 0, groups: Any = None, seed: int = 0
+    codes: Any, *, spread: Any = None, null: int = 0, bootstrap: int = 0, groups: Any = None, seed: Seed = 0
 ) -> Score:
     """Squared Wasserstein distance of the Gaussian that fits the codes from the one of the same variances and no
     correlation (Xiao & Wang 2019; Locatello et al. 2019, section 5.2), over the total variance.
