@@ -15,7 +15,7 @@ from docutils.parsers.rst import Directive
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 import latentlab  # noqa: E402
-from latentlab.cli import parser  # noqa: E402
+from latentlab.parsers import parser  # noqa: E402
 
 shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", dirs_exist_ok=True)  # Sphinx reads only below itself
 

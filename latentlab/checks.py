@@ -1,13 +1,13 @@
-"""Checks at the door: what users pass is held against the annotations of the function that they call.
+"""Errors that say which argument was not what the function takes, instead of what torch or numpy made of it.
 
-A public function wears `@validated`; what it calls in turn trusts its arguments. Numbers, text, choices, flags,
-functions and objects are looked at here, and the types below say the ranges; arrays are looked at by the function
-itself, which knows what their axes mean. A class wears it on its `__init__`, a dataclass on itself; an estimator, whose
-settings scikit-learn wants taken as they come, asks `check_settings` when it is fitted.
+A public function wears `@clear_errors`. Its own checks speak first, and a good call costs nothing; where a call ends in
+an error that the library did not raise, its arguments are held against the annotations, whose types say ranges too. A
+class wears it on its `__init__`, a dataclass on itself, an estimator on its `fit`, which answers for its settings.
 """
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
 import math
@@ -65,48 +65,65 @@ MayBeNaN = Annotated[float, "NaN is not known"]
 WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "text", NoneType: "None"}
 
 
-def validated(function: F) -> F:
-    """The function (or dataclass) with its arguments held against its annotations first.
+def clear_errors(function: F) -> F:
+    """The function (or dataclass), with an error of its own where an argument is not what its annotation says.
 
     Raises:
-        WrongKind: an argument of another kind than its annotation says.
-        ValueError: a number outside of the range that it says, NaN, or a choice that there is not.
+        WrongKind: an argument of another kind than its annotation says, if the call came to nothing.
+        ValueError: a number outside of the range that it says, NaN, or a choice that there is not; likewise.
 
-    >>> @validated
-    ... def draw(count: Count, *, seed: Seed = 0, method: Literal["ddim", "heun"] = "ddim") -> int:
-    ...     return count + seed
-    >>> draw(1, seed=2)
-    3
-    >>> draw("1")
+    >>> @clear_errors
+    ... def noise(count: Count, *, seed: Seed = 0) -> np.ndarray:
+    ...     return np.random.default_rng(seed).standard_normal(count)
+    >>> noise(1, seed=2).shape
+    (1,)
+    >>> noise("1")
     Traceback (most recent call last):
-    latentlab.checks.WrongKind: draw: `count` must be a whole number, got '1' (str)
-    >>> draw(0)
+    latentlab.checks.WrongKind: noise: `count` must be a whole number, got '1' (str)
+    >>> noise(1, seed=-1)
     Traceback (most recent call last):
-    ValueError: draw: `count` must be a whole number, 1 or more, got 0
-    >>> draw(1, method="euler")
-    Traceback (most recent call last):
-    ValueError: draw: `method` must be 'ddim' or 'heun', got 'euler'
+    ValueError: noise: `seed` must be a whole number, 0 or more and 9.22337e+18 at most, got -1
     """
     if inspect.isclass(function):  # a dataclass: its `__init__` knows not where the annotations of its bases live
-        function.__init__ = _at_the_door(function.__init__, function)
-        return function
-    return typing.cast(F, _at_the_door(function, function))
+        function.__init__ = _clear(function.__init__, function)
+        return typing.cast(F, function)
+    return typing.cast(F, _clear(function, function))
 
 
-def _at_the_door(function: Callable[..., Any], annotated: Callable[..., Any]) -> Callable[..., Any]:
+def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
     single = {key for key, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     name = annotated.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
 
     @functools.wraps(function)
-    def at_the_door(*args, **kwargs):
-        given = signature.bind(*args, **kwargs).arguments
-        for key, hint in hints_of(annotated).items():
-            if key in given and key in single:
-                check(f"{name}: `{key}`", given[key], hint)
-        return function(*args, **kwargs)
+    def with_clear_errors(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if _is_ours(error):
+                raise
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError:
+                raise error from None
+            if hasattr(given.get("self"), "get_params"):
+                check_settings(given["self"])
+            for key, hint in hints_of(annotated).items():
+                if key in given and key in single:
+                    check(f"{name}: `{key}`", given[key], hint)
+            raise
 
-    return at_the_door
+    return with_clear_errors
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether a `raise` of the library made the error, and not something that it called."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None or not last.tb_frame.f_globals.get("__name__", "").startswith("latentlab"):
+        return False
+    return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
 
 
 @functools.cache
@@ -160,7 +177,7 @@ def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
             return True
         if value.ndim != 1 or str in parts:  # a row of numbers is a sequence of them
             return False
-        value = value.tolist()
+        value = typing.cast(Any, value.tolist())
     if not isinstance(value, origin) and not (origin is tuple and isinstance(value, list)):
         return False
     if origin is tuple and parts and parts[-1] is not ...:

@@ -13,9 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 import latentlab.commands
-from latentlab.cli import main, parser
+from latentlab.cli import main
 from latentlab.data import moving_shapes
 from latentlab.interpolate import picture_distance
+from latentlab.parsers import parser
 from latentlab.record import frame_hash
 from latentlab.study.edit_space import LABELLED
 from latentlab.video import read, write

@@ -160,6 +160,7 @@ def answers(name: str) -> Iterator[tuple[str, str]]:
                     yield f"{argument}={mistake}", "NaN, without a word"
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", sorted(doors.CALLS))
 def test_bad_calls_are_answered(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -273,7 +273,7 @@ def test_features_of_a_file_say_size_resize_rule_and_that_it_is_not_verified(fol
             return x.float().flatten(2).mean(2)
 
     torch.jit.script(Sums()).save(tmp_path / "net.pt")
-    arguments = {"features": f"inception={tmp_path / 'net.pt'}", "bootstrap": 2}
+    arguments = {"features": f"inception={tmp_path / 'net.pt'}", "bootstrap": 2, "trusted": True}
     result = score([folder / "noisy"], [folder / "clean"], out=tmp_path, **arguments)["against"]["frechet"]
     assert result["name"] == "frechet(inception, unverified file)"
     assert result["settings"]["weights"].startswith("unverified file sha256=")

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import UInt8
 from tqdm.auto import tqdm
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.data.moving.render import coverage
 from latentlab.factors import Factor, FactorTable
 from latentlab.shapes import Video
@@ -61,14 +61,14 @@ class DSprites:
 
     num_frames, size = 1, (SIDE, SIDE)
 
-    @validated
+    @clear_errors
     def __init__(self, path: str | Path | None = None, *, progress: bool = True) -> None:
         self.packed = None if path is None else read_npz(path, progress=progress)
 
     def __len__(self) -> int:
         return COUNT
 
-    @validated
+    @clear_errors
     def image(self, index: int) -> UInt8[np.ndarray, "64 64"]:
         """One picture, 0 or 1."""
         self._check(index)
@@ -76,13 +76,13 @@ class DSprites:
             return np.unpackbits(self.packed[index]).reshape(SIDE, SIDE)
         return draw(*(values[at] for values, at in zip(GRID, np.unravel_index(index, SIZES), strict=True)))
 
-    @validated
+    @clear_errors
     def clip(self, index: int, *, seed: Seed = 0, frames: Sequence[int] | None = None) -> Video:
         """One picture as a clip of one frame, `(1, 3, 1, 64, 64)`; `seed` and `frames` leave nothing to choose."""
         picture = torch.from_numpy(self.image(index)).float() * 2 - 1
         return picture.expand(1, 3, 1, SIDE, SIDE).clone()
 
-    @validated
+    @clear_errors
     def factors(self, indices: Sequence[int] | np.ndarray | None = None) -> FactorTable:
         """The factors of some pictures, or of all."""
         chosen = np.arange(COUNT) if indices is None else np.asarray(indices)
@@ -94,7 +94,7 @@ class DSprites:
         places = np.unravel_index(chosen, SIZES)
         return FactorTable(np.stack([values[at] for values, at in zip(GRID, places, strict=True)], 1), FACTORS)
 
-    @validated
+    @clear_errors
     def index(self, **at: int) -> int:
         """The place of a combination, by the number of each factor's value; those not named are 0.
 
@@ -110,7 +110,7 @@ class DSprites:
                 raise ValueError(f"{name} has values 0 to {size - 1}, got {place}")
         return int(np.ravel_multi_index(places, SIZES))
 
-    @validated
+    @clear_errors
     def draw(self, count: int, seed: Seed = 0, *, progress: bool = False) -> tuple[Video, FactorTable]:
         """Pictures at random with their factors, `(count, 3, 1, 64, 64)`."""
         if count < 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from latentlab.checks import Count, Seed, validated
+from latentlab.checks import Count, Seed, clear_errors
 from latentlab.data.caption import read_caption
 from latentlab.shapes import Video
 from latentlab.store import digest
@@ -48,7 +48,7 @@ class FolderClips:
         torch.Size([1, 3, 16, 64, 64])
     """
 
-    @validated
+    @clear_errors
     def __init__(
         self,
         root: str | os.PathLike[str],
@@ -86,7 +86,7 @@ class FolderClips:
         self.look()
         return sum(max(1, self._room(path)) for path in self._infos)
 
-    @validated
+    @clear_errors
     def look(self, *, progress: bool = False) -> None:
         """Opens every file, so that `skipped` lists all bad ones before the first clip; warns of none.
 
@@ -97,7 +97,7 @@ class FolderClips:
             self._open(path)
         self._good(0)
 
-    @validated
+    @clear_errors
     def clip(self, index: int, *, seed: Seed = 0, frames: Sequence[int] | None = None) -> Video:
         """Read a window of consecutive frames, placed at random by `(seed, index)` and by nothing else.
 
@@ -130,7 +130,7 @@ class FolderClips:
             self.notes[path] = clip.note
         return clip.video
 
-    @validated
+    @clear_errors
     def caption(self, index: int, *, seed: Seed = 0) -> str:
         """The text beside the file that `clip(index)` reads (`wave.txt` beside `wave.mp4`), "" if there is none.
 

@@ -4,7 +4,8 @@ from latentlab.directions.clusters import Clusters
 from latentlab.directions.compose import add, orthogonalise, project_out
 from latentlab.directions.contrastive import Contrastive
 from latentlab.directions.differences import ChannelRanking, MeanDifference, PairedDifference
-from latentlab.directions.direction import Direction, DirectionSet, Normal, Turning
+from latentlab.directions.direction import Direction, Normal, Turning
+from latentlab.directions.direction_set import DirectionSet
 from latentlab.directions.edit import edit
 from latentlab.directions.files import load_directions, save_directions
 from latentlab.directions.jacobian import JacobianSVD

@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from latentlab.checks import Count, Seed
-from latentlab.directions.direction import DirectionSet
+from latentlab.checks import Count, Seed, clear_errors
+from latentlab.directions.direction_set import DirectionSet
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import made_by
 
@@ -36,6 +36,7 @@ class Clusters(Finder):
     method: Literal["kmeans", "mixture"] = "kmeans"
     random_state: Seed = 0
 
+    @clear_errors
     def fit(self, codes, y=None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
         del y

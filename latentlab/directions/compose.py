@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from latentlab.checks import validated
-from latentlab.directions.direction import Directions, DirectionSet, as_set
+from latentlab.checks import clear_errors
+from latentlab.directions.direction_set import Directions, DirectionSet, as_set
 
 
-@validated
+@clear_errors
 def add(directions: Directions, shares: Mapping[str, float], name: str) -> DirectionSet:
     """The set with one more direction: a weighted sum of others, each counted in its standard deviations.
 
@@ -41,7 +41,7 @@ def add(directions: Directions, shares: Mapping[str, float], name: str) -> Direc
     return directions.made_of(np.vstack([np.eye(len(directions)), row]), [*directions.names, name])
 
 
-@validated
+@clear_errors
 def project_out(directions: Directions, name: str, others: Sequence[str]) -> DirectionSet:
     """The set in which one direction has lost its part in the span of others.
 
@@ -68,7 +68,7 @@ def project_out(directions: Directions, name: str, others: Sequence[str]) -> Dir
     return directions.made_of(shares, directions.names)
 
 
-@validated
+@clear_errors
 def orthogonalise(directions: Directions, order: Sequence[str] | None = None) -> DirectionSet:
     """All directions made orthogonal.
 

@@ -14,8 +14,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from latentlab.checks import Seed, check_settings
-from latentlab.directions.direction import Direction, DirectionSet, Turning
+from latentlab.checks import Seed, clear_errors
+from latentlab.directions.direction import Direction, Turning
+from latentlab.directions.direction_set import DirectionSet
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import made_by
 from latentlab.store import digest
@@ -90,6 +91,7 @@ class Contrastive(Finder):
     random_state: Seed = 0
     progress: bool = False
 
+    @clear_errors
     def fit(self, codes, y=None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored.
 
@@ -98,7 +100,6 @@ class Contrastive(Finder):
                 or a checkpoint of other settings or codes.
         """
         del y
-        check_settings(self)
         if self.count < 2 or self.batch_size < 2:
             raise ValueError(f"count and batch_size must be at least 2, got {self.count} and {self.batch_size}")
         for name in ("strength", "temperature", "learning_rate"):

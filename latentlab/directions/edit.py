@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.directions.direction import Normal, Turning
 from latentlab.directions.mask import Mask, Profile, fit_mask, profile_weights
 from latentlab.shapes import Codes
@@ -28,7 +28,7 @@ class Moves(Protocol):
     def scale(self) -> float: ...
 
 
-@validated
+@clear_errors
 def edit(
     codes: AnyCodes,
     direction: Moves,

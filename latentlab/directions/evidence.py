@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from latentlab.directions.design import Design, shrinkage
-from latentlab.directions.direction import unit
+from latentlab.directions.direction_set import unit
 
 Find = Callable[[np.ndarray, Design], np.ndarray]
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import torch
 
-from latentlab.checks import validated
-from latentlab.directions.direction import Directions, DirectionSet, as_set
+from latentlab.checks import clear_errors
+from latentlab.directions.direction_set import Directions, DirectionSet, as_set
 from latentlab.tensors import read_tensors, write_tensors
 
 FORMAT = 1  # of the file; raised when an old one could be misread
 _OPTIONAL = ("lengths", "t", "r2", "p")
 
 
-@validated
+@clear_errors
 def save_directions(path: str | Path, directions: Directions, provenance: Mapping[str, Any] | None = None) -> None:
     """Writes directions, atomically.
 
@@ -56,7 +56,7 @@ def save_directions(path: str | Path, directions: Directions, provenance: Mappin
     write_tensors(path, "directions", header, {name: torch.as_tensor(values) for name, values in tensors.items()})
 
 
-@validated
+@clear_errors
 def load_directions(path: str | Path) -> DirectionSet:
     """Reads what `save_directions` wrote.
 

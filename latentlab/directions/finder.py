@@ -14,10 +14,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from latentlab.checks import Seed, check_settings
+from latentlab.checks import Seed, clear_errors
 from latentlab.directions import evidence
 from latentlab.directions.design import Design, Labels, as_numpy, design_of, read_groups, read_labels
-from latentlab.directions.direction import Direction, DirectionSet, Normal, unit
+from latentlab.directions.direction import Direction, Normal
+from latentlab.directions.direction_set import DirectionSet, unit
 
 
 class Finder(BaseEstimator):
@@ -55,7 +56,6 @@ class Finder(BaseEstimator):
 
     def _codes(self, codes: Any, at_least: int = 2) -> np.ndarray:
         """Codes as a float array, after scikit-learn's checks."""
-        check_settings(self)
         check: Any = validate_data  # scikit-learn has no type stubs, and its defaults mislead a checker
         options = {"dtype": [np.float64, np.float32], "ensure_min_samples": at_least, "ensure_all_finite": False}
         array = cast(np.ndarray, check(self, as_numpy(codes), **options))
@@ -98,6 +98,7 @@ class Supervised(Finder, ABC):
     complete: ClassVar[bool] = False  # whether only samples of which every factor is known are of use
     reads: ClassVar[bool] = False  # whether it finds normals, which read factors, rather than moves
 
+    @clear_errors
     def fit(self, codes, y, groups=None) -> Self:
         """Learns the directions.
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from latentlab.checks import Count, Seed, Whole, as_numbers, check_settings
-from latentlab.directions.direction import DirectionSet
+from latentlab.checks import Count, Seed, Whole, as_numbers, clear_errors
+from latentlab.directions.direction_set import DirectionSet
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import made_by, upright
 
@@ -59,10 +59,10 @@ class JacobianSVD(Finder):
     points: Count = 1
     random_state: Seed = 0
 
+    @clear_errors
     def fit(self, codes, y=None) -> Self:
         """Learns the directions at codes `(sample, dim)`, which also give the scale; y is ignored."""
         del y
-        check_settings(self)
         if self.null and self.mask is None:
             raise ValueError("null directions are those of what the mask leaves out; give a mask")
         device = codes.device if isinstance(codes, Tensor) else torch.device("cpu")

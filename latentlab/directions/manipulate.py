@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from latentlab.checks import Count, Seed, as_numbers, check_settings, validated
+from latentlab.checks import Count, Seed, as_numbers, clear_errors
 from latentlab.directions.design import read_labels
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import Factor, FactorTable
@@ -132,6 +132,7 @@ class Manipulator(BaseEstimator):
         self.random_state = random_state
         self.progress = progress
 
+    @clear_errors
     def fit(self, codes, y) -> Self:
         """Learns both networks.
 
@@ -144,7 +145,6 @@ class Manipulator(BaseEstimator):
             ValueError: codes with NaN or all equal, numbers of samples that differ, or fewer than 20 fully labelled
                 samples.
         """
-        check_settings(self)
         y = _table(y)
         z = torch.from_numpy(np.array(as_numbers("codes", codes), np.float32))
         if z.ndim != 2 or len(z) != len(y):
@@ -178,7 +178,7 @@ class Manipulator(BaseEstimator):
         self.covariance_ = spread.T @ spread / len(points)
         return self
 
-    @validated
+    @clear_errors
     def edit(
         self,
         codes: Codes,

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.shapes import OVERSHOOT, Video, check_video
 
 Profile = str | Sequence[float] | Tensor
@@ -73,7 +73,7 @@ def fit_mask(mask: Mask, size: tuple[int, int, int]) -> Mask:
     return F.adaptive_avg_pool3d(mask.float(), size)
 
 
-@validated
+@clear_errors
 def changed(before: Video, after: Video, *, threshold: float = 0.5, blur: int = 5) -> Mask:
     """Where two clips differ: the mask of an edit, from a first try of it without one (DiffEdit, Couairon et al. 2023).
 
@@ -102,7 +102,7 @@ def changed(before: Video, after: Video, *, threshold: float = 0.5, blur: int = 
     return above(F.avg_pool3d(change, (1, blur, blur), stride=1, padding=(0, pad, pad)), threshold=threshold)
 
 
-@validated
+@clear_errors
 def blend(before: Video, after: Video, mask: Mask, *, feather: int | None = None) -> Video:
     """A clip that is `after` inside a mask and `before` outside: the local edit that a decoder does not make by itself.
 
@@ -127,7 +127,7 @@ def blend(before: Video, after: Video, mask: Mask, *, feather: int | None = None
     return torch.where(weight > 0, before + weight * (after - before), before)
 
 
-@validated
+@clear_errors
 def leak(before: Video, after: Video, mask: Mask) -> float:
     """How far a masked edit changed the clip outside its mask: mean absolute change there over that inside.
 
@@ -146,7 +146,7 @@ def leak(before: Video, after: Video, mask: Mask) -> float:
     return float(change[~inside].mean() / change[inside].mean())
 
 
-@validated
+@clear_errors
 def above(weights: Mask, *, threshold: float = 0.5) -> Mask:
     """A mask of any map of weights, such as attention to a word averaged over heads.
 

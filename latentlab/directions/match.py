@@ -9,9 +9,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 
-from latentlab.checks import Seed, as_numbers, validated
+from latentlab.checks import Seed, as_numbers, clear_errors
 from latentlab.directions.design import read_groups
-from latentlab.directions.direction import Directions, DirectionSet, as_set
+from latentlab.directions.direction_set import Directions, DirectionSet, as_set
 from latentlab.directions.evidence import split_groups
 from latentlab.directions.finder import Finder, Supervised
 from latentlab.factors import FactorTable
@@ -35,7 +35,7 @@ class Match:
         return float(np.abs(self.values).mean())
 
 
-@validated
+@clear_errors
 def match(ours: Directions, theirs: Directions, similarity: np.ndarray | None = None) -> Match:
     """Pairs directions of two sets one to one, so that the absolute similarities sum to the most (Kuhn 1955).
 
@@ -69,7 +69,7 @@ def match(ours: Directions, theirs: Directions, similarity: np.ndarray | None = 
     return Match(pairs, tuple(float(v) for v in similarity[rows, columns]))
 
 
-@validated
+@clear_errors
 def stability(finder: Finder, codes, y=None, *, groups=None, repeats: int = 5, seed: Seed = 0) -> dict[str, float]:
     """Whether halves of the data find the same directions: mean absolute cosine between the two, for each.
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from latentlab.checks import as_numbers, check_settings, validated
+from latentlab.checks import as_numbers, clear_errors
 from latentlab.directions.design import as_numpy
 from latentlab.directions.direction import Direction
 from latentlab.directions.supervised import Effect
@@ -43,6 +43,7 @@ class Text(Effect):
     pairs: Mapping[str, Pair] | None = None
     embed: Embed | None = None
 
+    @clear_errors
     def fit(self, codes, y, groups=None) -> Self:
         """Learns the directions.
 
@@ -54,7 +55,6 @@ class Text(Effect):
         Raises:
             ValueError: no pairs to embed, a pair that the model cannot tell apart, or embeddings of another width.
         """
-        check_settings(self)
         if not self.pairs:
             if self.embed is not None:
                 raise ValueError("Text needs pairs={name: (from, to)} for embed= to make directions of")
@@ -86,7 +86,7 @@ def contrasts(seen: np.ndarray, pairs: Mapping[str, Pair], embed: Embed) -> np.n
     return seen / norms[:, None] @ (second - first).T
 
 
-@validated
+@clear_errors
 def caption_direction(encode: Embed, pairs: Pair | Sequence[Pair], name: str | None = None) -> Direction:
     """The way from one caption to another in the conditioning; a strength of 1 is all of it.
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from scipy import linalg
 
-from latentlab.checks import Count, Seed
-from latentlab.directions.direction import DirectionSet
+from latentlab.checks import Count, Seed, clear_errors
+from latentlab.directions.direction_set import DirectionSet
 from latentlab.directions.finder import Finder
 
 
@@ -38,6 +38,7 @@ class PCA(Finder):
     groups: Mapping[str, Sequence[int]] | None = None
     random_state: Seed = 0
 
+    @clear_errors
     def fit(self, codes, y=None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
         del y
@@ -51,6 +52,7 @@ class PCA(Finder):
         self.variance_ratio_ = np.concatenate(ratios)
         return self._keep(DirectionSet.measured(names, np.concatenate(vectors), codes, provenance=made_by(self, codes)))
 
+    @clear_errors
     def partial_fit(self, codes, y=None) -> Self:
         """Goes on from what was learned, with further codes (Ross et al. 2008); each batch at least `count` of them."""
         del y
@@ -95,6 +97,7 @@ class ICA(Finder):
     random_state: Seed = 0
     iterations: Count = 500
 
+    @clear_errors
     def fit(self, codes, y=None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
         del y
@@ -136,6 +139,7 @@ class Varimax(Finder):
     iterations: Count = 200
     random_state: Seed = 0
 
+    @clear_errors
     def fit(self, codes, y=None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
         del y

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from latentlab.checks import WrongKind, shown, validated
+from latentlab.checks import WrongKind, clear_errors, shown
 from latentlab.directions.edit import Moves, edit
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import FactorTable
@@ -20,7 +20,7 @@ Decoded = TypeVar("Decoded")
 NOTICED = 0.25  # standard deviations; a target that moves by less did not move
 
 
-@validated
+@clear_errors
 @dataclass(frozen=True)
 class Limits:
     """What ends the usable range.
@@ -96,7 +96,7 @@ class Range:
         return said + (f" It FAILS: {self.failed}." if self.failed else "")
 
 
-@validated
+@clear_errors
 def auto_range(
     codes: Codes,
     direction: Moves,
@@ -145,7 +145,7 @@ def auto_range(
     >>> found.high, found.why_high
     (2.0, 'the target saturates')
     """
-    if not isinstance(direction, Direction | Normal):
+    if not isinstance(getattr(direction, "name", None), str):
         raise WrongKind(f"direction must be a Direction, got {shown(direction)} ({type(direction).__name__})")
     if not (codes.ndim == 2 and len(codes) and codes.isfinite().all()):
         raise ValueError(f"codes are finite (sample, dim), at least one, got shape {tuple(codes.shape)} or NaN in it")

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from scipy import linalg
 
-from latentlab.checks import as_numbers
-from latentlab.directions.direction import DirectionSet
+from latentlab.checks import as_numbers, clear_errors
+from latentlab.directions.direction_set import DirectionSet
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import check_count, made_by, upright
 
@@ -36,6 +36,7 @@ class WeightSVD(Finder):
     weights: Any = None
     count: int = 10
 
+    @clear_errors
     def fit(self, codes, y=None) -> Self:
         """Learns the directions; codes `(sample, dim)` give their scale, y is ignored."""
         del y

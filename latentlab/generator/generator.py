@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import Count, Positive, Seed, validated
+from latentlab.checks import Count, Positive, Seed, clear_errors
 from latentlab.generator import exactness
 from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.estimate import Counted, Estimate, check_estimable, richardson
@@ -70,7 +70,7 @@ class Generator(Model):
         clip = f"clips of {c.num_frames} frames of {c.height} x {c.width}"
         return f"{type(self).__name__}({clip}, latents {self.latent_shape}, {self.dtype} on {self.device})"
 
-    @validated
+    @clear_errors
     def levels(self, num_steps: Count, shape: Sequence[int]) -> Float[Tensor, " level"]:
         """Flow times from noise down to data for latents of `shape` (channel, frame, height, width)."""
         del shape  # some models spend more steps near noise where there is more to draw
@@ -82,7 +82,7 @@ class Generator(Model):
         own = self.levels(num_steps, shape)
         return own if purpose == "sampling" else analysis_levels(num_steps, high=float(own[0]), low=float(own[-1]))
 
-    @validated
+    @clear_errors
     def noise(self, count: int, *, seed: Seed = 0) -> Noise:
         """Unit Gaussian noise; item i depends on `(seed, i)` alone, whatever the count and the device."""
         check_counts(count=count)
@@ -90,7 +90,7 @@ class Generator(Model):
         drawn = np.stack([rng.standard_normal(self.latent_shape, np.float32) for rng in rngs])
         return torch.from_numpy(drawn).to(self.device)
 
-    @validated
+    @clear_errors
     def sample(
         self,
         noise: Noise | Inverted,
@@ -151,7 +151,7 @@ class Generator(Model):
         latents = torch.cat(ends).float() if method in exactness.RETRACING else torch.cat(ends)
         return self.completed(latents, condition)
 
-    @validated
+    @clear_errors
     def invert(
         self,
         latents: Latents,
@@ -247,7 +247,7 @@ class Generator(Model):
         traces = in_batches(self, way, {"start": latents}, condition, carry, capturable=capturable)
         return exactness.concatenate(traces), max(calls)
 
-    @validated
+    @clear_errors
     def generate(
         self,
         captions: Caption,

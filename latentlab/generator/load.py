@@ -11,7 +11,7 @@ from typing import overload
 
 import torch
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.generator.adapters.families import download, is_foreign, load_foreign
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
@@ -36,7 +36,7 @@ def load(
     revision: str | None = ...,
     variant: str | None = ...,
 ) -> Generator: ...
-@validated
+@clear_errors
 def load(
     path: str | Path | None = None,
     *,

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from latentlab.checks import Count, validated
+from latentlab.checks import Count, clear_errors
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip import ClipModel
 from latentlab.generator.condition import Condition
@@ -32,7 +32,7 @@ class NativeGenerator(Generator):
     torch.Size([1, 3, 16, 64, 64])
     """
 
-    @validated
+    @clear_errors
     def __init__(self, autoencoder: Autoencoder, denoiser: Denoiser, clip: ClipModel, config: GeneratorConfig) -> None:
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.denoiser = denoiser.eval().requires_grad_(False)
@@ -57,7 +57,7 @@ class NativeGenerator(Generator):
         ratio = self.autoencoder.spatial_compression_ratio
         return self.autoencoder.config.latent_channels, c.num_frames, c.height // ratio, c.width // ratio
 
-    @validated
+    @clear_errors
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> NativeGenerator:
         """The same generator elsewhere; `dtype` is for the denoiser alone."""
         try:
@@ -70,13 +70,13 @@ class NativeGenerator(Generator):
         return self
 
     @torch.no_grad()
-    @validated
+    @clear_errors
     def encode(self, video: Video, *, batch_size: Count = 16) -> Latents:
         check_video(video=video)
         return batched(lambda clips: self.autoencoder.encode(clips.to(self.device).float()), video, batch_size)
 
     @torch.no_grad()
-    @validated
+    @clear_errors
     def decode(self, latents: Latents, *, batch_size: Count = 16) -> Video:
         self.check_latents(latents)
         return batched(
@@ -84,7 +84,7 @@ class NativeGenerator(Generator):
         )
 
     @torch.no_grad()
-    @validated
+    @clear_errors
     def condition(self, captions: str | Sequence[str]) -> Condition:
         """What the denoiser is told by captions; "" says nothing.
 
@@ -98,7 +98,7 @@ class NativeGenerator(Generator):
         time = torch.full((len(y),), s, dtype=torch.float32, device=y.device)
         return self.denoiser(y, time, condition.tokens, condition.mask).to(y.dtype)
 
-    @validated
+    @clear_errors
     def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Writes `generator.json` and a safetensors file for each network; `load(folder)` reads them back."""
         folder = Path(folder)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 
 SHARED = 0.1  # mean cosine above which points are not independent
 DEPTH = 3.0  # in standard deviations of the norms: a line whose middle lies deeper leaves the shell, however thick
@@ -47,7 +47,7 @@ class Advice:
     mean_share: float
 
 
-@validated
+@clear_errors
 def advise(latents: Float[Tensor, "sample channel ..."]) -> Advice:
     """Looks at the norms and angles of latents and says which path between them stays among them.
 

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.interpolate.pair import Axis, as_rows, check_points, lerp, positions
 
 
-@validated
+@clear_errors
 def combine(
     points: Float[Tensor, "point batch ..."], weights: Sequence[float] | Tensor, *, axis: Axis = "clip"
 ) -> Float[Tensor, "batch ..."]:
@@ -58,7 +58,7 @@ def combine(
     return restore(torch.einsum("i,ird->rd", w, rows)[None] / length[None, :, None])[0]
 
 
-@validated
+@clear_errors
 def nlerp(
     a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor, *, axis: Axis = "clip"
 ) -> Float[Tensor, "point batch ..."]:

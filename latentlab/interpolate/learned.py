@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from latentlab.checks import Count, Positive, Seed, WrongKind, validated
+from latentlab.checks import Count, Positive, Seed, WrongKind, clear_errors
 from latentlab.interpolate.pair import check_points
 from latentlab.weights import read_network, save_weights
 
@@ -32,7 +32,7 @@ class Between(nn.Module):
         blocks: residual blocks.
     """
 
-    @validated
+    @clear_errors
     def __init__(self, channels: int, *, width: int = 64, blocks: int = 4) -> None:
         if min(channels, width, blocks) < 1 or width % 8:
             raise ValueError(
@@ -68,19 +68,19 @@ class Between(nn.Module):
             x = x + block(x)
         return straight + at * (1 - at) * self.scale * self.leave(x)
 
-    @validated
+    @clear_errors
     def save(self, path: str | Path) -> None:
         """Writes weights and shape to a safetensors file."""
         save_weights(Path(path), self, self.config)
 
     @staticmethod
-    @validated
+    @clear_errors
     def load(path: str | Path) -> Between:
         """Reads what `save` wrote."""
         return read_network(Path(path), lambda config: Between(**config))
 
 
-@validated
+@clear_errors
 def fit_between(
     sequences: Sequences,
     *,
@@ -141,7 +141,7 @@ def fit_between(
 
 
 @torch.no_grad()
-@validated
+@clear_errors
 def held_out_error(model: Between, sequences: Sequences, *, span: int = 8) -> dict[str, float]:
     """Mean squared errors on the frames between frames `span` apart: of the straight line, learned, and their ratio.
 
@@ -166,7 +166,7 @@ def held_out_error(model: Between, sequences: Sequences, *, span: int = 8) -> di
     return {**errors, "ratio": errors["learned"] / max(errors["lerp"], 1e-30)}
 
 
-@validated
+@clear_errors
 def through(model: Between, keys: Sequence[Frames], positions: Sequence[float]) -> Float[Tensor, "point batch ..."]:
     """The learned path through keyframes: position i + u lies at u between keys i and i + 1.
 

@@ -12,13 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 
 Axis = Literal["clip", "frame"]
 LARGE = 1 << 22  # bytes from which numpy asks for large pages
 
 
-@validated
+@clear_errors
 def lerp(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Tensor, "point batch ..."]:
     """Straight line from `a` (t = 0) to `b` (t = 1); shrinks the norm of Gaussian noise by up to a factor 0.71 halfway.
 
@@ -37,7 +37,7 @@ def lerp(a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor) -> Float[Ten
     return torch.lerp(a[None], b[None], t.view(-1, *[1] * a.ndim))
 
 
-@validated
+@clear_errors
 def slerp(
     a: Tensor, b: Tensor, t: float | Sequence[float] | Tensor, *, axis: Axis = "clip"
 ) -> Float[Tensor, "point batch ..."]:

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.interpolate.pair import Axis, as_rows, check_points, great_circle, numbers
 
 
-@validated
+@clear_errors
 def spline(
     keys: Float[Tensor, "key batch ..."], t: float | Sequence[float] | Tensor, *, axis: Axis = "clip"
 ) -> Float[Tensor, "point batch ..."]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
-from latentlab.checks import Count, validated
+from latentlab.checks import Count, clear_errors
 from latentlab.interpolate.pair import check_points
 from latentlab.shapes import Video
 
@@ -19,7 +19,7 @@ Path = Callable[[Tensor], Tensor]
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
-@validated
+@clear_errors
 def walk(
     path: Path,
     count: int,
@@ -76,7 +76,7 @@ def walk(
     return torch.stack([item(t) for item, t in zip(items, at, strict=True)], dim=1)
 
 
-@validated
+@clear_errors
 def uniform(
     path: Path,
     count: int,
@@ -126,7 +126,7 @@ def uniform(
     return at.float()
 
 
-@validated
+@clear_errors
 def picture_distance(a: Video, b: Video) -> Float[Tensor, " batch"]:
     """Root mean square difference of clips, averaged over 4 x 4 blocks so that a shift of a pixel is a small change.
 

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.frechet import Moments
 from latentlab.shapes import Video, check_video
 from latentlab.store import digest
@@ -113,7 +113,7 @@ class Features:
         return self.name.removesuffix(f", {UNVERIFIED}")
 
 
-@validated
+@clear_errors
 def time_difference(frame: FrameFeatures, *, name: str, preprocessing: str, fingerprint: str) -> Features:
     """Features of a clip by a network of single frames, which sees flicker and order on every frame.
 
@@ -139,7 +139,7 @@ def time_difference(frame: FrameFeatures, *, name: str, preprocessing: str, fing
     return Features(name, preprocessing, fingerprint, extract)
 
 
-@validated
+@clear_errors
 def i3d(
     path: str | Path, *, resize: str = "crop", device: str | torch.device = "cpu", trusted: bool = False
 ) -> Features:
@@ -166,7 +166,7 @@ def i3d(
     return Features(name, how, fingerprint, extract, frames=(10, math.inf))
 
 
-@validated
+@clear_errors
 def videomae(path: str | Path, *, device: str | torch.device = "cpu", trusted: bool = False) -> Features:
     """VideoMAE features (Ge et al. 2024): less blind to motion than I3D. 16 frames, in [0, 1], no mean or deviation.
 
@@ -185,7 +185,7 @@ def videomae(path: str | Path, *, device: str | torch.device = "cpu", trusted: b
     return Features(name, how, fingerprint, lambda video: network((squares(video) + 1) / 2), frames=(16, 16))
 
 
-@validated
+@clear_errors
 def inception(path: str | Path, *, device: str | torch.device = "cpu", trusted: bool = False) -> Features:
     """Inception v3 pool features of every frame, the features of FID (Heusel et al. 2017).
 

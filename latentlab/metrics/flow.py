@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.shapes import CLAMPED, OVERSHOOT, Latents, Video, check_video
 
 JUMP_SIDE = 96  # pixels, at which jumps of the whole frame are looked for
@@ -25,7 +25,7 @@ Flow = Callable[[Frames, Frames], Field]
 Ways = tuple[Float[Tensor, "batch pair 2 height width"], Float[Tensor, "batch pair 2 height width"]]
 
 
-@validated
+@clear_errors
 def dis(a: Frames, b: Frames) -> Field:
     """Where each pixel of `a` lies in `b`, by dense inverse search (Kroeger et al. 2016), OpenCV's medium preset.
 
@@ -91,7 +91,7 @@ def _grey(frame: Float[Tensor, "3 height width"]) -> UInt8[np.ndarray, "height w
     return np.pad(grey, [(0, max(0, 16 - side)) for side in grey.shape], mode="edge")
 
 
-@validated
+@clear_errors
 def still(a: Frames, b: Frames) -> Field:
     """No motion: every change counts as flicker, as it should for a static camera before a static scene.
 
@@ -102,7 +102,7 @@ def still(a: Frames, b: Frames) -> Field:
     return a.new_zeros(len(a), 2, *a.shape[2:])
 
 
-@validated
+@clear_errors
 def raft(path: str | Path) -> Flow:
     """RAFT (Teed and Deng 2020), large or small, in torchvision's form: closer than `dis` and far slower without a GPU.
 
@@ -140,7 +140,7 @@ def raft(path: str | Path) -> Flow:
     return flow
 
 
-@validated
+@clear_errors
 def fields(video: Video, flow: Flow = dis) -> Ways:
     """Flow of clips from each frame to the next, and back, `(batch, frame - 1, 2, height, width)` each.
 

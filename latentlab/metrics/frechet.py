@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 
 # A set of clips: a vector each, or of each clip the vectors of its frames, which resemble each other.
 Clips = Float[Tensor, "sample dim"] | Sequence[Float[Tensor, "frame dim"]]
@@ -62,7 +62,7 @@ class Moments:
         return self.scatter / (self.count - 1)
 
 
-@validated
+@clear_errors
 def frechet_distance(features: Tensor | Moments, reference: Tensor | Moments) -> float:
     """Squared Frechet distance of two Gaussians (Dowson & Landau 1982), fitted to features.
 
@@ -140,7 +140,7 @@ def _sum_of_roots(symmetric: Tensor) -> Tensor:
     return torch.linalg.eigvalsh(symmetric).clamp(min=0).sqrt().sum()
 
 
-@validated
+@clear_errors
 def frechet_infinity(features: Clips, reference: Clips, *, points: int = 8, seed: Seed = 0) -> float:
     """Frechet distance extrapolated to endless samples (Chong & Forsyth 2020): its bias falls as 1 / samples.
 

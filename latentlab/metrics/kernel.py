@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.frechet import Moments, check_pair
 
 BLOCK = 1024  # rows of a kernel or distance matrix held at once
@@ -16,7 +16,7 @@ BLOCK = 1024  # rows of a kernel or distance matrix held at once
 Vectors = Float[Tensor, "sample dim"]
 
 
-@validated
+@clear_errors
 def kernel_distance(features: Vectors, reference: Vectors) -> float:
     """Squared maximum mean discrepancy by the kernel `(x.y / dim + 1)^3`, unbiased (Binkowski et al. 2018).
 
@@ -72,7 +72,7 @@ class PrecisionRecall:
     neighbours: int
 
 
-@validated
+@clear_errors
 def precision_recall(features: Vectors, reference: Vectors, *, neighbours: int = 3) -> PrecisionRecall:
     """Shares of samples inside the other set's manifold (Kynkaanniemi et al. 2019, eq. 2).
 

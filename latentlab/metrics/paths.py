@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.perceptual import Distance, Scores
 from latentlab.shapes import Video
 
 
-@validated
+@clear_errors
 def ppl(
     path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"], *, step: float = 1e-2
 ) -> Scores:
@@ -44,7 +44,7 @@ def ppl(
     return distance(path(t), path(t + step)) / step**2
 
 
-@validated
+@clear_errors
 def path_smoothness(path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"]) -> float:
     """How uneven a path is: deviation of its speed over its mean speed; 0 is even.
 

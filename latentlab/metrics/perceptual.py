@@ -17,7 +17,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.features import CHUNK, FrameFeatures
 from latentlab.shapes import Video, check_video
 from latentlab.store import digest
@@ -35,7 +35,7 @@ BACKBONES = {
 }
 
 
-@validated
+@clear_errors
 def psnr(video: Video, reference: Video) -> Scores:
     """Peak signal-to-noise ratio of each clip in decibels, peak to peak 2; equal clips give infinity.
 
@@ -48,7 +48,7 @@ def psnr(video: Video, reference: Video) -> Scores:
     return (10 * torch.log10(4 / error)).float()
 
 
-@validated
+@clear_errors
 def ssim(video: Video, reference: Video) -> Scores:
     """Structural similarity of each clip, mean over frames, colours and positions (Wang et al. 2004, eq. 13).
 
@@ -92,7 +92,7 @@ def _window(x: Tensor) -> Tensor:
     return F.conv2d(F.conv2d(x, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
 
 
-@validated
+@clear_errors
 def background_preservation(video: Video, reference: Video, mask: Bool[Tensor, "batch frame height width"]) -> Scores:
     """PSNR of each clip outside a mask, in decibels: did an edit leave alone what it was not asked to change?
 
@@ -120,7 +120,7 @@ def background_preservation(video: Video, reference: Video, mask: Bool[Tensor, "
     return (10 * torch.log10(4 * outside / error.masked_fill(mask, 0).flatten(1).sum(1))).float()
 
 
-@validated
+@clear_errors
 def lpips(
     video: Video, reference: Video, *, net: str = "alex", weights: str | Path | None = None, download: bool = False
 ) -> Scores:
@@ -184,7 +184,7 @@ def _checkpoint(path: Path, name: str, download: bool) -> dict[str, Tensor]:
     return read_pickled(path, f"file of weights, {name}")
 
 
-@validated
+@clear_errors
 def identity(video: Video, reference: Video, features: FrameFeatures) -> Scores:
     """Cosine of the features of each frame with those of its reference, mean over frames: is it still the same?
 
@@ -199,7 +199,7 @@ def identity(video: Video, reference: Video, features: FrameFeatures) -> Scores:
     return F.cosine_similarity(per_frame(video, features), per_frame(reference, features), dim=2).mean(1)
 
 
-@validated
+@clear_errors
 def clip_score(video: Video, captions: Sequence[str], image: FrameFeatures, text: TextFeatures) -> Scores:
     """Cosine of each frame with the clip's caption, mean over frames, as it is: in [-1, 1].
 
@@ -225,7 +225,7 @@ def clip_score(video: Video, captions: Sequence[str], image: FrameFeatures, text
     return _cosine(per_frame(video, image), text(list(captions)))
 
 
-@validated
+@clear_errors
 def clip_direction(
     video: Video,
     reference: Video,

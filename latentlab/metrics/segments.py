@@ -7,12 +7,12 @@ from einops import rearrange
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.flow import Ways, check_ways, visible, warp
 from latentlab.metrics.perceptual import Scores
 
 
-@validated
+@clear_errors
 def dice(
     segments: Int[Tensor, "batch ..."] | Bool[Tensor, "batch ..."],
     reference: Int[Tensor, "batch ..."] | Bool[Tensor, "batch ..."],
@@ -38,7 +38,7 @@ def dice(
     return torch.stack([_dice(a, b) for a, b in zip(segments, reference, strict=True)])
 
 
-@validated
+@clear_errors
 def segmentation_consistency(
     segments: Int[Tensor, "batch frame height width"] | Bool[Tensor, "batch frame height width"],
     ways: Ways | None = None,

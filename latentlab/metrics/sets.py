@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.metrics.features import Features
 from latentlab.metrics.frechet import Clips, Moments, check_pair, choose, frechet, frechet_infinity, rows, too_few
 from latentlab.metrics.kernel import kernel_gap
@@ -68,7 +68,7 @@ class Comparison:
         return said if self.infinity is None else f"{said}, without bias {self.infinity:.4g}"
 
 
-@validated
+@clear_errors
 def compare(
     features: Clips | Moments,
     reference: Clips | Moments,
@@ -174,7 +174,7 @@ def _inverse(n: int, m: int) -> float:
     return 1 / n + 1 / m
 
 
-@validated
+@clear_errors
 def fvd(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """Frechet video distance (Unterthiner et al. 2018) on `features.i3d` or `features.videomae`.
 
@@ -192,7 +192,7 @@ def fvd(videos: Videos, reference: Videos, features: Features, **options: Any) -
     return compare_clips(videos, reference, _published("FVD", features, "i3d", "videomae"), **options)
 
 
-@validated
+@clear_errors
 def fvd_infinity(
     videos: Videos, reference: Videos, features: Features, *, points: int = 8, seed: Seed = 0, progress: bool = False
 ) -> float:
@@ -202,20 +202,20 @@ def fvd_infinity(
     return frechet_infinity(sides[0], sides[1], points=points, seed=seed)
 
 
-@validated
+@clear_errors
 def kvd(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """Kernel video distance on the features of `fvd`: unbiased, the number to give for few clips."""
     features = _published("KVD", features, "i3d", "videomae")
     return compare_clips(videos, reference, features, measure="kernel", **options)
 
 
-@validated
+@clear_errors
 def fid(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """Frechet Inception distance (Heusel et al. 2017) of all frames, on `features.inception`."""
     return compare_clips(videos, reference, _published("FID", features, "inception"), **options)
 
 
-@validated
+@clear_errors
 def kid(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """Kernel Inception distance (Binkowski et al. 2018) of all frames.
 
@@ -224,7 +224,7 @@ def kid(videos: Videos, reference: Videos, features: Features, **options: Any) -
     return compare_clips(videos, reference, _published("KID", features, "inception"), measure="kernel", **options)
 
 
-@validated
+@clear_errors
 def compare_clips(videos: Videos, reference: Videos, features: Features, **options: Any) -> Comparison:
     """`compare` on any features of clips; the result is named after them, `frechet(reader-td)`.
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.flow import check_frames
 from latentlab.shapes import Latents, Video
 
@@ -16,7 +16,7 @@ LEVELS = 127.5  # 8-bit levels in one unit of video
 Frames = Float[Tensor, "frame channel height width"]
 
 
-@validated
+@clear_errors
 def spectral(video: Video | Latents, *, blocks: int = 8) -> Float[Tensor, " batch"]:
     """Root mean square of what changes faster than half the Nyquist frequency, in 8-bit levels, without any flow.
 

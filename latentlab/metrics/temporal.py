@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentlab.checks import Positive, validated
+from latentlab.checks import Positive, clear_errors
 from latentlab.metrics.cuts import shot_cuts
 from latentlab.metrics.flow import (
     Field,
@@ -96,7 +96,7 @@ class Flicker:
 
 
 @torch.no_grad()
-@validated
+@clear_errors
 def flicker(
     video: Video,
     *,
@@ -143,7 +143,7 @@ def flicker(
 
 
 @torch.no_grad()
-@validated
+@clear_errors
 def latent_flicker(
     latents: Latents,
     decoded: Video,
@@ -193,7 +193,7 @@ def latent_flicker(
     return _stacked(clips)
 
 
-@validated
+@clear_errors
 def flicker_loss(video: Video | Latents, ways: Ways) -> Float[Tensor, ""]:
     """Mean square of the three-frame residual on visible pixels: differentiable, for training and for guidance.
 

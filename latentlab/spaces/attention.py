@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Latents
@@ -45,7 +45,7 @@ class Watched(TorchFunctionMode):
 
 
 @contextmanager
-@validated
+@clear_errors
 def watched(tokens: int) -> Iterator[list[Tensor]]:
     """Maps of cross-attention to so many tokens, of any network that attends by PyTorch's own function.
 
@@ -60,7 +60,7 @@ def watched(tokens: int) -> Iterator[list[Tensor]]:
 
 
 @torch.no_grad()
-@validated
+@clear_errors
 def attention(
     generator: Generator,
     latents: Latents,
@@ -128,7 +128,7 @@ def attention(
     return total / seen
 
 
-@validated
+@clear_errors
 def words(caption: str, wanted: str) -> list[int]:
     """Places of the shipped model's tokens that are one of the wanted words: captions are words between two marks.
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import Count, validated
+from latentlab.checks import Count, clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.inverted import Inverted
@@ -77,7 +77,7 @@ class BottleneckSpace(Described):
 
     by_place = True
 
-    @validated
+    @clear_errors
     def __init__(
         self,
         generator: Generator,
@@ -110,14 +110,14 @@ class BottleneckSpace(Described):
         where = {"layer": self.layer_name, "levels": list(self.levels), "caption": plain(self.caption)}
         return {"weights": self.generator.fingerprint(), **where, **own}
 
-    @validated
+    @clear_errors
     def encode(self, video: Video) -> Codes:
         """Codes of clips; those that the space is around are not inverted again."""
         if self.anchor is not None and torch.equal(self.anchor.video, video):
             return self.anchor.codes.clone()
         return self.anchored(video).codes
 
-    @validated
+    @clear_errors
     def decode(self, codes: Codes) -> Video:
         """The clips that the space is around, drawn again with their activations moved to these codes, one for each.
 
@@ -130,7 +130,7 @@ class BottleneckSpace(Described):
             )
         return self.replay(self.anchor, codes)
 
-    @validated
+    @clear_errors
     def around(self, video: Video) -> BottleneckSpace:
         """The same space, starting from these clips: `decode` of it takes one code for each."""
         if self.anchor is not None and torch.equal(self.anchor.video, video):
@@ -139,12 +139,12 @@ class BottleneckSpace(Described):
         space.anchor = self.anchored(video)
         return space
 
-    @validated
+    @clear_errors
     def floor(self, video: Video) -> Float[Tensor, " batch"]:
         here = self.around(video)
         return psnr(here.decode(here.encode(video)).cpu(), video.cpu())
 
-    @validated
+    @clear_errors
     def anchored(self, video: Video) -> Anchor:
         """Clips inverted, with what the layer said on the way."""
         latents = self.generator.encode(video)
@@ -153,7 +153,7 @@ class BottleneckSpace(Described):
         inverted = [self._invert(latents[rows], told[rows]) for rows in batches]
         return Anchor(video, tuple(run for run, _ in inverted), torch.cat([codes for _, codes in inverted]))
 
-    @validated
+    @clear_errors
     def replay(self, anchor: Anchor, codes: Codes) -> Video:
         """The anchor's clips, drawn again with their activations moved to these codes.
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Described
 from latentlab.store import digest
@@ -48,7 +48,7 @@ class Cached(Described):
     (1, 1)
     """
 
-    @validated
+    @clear_errors
     def __init__(self, space: Described, *, megabytes: float = 512, folder: str | Path | None = None) -> None:
         if space.by_place:
             raise ValueError(
@@ -73,7 +73,7 @@ class Cached(Described):
     def describe(self) -> dict[str, Any]:
         return self.space.describe()
 
-    @validated
+    @clear_errors
     def encode(self, video: Video) -> Codes:
         """Codes of clips; only those that are new are encoded."""
         if not len(video):
@@ -91,7 +91,7 @@ class Cached(Described):
         device = self.device or video.device
         return torch.stack([found[key].to(device) for key in keys])
 
-    @validated
+    @clear_errors
     def decode(self, codes: Codes) -> Video:
         """Clips of codes."""
         return self.space.decode(codes)

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 
 MIDDLES = ("middle", "mid_block")  # what U-Nets call their innermost block
 STACKS = ("blocks", "transformer_blocks", "temporal_transformer_blocks")  # what transformers call their blocks
@@ -18,7 +18,7 @@ Change = Callable[[Tensor], Tensor | None]
 
 
 @contextmanager
-@validated
+@clear_errors
 def hooked(layer: nn.Module, change: Change) -> Iterator[None]:
     """Shows the layer's output to `change` at every call; what it returns, unless None, goes on in its place.
 

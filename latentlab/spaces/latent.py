@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentlab.checks import Count, validated
+from latentlab.checks import Count, clear_errors
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import AXES, Described
@@ -25,7 +25,7 @@ class LatentSpace(Described):
 
     axes = AXES
 
-    @validated
+    @clear_errors
     def __init__(self, generator: Generator, *, num_frames: Count | None = None) -> None:
         self.generator, self.device = generator, generator.device
         channel, frame, height, width = generator.latent_shape
@@ -34,7 +34,7 @@ class LatentSpace(Described):
     def settings(self) -> dict[str, Any]:
         return {"weights": self.generator.fingerprint()}
 
-    @validated
+    @clear_errors
     def encode(self, video: Video) -> Codes:
         """Codes `(sample, dim)` of clips."""
         latents = self.generator.encode(video)
@@ -42,7 +42,7 @@ class LatentSpace(Described):
             raise ValueError(f"this space holds latents {self.shape}, these clips have {tuple(latents.shape[1:])}")
         return latents.flatten(1)
 
-    @validated
+    @clear_errors
     def decode(self, codes: Codes) -> Video:
         """Clips of codes."""
         return self.generator.decode(self.unflatten(codes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentlab.checks import Count, validated
+from latentlab.checks import Count, clear_errors
 from latentlab.generator.exactness import suited
 from latentlab.generator.generator import Generator
 from latentlab.generator.levels import LevelsFor, check_purpose
@@ -41,7 +41,7 @@ class NoiseSpace(LatentSpace):
     prior = "normal"
     levels: LevelsFor
 
-    @validated
+    @clear_errors
     def __init__(
         self,
         generator: Generator,
@@ -72,7 +72,7 @@ class NoiseSpace(LatentSpace):
         how = f"{self.method}, {self.num_steps} steps on levels for {self.levels}: to be {use}"
         return f"{super().__repr__()[:-1]}; {how})"
 
-    @validated
+    @clear_errors
     def encode(self, video: Video) -> Codes:
         """Codes `(sample, dim)` of clips.
 
@@ -83,7 +83,7 @@ class NoiseSpace(LatentSpace):
         bar = "inverting" if self.progress else False
         return self.generator.invert(latents, self.condition, progress=bar, **self._solver()).noise.flatten(1)
 
-    @validated
+    @clear_errors
     def decode(self, codes: Codes) -> Video:
         """Clips of codes; errors as in `encode`."""
         bar = "sampling" if self.progress else False

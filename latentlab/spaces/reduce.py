@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.directions.direction import Direction
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Described
@@ -90,7 +90,7 @@ class Blocks(Reduced):
     (6, 16, 1, 1)
     """
 
-    @validated
+    @clear_errors
     def __init__(self, space: Described, block: Mapping[str, int | None], *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
         self.axes, self.block = space.axes, [1] * len(space.axes)
@@ -104,13 +104,13 @@ class Blocks(Reduced):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "block": self.block}
 
-    @validated
+    @clear_errors
     def down(self, wide: Codes) -> Codes:
         self.space.unflatten(wide)
         split = [part for pair in zip(self.shape, self.block, strict=True) for part in pair]
         return wide.reshape(len(wide), *split).mean(tuple(range(2, 2 * len(self.block) + 1, 2))).flatten(1)
 
-    @validated
+    @clear_errors
     def up(self, codes: Codes) -> Codes:
         grid = self.unflatten(codes)
         for axis, length in enumerate(self.block, start=1):
@@ -136,7 +136,7 @@ class Places(Reduced):
     (6, 2, 8, 8)
     """
 
-    @validated
+    @clear_errors
     def __init__(self, space: Described, axis: str, places: Sequence[int], *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
         self.at, self.axes, self.places = place_of(space, axis), space.axes, list(places)
@@ -148,11 +148,11 @@ class Places(Reduced):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "axis": self.axes[self.at], "places": self.places}
 
-    @validated
+    @clear_errors
     def down(self, wide: Codes) -> Codes:
         return self.space.unflatten(wide)[self._chosen].flatten(1)
 
-    @validated
+    @clear_errors
     def up(self, codes: Codes) -> Codes:
         grid = self.unflatten(codes)
         wide = codes.new_zeros(len(codes), *self.space.shape)
@@ -178,7 +178,7 @@ class TimeResidual(Reduced):
     (6, 16, 8, 8)
     """
 
-    @validated
+    @clear_errors
     def __init__(self, space: Described, *, axis: str = "frame", rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
         self.at, self.shape, self.axes = place_of(space, axis), space.shape, space.axes
@@ -186,12 +186,12 @@ class TimeResidual(Reduced):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "axis": self.axes[self.at]}
 
-    @validated
+    @clear_errors
     def down(self, wide: Codes) -> Codes:
         grid = self.space.unflatten(wide)
         return (grid - grid.mean(self.at + 1, keepdim=True)).flatten(1)
 
-    @validated
+    @clear_errors
     def up(self, codes: Codes) -> Codes:
         return self.down(codes)
 
@@ -218,7 +218,7 @@ class Components(Reduced):
     (4,)
     """
 
-    @validated
+    @clear_errors
     def __init__(
         self, space: Described, codes: Codes, count: int = 64, *, rest: Codes | None = None, seed: Seed = 0
     ) -> None:
@@ -236,12 +236,12 @@ class Components(Reduced):
         axes = (part.detach().cpu().double().numpy().tobytes() for part in (self.mean, self.vectors, self.scale))
         return {**super().settings(), "axes_learned": digest(*axes)}
 
-    @validated
+    @clear_errors
     def down(self, wide: Codes) -> Codes:
         self.space.unflatten(wide)
         return (wide - self.mean.to(wide)) @ self.vectors.T.to(wide) / self.scale.to(wide)
 
-    @validated
+    @clear_errors
     def up(self, codes: Codes) -> Codes:
         self.unflatten(codes)
         return (codes * self.scale.to(codes)) @ self.vectors.to(codes)

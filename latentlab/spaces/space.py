@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Video, check_codes
 
@@ -127,7 +127,7 @@ class Described(ABC):
         return psnr(self.decode(self.encode(video)).cpu(), video.cpu())
 
 
-@validated
+@clear_errors
 def statistics(codes: Codes) -> Statistics:
     """How codes of any space are spread.
 

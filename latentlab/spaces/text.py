@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentlab.checks import Count, Seed, validated
+from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Video
@@ -37,7 +37,7 @@ class TextSpace(Described):
     True
     """
 
-    @validated
+    @clear_errors
     def __init__(
         self,
         generator: Generator,
@@ -63,7 +63,7 @@ class TextSpace(Described):
         names = ("seed", "num_steps", "method", "guidance")
         return {"weights": self.generator.fingerprint(), **{name: getattr(self, name) for name in names}}
 
-    @validated
+    @clear_errors
     def encode(self, video: Video) -> Codes:
         """Codes of what is said of clips.
 
@@ -74,7 +74,7 @@ class TextSpace(Described):
             raise ValueError("clips have no captions by themselves; give describe=, or use encode_captions")
         return self.encode_captions(self.describe_clips(video))
 
-    @validated
+    @clear_errors
     def encode_captions(self, captions: str | Sequence[str]) -> Codes:
         """Codes `(sample, dim)` of captions."""
         told = self.generator.condition(captions)
@@ -84,7 +84,7 @@ class TextSpace(Described):
         more = [told.more[name].flatten(1).float() for name in self.parts if name != "tokens"]
         return torch.cat([tokens.flatten(1).float(), *more], 1)
 
-    @validated
+    @clear_errors
     def condition(self, codes: Codes) -> Condition:
         """Codes as what the denoiser takes."""
         self.unflatten(codes)
@@ -94,7 +94,7 @@ class TextSpace(Described):
         fixed = {name: part.expand(len(codes), *part.shape[1:]) for name, part in self.fixed.items()}
         return Condition(tokens, tokens.abs().sum(-1) > 0, {**parts, **fixed})
 
-    @validated
+    @clear_errors
     def decode(self, codes: Codes) -> Video:
         """Clips drawn under these codes, all from one noise."""
         noise = self.generator.noise(1, seed=self.seed).expand(len(codes), -1, -1, -1, -1)
@@ -102,7 +102,7 @@ class TextSpace(Described):
         return self.generator.decode(self.generator.sample(noise, self.condition(codes), **options))
 
 
-@validated
+@clear_errors
 def pulled(generator: Generator, captions: tuple[str, str], strength: float, *, until: float = 0.0) -> Generator:
     """A generator whose noise prediction is pulled from one caption towards another.
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from einops import rearrange
 
-from latentlab.checks import Count, validated
+from latentlab.checks import Count, clear_errors
 from latentlab.generator.vector_vae import PERIOD, VectorVAE
 from latentlab.shapes import Codes, Video, check_video
 from latentlab.spaces.space import Described
@@ -33,7 +33,7 @@ class VectorSpace(Described):
     {'static': [0, 1], 'motion': [2, 3, 4]}
     """
 
-    @validated
+    @clear_errors
     def __init__(self, vae: VectorVAE, *, num_frames: Count | None = None) -> None:
         if not isinstance(vae, VectorVAE):
             raise TypeError(f"this is a space of a VectorVAE, got {type(vae).__name__}; LatentSpace takes a generator")
@@ -50,7 +50,7 @@ class VectorSpace(Described):
     def settings(self) -> dict[str, Any]:
         return {"weights": fingerprint(self.vae), "num_frames": self.num_frames}
 
-    @validated
+    @clear_errors
     def groups(self, axis: str) -> dict[str, list[int]]:
         """Dims at each place along an axis.
 
@@ -67,7 +67,7 @@ class VectorSpace(Described):
             return {"static": [*range(c.dims)], "motion": motion.tolist()}
         return {f"frame{i}": row.tolist() for i, row in enumerate(motion.reshape(c.num_frames, -1))}
 
-    @validated
+    @clear_errors
     def unrolled(self, codes: Codes) -> tuple[Codes, dict[str, list[int]]]:
         """Codes whose rings are points on a circle, for metrics that would take an angle for a line.
 
@@ -89,7 +89,7 @@ class VectorSpace(Described):
             f"{frame}dim{j}": [next(places) for _ in range(w)] for frame in frames for j, w in enumerate(widths)
         }
 
-    @validated
+    @clear_errors
     def encode(self, video: Video) -> Codes:
         """Codes `(sample, dim)`, frame after frame where the VAE codes frames."""
         if video.ndim != 5 or video.shape[2] != self.num_frames:
@@ -98,7 +98,7 @@ class VectorSpace(Described):
         codes = self.vae.encode(rearrange(video.float(), "b c (p f) h w -> (b p) c f h w", p=self.pieces))
         return rearrange(codes, "(b p) d -> b (p d)", p=self.pieces)
 
-    @validated
+    @clear_errors
     def decode(self, codes: Codes) -> Video:
         """Clips of codes."""
         self.unflatten(codes)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentlab.checks import Count, Seed, validated
+from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.exactness import METHODS, RETRACING
 from latentlab.generator.generator import Generator
@@ -132,7 +132,7 @@ class RoundTrips(dict[str, RoundTrip]):
         return table(self)
 
 
-@validated
+@clear_errors
 def roundtrip(
     generator: Generator,
     video: Video,

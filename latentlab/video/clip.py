@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from latentlab.checks import Positive, validated
+from latentlab.checks import Positive, clear_errors
 from latentlab.shapes import CLAMPED, Video, check_video
 
 Pictures = UInt8[np.ndarray, "batch frame height width 3"]
@@ -24,7 +24,7 @@ class Clip:
     note: str = ""
 
 
-@validated
+@clear_errors
 def to_uint8(video: Video) -> Pictures:
     """Turn a video into 8-bit pictures; values outside [-1, 1] are clamped, as generators overshoot a little.
 
@@ -48,7 +48,7 @@ def to_uint8(video: Video) -> Pictures:
     return levels.permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()
 
 
-@validated
+@clear_errors
 def from_uint8(pictures: Pictures) -> Video:
     """Turn 8-bit pictures into a video; `to_uint8` takes it back without loss.
 

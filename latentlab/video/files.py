@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 VIDEO_SUFFIXES = (
@@ -19,7 +19,7 @@ MOST_PIXELS = 2**27  # of a frame, four times those of 8K
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
-@validated
+@clear_errors
 def natural_order(path: Path) -> list[tuple[int, int | str]]:
     """Sort key which puts frame2.png before frame10.png.
 

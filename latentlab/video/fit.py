@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from latentlab.checks import Count, validated
+from latentlab.checks import Count, clear_errors
 from latentlab.video.clip import Clip
 
 FITS = ("crop", "pad", "stretch")
@@ -78,7 +78,7 @@ def sentence(*parts: str) -> str:
     return " and ".join(part for part in parts if part)
 
 
-@validated
+@clear_errors
 def fit_clip(clip: Clip, num_frames: Count, size: tuple[int, int], fit: str = "crop") -> Clip:
     """Bring a clip to a model's length and size, and say in its note what was done.
 

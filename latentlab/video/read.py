@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlab.checks import Count, Positive, validated
+from latentlab.checks import Count, Positive, clear_errors
 from latentlab.shapes import Video
 from latentlab.video.clip import Clip
 from latentlab.video.decode import Index, index_of, pictures_of
@@ -91,7 +91,7 @@ def _fill(frame: Tensor, planes: Sequence[np.ndarray]) -> None:
             channel.div_(127.5).sub_(1)
 
 
-@validated
+@clear_errors
 def probe(path: str | os.PathLike[str]) -> Info:
     """Say what a video file, image or folder of images holds, decoding its first frame only.
 
@@ -123,7 +123,7 @@ def probe(path: str | os.PathLike[str]) -> Info:
     raise ValueError(f"{path} holds no frame that decodes; the file is damaged")
 
 
-@validated
+@clear_errors
 def read(
     path: str | os.PathLike[str],
     *,
@@ -172,7 +172,7 @@ def read(
     return Clip(video, index.fps / step, sentence(short, space, _times_note(index), rest))
 
 
-@validated
+@clear_errors
 def read_at(
     path: str | os.PathLike[str],
     frames: Sequence[int],
@@ -224,7 +224,7 @@ def _times_note(index: Index) -> str:
     return "its frame times are uneven, frames were taken by number" if index.is_uneven else ""
 
 
-@validated
+@clear_errors
 def read_fitted(path: str | os.PathLike[str], num_frames: Count, size: tuple[int, int], *, fit: str = "crop") -> Clip:
     """Read a clip at a model's length and size: `fit_clip` of `read`, holding only the fitted frames in memory.
 

@@ -5,8 +5,8 @@ import io
 import math
 from dataclasses import dataclass
 
-from latentlab.checks import Positive, validated
-from latentlab.shapes import Video
+from latentlab.checks import Positive, clear_errors
+from latentlab.shapes import CLAMPED, Video, check_video
 from latentlab.video.write import encode, frame_rate, one_clip
 
 _PLAYER = (
@@ -15,7 +15,7 @@ _PLAYER = (
 )
 
 
-@validated
+@clear_errors
 def data_uri(video: Video, fps: Positive = 8.0, scale: int = 1) -> str:
     """Encode one clip as an mp4 inside a `data:` address, to be the `src` of an HTML video.
 
@@ -56,7 +56,7 @@ class Player:
         return self.html
 
 
-@validated
+@clear_errors
 def show(video: Video, fps: Positive = 8.0, width: int = 256) -> Player:
     """Play clips in a notebook: one looping player for each clip of the batch, in a row.
 

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.filter import Graph
 
-from latentlab.checks import Positive, validated
+from latentlab.checks import Positive, clear_errors
 from latentlab.shapes import Video
 from latentlab.store import replacing
 from latentlab.video.clip import Pictures, to_uint8
@@ -27,7 +27,7 @@ ENCODERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
 }
 
 
-@validated
+@clear_errors
 def write(path: str | os.PathLike[str], video: Video, fps: Positive = 8.0) -> None:
     """Write one clip to a file, its format by the suffix, or to a folder of PNG images where there is no suffix.
 
@@ -64,7 +64,7 @@ def write(path: str | os.PathLike[str], video: Video, fps: Positive = 8.0) -> No
             av.VideoFrame.from_ndarray(picture, format="rgb24").save(str(made / f"frame_{number:05d}.png"))
 
 
-@validated
+@clear_errors
 def check_target(path: str | os.PathLike[str]) -> str:
     """Raises if `write` could not write there, before there is anything to write; returns the suffix.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from latentlab.checks import Positive, Seed, validated
+from latentlab.checks import Positive, Seed, clear_errors
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.directions import Direction
 from latentlab.generator.load import load
@@ -23,7 +23,7 @@ EXAMPLES, COMPONENTS, FEW = 48, 6, 32
 PREVIEW_STEPS = 6
 
 
-@validated
+@clear_errors
 def explore(
     space: Space | None = None,
     directions: Directions | None = None,

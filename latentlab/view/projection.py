@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.store import replacing
 from latentlab.view.quality import Quality, check_judging, checked, judge_map
 
@@ -74,7 +74,7 @@ class Projection:
         return len(self.points)
 
 
-@validated
+@clear_errors
 def project(
     codes: ArrayLike,
     method: str | Any = "pca",
@@ -112,12 +112,13 @@ def project(
     >>> found.points.shape, round(found.quality.trustworthiness, 1)
     ((60, 2), 1.0)
     """
+    _check_method(method)
     judging = _judging(neighbours, judge, repeats)
     rows = checked(codes)
     return _judged(rows, *_fit(rows, method, dims, seed, at_most), method, dims, seed, judging)
 
 
-@validated
+@clear_errors
 def project_series(
     steps: Sequence[ArrayLike],
     method: str | Any = "pca",
@@ -151,6 +152,7 @@ def project_series(
     >>> bool(np.abs(first.points - second.points).max() < 0.1)
     True
     """
+    _check_method(method)
     judging = _judging(neighbours, judge, repeats)
     arrays = [checked(step) for step in steps]
     if not arrays or any(a.shape != arrays[0].shape for a in arrays):
@@ -211,6 +213,11 @@ class _Map:
 
     def turned(self, turn: np.ndarray, shift: np.ndarray) -> _Map:
         return replace(self, turn=turn, shift=shift)
+
+
+def _check_method(method: Any) -> None:
+    if not isinstance(method, str) and not hasattr(method, "fit_transform"):
+        raise TypeError(f"method must be one of {', '.join(METHODS)} or an estimator, got a {type(method).__name__}")
 
 
 def _judging(neighbours: int, judge: int, repeats: int) -> dict[str, int]:
@@ -279,8 +286,6 @@ def _centred(codes: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 def _estimator(method: Any, dims: int, seed: Seed, count: int, start: np.ndarray | None) -> Any:
     """The estimator of a name, or a clone of one that is given; `start` is the map to begin from."""
-    if not isinstance(method, str) and not hasattr(method, "fit_transform"):
-        raise TypeError(f"method must be one of {', '.join(METHODS)} or an estimator, got a {type(method).__name__}")
     if method == "pca":
         from sklearn.decomposition import PCA
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentlab.checks import as_numbers
+from latentlab.checks import as_numbers, check
 
 Refit = Callable[[np.ndarray, int], np.ndarray]  # (codes, seed) -> points
 KEPT = 0.9  # of the rows judged, in a refit
@@ -143,6 +143,7 @@ def _overlap(a: np.ndarray, b: np.ndarray, k: int) -> float:
 
 def check_judging(judge: int, neighbours: int, repeats: int) -> None:
     """Raises a ValueError for numbers that no map can be judged by; before a long fit, not after it."""
+    check("`judge`, `neighbours` and `repeats`", (judge, neighbours, repeats), tuple[int, int, int])
     if judge < 5 or neighbours < 1 or repeats < 0 or repeats == 1:
         raise ValueError(
             "`judge` must be 5 or more, `neighbours` 1 or more, `repeats` 0 or at least 2, which can be compared; "

@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.directions import Effect
 from latentlab.directions.design import design_of, read_labels
-from latentlab.directions.direction import unit
+from latentlab.directions.direction_set import unit
 from latentlab.factors import Factor, FactorTable
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from latentlab.cli import METHODS as IN_THE_COMMAND_LINE
 from latentlab.generator import inverted as inverted_file
 from latentlab.generator.exactness import METHODS, Trace, invert, sample
 from latentlab.generator.implicit import fixed_point
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import sampling_levels
 from latentlab.generator.solver import solve
+from latentlab.parsers import METHODS as IN_THE_COMMAND_LINE
 from latentlab.study.mixture import GaussianMixture
 
 LATER = ("tiles", "batches")  # what files did not hold at first

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from latentlab.cli import main, parser
+from latentlab.cli import main
 from latentlab.data import DSprites, FolderClips, MovingShapes, moving_shapes
 from latentlab.data.moving.scene_captions import scene_captions, scene_vocabulary
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import Tokenizer
 from latentlab.generator.load import load_clip
+from latentlab.parsers import parser
 from latentlab.train.denoiser import encode_all
 from latentlab.train.identity import identity
 from latentlab.train.runs import SCENE_CONTEXT, open_data

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import Seed, Whole, validated
+from latentlab.checks import Seed, Whole, clear_errors
 from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption
 from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler
 from latentlab.data.moving.render import Layer, draw, exposed, render
@@ -68,7 +68,7 @@ class MovingShapes:
 
     num_frames, size, fps = NUM_FRAMES, (SIDE, SIDE), FPS
 
-    @validated
+    @clear_errors
     def __init__(
         self,
         count: int,
@@ -104,25 +104,25 @@ class MovingShapes:
             layers=clip.layers,
         )
 
-    @validated
+    @clear_errors
     def scene(self, index: int) -> Scene:
         """What an item shows."""
         names = (spec.name for spec in self.sampler.specs)
         return Scene.of(dict(zip(names, self._factors(index), strict=True)))
 
-    @validated
+    @clear_errors
     def clip(self, index: int, *, seed: Seed = 0, frames: Sequence[int] | None = None) -> Video:
         """The pixels alone, only the given frames if any; `seed` is unused, an item has one rendering."""
         return _video(draw(self.scene(index), _times(frames))[0])
 
-    @validated
+    @clear_errors
     def mask(self, index: int, *, frames: Sequence[int] | None = None) -> Float[Tensor, "1 1 frame height width"]:
         """The share of each pixel that objects cover, without drawing the clip."""
         _, seen, _ = exposed(self.scene(index), _times(frames))
         none = np.zeros((len(_times(frames)), SIDE, SIDE))
         return torch.from_numpy(sum(seen, none)).float()[None, None]
 
-    @validated
+    @clear_errors
     def caption(self, index: Whole, *, seed: Seed = 0) -> str:
         """One wording, drawn by `(seed, index)`; four times in five one that says everything."""
         rng = np.random.default_rng([seed, index])
@@ -145,7 +145,7 @@ class MovingShapes:
         return self.sampler(index)
 
 
-@validated
+@clear_errors
 def moving_shapes(count: int, seed: Seed = 0, **factors) -> tuple[Video, FactorTable]:
     """Renders `count` clips at once.
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.factors import FACTORS, NAMES, NUM_FRAMES
 from latentlab.factors import Factor, FactorTable
@@ -20,7 +20,7 @@ FRAME_FACTORS = (
 )
 
 
-@validated
+@clear_errors
 def moving_frames(count: int, seed: Seed = 0, *, progress: bool = False) -> tuple[Video, FactorTable]:
     """One frame of each of `count` clips, at a time of its own, with what that frame shows.
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 from latentlab.metrics.disentanglement.traversals import traversals
 
 
-@validated
+@clear_errors
 def axis_alignment(codes: Any, factors: Any, **options: Any) -> Score:
     """Axis alignment (Michlo et al. 2023): of the variance along a traversal's main line, how much lies on one dim?
 

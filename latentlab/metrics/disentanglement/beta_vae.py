@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.explicitness import class_chances
@@ -14,7 +14,7 @@ from latentlab.metrics.disentanglement.factor_vae import BATCH, JUDGE, LEARN, dr
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def beta_vae(codes: Any, factors: Any, **options: Any) -> Score:
     """beta-VAE score (Higgins et al. 2017, section 3): can a linear classifier tell which factor pairs have in common?
 

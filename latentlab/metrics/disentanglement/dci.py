@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask_all
 from latentlab.metrics.disentanglement.counts import assign_bins, cut_in_gaps, entropy, mutual_information
 from latentlab.metrics.disentanglement.data import LABELLED, Data
@@ -26,7 +26,7 @@ SMALL = 1_000_000  # codes below which trees grow on one thread
 Found = tuple[Float[np.ndarray, "unit factor"], Float[np.ndarray, " factor"]]  # gains, and how well factors are told
 
 
-@validated
+@clear_errors
 def dci(codes: Any, factors: Any, *, test: tuple[Any, Any] | None = None, **options: Any) -> tuple[Score, ...]:
     """DCI (Eastwood & Williams 2018, section 2): disentanglement, completeness, informativeness.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask_all
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.groups import encode_factor
@@ -14,7 +14,7 @@ from latentlab.metrics.disentanglement.probe import SIZES, fourier_features, pre
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def dci_es(codes: Any, factors: Any, **options: Any) -> tuple[Score, ...]:
     """E and S of DCI-ES (Eastwood et al. 2023, sections 4.1 and 4.2); D, C and I are those of `dci`.
 

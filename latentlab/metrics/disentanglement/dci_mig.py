@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.mig import top_two
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def dci_mig(codes: Any, factors: Any, **options: Any) -> Score:
     """DCIMIG (Sepliarskaia et al. 2019): each factor gets the largest gap among the dims that prefer it.
 

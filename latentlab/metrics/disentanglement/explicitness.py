@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def explicitness(codes: Any, factors: Any, **options: Any) -> Score:
     """Explicitness (Ridgeway & Mozer 2018, eq. 4): area under the ROC curve of logistic regressions on all dims.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
@@ -15,7 +15,7 @@ from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 BATCH, LEARN, JUDGE = 64, 10_000, 5_000  # samples a vote, votes to learn from and to judge on (Locatello et al. 2019)
 
 
-@validated
+@clear_errors
 def factor_vae(codes: Any, factors: Any, **options: Any) -> Score:
     """FactorVAE score (Kim & Mnih 2018, section 4): does the stillest dim of a batch tell which factor was held?
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 from latentlab.metrics.disentanglement.traversals import traversals
 
 
-@validated
+@clear_errors
 def flatness(codes: Any, factors: Any, **options: Any) -> Score:
     """Flatness (Michlo et al. 2023): does a code go straight, along one dim, while one factor changes?
 

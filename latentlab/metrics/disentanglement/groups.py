@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.rows import Groups, folds
 
 FOLDS = 3
 
 
-@validated
+@clear_errors
 def group_by_axis(shape: Sequence[int], axis: int | Sequence[int], block: int = 1) -> np.ndarray:
     """A label for each dim of flattened codes: its place along an axis, or along several.
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask_all
 from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.explicitness import class_chances
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def infomec(codes: Any, factors: Any, *, held_out: bool = True, **options: Any) -> tuple[Score, ...]:
     """InfoM, InfoC, InfoE (Hsu et al. 2023, section 5), from normalised information I / H by nearest neighbours.
 

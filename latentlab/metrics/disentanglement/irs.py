@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.counts import assign_bins
 from latentlab.metrics.disentanglement.data import Data
@@ -16,7 +16,7 @@ from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 QUANTILE = 0.99  # as disentanglement_lib; the paper takes the maximum, which one outlier decides
 
 
-@validated
+@clear_errors
 def irs(codes: Any, factors: Any, **options: Any) -> Score:
     """IRS (Suter et al. 2019, section 4): how still a dim stays while all factors but its own change.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.counts import entropy
 from latentlab.metrics.disentanglement.data import Data
@@ -14,7 +14,7 @@ from latentlab.metrics.disentanglement.mig import top_two
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def jemmig(codes: Any, factors: Any, **options: Any) -> Score:
     """JEMMIG (Do & Tran 2020, eq. 8), scaled to [0, 1]: the gap, less what the best dim holds besides the factor.
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.dci import weighted_disentanglement
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def med(codes: Any, factors: Any, **options: Any) -> Score:
     """MED (Cao et al. 2022): DCI's disentanglement with mutual information, per factor, as the importance.
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def mig(codes: Any, factors: Any, **options: Any) -> Score:
     """Mutual information gap (Chen et al. 2018, eq. 6): how far the best dim of a factor is ahead of the second best.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.mig import top_two
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def mig_sup(codes: Any, factors: Any, **options: Any) -> Score:
     """MIG-sup (Li et al. 2020, eq. 6): how far a dim's best factor is ahead of its second best.
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def modularity(codes: Any, factors: Any, **options: Any) -> Score:
     """Modularity (Ridgeway & Mozer 2018, eq. 2): whether a dim tells of one factor only.
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.checks import Seed, as_numbers, validated
+from latentlab.checks import Seed, as_numbers, clear_errors
 from latentlab.factors import FactorTable, as_array, column_names
 from latentlab.metrics.disentanglement.data import CATEGORIES, LABELLED, Binning, Data, Estimator
 from latentlab.metrics.disentanglement.groups import name_groups
@@ -21,7 +21,7 @@ KINDS = (*LABELLED, "continuous", "circular")
 LARGEST = 1e100  # of a code or factor: squares of larger numbers, and their sums, would overflow
 
 
-@validated
+@clear_errors
 def prepare(
     codes: Any,
     factors: Any,

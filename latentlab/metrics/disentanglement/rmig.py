@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.counts import entropy
 from latentlab.metrics.disentanglement.data import Data
@@ -14,7 +14,7 @@ from latentlab.metrics.disentanglement.mig import mig_of, top_two
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def rmig(codes: Any, factors: Any, **options: Any) -> Score:
     """RMIG (Do & Tran 2020, eq. 6), divided by H_k: the gap of codes that a VAE draws, not of their means alone.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask
 from latentlab.metrics.disentanglement.counts import bin_by
 from latentlab.metrics.disentanglement.data import LABELLED, Data
@@ -16,7 +16,7 @@ from latentlab.metrics.disentanglement.prepare import hold_out, prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 
 
-@validated
+@clear_errors
 def sap(codes: Any, factors: Any, *, test: tuple[Any, Any] | None = None, **options: Any) -> Score:
     """SAP (Kumar et al. 2018): how much better the best dim predicts a factor than the second best.
 

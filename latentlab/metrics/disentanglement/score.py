@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.metrics.disentanglement.axis_alignment import AXIS_ALIGNMENT
 from latentlab.metrics.disentanglement.beta_vae import BETA_VAE
 from latentlab.metrics.disentanglement.data import Data
@@ -38,7 +38,7 @@ OTHERS = ("total_correlation", "wasserstein_dependence", "udr", "swap")  # take 
 CORE = tuple(metric.name for metric in CORE_METRICS)
 
 
-@validated
+@clear_errors
 def score(
     codes: Any,
     factors: Any,

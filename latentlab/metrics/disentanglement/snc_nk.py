@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import validated
+from latentlab.checks import clear_errors
 from latentlab.metrics.disentanglement.call import ask_all
 from latentlab.metrics.disentanglement.counts import assign_bins
 from latentlab.metrics.disentanglement.data import Data
@@ -14,7 +14,7 @@ from latentlab.metrics.disentanglement.probe import SIZES, fourier_features, pre
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def snc_nk(codes: Any, factors: Any, **options: Any) -> tuple[Score, ...]:
     """SNC and NK (Mahon et al. 2023): is each factor in one dim of its own, and only there?
 

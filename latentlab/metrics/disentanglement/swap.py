@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm.auto import tqdm
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.factors import as_array
 from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.groups import name_groups, read_places
@@ -114,7 +114,7 @@ class Swaps:
         return apart <= np.where([kind in LABELLED for kind in self.data.kinds], 1e-6, reach)
 
 
-@validated
+@clear_errors
 def swap(
     codes: Any,
     factors: Any,

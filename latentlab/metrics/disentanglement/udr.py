@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.factors import as_array
 from latentlab.metrics.disentanglement.prepare import active_dims, check_codes
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
@@ -44,7 +44,7 @@ class Models:
         return {"samples": len(self.codes[0]), "active": dims, "similarity": self.similarity}
 
 
-@validated
+@clear_errors
 def udr(
     models: Sequence[Any],
     *,

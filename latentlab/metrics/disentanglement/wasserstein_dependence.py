@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import Seed, validated
+from latentlab.checks import Seed, clear_errors
 from latentlab.metrics.disentanglement.codes_alone import Codes, ask_codes
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
-@validated
+@clear_errors
 def wasserstein_dependence(
     codes: Any, *, spread: Any = None, null: int = 0, bootstrap: int = 0, groups: Any = None, seed: Seed = 0
 ) -> Score:
