@@ -281,6 +281,8 @@ CALLS: dict[str, Callable[[], Call]] = {
     ),
     "MovingShapes.clip": on(lambda: data.MovingShapes(2), "clip", index=0, seed=0, frames=[0, 1]),
     "MovingShapes.caption": on(lambda: data.MovingShapes(2), "caption", index=0, seed=0),
+    "MovingShapes.mask": on(lambda: data.MovingShapes(2), "mask", index=0, frames=[0, 1]),
+    "MovingShapes.scene": on(lambda: data.MovingShapes(2), "scene", index=0),
     "moving_shapes": lambda: (data.moving_shapes, {"count": 1, "seed": 0}),
     "moving_frames": lambda: (data.moving_frames, {"count": 1, "seed": 0, "progress": False}),
     "FolderClips": lambda: (
@@ -540,6 +542,14 @@ CALLS: dict[str, Callable[[], Call]] = {
             "preserve": (),
             "shape": None,
         },
+    ),
+    "blend": lambda: (
+        directions.blend,
+        {"before": clips(), "after": clips(seed=1), "mask": torch.ones(2, 1, 4, 16, 16), "feather": 1},
+    ),
+    "leak": lambda: (
+        directions.leak,
+        {"before": clips(), "after": clips(seed=1), "mask": (torch.arange(16) < 8).float().expand(2, 1, 4, 16, 16)},
     ),
     "above": lambda: (directions.above, {"weights": MASK, "threshold": 0.5}),
     "changed": lambda: (directions.changed, {"before": clips(), "after": clips(seed=1), "threshold": 0.5, "blur": 5}),
