@@ -1,8 +1,9 @@
 """Errors that say which argument was not what the function takes, instead of what torch or numpy made of it.
 
-A public function wears `@clear_errors`. Its own checks speak first, and a good call costs nothing; where a call ends in
-an error that the library did not raise, its arguments are held against the annotations, whose types say ranges too. A
-class wears it on its `__init__`, a dataclass on itself, an estimator on its `fit`, which answers for its settings.
+A public function wears `@clear_errors`. Its own checks speak first; where a call ends in an error that the library did
+not raise, its arguments are held against the annotations, whose types say ranges too. NaN, which ends in no error, is
+looked for before. A class wears it on its `__init__`, a dataclass on itself, an estimator on its `fit`, which answers
+for its settings.
 """
 
 from __future__ import annotations
@@ -97,23 +98,36 @@ def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Calla
 
     @functools.wraps(function)
     def with_clear_errors(*args, **kwargs):
-        try:
-            return function(*args, **kwargs)
-        except Exception as error:
-            if _is_ours(error):
-                raise
+        def look() -> None:
             try:
                 given = signature.bind(*args, **kwargs).arguments
-            except TypeError:
-                raise error from None
-            if hasattr(given.get("self"), "get_params"):
+            except TypeError:  # not the arguments that it takes, as Python's own error says
+                return
+            if settings(given.get("self")):
                 check_settings(given["self"])
             for key, hint in hints_of(annotated).items():
                 if key in given and key in single:
                     check(f"{name}: `{key}`", given[key], hint)
+
+        if any(map(_is_nan, (*args, *kwargs.values(), *settings(args[0] if args else None).values()))):
+            look()  # NaN ends in no error, but in NaN
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if not _is_ours(error):
+                look()
             raise
 
     return with_clear_errors
+
+
+def settings(x: Any) -> dict[str, Any]:
+    """Settings of a scikit-learn estimator; of anything else, none."""
+    return x.get_params(deep=False) if hasattr(x, "get_params") and not inspect.isclass(x) else {}
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
 
 
 def _is_ours(error: BaseException) -> bool:

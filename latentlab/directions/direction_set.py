@@ -76,6 +76,9 @@ class DirectionSet:
                 f"{len(self.vectors)} directions need as many different names, got {', '.join(self.names)}"
             )
 
+        if not (np.isfinite(self.vectors).all() and np.isfinite(self.covariance).all()):
+            raise ValueError("vectors and covariance of directions must be finite, got NaN or infinity")
+
     @staticmethod
     @clear_errors
     def measured(names: Sequence[str], effects: np.ndarray, codes: np.ndarray, **known: Any) -> DirectionSet:
@@ -88,6 +91,8 @@ class DirectionSet:
             known: further attributes.
         """
         codes, effects = as_numbers("codes", codes), as_numbers("effects", effects)
+        if not (len(codes) and np.isfinite(codes).all() and np.isfinite(effects).all()):
+            raise ValueError(f"codes, at least one, and effects must be finite, got {len(codes)} codes, or NaN in them")
         vectors, lengths = unit(effects)
         along = (codes @ vectors.T.astype(codes.dtype)).astype(np.float64)
         along -= along.mean(0)
@@ -173,6 +178,8 @@ class DirectionSet:
         shares = as_numbers("shares", shares)
         if shares.shape != (len(names), len(self)):
             raise ValueError(f"shares must be ({len(names)}, {len(self)}), a row a name, got {shares.shape}")
+        if not np.isfinite(shares).all():
+            raise ValueError("shares must be finite, got NaN or infinity")
         vectors = shares @ self.vectors
         lengths = np.linalg.norm(vectors, axis=1)
         mixed = (shares != 0).sum(1) != 1

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.checks import clear_errors
-from latentlab.shapes import OVERSHOOT, Video, check_video
+from latentlab.shapes import CLAMPED, OVERSHOOT, Video, check_video
 
 Profile = str | Sequence[float] | Tensor
 Mask = Float[Tensor, "batch 1 frame height width"]
@@ -64,7 +64,7 @@ def fit_mask(mask: Mask, size: tuple[int, int, int]) -> Mask:
     tensor([[1., 0.],
             [1., 0.]])
     """
-    if not isinstance(mask, Tensor) or mask.ndim != 5 or mask.shape[1] != 1 or mask.is_complex():
+    if not isinstance(mask, Tensor) or mask.ndim != 5 or mask.shape[1] != 1 or mask.is_complex() or not len(mask):
         if not isinstance(mask, Tensor):
             raise ValueError(f"a mask is a tensor (batch, 1, frame, height, width), got {type(mask).__name__}")
         raise ValueError(f"a mask has axes (batch, 1, frame, height, width), got shape {tuple(mask.shape)}")
@@ -116,8 +116,7 @@ def blend(before: Video, after: Video, mask: Mask, *, feather: int | None = None
     >>> blend(torch.zeros(1, 3, 1, 1, 8), torch.ones(1, 3, 1, 1, 8), mask, feather=1)[0, 0, 0, 0].round(decimals=2)
     tensor([1.0000, 1.0000, 1.0000, 0.6700, 0.3300, 0.0000, 0.0000, 0.0000])
     """
-    if before.shape != after.shape:
-        raise ValueError(f"both clips must have one shape, got {tuple(before.shape)} and {tuple(after.shape)}")
+    check_video(CLAMPED, before=before, after=after)
     feather = round(min(after.shape[-2:]) / 32) if feather is None else feather
     if feather < 0:
         raise ValueError(f"feather is a number of pixels from 0 on, got {feather}")
@@ -138,6 +137,7 @@ def leak(before: Video, after: Video, mask: Mask) -> float:
     >>> leak(torch.zeros(1, 3, 1, 1, 2), torch.tensor([2.0, 1.0]).expand(1, 3, 1, 1, 2), mask)
     0.5
     """
+    check_video(CLAMPED, before=before, after=after)
     inside = fit_mask(mask, (after.shape[2], after.shape[3], after.shape[4])).to(after.device) > 0.5
     change = (after - before).detach().float().abs().mean(1, keepdim=True)
     inside = inside.expand_as(change)
