@@ -1,9 +1,9 @@
 """Errors that say which argument was not what the function takes, instead of what torch or numpy made of it.
 
 A public function wears `@clear_errors`. Its own checks speak first; where a call ends in an error that the library did
-not raise, its arguments are held against the annotations, whose types say ranges too. NaN, which ends in no error, is
-looked for before. A class wears it on its `__init__`, a dataclass on itself, an estimator on its `fit`, which answers
-for its settings.
+not raise, its arguments are held against the annotations, whose types say ranges too. So they are after a call that
+took NaN, which ends in no error. A class wears it on its `__init__`, a dataclass on itself, an estimator on its `fit`,
+which answers for its settings.
 """
 
 from __future__ import annotations
@@ -109,14 +109,15 @@ def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Calla
                 if key in given and key in single:
                     check(f"{name}: `{key}`", given[key], hint)
 
-        if any(map(_is_nan, (*args, *kwargs.values(), *settings(args[0] if args else None).values()))):
-            look()  # NaN ends in no error, but in NaN
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
         except Exception as error:
             if not _is_ours(error):
                 look()
             raise
+        if any(map(_is_nan, (*args, *kwargs.values(), *settings(args[0] if args else None).values()))):
+            look()  # NaN ends in no error, but in NaN
+        return result
 
     return with_clear_errors
 

@@ -343,6 +343,7 @@ def test_a_signal_while_libraries_load_is_one_line(number, code, said, tmp_path)
     assert process.returncode == code
 
 
+@pytest.mark.slow
 def test_an_answer_that_nobody_reads_is_no_error(tmp_path):
     write(tmp_path / "a.mkv", torch.zeros(1, 3, 4, 16, 16))
     for redirected, code in (("| true", 0), (">&-", 0), ("> /dev/full", 2)):
@@ -353,6 +354,7 @@ def test_an_answer_that_nobody_reads_is_no_error(tmp_path):
         assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_with_the_files_name(tmp_path):
     write(tmp_path / "a.mkv", moving_shapes(1, seed=11)[0])
     line = f"ulimit -f 4; {sys.executable} -m latentlab encode {tmp_path}/a.mkv --out {tmp_path}/z.safetensors"

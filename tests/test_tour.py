@@ -9,6 +9,8 @@ from latentlab.study.edit_space import LABELLED
 from latentlab.tour import tour
 from latentlab.video import write
 
+pytestmark = pytest.mark.slow  # one whole tour
+
 
 @pytest.fixture(scope="module")
 def toured(tmp_path_factory):

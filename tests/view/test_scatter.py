@@ -115,6 +115,7 @@ def test_mistakes_are_named():
         scatter(np.eye(2), {"a": [1, 2, 3]})
 
 
+@pytest.mark.slow
 def test_in_a_browser(browser, tmp_path):
     clips, factors = moving_shapes(12, seed=0)
     codes = np.random.default_rng(0).normal(size=(12, 4))

@@ -30,6 +30,7 @@ def test_information_without_bias_is_that_of_endless_samples():
     assert unbiased == pytest.approx(0, abs=0.01)
 
 
+@pytest.mark.slow
 def test_intervals_hold_what_endless_samples_score():
     """Of six sets of 600 samples; without a correction those of most metrics hold it in none."""
     truth = dis.score(*world(40_000, 99), QUICK, null=3, bootstrap=0, progress=False)
@@ -41,6 +42,7 @@ def test_intervals_hold_what_endless_samples_score():
         assert np.mean([t[name].ci[1] - t[name].ci[0] for t in tables]) / 2 / 1.96 < 4 * spread, name
 
 
+@pytest.mark.slow
 def test_intervals_of_codes_that_know_nothing_are_as_wide_as_chance():
     rng = np.random.default_rng(0)
     tables = []
@@ -74,6 +76,7 @@ def clips(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return codes, np.repeat(rng.integers(4, size=(CLIPS, 2)), FRAMES, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:factors are correlated")  # as the frames of a clip taken for strangers are
 @pytest.mark.parametrize("name", ["mig", "sap"])
 def test_frames_of_clips_with_random_labels_are_chance(name):
@@ -84,6 +87,7 @@ def test_frames_of_clips_with_random_labels_are_chance(name):
     assert max(metric(*clips(seed), null=19).p for seed in range(3)) == pytest.approx(1 / 20)
 
 
+@pytest.mark.slow
 def test_intervals_of_grouped_rows_hold_chance():
     for seed in range(5):
         found = dis.score(*clips(seed), ("mig", "sap", "med"), groups=CLIP, **OPTIONS)
