@@ -192,13 +192,13 @@ def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
             return True
         if value.ndim != 1 or str in parts:  # a row of numbers is a sequence of them
             return False
-        value = typing.cast(Any, value.tolist())
+        value = value.tolist()
     if not isinstance(value, origin) and not (origin is tuple and isinstance(value, list)):
         return False
     if origin is tuple and parts and parts[-1] is not ...:
         return len(value) == len(parts) and all(map(inside, value, parts))
     if issubclass(origin, Mapping):
-        return all(inside(key, parts[0]) and inside(item, parts[1]) for key, item in value.items())
+        return all(inside(key, parts[0]) and inside(item, parts[1]) for key, item in dict(value).items())
     if issubclass(origin, Iterable) and isinstance(value, Collection) and parts:
         text = isinstance(value, str | bytes)  # which Python takes for a sequence of texts
         return not text and all(inside(item, parts[0]) for item in value)

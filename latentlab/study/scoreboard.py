@@ -111,7 +111,7 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> S
         high=usable.high,
         locality=_locality(ruler, effect, factor),
         amount=float(effect[factor] * ruler.units[factor]) if len(way) == 1 else float("nan"),
-        why=_why(ruler, lost, effect[factor], all(found for _, found in sides)),
+        why=_why(ruler, np.asarray(lost), effect[factor], all(found for _, found in sides)),
     )
 
 
