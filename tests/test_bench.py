@@ -346,13 +346,20 @@ def run(config):
 '''
 
 
+def _interruptible() -> None:
+    """A shell that runs the tests in the background has interruptions ignored, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_no_process_outlives_the_one_that_started_it(scripts, tmp_path, number, code):
     (scripts / "sleepy.py").write_text(SLEEPY)
     where = ["--scripts", str(scripts), "--out", str(tmp_path / "out")]
     command = [sys.executable, "-m", "latentlab", "bench", "sleepy", "--repeats", "2", "--jobs", "2", *where]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1], preexec_fn=_interruptible
+    )
     while ran(tmp_path) < 2 and process.poll() is None:
         time.sleep(0.05)
     workers = [int(pid) for pid in (tmp_path / "log").read_text().split()]
