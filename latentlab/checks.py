@@ -58,9 +58,7 @@ class Within(NamedTuple):
 Whole = Annotated[int, Within(0)]
 Count = Annotated[int, Within(1)]
 Seed = Annotated[int, Within(0, 2**63 - 1)]
-NotNegative = Annotated[float, Within(0)]
 Positive = Annotated[float, Within(0, above=True)]
-Share = Annotated[float, Within(0, 1)]
 MayBeNaN = Annotated[float, "NaN is not known"]
 
 WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "text", NoneType: "None"}
