@@ -12,7 +12,7 @@ from typing import overload
 import torch
 
 from latentlab.checks import clear_errors
-from latentlab.generator.adapters.families import download, is_foreign, load_foreign
+from latentlab.generator.pipelines.families import download, is_foreign, load_foreign
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig

@@ -88,9 +88,9 @@ class TestModelsToldAnImage:
         pytest.importorskip("transformers")
         from dataclasses import replace
 
-        from generator.adapters import pipelines
+        from generator.pipelines import pipelines
 
-        from latentlab.generator.adapters.svd import StableVideo
+        from latentlab.generator.pipelines.svd import StableVideo
 
         tiny = pipelines.svd()
         made = StableVideo(tiny.pipe)

@@ -134,7 +134,7 @@ def test_one_clip_needs_a_scale():
 def test_activations_of_a_pipeline_are_moved_beyond_one_batch(tmp_path):
     """Codes of h-space say how to move clips, all at once."""
     pytest.importorskip("diffusers")
-    from generator.adapters.pipelines import condition, wan
+    from generator.pipelines.pipelines import condition, wan
 
     import latentlab
     from latentlab.spaces import BottleneckSpace

@@ -22,7 +22,7 @@ def clip(frames: int, *, height: int = 32, width: int = 32, count: int = 1) -> t
 
 
 def kl():
-    from generator.adapters.pipelines import image_vae
+    from generator.pipelines.pipelines import image_vae
 
     return image_vae()
 
@@ -36,7 +36,7 @@ def tiny():
 
 
 def wan():
-    from generator.adapters.pipelines import wan_vae
+    from generator.pipelines.pipelines import wan_vae
 
     return wan_vae()
 

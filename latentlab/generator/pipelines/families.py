@@ -10,16 +10,16 @@ from typing import Any
 
 import torch
 
-from latentlab.generator.adapters.coded import AutoencoderOnly, Coded
-from latentlab.generator.adapters.cogvideox import CogVideoX
-from latentlab.generator.adapters.hunyuan import Hunyuan
-from latentlab.generator.adapters.ltx import LTX
-from latentlab.generator.adapters.mochi import Mochi
-from latentlab.generator.adapters.pipeline import Pipeline
-from latentlab.generator.adapters.svd import StableVideo
-from latentlab.generator.adapters.taesd import find_taesd, load_taesd
-from latentlab.generator.adapters.unet import AnimateDiff, ModelScope
-from latentlab.generator.adapters.wan import Wan
+from latentlab.generator.pipelines.coded import AutoencoderOnly, Coded
+from latentlab.generator.pipelines.cogvideox import CogVideoX
+from latentlab.generator.pipelines.hunyuan import Hunyuan
+from latentlab.generator.pipelines.ltx import LTX
+from latentlab.generator.pipelines.mochi import Mochi
+from latentlab.generator.pipelines.pipeline import Pipeline
+from latentlab.generator.pipelines.svd import StableVideo
+from latentlab.generator.pipelines.taesd import find_taesd, load_taesd
+from latentlab.generator.pipelines.unet import AnimateDiff, ModelScope
+from latentlab.generator.pipelines.wan import Wan
 from latentlab.generator.generator import GeneratorConfig
 
 FAMILIES: dict[str, type[Pipeline]] = {  # by the pipeline's class in model_index.json

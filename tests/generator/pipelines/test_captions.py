@@ -8,7 +8,7 @@ import torch
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from generator.adapters import pipelines
+from generator.pipelines import pipelines
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     CLIPTextConfig,
@@ -22,7 +22,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from latentlab.generator.adapters.families import FAMILIES
+from latentlab.generator.pipelines.families import FAMILIES
 
 WORDS = ("<pad>", "</s>", "<unk>", "a", "red", "star", "moving", "left", "blurry")
 

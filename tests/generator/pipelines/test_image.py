@@ -8,10 +8,10 @@ import torch
 pytest.importorskip("diffusers")
 
 import diffusers
-from generator.adapters import pipelines
-from generator.adapters.test_captions import told as with_captions
+from generator.pipelines import pipelines
+from generator.pipelines.test_captions import told as with_captions
 
-from latentlab.generator.adapters.families import FAMILIES
+from latentlab.generator.pipelines.families import FAMILIES
 
 OPENING = ("wan-2.2-5b-image", "ltx-image")
 CHANNELS = ("wan-2.1-image", "wan-2.2-a14b-image", "cogvideox-5b-image")

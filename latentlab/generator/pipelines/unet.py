@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from latentlab.generator.adapters.pipeline import Diffusion, all_count, per_clip
+from latentlab.generator.pipelines.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 

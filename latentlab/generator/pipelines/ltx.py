@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.adapters.image import Opening
-from latentlab.generator.adapters.pipeline import per_clip
-from latentlab.generator.adapters.schedule import flow_levels
+from latentlab.generator.pipelines.image import Opening
+from latentlab.generator.pipelines.pipeline import per_clip
+from latentlab.generator.pipelines.schedule import flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.levels import check_counts

@@ -8,7 +8,7 @@ import torch
 
 pytest.importorskip("diffusers")
 
-from generator.adapters.pipelines import FAMILIES, Tiny, call, condition
+from generator.pipelines.pipelines import FAMILIES, Tiny, call, condition
 from generator.test_graph import Operations
 
 import latentlab

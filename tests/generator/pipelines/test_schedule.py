@@ -8,7 +8,7 @@ pytest.importorskip("diffusers")
 
 import diffusers
 
-from latentlab.generator.adapters.schedule import (
+from latentlab.generator.pipelines.schedule import (
     check_invertible,
     diffusion_levels,
     diffusion_time,

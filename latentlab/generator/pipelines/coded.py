@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latentlab.generator.adapters.coder import Coder
+from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.run import batched

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.adapters.pipeline import Flow, per_clip
-from latentlab.generator.adapters.schedule import flow_levels
+from latentlab.generator.pipelines.pipeline import Flow, per_clip
+from latentlab.generator.pipelines.schedule import flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.levels import check_counts

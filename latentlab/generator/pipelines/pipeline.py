@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from latentlab.generator.adapters.coded import Coded
-from latentlab.generator.adapters.schedule import (
+from latentlab.generator.pipelines.coded import Coded
+from latentlab.generator.pipelines.schedule import (
     diffusion_levels,
     diffusion_time,
     diffusion_velocity,

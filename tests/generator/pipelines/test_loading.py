@@ -12,14 +12,14 @@ import torch
 pytest.importorskip("diffusers")
 
 import diffusers
-from generator.adapters import pipelines
+from generator.pipelines import pipelines
 
 import latentlab
-from latentlab.generator.adapters.cogvideox import CogVideoX
-from latentlab.generator.adapters.families import FAMILIES
-from latentlab.generator.adapters.svd import StableVideo
-from latentlab.generator.adapters.unet import AnimateDiff
-from latentlab.generator.adapters.wan import Wan
+from latentlab.generator.pipelines.cogvideox import CogVideoX
+from latentlab.generator.pipelines.families import FAMILIES
+from latentlab.generator.pipelines.svd import StableVideo
+from latentlab.generator.pipelines.unet import AnimateDiff
+from latentlab.generator.pipelines.wan import Wan
 from latentlab.generator.condition import Condition
 from latentlab.generator.inverted import Inverted
 
