@@ -12,12 +12,12 @@ from typing import overload
 import torch
 
 from latentlab.checks import clear_errors
-from latentlab.generator.pipelines.families import download, is_foreign, load_foreign
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.pipelines.families import download, is_foreign, load_foreign
 from latentlab.weights import read_network, shipped
 
 LARGEST = 2**31  # pixels of a clip

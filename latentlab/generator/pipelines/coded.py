@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator, GeneratorConfig
+from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.run import batched
 from latentlab.shapes import Latents, Video, check_video
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentlab.generator.pipelines.image import further_channels
-from latentlab.generator.pipelines.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.pipelines.image import further_channels
+from latentlab.generator.pipelines.pipeline import Diffusion, all_count, per_clip
 from latentlab.shapes import Video
 
 

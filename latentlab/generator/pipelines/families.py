@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.pipelines.coded import AutoencoderOnly, Coded
 from latentlab.generator.pipelines.cogvideox import CogVideoX
 from latentlab.generator.pipelines.hunyuan import Hunyuan
@@ -20,7 +21,6 @@ from latentlab.generator.pipelines.svd import StableVideo
 from latentlab.generator.pipelines.taesd import find_taesd, load_taesd
 from latentlab.generator.pipelines.unet import AnimateDiff, ModelScope
 from latentlab.generator.pipelines.wan import Wan
-from latentlab.generator.generator import GeneratorConfig
 
 FAMILIES: dict[str, type[Pipeline]] = {  # by the pipeline's class in model_index.json
     "AnimateDiffPipeline": AnimateDiff,

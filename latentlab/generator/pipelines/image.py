@@ -8,8 +8,8 @@ from abc import ABC
 import torch
 from torch import Tensor
 
-from latentlab.generator.pipelines.pipeline import Flow, per_clip
 from latentlab.generator.condition import Condition
+from latentlab.generator.pipelines.pipeline import Flow, per_clip
 from latentlab.shapes import Latents, Video
 
 

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.pipelines.image import Opening
-from latentlab.generator.pipelines.pipeline import per_clip
-from latentlab.generator.pipelines.schedule import flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.levels import check_counts
+from latentlab.generator.pipelines.image import Opening
+from latentlab.generator.pipelines.pipeline import per_clip
+from latentlab.generator.pipelines.schedule import flow_levels
 
 # From how many latents to how many the shift grows, and from what to what: the pipeline's defaults.
 SHIFT = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}

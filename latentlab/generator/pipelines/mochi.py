@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.pipelines.pipeline import Flow, per_clip
-from latentlab.generator.pipelines.schedule import flow_levels
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.levels import check_counts
+from latentlab.generator.pipelines.pipeline import Flow, per_clip
+from latentlab.generator.pipelines.schedule import flow_levels
 
 THRESHOLD = 0.025  # noise below which the first half of the steps stays
 

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.schedule import (
     diffusion_levels,
@@ -19,8 +21,6 @@ from latentlab.generator.pipelines.schedule import (
     flow_levels,
     preserving,
 )
-from latentlab.generator.condition import Condition
-from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Video, check_video
 

@@ -11,9 +11,9 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from latentlab.generator.pipelines.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.pipelines.pipeline import Diffusion, all_count, per_clip
 
 
 class StableVideo(Diffusion):

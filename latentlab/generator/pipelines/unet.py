@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from latentlab.generator.pipelines.pipeline import Diffusion, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.pipelines.pipeline import Diffusion, all_count, per_clip
 
 
 class ModelScope(Diffusion):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latentlab.generator.pipelines.image import Opening, further_channels
-from latentlab.generator.pipelines.pipeline import Flow, all_count, per_clip
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.pipelines.image import Opening, further_channels
+from latentlab.generator.pipelines.pipeline import Flow, all_count, per_clip
 from latentlab.shapes import Video
 
 

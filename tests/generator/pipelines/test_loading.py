@@ -15,13 +15,13 @@ import diffusers
 from generator.pipelines import pipelines
 
 import latentlab
+from latentlab.generator.condition import Condition
+from latentlab.generator.inverted import Inverted
 from latentlab.generator.pipelines.cogvideox import CogVideoX
 from latentlab.generator.pipelines.families import FAMILIES
 from latentlab.generator.pipelines.svd import StableVideo
 from latentlab.generator.pipelines.unet import AnimateDiff
 from latentlab.generator.pipelines.wan import Wan
-from latentlab.generator.condition import Condition
-from latentlab.generator.inverted import Inverted
 
 SIDES = ("height", "width")
 SHARED = Path(__file__).parents[4] / "shared" / "data"
