@@ -284,6 +284,7 @@ CALLS: dict[str, Callable[[], Call]] = {
     "MovingShapes.mask": on(lambda: data.MovingShapes(2), "mask", index=0, frames=[0, 1]),
     "MovingShapes.scene": on(lambda: data.MovingShapes(2), "scene", index=0),
     "moving_shapes": lambda: (data.moving_shapes, {"count": 1, "seed": 0}),
+    "measure": lambda: (data.measure, {"video": data.moving_shapes(1)[0], "objects": 1}),
     "moving_frames": lambda: (data.moving_frames, {"count": 1, "seed": 0, "progress": False}),
     "FolderClips": lambda: (
         data.FolderClips,

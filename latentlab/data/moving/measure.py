@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.data.moving.blur import squared_exposure
 from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES, SIDE
 from latentlab.data.moving.moments import ORDER, Moments, polygon_moment, robust_line
@@ -29,8 +30,9 @@ MIN_SMEAR, MAX_BLUR_ERROR = 0.2, 0.3  # pixels a frame of exposure; standard err
 CHUNK = 16  # clips at a time, so that memory stays small
 
 
-def measure(video: Video) -> FactorTable:
-    """Reads all eleven factors from clips of the moving-shapes world, exact or generated.
+@clear_errors
+def measure(video: Video, *, objects: int = 1) -> FactorTable:
+    """Reads the factors from clips of the moving-shapes world, exact or generated.
 
     A factor that a clip does not show is NaN: all of them without an object, motion with fewer than two frames,
     direction where the speed is below 0.02 pixels a frame or twice its own standard error, rotation of a circle, blur
@@ -56,20 +58,29 @@ def measure(video: Video) -> FactorTable:
 
     Args:
         video: any number of clips and frames of 64 x 64 pixels.
+        objects: most that a clip may show. With 1 whatever is no background is one object; with 2 clips of none, one
+            and two are told apart, see `measure_scenes`.
 
     Returns:
-        One row a clip, columns as in `FACTORS`.
+        One row a clip, columns as in `FACTORS`; of two objects as in `measure_scenes`.
 
     Raises:
-        ValueError: the axes or the range are not those of a `Video`, or a value is not finite.
+        ValueError: the axes or the range are not those of a `Video`, a value is not finite, or more than two objects.
 
     >>> from latentlab.data.moving.dataset import moving_shapes
     >>> video, factors = moving_shapes(2, seed=0, fixed={"light": 0.8, "speed": 0.5})
     >>> measure(video)["light"].round(3), measure(video)["speed"].round(3)
     (array([0.8, 0.8]), array([0.5, 0.5]))
     """
+    if objects not in (1, 2):
+        raise ValueError(f"objects must be 1 or 2, the most that a clip may show, got {objects!r}")
     check(video)
-    return FactorTable(np.concatenate([_read(chunk) for chunk in video.split(CHUNK)]), FACTORS)
+    if objects == 2:
+        from latentlab.data.moving.measure_scenes import measure_scenes  # which reads colours and shapes as here
+
+        return measure_scenes(video)
+    rows = [_read(chunk) for chunk in video.split(CHUNK)] if len(video) else [np.zeros((0, len(FACTORS)))]
+    return FactorTable(np.concatenate(rows), FACTORS)
 
 
 def mask(video: Video) -> Float[Tensor, "batch 1 frame height width"]:

@@ -27,6 +27,7 @@ from latentlab.shapes import Video
 SPECS = tuple(s for s in SceneSampler(objects=(0, 1, 2), changes=1).specs if s.name != "blur")
 OTHER_COLOUR = 0.12  # RGB distance from what background and first object mix to, at which there is a second one
 ALIKE = 0.97  # cosine between deviations of one object from the background
+GROUND = 0.04  # RGB distance from the background's colour, in the mean of nine pixels, that is not its own
 STEPS = 6  # of Gauss and Newton
 
 
@@ -44,7 +45,8 @@ def measure_scenes(video: Video) -> FactorTable:
     Returns:
         One row a clip, with the columns of `MovingShapes(objects=(0, 1, 2), changes=1)` but the exposure. Of two
         objects the first is the one further left, in the mean over frames. NaN is what a clip does not show: factors
-        of absent objects, direction at rest, rotation of a circle, which is in front of two that never meet. On noisy
+        of absent objects, direction at rest, rotation of a circle, which is in front of two that never meet; and all
+        of a clip whose ground is patterned (`camera=`), before which no object can be told by its colour. On noisy
         clips, least to be trusted are two that meet whose colours deviate from the background in opposite directions.
 
     Raises:
@@ -76,9 +78,11 @@ class _Thing:
 def _read(clip: Tensor) -> dict[str, float]:
     rest, background = _deviation(clip)
     steps = _object_steps(rest)
+    mattes = _mattes(rest, steps)
+    if _patterned(rest, mattes):
+        return {}
     row = {"objects": 0.0, "background_hue": float(hue_of(background[None])[0])}
     row["light"] = float(background.max() / BACKGROUND_VALUE)
-    mattes = _mattes(rest, steps)
     things, front = _things(mattes, [background + step for step in steps])
     order = sorted(range(len(things)), key=lambda i: np.nanmean(things[i].centre[things[i].seen, 0]))
     row["objects"] = float(len(things))
@@ -135,6 +139,13 @@ def _mattes(rest: np.ndarray, steps: list[np.ndarray]) -> Float[np.ndarray, "obj
         return np.zeros((0, *rest.shape[:3]))
     mattes = np.moveaxis(rest @ np.linalg.pinv(np.stack(steps)), -1, 0)
     return mattes * (_grow(mattes > 0.35, 2) > 0)
+
+
+def _patterned(rest: np.ndarray, mattes: np.ndarray) -> bool:
+    """Whether most of what no object covers deviates from the one colour of a plain background."""
+    smooth = F.avg_pool2d(torch.from_numpy(rest).permute(0, 3, 1, 2), 3, 1, 1, count_include_pad=False)  # less noise
+    free = ~_grow(np.asarray((mattes > 0.05).any(0)), 2).astype(bool)
+    return bool(free.any()) and float((smooth.norm(dim=1).numpy()[free] > GROUND).mean()) > 0.5
 
 
 def _grow(where: np.ndarray, pixels: int) -> np.ndarray:

@@ -79,6 +79,21 @@ def test_a_path_is_read_with_its_change(change, at):
         assert path.turn == pytest.approx(70)
 
 
+def test_measure_is_the_door_to_both(clips, read):
+    again = measure(clips[0][:2], objects=2)
+    np.testing.assert_array_equal(again["objects"], clips[1]["objects"][:2])
+    assert again.specs == SPECS
+    with pytest.raises(ValueError, match="got 3"):
+        measure(clips[0][:1], objects=3)
+
+
+@pytest.mark.parametrize("noise", [0.0, 8 / 127.5])
+def test_clips_before_a_patterned_ground_are_not_read(noise):
+    video, _ = moving_shapes(4, seed=5, objects=(0, 1, 2), camera=1.0)
+    video = video + noise * torch.randn(video.shape, generator=torch.Generator().manual_seed(0))
+    assert np.isnan(measure_scenes(video).values).all()
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="add a batch axis"):
         measure_scenes(torch.zeros(3, 16, 64, 64))
