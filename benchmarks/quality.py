@@ -1,6 +1,6 @@
 """How good is the shipped model? Every figure of its model card, on clips and captions that training never saw.
 
-python benchmarks/quality.py [--only autoencoder,known,captions,static,frechet] [--out quality.json]
+python benchmarks/quality.py [--only autoencoder,known,captions,static,frechet,scenes] [--out quality.json]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.script import load_script
 from latentlab.bench.spread import mean, percent
 from latentlab.data.moving.captions import DIRECTIONS, HUES, captions, words
 from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED, MovingShapes, moving_shapes
@@ -33,6 +35,8 @@ from latentlab.train.denoiser import DenoiserTraining
 from latentlab.video import read
 from latentlab.video.write import encode, frame_rate, one_clip
 from latentlab.view.report import Player
+
+scenes = load_script(Path(__file__).with_name("quality_scenes.py")).scenes
 
 SHOWN = 4  # clips of a kind
 NOISE = 0.3  # standard deviations of the latents
@@ -69,6 +73,7 @@ def run(config: Config) -> dict:
         "captions": caption_accuracy,
         "static": static,
         "frechet": frechet,
+        "scenes": lambda generator, config: scenes(partial(_generate, generator, config=config), config.clips),
     }
     figures = {name: parts[name](generator, config) for name in config.only}
     clips = [clip for found in figures.values() for clip in found.pop("_clips", ())]
