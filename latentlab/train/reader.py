@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from latentlab.data.moving.dataset import MovingShapes
-from latentlab.data.moving.factors import SHAPES
-from latentlab.data.moving.reader import FRAMES, Reader, ReaderConfig, targets
+from latentlab.data.moving.reader import FRAMES, Reader, ReaderConfig, scene_targets, targets
 from latentlab.train.identity import identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.weights import save_weights
@@ -48,17 +47,26 @@ def train_reader(
     def make_batch(step: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])
         picks = [int(i) for i in rng.integers(len(data), size=config.loop.batch_size)]
-        factors = torch.from_numpy(data.sampler.table(picks).values).float()
-        return {"video": torch.cat([data.clip(i, frames=frames) for i in picks]), "targets": targets(factors)}
+        if config.network.objects == 1:
+            wanted = targets(torch.from_numpy(data.sampler.table(picks).values).float())
+        else:
+            wanted = scene_targets([data.scene(i) for i in picks]).float()
+        return {"video": torch.cat([data.clip(i, frames=frames) for i in picks]), "targets": wanted}
 
     def loss(net, batch, generator):
         video = batch["video"]
         video = video + config.noise * torch.randn(video.shape, generator=generator, device=video.device)
         said, wanted = net(video), batch["targets"]
-        shape = F.cross_entropy(said[:, : len(SHAPES)], wanted[:, : len(SHAPES)].argmax(1))
-        rest = F.mse_loss(said[:, len(SHAPES) :], wanted[:, len(SHAPES) :])
-        right = (said[:, : len(SHAPES)].argmax(1) == wanted[:, : len(SHAPES)].argmax(1)).float().mean()
-        return shape + 4 * rest, {"shape_accuracy": right, "factor_error": rest.detach()}
+        known = wanted.isfinite()
+        shape, right = torch.zeros((), device=said.device), []
+        numbers = known.clone()
+        for choice in model.choices:
+            rows, numbers[:, choice] = known[:, choice.start], False
+            scores, truth = said[rows, choice], wanted[rows, choice].argmax(1)
+            shape = shape + F.cross_entropy(scores, truth, reduction="sum") / len(said)
+            right.append(scores.argmax(1) == truth)
+        rest = F.mse_loss(said[numbers], wanted[numbers])
+        return shape + 4 * rest, {"accuracy": torch.cat(right).float().mean(), "factor_error": rest.detach()}
 
     where = device_for_training(device)
     about = {"data": identity(data), "network": asdict(config.network), "noise": config.noise}

@@ -64,8 +64,6 @@ def open_data(
     """
     if name == "dsprites" and network not in ("autoencoder", "vector-vae"):
         raise ValueError(f"dsprites has pictures alone, and the {network} learns captions or motion")
-    if network == "reader" and name == "moving-scenes":
-        raise ValueError("the reader learns the factors of one steady object: --data moving-shapes")
     if name in ("moving-shapes", "moving-scenes", "dsprites"):
         if size or (num_frames and network != "vector-vae"):
             raise ValueError(f"{name} come in one length and size; --num-frames and --size are for a folder of videos")
@@ -73,7 +71,7 @@ def open_data(
             return DSprites()
         return MovingShapes(1_000_000, TRAIN_SEED, **(SCENES if name == "moving-scenes" else {}))
     if network == "reader":
-        raise ValueError("the reader learns factors, which only --data moving-shapes has")
+        raise ValueError("the reader learns factors, which only --data moving-shapes and moving-scenes have")
     num_frames = max(num_frames or 16, 16) if network == "vector-vae" else num_frames or 16
     size = size or (64, 64)
     of_frames, of_sides = MULTIPLES[network]
@@ -119,6 +117,8 @@ def reader(data: MovingShapes, out: Path, *, device: str, **options) -> list[Pat
     """Trains the reader, which needs factors."""
     config = ReaderTraining()
     config = replace(config, loop=_loop(config.loop, options))
+    if not isinstance(data.sampler, FactorSampler):
+        config = replace(config, network=replace(config.network, objects=2))
     train_reader(data, out, config, device=device)
     return [out / "reader.safetensors"]
 

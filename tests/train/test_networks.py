@@ -126,6 +126,15 @@ def test_the_reader_trains_and_resumes(data, tmp_path):
     assert_same_weights(trained, tmp_path / "reader.safetensors")
 
 
+def test_the_reader_of_scenes_learns_how_many_there_are(tmp_path):
+    scenes = MovingShapes(64, 3, objects=(0, 1, 2), changes=0.5, camera=0.3)
+    trained = train_reader(scenes, tmp_path, ReaderTraining(steps(2), ReaderConfig(width=32, objects=2)), device="cpu")
+    assert all(map(math.isfinite, losses(tmp_path)))  # though absent objects are NaN
+    video = torch.cat([scenes.clip(i) for i in range(3)])
+    assert set(trained.read_count(video)) <= {0, 1, 2}
+    assert len(trained.read_shape(video)) == 3
+
+
 def test_the_denoiser_trains_and_resumes_on_latents_encoded_once(data, tmp_path):
     torch.manual_seed(0)
     autoencoder = Autoencoder(NETWORK)
