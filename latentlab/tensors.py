@@ -7,11 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from latentlab.store import replacing
+from latentlab.store import digest, replacing
+
+
+def tensor_digest(tensor: Tensor) -> str:
+    """SHA-256 of a tensor's shape, type and values, wherever it is.
+
+    >>> tensor_digest(torch.zeros(2)) == tensor_digest(torch.zeros(2, 1))
+    False
+    """
+    values = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    return digest(f"{tuple(tensor.shape)} {tensor.dtype}", values)
 
 
 def write_tensors(path: str | Path, key: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

@@ -108,7 +108,8 @@ class Generator(Model):
 
         Args:
             noise: unit variance, as `noise` makes it, or what `invert` returns. The latter is sampled as it was made,
-                down the levels that it came up; only caption and guidance may be changed, which edits the clip.
+                down the levels that it came up; only caption and guidance may be changed and guides added, which edits
+                the clip.
             caption: one for all clips, one for each, or a condition made before; default "". Where the condition is an
                 image, that image.
             num_steps: steps of the solver; default 25.
@@ -217,7 +218,8 @@ class Generator(Model):
             dtype=str(self.dtype),
             decode_chunk=self.decode_chunk,
             tiles=self.tiles,
-            weights=self.fingerprint(),
+            weights=self.unguided.fingerprint(),
+            guides=self.settings().get("guides", []),
             levels_for=purpose,
             estimate=found,
         )
@@ -287,11 +289,12 @@ class Generator(Model):
 
     def _check_made(self, inverted: Inverted, num_steps: Count | None, **asked: str | int | None) -> None:
         """Raises unless the inverted latent was made by this generator, and in the way asked for, if any."""
-        here: dict[str, Any] = {"dtype": str(self.dtype), "weights": self.fingerprint()}
+        here: dict[str, Any] = {"dtype": str(self.dtype), "weights": self.unguided.fingerprint()}
         here |= {"decode_chunk": self.decode_chunk, "tiles": self.tiles}
         if num_steps is not None:
             levels = self._levels(inverted.levels_for, num_steps, inverted.noise.shape[1:])
             here["levels"] = tuple(levels.flip(0).tolist())
+        inverted.check_guides(self.settings().get("guides", []))
         inverted.check(here | {name: value for name, value in asked.items() if value is not None})
 
     def _check_completed(self, latents: Latents, condition: Condition) -> None:

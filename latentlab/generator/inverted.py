@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,13 @@ class Inverted:
         condition: what the denoiser was told.
         batch_size: clips at a time; other sizes round differently.
         dtype: in which the denoiser computed.
-        weights: fingerprint of the generator.
+        weights: fingerprint of the generator, its guides apart.
         decode_chunk: frames decoded together, see `Generator.decode_chunk`.
         tiles: parts that the autoencoder took clips in, see `Generator.tiles`.
         batches: size of the batch in which each clip was inverted; None is what `batch_size` makes of all clips.
         levels_for: "analysis", of noise to be read, or "sampling", of noise to be edited; see `Generator.invert`.
         estimate: how far the noise is from the true encoding, if it was asked.
+        guides: settings of the guides on the way, see `Generator.guided`.
     """
 
     trace: Trace
@@ -50,6 +52,7 @@ class Inverted:
     batches: tuple[int, ...] | None = None
     levels_for: LevelsFor = "sampling"
     estimate: Estimate | None = None
+    guides: Sequence[Mapping[str, Any]] = ()
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.noise.shape[1:]))
@@ -121,6 +124,20 @@ class Inverted:
                 "the bare tensor, to sample it in another way without the promise to return the clip"
             )
 
+    def check_guides(self, guides: Sequence[Mapping[str, Any]]) -> None:
+        """Raises unless the guides of the inversion are the first of these, which are those of a sampling run.
+
+        Raises:
+            ValueError: what differs, both named.
+        """
+        was, now = ([json.dumps(guide) for guide in some] for some in (self.guides, guides))
+        if was != now[: len(was)]:
+            raise ValueError(
+                f"this latent was inverted under guides {', '.join(was)}, and is to be sampled under "
+                f"{', '.join(now) or 'none'}; sample it with generator.guided(...) of the same, which further ones may "
+                "follow, or pass its .noise, the bare tensor"
+            )
+
     def save(self, path: str | Path) -> None:
         """Writes a safetensors file, its settings as JSON in the header; atomic."""
         tensors = {"noise": self.trace.noise, **self.condition.tensors()}
@@ -162,7 +179,7 @@ def _batch_of_each(count: int, size: int) -> tuple[int, ...]:
 
 
 # What came after files of this format were written.
-_LATER: dict[str, Any] = {"tiles": None, "batches": None, "levels_for": "sampling", "estimate": None}
+_LATER: dict[str, Any] = {"tiles": None, "batches": None, "levels_for": "sampling", "estimate": None, "guides": ()}
 _SETTINGS = ("method", "levels", "guidance", "batch_size", "dtype", "weights", "decode_chunk", *_LATER)
 
 

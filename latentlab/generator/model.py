@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.graph import Graphs
+from latentlab.generator.guides import Guide, carried, composed, uncarried
 from latentlab.generator.lock import one_at_a_time
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Video
@@ -35,6 +37,7 @@ class Model(ABC):
 
     capturable: ClassVar[bool] = True  # whether `predict` reads nothing from the device, so that a graph can hold it
     graphs: Graphs | None = None  # of the solver's loops, see `graphed`
+    guides: tuple[Guide, ...] = ()  # that its velocity goes through, see `guided`
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -96,11 +99,13 @@ class Model(ABC):
     def settings(self) -> dict[str, Any]:
         """What `predict` depends on beside weights, state, level and condition, as JSON holds it.
 
-        Such as which adapters (LoRA, by peft) of the networks are on or merged, and how strongly; nothing without any.
+        Such as its guides, and which adapters (LoRA, by peft) of the networks are on or merged, and how strongly;
+        nothing without any.
         """
         layers = [m for network in self.networks for m in network.modules() if hasattr(m, "merged_adapters")]
         told = [[m.merged_adapters, m.active_adapters, m.disable_adapters, getattr(m, "scaling", {})] for m in layers]
-        return {"adapters": told} if told else {}
+        guides = [settings for guide in self.guides if (settings := guide.settings())]
+        return ({"adapters": told} if told else {}) | ({"guides": guides} if guides else {})
 
     def fingerprint(self) -> str:
         """SHA-256 of all weights, and of the settings if there are any; kept until one of them changes, see `state_of`.
@@ -115,6 +120,37 @@ class Model(ABC):
         if not settings:
             return weights
         return digest(" ".join([weights, *map(str, settings.values())]))
+
+    def guided(self, *guides: Guide) -> Self:
+        """A generator of the same networks, whose velocity goes through these guides, after those that it has.
+
+        It samples, inverts and takes clips back as any other; networks are shared, and this generator is left alone.
+        What is inverted under guides can be sampled under the same, which returns the clip, or under those and more,
+        which edits it.
+
+        Args:
+            guides: the first is next to the network; see `latentlab.generator.guides`.
+
+        Raises:
+            TypeError: what is no `Guide`.
+        """
+        for guide in guides:
+            if not isinstance(guide, Guide):
+                raise TypeError(
+                    f"a guide is a latentlab.generator.guides.Guide, and says its settings; got {type(guide).__name__}"
+                )
+        other = copy.copy(self)
+        other.guides = (*self.guides, *guides)
+        return other
+
+    @property
+    def unguided(self) -> Self:
+        """The same generator without guides."""
+        if not self.guides:
+            return self
+        other = copy.copy(self)
+        other.guides = ()
+        return other
 
     def compile(self, **options) -> Self:
         """The same generator, its networks compiled on their first call; `options` are those of `torch.compile`.
@@ -145,7 +181,18 @@ class Model(ABC):
         return self
 
     def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
-        """The velocity field v(y, s) under a condition, with classifier-free guidance (Ho & Salimans 2022, eq. 6).
+        """The velocity field v(y, s) that the solver follows: of the network under a condition, through all guides.
+
+        Args:
+            condition: of the clips, one for each state.
+            guidance: classifier-free, see `network_velocity`.
+        """
+        condition = carried(self.guides, condition, self.device)
+        plain = uncarried(condition).to(self.device, self.dtype)
+        return composed(self.guides, self.network_velocity(plain, guidance), plain, condition)
+
+    def network_velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
+        """The velocity under a condition, with classifier-free guidance (Ho & Salimans 2022, eq. 6) and no other guide.
 
         v = v("") + guidance * (v(condition) - v("")); at guidance 1 the empty caption is not evaluated. A condition
         that says what it is `against` has that in the place of the empty caption.
@@ -175,7 +222,7 @@ class Model(ABC):
         """The condition with all that a run under this guidance will ask for, where it will ask for it."""
         if guidance != 1.0:
             condition = replace(condition, against=self.unconditional(condition).expand(len(condition)))
-        return condition.to(self.device, self.dtype)
+        return carried(self.guides, condition.to(self.device, self.dtype), self.device)
 
     def unconditional(self, condition: Condition) -> Condition:
         """What guidance leads away from."""

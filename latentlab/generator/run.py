@@ -105,8 +105,8 @@ def _check_finite(end: object, generator: Generator, way: Way) -> None:
 
 
 def _captured(generator: Generator, way: Way, run: Callable[[Tensors], T], given: Tensors) -> T:
-    """`run(given)`; through a graph, if the generator has any and its own `predict` was not replaced."""
-    if generator.graphs is None or "predict" in vars(generator):
+    """`run(given)`; through a graph, if the generator has any and its guides read nothing from the device."""
+    if generator.graphs is None or not all(guide.capturable for guide in generator.guides):
         return run(given)
     weights = tuple((p.data_ptr(), p.dtype) for network in generator.networks for p in network.parameters())
     key = way.method, way.guidance, *way.levels.tolist(), json.dumps(generator.settings()), weights

@@ -212,7 +212,7 @@ def flicker_loss(video: Video | Latents, ways: Ways) -> Float[Tensor, ""]:
 
     >>> from latentlab.metrics.flow import still
     >>> from latentlab.generator.solver import solve
-    >>> from latentlab.generator.steer import steered
+    >>> from latentlab.generator.guides import steered
     >>> noise = torch.randn(1, 3, 8, 4, 4, generator=torch.Generator().manual_seed(0))
     >>> ways = fields(torch.zeros(1, 3, 8, 4, 4), still)
     >>> calmer = steered(lambda y, s: 0 * y, lambda x: flicker_loss(x, ways), weight=100.0)

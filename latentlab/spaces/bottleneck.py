@@ -9,19 +9,22 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentlab.checks import Count, clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
+from latentlab.generator.guides import Guide
 from latentlab.generator.inverted import Inverted
+from latentlab.generator.solver import Velocity
 from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Latents, Video
 from latentlab.spaces.hooks import find_layer, hooked
 from latentlab.spaces.space import Described
 from latentlab.spaces.told import Caption, condition_of, plain
+from latentlab.tensors import tensor_digest
 
-Meet = Callable[[Tensor, float, int], Tensor | None]  # activations, level, clips; what goes on in their place
+Meet = Callable[[Tensor, float, Condition], Tensor | None]  # activations, level, condition; what goes on instead
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,49 +177,51 @@ class BottleneckSpace(Described):
     def _invert(self, latents: Latents, condition: Condition) -> tuple[Inverted, Codes]:
         seen: dict[float, Tensor] = {}
 
-        def read(h: Tensor, s: float, clips: int) -> None:
+        def read(h: Tensor, s: float, condition: Condition) -> None:
             if s in self.called:  # under guidance the caption's own rows come last
-                told = h.detach().float().chunk(clips // len(latents))[-1]
-                seen[s] = told.reshape(len(latents), -1, *h.shape[1:])
+                own = h.detach().float().chunk(self._copies(h, condition))[-1]
+                seen[s] = own.reshape(len(latents), -1, *h.shape[1:])
 
-        with hooked(self.layer, told := Told(read)):
-            inverted = told.of(self.generator).invert(
-                latents,
-                condition,
-                guidance=self.guidance,
-                num_steps=self.num_steps,
-                method=self.method,
-                levels="sampling",  # runs to be replayed with moved activations
-                batch_size=self.batch_size,
-                progress="inverting" if self.progress else False,
-            )
+        inverted = self.generator.guided(AtLayer(self.layer, read)).invert(
+            latents,
+            condition,
+            guidance=self.guidance,
+            num_steps=self.num_steps,
+            method=self.method,
+            levels="sampling",  # runs to be replayed with moved activations
+            batch_size=self.batch_size,
+            progress="inverting" if self.progress else False,
+        )
         activations = torch.stack([seen[s] for s in self.called], 1)  # sample level ...
         return inverted, (activations if self.per_level else activations.mean(1)).flatten(1)
 
     def _sample(self, run: Inverted, moves: Float[Tensor, "sample ..."]) -> Latents:
-        def move(h: Tensor, s: float, clips: int) -> Tensor | None:
+        def move(h: Tensor, s: float, condition: Condition) -> Tensor | None:
             if s not in self.called:
                 return None
-            by = moves[:, self.called.index(s)] if self.per_level else moves
-            return h + torch.cat([by] * (clips // len(run))).reshape(h.shape).to(h)
+            own = condition.more["moves"]
+            by = own[:, self.called.index(s)] if self.per_level else own
+            return h + torch.cat([by] * self._copies(h, condition)).reshape(h.shape).to(h)
 
-        with hooked(self.layer, told := Told(move)):
-            return told.of(self.generator).sample(run, progress="sampling" if self.progress else False)
+        moved = self.generator.guided(AtLayer(self.layer, move, name=self.layer_name or "innermost", moves=moves))
+        return moved.sample(run, progress="sampling" if self.progress else False)
+
+    def _copies(self, h: Tensor, condition: Condition) -> int:
+        """How often each clip is in the batch: guidance puts each in twice."""
+        return len(h) // (len(condition) * self.shape[-h.ndim])
 
     def _levels_called(self) -> tuple[float, ...]:
         """Levels at which the denoiser is called both ways, found by a run without the network."""
         low, high = self.levels
         both = []
-        still = copy.copy(self.generator)
-        still.predict = lambda y, s, condition: called.add(_level(s)) or torch.zeros_like(y)
-        called: set[float] = set()
+        asked = Asked()
+        still = self.generator.guided(asked)
         zeros = torch.zeros(1, *self.generator.latent_shape)
         options: dict[str, Any] = {"num_steps": self.num_steps, "method": self.method, "levels": "sampling"}
         inverted = still.invert(zeros, self.condition[:1], **options)
-        both.append(called)
-        called = set()
+        both.append(asked.taken())
         still.sample(inverted)
-        both.append(called)
+        both.append(asked.taken())
         within = tuple(sorted(s for s in both[0] & both[1] if low <= s <= high))
         if not within:
             raise ValueError(
@@ -235,29 +240,55 @@ class BottleneckSpace(Described):
         return shapes[0]
 
 
-class Told:
-    """Tells a hook the level of each call, and how many clips are in it: guidance puts each in twice.
+class AtLayer(Guide):
+    """Meets a layer's activations at every call of the network: one that only reads them, or one that moves them.
 
     Args:
-        meet: what to do with activations at a level.
+        layer: of the network.
+        meet: what to do with activations at a level, under a condition; what it returns, unless None, goes on instead.
+        name: of the layer, for one that moves.
+        moves: by how much, for each clip, which `meet` finds in its condition.
     """
 
-    def __init__(self, meet: Meet) -> None:
-        self.meet, self.level, self.clips = meet, 0.0, 1
+    capturable = False
 
-    def __call__(self, h: Tensor) -> Tensor | None:
-        return self.meet(h, self.level, self.clips)
+    def __init__(self, layer: nn.Module, meet: Meet, *, name: str = "", moves: Tensor | None = None) -> None:
+        self.layer, self.meet, self.name, self.moves = layer, meet, name, moves
 
-    def of(self, generator: Generator) -> Generator:
-        """A generator of the same networks whose calls are watched; the user's own is left alone."""
-        watched = copy.copy(generator)
+    def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
+        def field(y: Tensor, s: float) -> Tensor:
+            with hooked(self.layer, lambda h: self.meet(h, _level(s), condition)):
+                return velocity(y, s)
 
-        def predict(y: Tensor, s: float, condition: Condition) -> Tensor:
-            self.level, self.clips = _level(s), len(y)
-            return generator.predict(y, s, condition)
+        return field
 
-        watched.predict = predict  # type: ignore[method-assign]
-        return watched
+    def settings(self) -> dict[str, Any]:
+        if self.moves is None:
+            return {}
+        return {"guide": "activations", "layer": self.name, "moves": tensor_digest(self.moves)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {} if self.moves is None else {"moves": self.moves}
+
+
+class Asked(Guide):
+    """Notes the levels of all calls, and leaves the network out of them."""
+
+    capturable = False
+
+    def __init__(self) -> None:
+        self.levels: set[float] = set()
+
+    def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
+        return lambda y, s: self.levels.add(_level(s)) or torch.zeros_like(y)
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def taken(self) -> set[float]:
+        """The levels so far, and a fresh start."""
+        levels, self.levels = self.levels, set()
+        return levels
 
 
 def _level(s: float) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
+from latentlab.generator.guides import Guide
+from latentlab.generator.solver import Velocity
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Described
 
@@ -125,19 +127,42 @@ def pulled(generator: Generator, captions: tuple[str, str], strength: float, *, 
     >>> bluer.generate("a red star", num_steps=1).shape
     torch.Size([1, 3, 16, 64, 64])
     """
-    if not math.isfinite(strength):
-        raise ValueError(f"strength must be finite, got {strength}")
-    pull = copy.copy(generator)
-    pair = [generator.condition(caption) for caption in captions]
+    return generator.guided(CaptionPull(generator.unguided, captions, strength, until))
 
-    def predict(y: Tensor, s: float, condition: Condition) -> Tensor:
-        v = generator.predict(y, s, condition)
-        if strength == 0 or s < until:
-            return v
-        first, second = (
-            generator.predict(y, s, told.to(y.device, condition.tokens.dtype).expand(len(y))) for told in pair
-        )
-        return v + strength * (second - first)
 
-    pull.predict = predict  # type: ignore[method-assign]
-    return pull
+class CaptionPull(Guide):
+    """The guide of `pulled`: `v* = v + strength (v(second) - v(first))` from flow time `until` upwards.
+
+    Args:
+        generator: whose network reads the captions.
+        captions, strength, until: see `pulled`.
+
+    Raises:
+        ValueError: a strength that is not finite.
+    """
+
+    def __init__(self, generator: Generator, captions: tuple[str, str], strength: float, until: float = 0.0) -> None:
+        if not math.isfinite(strength):
+            raise ValueError(f"strength must be finite, got {strength}")
+        self.generator, self.captions, self.strength, self.until = generator, captions, strength, until
+        self.pair = [generator.condition(caption) for caption in captions]
+
+    def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
+        if self.strength == 0:
+            return velocity
+        first, second = (self.generator.velocity(_beside(told, condition)) for told in self.pair)
+
+        def field(y: Tensor, s: float) -> Tensor:
+            v = velocity(y, s)
+            return v if s < self.until else v + self.strength * (second(y, s) - first(y, s))
+
+        return field
+
+    def settings(self) -> dict[str, Any]:
+        return {"guide": "pull", "captions": list(self.captions), "strength": self.strength, "until": self.until}
+
+
+def _beside(told: Condition, condition: Condition) -> Condition:
+    """A caption in the place of the clips' own; what else they are told, such as an image, stays."""
+    told = told.expand(len(condition))
+    return replace(told, more={**condition.more, **told.more})

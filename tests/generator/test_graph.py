@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from latentlab.generator.exactness import invert, sample
 from latentlab.generator.graph import KEPT, Graphs
+from latentlab.generator.guides import Descent
 from latentlab.generator.levels import sampling_levels
 from latentlab.spaces.text import pulled
 
@@ -75,15 +76,19 @@ def test_a_loop_is_recorded_once_and_anew_where_it_differs(tiny_generator):
     assert len(graphs._known) == KEPT
 
 
-def test_other_settings_are_another_loop_and_a_replaced_network_is_none(tiny_generator):
+def test_other_settings_and_guides_are_another_loop(tiny_generator):
     graphs = tiny_generator.graphs = Repeats()
     noise = tiny_generator.noise(1)
     tiny_generator.sample(noise, num_steps=1)
     tiny_generator.settings = lambda: {"fps": 25.0}
     tiny_generator.sample(noise, num_steps=1)
     assert graphs.recorded == 2
-    pulled(tiny_generator, ("a red star", "a blue star"), 1.0).sample(noise, num_steps=1)
-    assert graphs.recorded == 2
+    del tiny_generator.settings
+    for strength in (1.0, 2.0, 1.0):
+        pulled(tiny_generator, ("a red star", "a blue star"), strength).sample(noise, num_steps=1)
+    assert graphs.recorded == 4
+    tiny_generator.guided(Descent(lambda x: x.sum(), 1.0)).sample(noise, num_steps=1)
+    assert graphs.recorded == 4  # nobody knows what an energy reads
 
 
 def test_a_network_that_reads_from_the_device_cannot_be_graphed(tiny_generator):

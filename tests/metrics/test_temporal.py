@@ -10,8 +10,8 @@ import torch.nn.functional as F
 import latentlab
 from latentlab.data.moving.dataset import MovingShapes, moving_shapes
 from latentlab.data.moving.render import render
+from latentlab.generator.guides import steered
 from latentlab.generator.solver import solve
-from latentlab.generator.steer import steered
 from latentlab.metrics import fields, flicker, flicker_loss, latent_flicker, raft, spectral
 from latentlab.metrics.flow import dis, still, visible, warp
 from latentlab.metrics.residual import LEAST, ROUNDING

@@ -37,12 +37,12 @@ def test_a_pulled_prediction_is_the_sum_of_three(tiny_generator):
         tiny_generator.predict(y, 0.6, tiny_generator.condition(f"a {c} star").expand(2)) for c in ("red", "blue")
     )
     v = tiny_generator.predict(y, 0.6, said)
-    torch.testing.assert_close(pull.predict(y, 0.6, said), v + 1.5 * (blue - red))
+    torch.testing.assert_close(pull.velocity(said)(y, 0.6), v + 1.5 * (blue - red))
     assert (blue - red).abs().max() > 1e-4
-    assert torch.equal(pull.predict(y, 0.2, said), tiny_generator.predict(y, 0.2, said))
+    assert torch.equal(pull.velocity(said)(y, 0.2), tiny_generator.predict(y, 0.2, said))
     none = pulled(tiny_generator, ("a red star", "a blue star"), 0.0)
-    assert torch.equal(none.predict(y, 0.6, said), v)
-    assert "predict" not in vars(tiny_generator)
+    assert torch.equal(none.velocity(said)(y, 0.6), v)
+    assert tiny_generator.guides == ()
     with pytest.raises(ValueError, match="strength must be finite, got nan"):
         pulled(tiny_generator, ("a star", "a star"), float("nan"))
 

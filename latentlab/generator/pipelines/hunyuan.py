@@ -36,21 +36,21 @@ class Hunyuan(Flow):
         tokens, pooled, mask = self.pipe.encode_prompt(captions, device=self.device)
         return Condition(tokens, mask.bool(), {"pooled": pooled})
 
-    def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
+    def network_velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
         """The velocity field under a condition, guidance being one more thing that the network is told.
 
         Raises:
             ValueError: a condition that says what guidance leads away from, which this network has learned.
         """
         if not self.denoiser.config.guidance_embeds:
-            return super().velocity(condition, guidance)
+            return super().network_velocity(condition, guidance)
         if condition.against is not None:
             raise ValueError(
                 "guidance is built into this network, which has learned where it leads away from: a negative caption "
                 "has no effect; leave negative= and against= out"
             )
         scale = torch.full((len(condition),), guidance, device=self.device, dtype=self.dtype) * 1000.0
-        return super().velocity(replace(condition, more={**condition.more, "guidance": scale}))
+        return super().network_velocity(replace(condition, more={**condition.more, "guidance": scale}))
 
     def told(self, condition: Condition, guidance: float) -> Condition:
         return super().told(condition, 1.0 if self.denoiser.config.guidance_embeds else guidance)

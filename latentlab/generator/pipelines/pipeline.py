@@ -150,8 +150,8 @@ class Pipeline(Coded):
         against = super().unconditional(condition).expand(len(condition))
         return replace(against, more={**condition.more, **against.more})
 
-    def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
-        """The velocity field under a condition and guidance, see `Generator.velocity`.
+    def network_velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
+        """The velocity field under a condition and guidance, see `Generator.network_velocity`.
 
         Raises:
             ValueError: a cache of diffusers is on; velocities then depend on earlier calls and cannot be retraced.
@@ -162,7 +162,7 @@ class Pipeline(Coded):
                     f"a {type(network._cache_config).__name__} is on, with which the velocity depends on earlier calls "
                     f"and no inversion is exact; switch it off with generator.pipe.{name}.disable_cache()"
                 )
-        return super().velocity(condition, guidance)
+        return super().network_velocity(condition, guidance)
 
     @abstractmethod
     def embed(self, captions: list[str]) -> Condition:
