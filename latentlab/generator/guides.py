@@ -56,7 +56,7 @@ class Guide(ABC):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What the field depends on, as JSON holds it, tensors by `tensor_digest`; empty for one that changes nothing."""
+        """What the field depends on, as JSON holds it, tensors by `tensor_digest`; empty for one that only reads."""
 
     def tensors(self) -> Mapping[str, Tensor]:
         """What differs from clip to clip, by name: first axis batch, one row for all clips or one for each.
