@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from latentlab import data, directions, metrics, spaces, video
     from latentlab.directions.edit import edit
+    from latentlab.generator.adapter import Adapter
     from latentlab.generator.generator import Generator
     from latentlab.generator.inverted import Inverted
     from latentlab.generator.load import load
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Name -> module it lives in. Loaded on first use, so that `import latentlab` costs milliseconds.
 _HOMES = {
+    "Adapter": "latentlab.generator.adapter",
     "BottleneckSpace": "latentlab.spaces",
     "Generator": "latentlab.generator.generator",
     "Inverted": "latentlab.generator.inverted",
@@ -53,6 +55,7 @@ _HOMES = {
 _PACKAGES = ("data", "directions", "metrics", "spaces", "video")
 
 __all__ = [
+    "Adapter",
     "BottleneckSpace",
     "Generator",
     "Inverted",

@@ -25,8 +25,22 @@ def tensor_digest(tensor: Tensor) -> str:
     return digest(f"{tuple(tensor.shape)} {tensor.dtype}", values)
 
 
-def write_tensors(path: str | Path, key: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def write_tensors(
+    path: str | Path,
+    key: str,
+    header: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    more: Mapping[str, str] | None = None,
+) -> None:
     """Writes tensors and their header; a killed run leaves an older file whole.
+
+    Args:
+        path: of the file.
+        key: under which the header lies.
+        header: plain values.
+        tensors: by name.
+        more: of the file's header, for other readers of it.
 
     Raises:
         TypeError: a header that JSON cannot hold.
@@ -40,7 +54,7 @@ def write_tensors(path: str | Path, key: str, header: Mapping[str, Any], tensors
         storages.add(storage)
     with replacing(path) as partial:
         try:
-            save_file(own, partial, {key: json.dumps(header)})
+            save_file(own, partial, {**(more or {}), key: json.dumps(header)})
         except SafetensorError as error:
             raise OSError(f"{path} could not be written: {error}") from error
 

@@ -17,6 +17,7 @@ import torch
 import latentlab as ll
 from latentlab import data, directions, interpolate, metrics, spaces, video
 from latentlab.factors import Factor, FactorTable
+from latentlab.generator.update import LowRank
 from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig
 from latentlab.metrics import disentanglement as dis
 
@@ -181,6 +182,16 @@ def _manipulator() -> directions.Manipulator:
 def _between() -> Path:
     path = Path("between.safetensors")
     interpolate.Between(2, width=8, blocks=1).save(path)
+    return path
+
+
+def adapter() -> ll.Adapter:
+    return ll.Adapter({"middle.space.modulate": LowRank(draw(1, 32), draw(64, 1), alpha=1.0)}, name="ink")
+
+
+def _adapter() -> Path:
+    path = Path("ink.safetensors")
+    adapter().save(path)
     return path
 
 
@@ -618,6 +629,11 @@ CALLS: dict[str, Callable[[], Call]] = {
         batch_size=1,
         progress=False,
     ),
+    "Adapter": lambda: (ll.Adapter, {"updates": adapter().updates, "words": {}, "about": {}, "name": "ink"}),
+    "Adapter.read": lambda: (ll.Adapter.read, {"path": _adapter()}),
+    "Adapter.save": on(adapter, "save", path="ink.safetensors"),
+    "Adapter.scaled": on(adapter, "scaled", factor=2.0),
+    "NativeGenerator.knowing": on(generator, "knowing", words={"ink": draw(32)}),
     "NativeGenerator.encode": on(generator, "encode", video=clips(), batch_size=1),
     "NativeGenerator.decode": on(generator, "decode", latents=LATENTS, batch_size=1),
     "NativeGenerator.save": on(generator, "save", folder="model"),

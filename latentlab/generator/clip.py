@@ -6,9 +6,10 @@ tower's tokens condition the denoiser; both towers together compare clips with c
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -75,10 +76,14 @@ class Tokenizer:
         padded = [row + [PAD] * (self.context_length - len(row)) for row in rows]
         return torch.tensor([[self.number[word] for word in row] for row in padded])
 
+    @staticmethod
+    def split(caption: str) -> list[str]:
+        """Words and commas of a caption, lower case, known or not."""
+        return re.findall(r"[\w-]+|,", caption.lower())
+
     def words(self, caption: str) -> list[str]:
         """The words of a caption, checked against the vocabulary."""
-        found = re.findall(r"[\w-]+|,", caption.lower())
-        found = [word for word in found if word in self.vocabulary or word not in SILENT]
+        found = [word for word in self.split(caption) if word in self.vocabulary or word not in SILENT]
         if unknown := sorted({word for word in found if word not in self.vocabulary}):
             known = " ".join(word for word in self.vocabulary if word[0].isalnum())
             raise ValueError(f"this model does not know {', '.join(map(repr, unknown))}; it knows: {known}")
@@ -111,6 +116,29 @@ class ClipModel(nn.Module):
         self.towers: Any = open_clip.CLIP(config.embed_dim, vision, text)
         # At open_clip's 0.02 the layers drown the words, which the denoiser needs to tell apart from the first step on.
         nn.init.normal_(self.towers.token_embedding.weight, std=0.5)
+
+    def knowing(self, words: Mapping[str, Float[Tensor, " width"]]) -> ClipModel:
+        """The model with new words, each by its embedding; all other weights are shared.
+
+        Raises:
+            ValueError: a word that is known already, is no single word, or an embedding of another width.
+        """
+        for word, row in words.items():
+            if self.tokenize.split(word) != [word] or word in self.config.vocabulary:
+                raise ValueError(f"a new word is one in lower case that the model does not know yet, got {word!r}")
+            if row.shape != (self.config.width,):
+                raise ValueError(f"the embedding of {word!r} has shape {tuple(row.shape)}, not ({self.config.width},)")
+        known = self.towers.token_embedding.weight
+        count = len(self.config.vocabulary)
+        new = torch.stack([row.to(known) for row in words.values()])
+        found = copy.copy(self)
+        found._modules, found.towers = {}, copy.copy(self.towers)
+        found.towers._modules = dict(self.towers._modules)
+        # new words come before the marks, whose numbers are the largest
+        found.towers.token_embedding = nn.Embedding.from_pretrained(torch.cat([known[:count], new, known[count:]]))
+        found.config = replace(self.config, vocabulary=(*self.config.vocabulary, *words))
+        found.tokenize = Tokenizer(found.config.vocabulary, self.config.context_length)
+        return found
 
     def tokens(self, captions: Sequence[str]) -> tuple[Float[Tensor, "batch token width"], Bool[Tensor, "batch token"]]:
         """The text tower's last layer for each caption, and which tokens are not padding."""

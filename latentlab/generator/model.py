@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary
@@ -12,6 +12,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from latentlab.checks import clear_errors
+from latentlab.generator.adapted import Strengths
+from latentlab.generator.adapted import adapted as with_adapters
 from latentlab.generator.condition import Condition
 from latentlab.generator.graph import Graphs
 from latentlab.generator.guides import Guide, carried, composed, uncarried
@@ -53,6 +56,57 @@ class Model(ABC):
     @abstractmethod
     def latent_shape(self) -> tuple[int, int, int, int]:
         """Channel, frame, height and width of the latents of one clip."""
+
+    @property
+    def adaptable(self) -> Mapping[str, nn.Module]:
+        """Networks that adapters may change, by the role that their files call them, the denoiser last."""
+        return {"denoiser": self.networks[-1]}
+
+    def renamed(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """An adapter's tensors by the names that this model's layers have; None for a model with no other names."""
+        del tensors
+        return None
+
+    def knowing(self, words: Mapping[str, Tensor]) -> Self:
+        """The generator whose text tower knows new words too, each by its embedding.
+
+        Raises:
+            ValueError: a model that learns no words, or a word that it knows already.
+        """
+        if words:
+            raise ValueError(f"{type(self).__name__} learns no new words, the adapter has {', '.join(sorted(words))}")
+        return self
+
+    @clear_errors
+    def adapted(
+        self, adapters: Strengths, *, mask: Tensor | None = None, levels: tuple[float, float] | None = None
+    ) -> Self:
+        """A generator with adapters on, each at a strength; the generator itself and all weights stay as they are.
+
+        A layer's output W x becomes W x + strength (alpha / r) B A x: 1 is as the adapter was trained, 0 is the
+        generator to the bit, negative leads the other way, and several add up. Calls can follow one another, each with
+        a region and a range of levels of its own. The fingerprint, and with it caches and records, tells adapters,
+        strengths, regions and levels.
+
+        Args:
+            adapters: strengths by adapter, or by the path of a file, see `Adapter.read`.
+            mask: `(frame, height, width)` of a clip or of its latents, 1 where the adapters act and 0 where the
+                generator is as it was; the network is then called twice. None is everywhere.
+            levels: flow times between which they act: (0.5, 1) for what is drawn first, its layout. None is all.
+
+        Raises:
+            ValueError: an adapter of another model, or of another base of it; two of one name or with one word; a
+                compiled network.
+
+        >>> import latentlab as ll
+        >>> from latentlab.generator.update import LowRank
+        >>> generator = ll.load()
+        >>> update = LowRank(torch.ones(1, 128), torch.ones(256, 1), alpha=1.0)
+        >>> changed = generator.adapted({ll.Adapter({"middle.space.modulate": update}): 0.5})
+        >>> changed.fingerprint() == generator.fingerprint()
+        False
+        """
+        return with_adapters(self, adapters, mask=mask, levels=levels)
 
     @abstractmethod
     def encode(self, video: Video, *, batch_size: int = 16) -> Latents:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentlab.checks import Count, clear_errors
 from latentlab.generator.autoencoder import Autoencoder
@@ -42,6 +42,18 @@ class NativeGenerator(Generator):
     @property
     def networks(self) -> tuple[Autoencoder, Denoiser, ClipModel]:
         return self.autoencoder, self.denoiser, self.clip
+
+    @property
+    def adaptable(self) -> dict[str, nn.Module]:
+        return {"autoencoder": self.autoencoder, "denoiser": self.denoiser}
+
+    @clear_errors
+    def knowing(self, words: Mapping[str, Tensor]) -> NativeGenerator:
+        if not isinstance(words, Mapping):
+            raise TypeError(f"new words are a mapping of embeddings, got {type(words).__name__}")
+        if not words:
+            return self
+        return NativeGenerator(self.autoencoder, self.denoiser, self.clip.knowing(words), self.config)
 
     @property
     def device(self) -> torch.device:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -54,6 +54,32 @@ class Pipeline(Coded):
     @property
     def networks(self) -> Sequence[nn.Module]:
         return self.coder.vae, self.denoiser
+
+    @property
+    def adaptable(self) -> dict[str, nn.Module]:
+        """The text encoders and denoisers, the first denoiser last."""
+        roles = ("text_encoder", "text_encoder_2", "transformer_2", "transformer", "unet")
+        found = {role: self.pipe.components.get(role) for role in roles}
+        return {role: network for role, network in found.items() if isinstance(network, nn.Module)}
+
+    def renamed(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """An adapter's tensors by diffusers' names: it knows those of the model's authors, and of most trainers.
+
+        Raises:
+            ValueError: names that diffusers does not know either.
+        """
+        if not hasattr(self.pipe, "lora_state_dict"):  # some of its pipelines know no adapters
+            return None
+        try:
+            found = self.pipe.lora_state_dict(dict(tensors))
+        except Exception as error:  # its converters look for keys, and fail in any way where one is missing
+            raise ValueError(
+                f"this adapter's layers, such as {next(iter(tensors))!r}, are none of a {type(self.pipe).__name__}: "
+                f"diffusers says {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(found, tuple):
+            return found
+        return {**found[0], **{k: torch.tensor(float(alpha)) for k, alpha in (found[1] or {}).items()}}
 
     @property
     def device(self) -> torch.device:
