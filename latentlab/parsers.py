@@ -17,6 +17,8 @@ METHODS = ("ddim", "ddim+anderson", "midpoint", "heun", "implicit-midpoint", "le
 NETWORKS = ("autoencoder", "clip", "denoiser", "reader", "vector-vae")
 # Those of train.objectives, likewise.
 OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
+# Those of generator.objective, likewise: what a denoiser of pictures is asked for.
+ANSWERS = ("ddpm", "x0", "v", "flow", "edm")
 TRAINING = """\
 Train a network; a run that was stopped goes on when the same command is given again.
 
@@ -28,6 +30,9 @@ vector-vae has one short code for a clip and needs no other network.
 Your own videos: --data FOLDER takes all of it, subfolders too. clip.txt beside clip.mp4 is its caption. Videos are
 scaled and cropped to --size, and windows of --num-frames are cut at random, as many as there are different ones (but
 see --clips). Files that cannot be read are named, counted and left out.
+
+Pictures with a class, no autoencoder and no captions: train denoiser --data fashion-mnist --objective ddpm --classes;
+or --data digits, or a folder of idx files or of a folder for each class, which --classes tells from one of videos.
 
 Runs of a few steps show whether all fits: --steps 20 --clips 64.
 """
@@ -95,11 +100,14 @@ def _generate(commands) -> None:
     p = _command(
         commands,
         "generate",
-        "Clips from captions.",
-        'latentlab generate "a large red star moving left" --out star.mp4',
+        "Clips from captions, or images of a class.",
+        'latentlab generate "a large red star moving left" --out star.mp4\n'
+        "  latentlab generate --model runs/fashion/generator --class sneaker --class bag --out images",
         out="generated.mp4",
     )
-    p.add_argument("captions", nargs="+", metavar="CAPTION", help="one clip for each; several go to --out as a folder")
+    p.add_argument("captions", nargs="*", metavar="CAPTION", help="one clip for each; several go to --out as a folder")
+    p.add_argument("--class", dest="classes", action="append", metavar="NAME", help="for a model of images; one for each")
+    p.add_argument("--churn", type=float, default=0.0, help="fresh noise a step, 0 (DDIM) to 1 (DDPM); default: 0")
     _model_options(p, method="ddim", guidance=None)
 
 
@@ -258,13 +266,14 @@ def _train(commands) -> None:
         "  latentlab train denoiser --autoencoder runs/autoencoder --clip runs/clip --out runs/denoiser\n"
         "  latentlab train autoencoder --data my_videos/ --size 64x96 --out runs/mine\n"
         "  latentlab train vector-vae --objective beta-tcvae --out runs/vector-vae\n"
+        "  latentlab train denoiser --data fashion-mnist --objective ddpm --classes --out runs/fashion\n"
         "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
         out="runs/NETWORK",
     )
     p.description = TRAINING
     p.set_defaults(out=None)
     p.add_argument("network", choices=NETWORKS, help="what to train")
-    data = "moving-shapes, moving-scenes, dsprites, or a folder of video files"
+    data = "moving-shapes, moving-scenes, dsprites, fashion-mnist, digits, or a folder of video files or of pictures"
     p.add_argument("--data", default="moving-shapes", help=data)
     p.add_argument(
         "--num-frames",
@@ -293,12 +302,18 @@ def _train(commands) -> None:
     p.add_argument("--save-every", type=_positive(int), help="steps between checkpoints")
     p.add_argument("--sample-every", type=_positive(int), help="steps between sample grids")
     p.add_argument("--precision", choices=("auto", "float32", "bfloat16"), help="auto: bfloat16 on CUDA")
+    p.add_argument(
+        "--objective",
+        choices=(*OBJECTIVES, *ANSWERS),
+        help=f"vector-vae: one of the first {len(OBJECTIVES)} (default: beta-tcvae); denoiser of pictures: what it "
+        "answers, one of the others (default: ddpm)",
+    )
     denoiser = p.add_argument_group("denoiser only")
+    denoiser.add_argument("--classes", action="store_true", help="pictures under their class")
     denoiser.add_argument("--no-temporal-attention", action="store_true", help="ablation")
     denoiser.add_argument("--no-temporal-convolution", action="store_true", help="ablation")
     denoiser.add_argument("--flicker-loss", type=_positive(float), metavar="WEIGHT", help="penalty on flicker")
     vae = p.add_argument_group("vector-vae only")
-    vae.add_argument("--objective", choices=OBJECTIVES, help="what its code is trained for (default: beta-tcvae)")
     vae.add_argument("--strength", type=_positive(float), help="beta, gamma or lambda of the objective")
     vae.add_argument("--warmup", type=float, help="share of the steps in which the weights rise (default: 0.6)")
     vae.add_argument("--dims", type=_positive(int), help="length of its code (default: 10)")

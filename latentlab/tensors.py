@@ -59,6 +59,11 @@ def write_tensors(
             raise OSError(f"{path} could not be written: {error}") from error
 
 
+def read_header(path: str | Path, key: str, what: str) -> dict[str, Any]:
+    """The header of a file alone; errors are those of `read_tensors`."""
+    return _read(path, key, what, tensors=False)[1]
+
+
 def read_tensors(path: str | Path, key: str, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and header of a file.
 
@@ -71,14 +76,19 @@ def read_tensors(path: str | Path, key: str, what: str) -> tuple[dict[str, Tenso
         FileNotFoundError: no such file.
         ValueError: not a safetensors file, or none with a header under this key.
     """
+    return _read(path, key, what, tensors=True)
+
+
+def _read(path: str | Path, key: str, what: str, *, tensors: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no {what} at {path}")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(key, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            names = file.keys() if tensors else ()
+            found = {name: file.get_tensor(name) for name in names}
     except Exception as error:  # safetensors raises its own type for every defect
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
     if header is None:
         raise ValueError(f"{path} holds tensors but no latentlab {key} in its header: it was not written as {what}")
-    return tensors, header
+    return found, header

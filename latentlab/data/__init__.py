@@ -5,5 +5,8 @@ from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes, moving_shapes
 from latentlab.data.moving.frames import moving_frames
 from latentlab.data.moving.measure import measure
+from latentlab.data.pictures import Images, images
 
-__all__ = ["DSprites", "FolderClips", "MovingShapes", "measure", "moving_frames", "moving_shapes"]
+__all__ = [
+    "DSprites", "FolderClips", "Images", "MovingShapes", "images", "measure", "moving_frames", "moving_shapes",
+]  # fmt: skip

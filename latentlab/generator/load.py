@@ -16,8 +16,11 @@ from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import Generator, GeneratorConfig
+from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.families import download, is_foreign, load_foreign
+from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
+from latentlab.tensors import read_header
 from latentlab.weights import read_network, shipped
 
 LARGEST = 2**31  # pixels of a clip
@@ -50,7 +53,7 @@ def load(
     """Loads a generator.
 
     Args:
-        path: folder written by `NativeGenerator.save`; folder of a diffusers pipeline or autoencoder; folder of a tiny
+        path: folder written by `save` of a `NativeGenerator` or an `ImageGenerator`; folder of a diffusers pipeline or autoencoder; folder of a tiny
             autoencoder (`*_encoder.pth` and `*_decoder.pth`); id of a pipeline or an autoencoder on the hub, which is
             downloaded. None is the model that ships with latentlab.
         device: "auto" is cuda, then mps, then cpu.
@@ -96,6 +99,8 @@ def load(
             "float32"
         )
     config = _config(config_file)
+    if kind_of(folder / "denoiser.safetensors") == "image":
+        return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), config).to(device, dtype)
     autoencoder, denoiser = load_autoencoder(folder), load_denoiser(folder)
     _check_fits(config_file, config, autoencoder, denoiser)
     generator = NativeGenerator(autoencoder, denoiser, load_clip(folder), config)
@@ -145,6 +150,16 @@ def load_denoiser(folder: Path) -> Denoiser:
     return _network(folder / "denoiser.safetensors", Denoiser, DenoiserConfig)
 
 
+def load_pixels(folder: Path) -> Pixels:
+    """What takes pixels to latents and back in a model of images."""
+    return _network(folder / "autoencoder.safetensors", Pixels, PixelConfig, kind="pixels")
+
+
+def load_image_denoiser(folder: Path) -> ImageDenoiser:
+    """The denoiser of a model of images, or of its training run."""
+    return _network(folder / "denoiser.safetensors", ImageDenoiser, ImageDenoiserConfig, kind="image")
+
+
 def load_clip(folder: Path) -> ClipModel:
     """The CLIP model of a generator, or of its training run."""
     return _network(folder / "clip.safetensors", ClipModel, ClipConfig)
@@ -170,10 +185,17 @@ def find_device(name: str | torch.device = "auto") -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _network(path: Path, kind, config_kind):
+def kind_of(path: Path) -> str | None:
+    """Which network a file of weights is of, as its header says: "image", "pixels", ...; None for the video model's."""
+    return read_header(path, "config", "weights").get("kind")
+
+
+def _network(path: Path, network, config_kind, *, kind: str | None = None):
+    if (found := kind_of(path)) != kind:
+        raise ValueError(f"{path} holds a network of kind {found or 'video'!r}, expected {kind or 'video'!r}")
+
     def make(config):
-        return kind(
-            config_kind(**{k: tuple(value) if isinstance(value, list) else value for k, value in config.items()})
-        )
+        given = {k: tuple(value) if isinstance(value, list) else value for k, value in config.items() if k != "kind"}
+        return network(config_kind(**given))
 
     return read_network(path, make)

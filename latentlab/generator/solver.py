@@ -6,6 +6,7 @@ all the same first-order step. Methods whose latent is more than one state are i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -65,6 +66,30 @@ def ddim_anderson(
     if s_next < s:
         return guess
     return _solved(lambda z: torch.add(y, velocity(z, s_next), alpha=s_next - s), guess, residuals)
+
+
+def ancestral(draw: Callable[[], Tensor], churn: float = 1.0) -> Step:
+    """DDIM with fresh noise (Song et al. 2021, eq. 12 and 16, their eta), a step for `solve`.
+
+    y' = (1 - s') clean + sqrt(s'^2 - q^2) noise + q z, with q = churn s' sqrt(1 - r^2), r = s' (1 - s) / (s (1 - s')).
+
+    Args:
+        draw: z, unit noise of the state's shape, fresh at each call.
+        churn: 0 is DDIM, 1 ancestral sampling of DDPM, whose posterior variance (Ho et al. 2020, eq. 7) is then q^2.
+
+    Raises:
+        ValueError: churn is outside of 0 to 1.
+    """
+    if not 0 <= churn <= 1:
+        raise ValueError(f"churn is 0 to 1, from DDIM to DDPM, got {churn}")
+
+    def step(velocity: Velocity, y: Tensor, s: float, s_next: float) -> Tensor:
+        v = velocity(y, s)
+        clean, noise = torch.add(y, v, alpha=-s), torch.add(y, v, alpha=1 - s)
+        fresh = churn * s_next * math.sqrt(max(0.0, 1 - (s_next * (1 - s) / (s * (1 - s_next))) ** 2))
+        return (1 - s_next) * clean + math.sqrt(s_next**2 - fresh**2) * noise + fresh * draw()
+
+    return step
 
 
 def _solved(f: Callable[[Tensor], Tensor], guess: Tensor, residuals: list[float] | None) -> Tensor:

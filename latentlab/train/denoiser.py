@@ -22,6 +22,7 @@ from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip import CaptionedClips
 from latentlab.train.identity import identity, short
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, rank_and_world, train
+from latentlab.train.order import epoch_order
 from latentlab.weights import fingerprint, save_weights
 
 SHARD = 256  # clips in one file of encoded latents
@@ -102,7 +103,7 @@ def train_denoiser(
 
     def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])
-        picks = _epoch_order(count, config.loop.batch_size, step, config.loop.seed)
+        picks = epoch_order(count, config.loop.batch_size, step, config.loop.seed)
         dropped = rng.random(len(picks)) < config.caption_dropout
         said = ["" if drop else data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)]
         return {"latents": latents[picks].float(), "numbers": clip.tokenize(said)}
@@ -176,10 +177,3 @@ def encode_all(data: CaptionedClips, autoencoder: Autoencoder, count: int, folde
     if world > 1:
         torch.distributed.barrier()
     return torch.cat([read_tensors(path, "latents", "encoded clips")[0]["latents"] for path in paths])
-
-
-def _epoch_order(count: int, batch: int, step: int, seed: int) -> np.ndarray:
-    """Rows of a step: each epoch is a fresh permutation, and no generator state is carried over."""
-    positions = np.arange(step * batch, (step + 1) * batch)
-    order = {e: np.random.default_rng([seed, 7, int(e)]).permutation(count) for e in np.unique(positions // count)}
-    return np.array([order[p // count][p % count] for p in positions])

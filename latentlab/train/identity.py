@@ -5,6 +5,7 @@ from __future__ import annotations
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.scenes import SceneSampler
+from latentlab.data.pictures import Images
 from latentlab.store import digest
 
 
@@ -15,7 +16,7 @@ def identity(data) -> str:
     'MovingShapes, 100 clips, seed 3, fixed shape=0'
     """
     match data:
-        case FolderClips():
+        case FolderClips() | Images():
             return data.identity
         case MovingShapes():
             parts = [f"seed {data.seed}"]

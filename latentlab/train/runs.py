@@ -16,14 +16,17 @@ from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import TRAIN_SEED, MovingShapes
 from latentlab.data.moving.factors import FactorSampler
 from latentlab.data.moving.scene_captions import scene_vocabulary
+from latentlab.data.pictures import Images, images
 from latentlab.generator.denoiser import DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
-from latentlab.generator.load import load_autoencoder, load_clip, load_denoiser
+from latentlab.generator.image import ImageGenerator
+from latentlab.generator.load import load_autoencoder, load_clip, load_denoiser, load_image_denoiser
 from latentlab.generator.native import NativeGenerator
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
 from latentlab.train.grid import save_grid
+from latentlab.train.image import ImageTraining, pixels_of, train_image_denoiser, with_classes
 from latentlab.train.loop import LoopConfig, is_main_process
 from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
@@ -41,6 +44,8 @@ PREVIEW = (
 # What --data moving-scenes draws: of six scenes one is empty, three have one object, two have two.
 SCENES: dict[str, Any] = {"objects": (0, 1, 1, 1, 2, 2), "changes": 0.4, "camera": 0.15}
 
+PICTURES = ("fashion-mnist", "digits")  # of `data.images`, which --data names
+
 SCENE_CONTEXT = 48  # tokens of the longest caption of two objects whose motions change, with room
 
 # Of what the frames and the sides of clips must be multiples, for each network.
@@ -48,20 +53,32 @@ MULTIPLES = {"autoencoder": (1, 8), "clip": (1, 8), "denoiser": (DenoiserConfig(
 
 
 def open_data(
-    network: str, name: str, *, num_frames: int | None = None, size: tuple[int, int] | None = None
-) -> Clips | DSprites:
+    network: str,
+    name: str,
+    *,
+    num_frames: int | None = None,
+    size: tuple[int, int] | None = None,
+    classes: bool = False,
+) -> Clips | DSprites | Images:
     """The clips that `--data` names; of a folder all files are opened, and it has as many clips as different windows.
 
     Args:
         network: that will learn from them.
         name: moving-shapes (one steady object each), moving-scenes (none to two, and changes of motion, cameras),
-            dsprites, or a folder of video files.
+            dsprites, or a folder of video files; fashion-mnist or digits, or with `classes` a folder of pictures.
         num_frames: of a folder's clips (default: 16). The vector VAE cuts its own clips, of any length up to theirs.
         size: (height, width) of a folder's clips (default: 64 x 64).
+        classes: whether the name is of pictures with a class, which the denoiser learns without an autoencoder.
 
     Raises:
         ValueError: the network cannot learn from these, or from clips of this length or size.
     """
+    if classes or name in PICTURES:
+        if network != "denoiser":
+            raise ValueError(f"{name} has pictures with a class, which the denoiser alone learns, got {network}")
+        if num_frames not in (None, 1):
+            raise ValueError(f"pictures are clips of one frame, got --num-frames {num_frames}")
+        return images(name, size=size)
     if name == "dsprites" and network not in ("autoencoder", "vector-vae"):
         raise ValueError(f"dsprites has pictures alone, and the {network} learns captions or motion")
     if name in ("moving-shapes", "moving-scenes", "dsprites"):
@@ -123,8 +140,12 @@ def reader(data: MovingShapes, out: Path, *, device: str, **options) -> list[Pat
     return [out / "reader.safetensors"]
 
 
-def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def denoiser(data: Clips | Images, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the denoiser and writes a whole generator beside it, for `latentlab.load`."""
+    if isinstance(data, Images):
+        return image_denoiser(data, out, device=device, **options)
+    if options.get("objective"):
+        raise ValueError("the denoiser of videos answers with the velocity; --objective is for pictures with a class")
     with shipped() as own:
         encoder = load_autoencoder(Path(options["autoencoder"] or own))
         text = load_clip(Path(options["clip"] or own))
@@ -152,6 +173,29 @@ def denoiser(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     trained = train_denoiser(data, encoder, text, out, config, device=device, sample=sample, start=begin or None)
     if is_main_process():
         NativeGenerator(encoder, trained, text, shape).save(out / "generator", dtype=torch.float16)
+    return [out / "denoiser.safetensors", out / "generator"]
+
+
+def image_denoiser(data: Images, out: Path, *, device: str, **options) -> list[Path]:
+    """Trains a denoiser of pictures for `--objective`, and writes a whole generator beside it."""
+    videos = ("autoencoder", "clip", "flicker_loss", "no_temporal_attention", "no_temporal_convolution", "clips")
+    if given := [f"--{name.replace('_', '-')}" for name in videos if options.get(name)]:
+        raise ValueError(f"{', '.join(given)}: of videos only, and these are pictures")
+    config = ImageTraining()
+    network = replace(config.network, objective=options.get("objective") or config.network.objective)
+    network = with_classes(network, data, classes=bool(options.get("classes")))
+    config = replace(config, loop=_loop(config.loop, options), network=network)
+    begin = load_image_denoiser(Path(options["start"])) if options.get("start") else None
+    pixels, shape = pixels_of(data), GeneratorConfig(1, *data.size, guidance=1.5 if network.classes else 1.0)
+    names = [name for name in network.classes or ("",) for _ in range(4)][:40]
+
+    def sample(net, step: int) -> None:
+        video = ImageGenerator(pixels, net, shape).generate(names, num_steps=25)
+        save_grid(out / "samples" / f"{step:07d}.png", video, columns=4)
+
+    trained = train_image_denoiser(data, out, config, device=device, sample=sample, start=begin)
+    if is_main_process():
+        ImageGenerator(pixels, trained, shape).save(out / "generator", dtype=torch.float16)
     return [out / "denoiser.safetensors", out / "generator"]
 
 

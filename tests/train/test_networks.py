@@ -23,7 +23,6 @@ from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import (
     DenoiserTraining,
-    _epoch_order,
     begin_from,
     encode_all,
     flicker_of,
@@ -31,6 +30,7 @@ from latentlab.train.denoiser import (
 )
 from latentlab.train.loop import LoopConfig
 from latentlab.train.reader import ReaderTraining, train_reader
+from latentlab.train.order import epoch_order
 from latentlab.weights import read_weights
 
 NETWORK = AutoencoderConfig(latent_channels=2, widths=(8, 8, 8), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1))
@@ -251,7 +251,7 @@ def test_a_denoiser_run_is_of_its_data_its_autoencoder_and_its_loss(data, tmp_pa
 
 @pytest.mark.parametrize(("count", "batch"), [(12, 4), (10, 4), (3, 8)])
 def test_every_epoch_visits_every_clip_once(count, batch):
-    rows = np.concatenate([_epoch_order(count, batch, step, seed=0) for step in range(count * 3)])
+    rows = np.concatenate([epoch_order(count, batch, step, seed=0) for step in range(count * 3)])
     epochs = rows[: len(rows) // count * count].reshape(-1, count)
     assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
     assert (epochs != epochs[0]).any()

@@ -1,0 +1,166 @@
+"""The image denoiser: a U-Net under a class, asked for what its objective says; and the pixels that it works on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from latentlab.generator.blocks import Attention, sinusoid, zero
+from latentlab.generator.objective import Objective, objective
+from latentlab.shapes import Latents, Video
+
+
+@dataclass(frozen=True)
+class PixelConfig:
+    """What `Pixels` takes a video to.
+
+    Args:
+        latent_channels: 1 for grey pictures, 3 for colours.
+        mean, spread: of the values in [-1, 1], over the training data.
+    """
+
+    latent_channels: int = 1
+    mean: float = 0.0
+    spread: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.latent_channels not in (1, 3):
+            raise ValueError(f"pixels have 1 channel or 3, got {self.latent_channels}")
+        if not (math.isfinite(self.mean) and 0 < self.spread < math.inf):
+            raise ValueError(f"pixels need a finite mean and a spread above 0, got {self.mean} and {self.spread}")
+
+
+class Pixels(nn.Module):
+    """No autoencoder: pixels of mean 0 and variance 1 are the latents. A video of grey has three equal channels."""
+
+    mean: Tensor
+    spatial_compression_ratio = 1
+
+    def __init__(self, config: PixelConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or PixelConfig()
+        self.register_buffer("mean", torch.tensor([c.mean]))
+        self.register_buffer("spread", torch.tensor([c.spread]))
+
+    def encode(self, video: Video) -> Latents:
+        """Latents of clips; of colours that grey pictures have not, the mean of red, green and blue."""
+        channels = video.mean(1, keepdim=True) if self.config.latent_channels == 1 else video
+        return (channels - self.mean) / self.spread
+
+    def decode(self, latents: Latents) -> Video:
+        """Clips of latents, which may leave [-1, 1]."""
+        return (latents * self.spread + self.mean).expand(-1, 3, -1, -1, -1)
+
+
+@dataclass(frozen=True)
+class ImageDenoiserConfig:
+    """Shape of the network.
+
+    Args:
+        latent_channels: channels of a picture.
+        classes: their names; none for pictures without a class.
+        objective: what it answers, a name of `OBJECTIVES`.
+        widths: channels at each scale; the sides halve from one to the next.
+        blocks: blocks at each scale on the way down, and as many on the way up.
+        attention: whether the blocks of a scale have attention.
+        head_width: channels of one attention head.
+        patch: side of the squares of pixels that are stacked as channels first, at a `patch`^2 of the cost.
+    """
+
+    latent_channels: int = 1
+    classes: tuple[str, ...] = ()
+    objective: str = "ddpm"
+    widths: tuple[int, ...] = (48, 96)
+    blocks: int = 1
+    attention: tuple[bool, ...] = (False, True)
+    head_width: int = 32
+    patch: int = 2
+
+    @property
+    def multiple(self) -> int:
+        """Of which the sides of a picture must be a multiple."""
+        return self.patch * 2 ** (len(self.widths) - 1)
+
+
+class ImageDenoiser(nn.Module):
+    """The U-Net of DDPM (Ho et al. 2020, appendix B) under a class, which is added to the embedded time.
+
+    The class beyond the last is "any" (Ho & Salimans 2022): training drops a tenth of the labels to it.
+    """
+
+    def __init__(self, config: ImageDenoiserConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or ImageDenoiserConfig()
+        self.objective: Objective = objective(c.objective)
+        embedding = 4 * c.widths[0]
+        self.time = nn.Sequential(nn.Linear(c.widths[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.label = nn.Embedding(len(c.classes) + 1, embedding)
+        channels = c.latent_channels * c.patch**2
+        self.enter = nn.Conv2d(channels, c.widths[0], 3, padding=1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
+        for i, width in enumerate(c.widths):
+            heads = c.attention[i] * width // c.head_width
+            self.down.append(nn.ModuleList(ImageBlock(width, width, embedding, heads) for _ in range(c.blocks)))
+            self.up.append(nn.ModuleList(ImageBlock(2 * width, width, embedding, heads) for _ in range(c.blocks)))
+            if i + 1 < len(c.widths):
+                self.shrink.append(nn.Conv2d(width, c.widths[i + 1], 3, stride=2, padding=1))
+                self.grow.append(nn.ConvTranspose2d(c.widths[i + 1], width, 2, stride=2))
+        self.middle = ImageBlock(c.widths[-1], c.widths[-1], embedding, c.attention[-1] * c.widths[-1] // c.head_width)
+        self.leave = nn.Sequential(
+            nn.GroupNorm(8, c.widths[0]), nn.SiLU(), zero(nn.Conv2d(c.widths[0], channels, 3, padding=1))
+        )
+
+    def forward(self, y: Latents, s: Float[Tensor, " batch"], label: Int[Tensor, " batch"]) -> Latents:
+        """The answer F of the objective, in float32, at states `y` and flow time `s` in [0, 1]; frames are apart."""
+        batch, _, frames, height, width = y.shape
+        if height % self.config.multiple or width % self.config.multiple:
+            raise ValueError(f"sides must be multiples of {self.config.multiple}, got {height} x {width}")
+        dtype = self.enter.weight.dtype
+        scaled = y.float() * torch.as_tensor(self.objective.scale(s.float()))[:, None, None, None, None]
+        x = self.enter(F.pixel_unshuffle(rearrange(scaled, "b c f h w -> (b f) c h w"), self.config.patch).to(dtype))
+        embedding = self.time(sinusoid(1000 * s, self.config.widths[0]).to(dtype)) + self.label(label)
+        embedding = F.silu(embedding).repeat_interleave(frames, 0)
+        skips = []
+        for i, stage in enumerate(self.down):
+            for block in cast(nn.ModuleList, stage):
+                x = block(x, embedding)
+                skips.append(x)
+            if i < len(self.shrink):
+                x = self.shrink[i](x)
+        x = self.middle(x, embedding)
+        for i in reversed(range(len(self.up))):
+            for block in cast(nn.ModuleList, self.up[i]):
+                x = block(torch.cat([x, skips.pop()], dim=1), embedding)
+            if i:
+                x = self.grow[i - 1](x)
+        return rearrange(F.pixel_shuffle(self.leave(x).float(), self.config.patch), "(b f) c h w -> b c f h w", b=batch)
+
+
+class ImageBlock(nn.Module):
+    """Two 3 x 3 convolutions, scaled and shifted by the embedding (Nichol & Dhariwal 2021), then attention."""
+
+    def __init__(self, inputs: int, width: int, embedding: int, heads: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.GroupNorm(8, inputs), nn.SiLU(), nn.Conv2d(inputs, width, 3, padding=1))
+        self.modulate = nn.Linear(embedding, 2 * width)
+        self.norm = nn.GroupNorm(8, width)
+        self.second = nn.Sequential(nn.SiLU(), zero(nn.Conv2d(width, width, 3, padding=1)))
+        self.skip = nn.Conv2d(inputs, width, 1) if inputs != width else nn.Identity()
+        self.attention = Attention(width, heads) if heads else None
+
+    def forward(self, x: Tensor, embedding: Float[Tensor, "image embedding"]) -> Tensor:
+        scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, dim=1)
+        x = self.skip(x) + self.second(self.norm(self.first(x)) * (1 + scale) + shift)
+        if self.attention is None:
+            return x
+        height = x.shape[2]
+        tokens = self.attention(rearrange(x, "b c h w -> b (h w) c"))
+        return rearrange(tokens, "b (h w) c -> b c h w", h=height).contiguous()

@@ -1,0 +1,133 @@
+"""Trains the image denoiser on pictures with a class, for any objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from latentlab.data.pictures import Images
+from latentlab.generator.image import save_denoiser
+from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
+from latentlab.train.identity import identity
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.order import epoch_order
+from latentlab.weights import fingerprint
+
+
+@dataclass(frozen=True)
+class ImageTraining:
+    """Settings of one run.
+
+    Args:
+        loop: steps, rates, seed.
+        network: shape of the network, with its objective; channels and classes are those of the data.
+        class_dropout: share of pictures trained without their class, for classifier-free guidance.
+    """
+
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(steps=3_000, batch_size=64, learning_rate=2e-3, ema=0.995, workers=0)
+    )
+    network: ImageDenoiserConfig = field(default_factory=ImageDenoiserConfig)
+    class_dropout: float = 0.1
+
+
+def train_image_denoiser(
+    data: Images,
+    out: Path,
+    config: ImageTraining | None = None,
+    *,
+    device: str = "auto",
+    tracker: Tracker | None = None,
+    sample: Callable[[nn.Module, int], None] | None = None,
+    start: ImageDenoiser | None = None,
+) -> ImageDenoiser:
+    """Trains on the pixels of `data` and writes `denoiser.safetensors` to `out`.
+
+    The loss is the squared error of the network's answer, weighted as the objective says.
+
+    Args:
+        data: pictures with a class.
+        out: folder of the run; a run found there is resumed.
+        config: settings.
+        device: "auto", "cpu", "cuda", ...
+        tracker: called with `(figures, step)`.
+        sample: called with `(denoiser, step)` now and then, to draw sample grids.
+        start: a trained network to go on from.
+
+    Returns:
+        The trained network.
+
+    Raises:
+        ValueError: pictures whose sides do not fit, or a network to go on from that is of another shape or objective.
+    """
+    config = config or ImageTraining()
+    multiple = config.network.multiple
+    if data.size[0] % multiple or data.size[1] % multiple:
+        raise ValueError(
+            f"this network takes sides that are multiples of {multiple}, and the pictures are {data.size[0]} x "
+            f"{data.size[1]}; give --size, or a network of another patch or number of scales"
+        )
+    if start is not None and start.config != config.network:
+        raise ValueError(f"this network cannot go on from that one: {start.config}, asked for {config.network}")
+    where = device_for_training(device)
+    pixels = pixels_of(data)
+    pictures = torch.from_numpy(data.pixels)
+    labels = torch.from_numpy(data.labels)
+    torch.manual_seed(config.loop.seed)
+    model = ImageDenoiser(config.network)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    own = model.objective
+    shift, scale = 1 + pixels.config.mean, pixels.config.spread
+
+    def make_batch(step: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([config.loop.seed, step])
+        picks = torch.from_numpy(epoch_order(len(data), config.loop.batch_size, step, config.loop.seed))
+        dropped = torch.from_numpy(rng.random(len(picks)) < config.class_dropout)
+        told = labels[picks] if config.network.classes else torch.zeros(len(picks), dtype=torch.long)
+        levels = rearrange(pictures[picks], "b h w c -> b c 1 h w").float() / 127.5
+        return {
+            "clean": (levels - shift) / scale,
+            "label": told.masked_fill(dropped, len(config.network.classes)),
+        }
+
+    def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator):
+        clean = batch["clean"]
+        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+        s = own.times(torch.rand(len(clean), generator=generator, device=clean.device))
+        at = s[:, None, None, None, None]
+        answer = net((1 - at) * clean + at * noise, s, batch["label"]).float()
+        error = (answer - own.target(clean, noise, at)).pow(2).mean((1, 2, 3, 4))
+        return (torch.as_tensor(own.weight(s)) * error).mean(), {}
+
+    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
+        "data": identity(data),
+        "pixels": asdict(pixels.config),
+        "start": start and fingerprint(start)[:16],
+    }
+    trained = train(
+        model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker, sample=sample
+    )
+    if is_main_process():
+        save_denoiser(out / "denoiser.safetensors", trained)
+    return trained
+
+
+def pixels_of(data: Images) -> Pixels:
+    """Pixels of the mean and spread that the pictures have."""
+    levels = np.bincount(data.pixels.ravel(), minlength=256) / data.pixels.size
+    values = np.arange(256) / 127.5 - 1
+    mean = float(levels @ values)
+    spread = max(float((levels @ (values - mean) ** 2) ** 0.5), 1e-3)
+    return Pixels(PixelConfig(data.channels, round(mean, 6), round(spread, 6)))
+
+
+def with_classes(network: ImageDenoiserConfig, data: Images, *, classes: bool) -> ImageDenoiserConfig:
+    """The network for these pictures, under their classes or under none."""
+    return replace(network, latent_channels=data.channels, classes=data.names if classes else ())
