@@ -106,7 +106,9 @@ def _generate(commands) -> None:
         out="generated.mp4",
     )
     p.add_argument("captions", nargs="*", metavar="CAPTION", help="one clip for each; several go to --out as a folder")
-    p.add_argument("--class", dest="classes", action="append", metavar="NAME", help="for a model of images; one for each")
+    p.add_argument(
+        "--class", dest="classes", action="append", metavar="NAME", help="for a model of images; one for each"
+    )
     p.add_argument("--churn", type=float, default=0.0, help="fresh noise a step, 0 (DDIM) to 1 (DDPM); default: 0")
     _model_options(p, method="ddim", guidance=None)
 

@@ -306,6 +306,21 @@ CALLS: dict[str, Callable[[], Call]] = {
         lambda: data.FolderClips(clip_file().parent, 2, (16, 16)), "clip", index=0, seed=0, frames=[0]
     ),
     "FolderClips.caption": on(lambda: data.FolderClips(clip_file().parent, 2, (16, 16)), "caption", index=0, seed=0),
+    "images": lambda: (data.images, {"source": "digits", "split": "test", "size": None}),
+    "Images": lambda: (
+        data.Images,
+        {
+            "pixels": np.zeros((2, 4, 4, 1), np.uint8),
+            "labels": np.array([0, 1]),
+            "names": ("a", "b"),
+            "source": "made here",
+        },
+    ),
+    "Images.clip": on(lambda: data.images("digits", split="test"), "clip", index=0, seed=0, frames=[0]),
+    "Images.clips": on(lambda: data.images("digits", split="test"), "clips", indices=[0, 1]),
+    "Images.caption": on(lambda: data.images("digits", split="test"), "caption", index=0, seed=0),
+    "Images.factors": on(lambda: data.images("digits", split="test"), "factors", indices=[0, 1]),
+    "Images.draw": on(lambda: data.images("digits", split="test"), "draw", count=1, seed=0),
     # metrics of clips
     "psnr": lambda: (metrics.psnr, {"video": clips(), "reference": clips(seed=1)}),
     "ssim": lambda: (metrics.ssim, {"video": clips(), "reference": clips(seed=1)}),

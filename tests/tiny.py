@@ -9,7 +9,9 @@ from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
 
 WORDS = ("a", "red", "blue", "star", "moving", "left", ",")
 
@@ -32,3 +34,12 @@ def generator() -> NativeGenerator:
         denoiser = awake(Denoiser(DenoiserConfig(2, 32, (16, 32), 1, head_width=8, window=1, frame_patch=1)))
         clip = ClipModel(ClipConfig(WORDS, 8, 16, 32, text_layers=1, vision_layers=1, frame_size=16))
     return NativeGenerator(autoencoder, denoiser, clip, GeneratorConfig(num_frames=4, height=16, width=16))
+
+
+def images(objective: str = "ddpm") -> ImageGenerator:
+    """Pictures of 8 x 8 in grey, of the classes a and b."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        shape = ImageDenoiserConfig(1, ("a", "b"), objective, (8, 16), attention=(False, True), head_width=8)
+        denoiser = awake(ImageDenoiser(shape))
+    return ImageGenerator(Pixels(PixelConfig(1, -0.4, 0.7)), denoiser, GeneratorConfig(1, 8, 8))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
+from latentlab.generator.image import ImageGenerator
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.shapes import Video
@@ -25,23 +26,30 @@ if TYPE_CHECKING:
 
 
 def generate(
-    captions: list[str], *, out: str, seed: int, device: str, json: bool, model, steps, method, guidance
+    captions: list[str], *, classes, churn, out: str, seed: int, device: str, json: bool, model, steps, method, guidance
 ) -> None:
-    """Clips from captions, one file, or a folder of several."""
+    """Clips from captions, or images of classes, one file, or a folder of several."""
+    if bool(captions) == bool(classes):
+        raise ValueError("generate takes captions, or --class NAME for a model of images; give one of them")
+    images = bool(classes)
+    captions = classes or captions
+    out = out or ("generated.png" if images else "generated.mp4")
     check_target(Path(out) if len(captions) == 1 else Path(out).with_suffix(".mp4"))
     generator = load(model, device=device)
+    if images and not isinstance(generator, ImageGenerator):
+        raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
     generator.condition(captions)  # a word the model does not know is told before anything else happens
-    settings = {"steps": steps, "method": method, "guidance": guidance, "batch_size": BATCH}
+    options: dict[str, Any] = {"method": method, "guidance": guidance, "churn": churn, "batch_size": BATCH}
+    settings = {"steps": steps, **options}
     say(f"sampling {len(captions)} clips")
-    clips = generator.generate(
-        captions, seed=seed, num_steps=steps, method=method, guidance=guidance, batch_size=BATCH, progress="sampling"
-    )
+    clips = generator.generate(captions, seed=seed, num_steps=steps, **options, progress="sampling")
     target = Path(out)
     if len(captions) == 1:
         files = [target]
     else:
         folder = target.with_suffix("") if target.suffix else target
-        files = [folder / f"{i:03d}{target.suffix or '.mp4'}" for i in range(len(captions))]
+        kind = target.suffix or (".png" if clips.shape[2] == 1 else ".mp4")
+        files = [folder / f"{i:03d}{kind}" for i in range(len(captions))]
     frames, numbers = _files(files, clips, generator.config.fps)
     record = record_of(generator, "generate", {"captions": captions, **settings}, seed, numbers, frames)
     record.save(beside(target) if len(files) == 1 else files[0].parent / "record.json")

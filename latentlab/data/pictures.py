@@ -61,8 +61,8 @@ class Images:
     ) -> None:
         if pixels.ndim != 4 or pixels.shape[3] not in (1, 3) or pixels.dtype != np.uint8 or not len(pixels):
             raise ValueError(f"pixels are uint8 (image, height, width, 1 or 3), got {pixels.dtype} {pixels.shape}")
-        if labels.shape != (len(pixels),):
-            raise ValueError(f"{len(pixels)} pictures need as many labels, got {labels.shape}")
+        if labels.shape != (len(pixels),) or labels.dtype.kind not in "iu":
+            raise ValueError(f"{len(pixels)} pictures need as many whole numbers, got {labels.dtype} {labels.shape}")
         if not 0 <= labels.min() <= labels.max() < len(names):
             raise ValueError(f"labels are 0 to {len(names) - 1}, got {labels.min()} to {labels.max()}")
         self.pixels, self.labels = pixels, labels.astype(np.int64)
@@ -219,10 +219,10 @@ def _idx_folder(folder: Path, split: Split, names: Sequence[str] | None) -> Imag
 def _digits(split: Split) -> Images:
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    pixels = np.round(found.images * (255 / 16)).astype(np.uint8)[..., None]
+    values, labels = load_digits(return_X_y=True)  # 0 to 16
+    pixels = np.round(np.asarray(values).reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     rows = _rows(len(pixels), split)
-    return Images(pixels[rows], found.target[rows], [str(i) for i in range(10)], f"digits ({split})")
+    return Images(pixels[rows], np.asarray(labels)[rows], [str(i) for i in range(10)], f"digits ({split})")
 
 
 def _class_folders(folder: Path, split: Split, size: tuple[int, int] | None) -> Images:
@@ -257,7 +257,7 @@ def _picture(path: Path, size: tuple[int, int] | None) -> UInt8[np.ndarray, "hei
             picture = ImageOps.exif_transpose(file).convert("RGB")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
-    return np.asarray(picture if size is None else ImageOps.fit(picture, size[::-1], Image.Resampling.BICUBIC))
+    return np.asarray(picture if size is None else ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.BICUBIC))
 
 
 def _rows(count: int, split: Split) -> np.ndarray:

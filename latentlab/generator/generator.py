@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import LevelsFor, analysis_levels, check_counts, check_purpose, halved, sampling_levels
 from latentlab.generator.model import Model
 from latentlab.generator.run import Way, in_batches, spread
-from latentlab.generator.solver import Callback, Velocity
+from latentlab.generator.solver import Callback, Velocity, ancestral, solve
 from latentlab.shapes import Latents, Noise, Video
 
 SAME = 1e-3  # between the latents of an image coded by itself and as the first frame of a clip, of unit variance
@@ -100,6 +100,8 @@ class Generator(Model):
         method: str | None = None,
         levels: LevelsFor | None = None,
         guidance: float | None = None,
+        churn: float = 0.0,
+        seed: Seed = 0,
         batch_size: Count | None = None,
         callback: Callback | None = None,
         progress: bool | str = False,
@@ -117,6 +119,9 @@ class Generator(Model):
             levels: "sampling" (default), the model's own, or "analysis", those of noise that was inverted to be read;
                 see `invert`.
             guidance: weight of the caption, 1 (default) is the model as trained.
+            churn: fresh noise a step, from 0 (default) to 1, ancestral sampling of DDPM, see `solver.ancestral`; with
+                method "ddim" alone, which is its default then.
+            seed: of that noise, of which item i depends on `(seed, i)` alone.
             batch_size: clips at a time; default 16.
             callback: called after each step as `callback(step, level, state)`, batch by batch.
             progress: show a bar; a string names it.
@@ -135,20 +140,25 @@ class Generator(Model):
             guidance = noise.guidance if guidance is None else guidance
         else:
             self.check_latents(noise)
-            trace, method, told = Trace(noise), method or "midpoint", {}
+            trace, method, told = Trace(noise), method or ("ddim" if churn else "midpoint"), {}
             batch_size = 16 if batch_size is None else batch_size
             path = self._levels(levels or "sampling", 25 if num_steps is None else num_steps, noise.shape[1:])
+        if churn and (method != "ddim" or isinstance(noise, Inverted)):
+            raise ValueError(f"churn={churn} goes with method 'ddim' from noise that was drawn, got {method!r}")
         guidance, last = 1.0 if guidance is None else guidance, spread(path[-1])
         way = Way(method, path, guidance, batch_size, callback, progress)
         condition = self._conditions("" if caption is None else caption, trace.noise)
         condition = replace(condition, more={**told, **condition.more})  # an image stays under another caption
 
         def carry(velocity: Velocity, states: Tensors, rows: slice) -> Tensor:
-            del rows
-            options = {"method": way.method, "callback": callback, "progress": progress}
-            return exactness.sample(velocity, states["start"], path, memory=states.get("memory"), **options) / last
+            y, options = states["start"], {"callback": callback, "progress": progress}
+            if churn:
+                fresh = ancestral(self._drawing([seed, 2], rows, y.shape[1:]), churn)
+                return solve(velocity, y, path, method=fresh, **options) / last
+            return exactness.sample(velocity, y, path, method=way.method, memory=states.get("memory"), **options) / last
 
-        ends = in_batches(self, way, {"start": trace.noise, "memory": trace.memory}, condition, carry)
+        starts = {"start": trace.noise, "memory": trace.memory}
+        ends = in_batches(self, way, starts, condition, carry, capturable=not churn)
         latents = torch.cat(ends).float() if method in exactness.RETRACING else torch.cat(ends)
         return self.completed(latents, condition)
 
@@ -232,15 +242,14 @@ class Generator(Model):
 
         def carry(velocity: Velocity, states: Tensors, rows: slice) -> Trace:
             clean = states["start"]
-            rngs = [np.random.default_rng([seed, 1, i]) for i in range(rows.start, rows.stop)]
-
-            def draw(step: int) -> Tensor:
-                del step  # the generators go on from one step to the next
-                drawn = np.stack([rng.standard_normal(clean.shape[1:], np.float32) for rng in rngs])
-                return torch.from_numpy(drawn).to(self.device)
-
+            draw = self._drawing([seed, 1], rows, clean.shape[1:])
             asked = Counted(velocity)
-            options = {"method": way.method, "draw": draw, "callback": way.callback, "progress": way.progress}
+            options = {
+                "method": way.method,
+                "draw": lambda step: draw(),
+                "callback": way.callback,
+                "progress": way.progress,
+            }
             trace = exactness.invert(asked, clean, way.levels, **options).scaled(1 / last)
             calls.append(asked.calls)
             return trace
@@ -248,6 +257,15 @@ class Generator(Model):
         capturable = way.method != "ddpm" and not counted
         traces = in_batches(self, way, {"start": latents}, condition, carry, capturable=capturable)
         return exactness.concatenate(traces), max(calls)
+
+    def _drawing(self, seed: Sequence[int], rows: slice, shape: Sequence[int]) -> Callable[[], Tensor]:
+        """Unit noise of some clips, fresh at each call; that of clip i depends on `(seed, i)` and the call alone."""
+        rngs = [np.random.default_rng([*seed, i]) for i in range(rows.start, rows.stop)]
+
+        def draw() -> Tensor:
+            return torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in rngs])).to(self.device)
+
+        return draw
 
     @clear_errors
     def generate(
@@ -258,6 +276,7 @@ class Generator(Model):
         num_steps: Count = 25,
         method: str = "ddim",
         guidance: float | None = None,
+        churn: float = 0.0,
         batch_size: Count = 16,
         progress: bool | str = False,
     ) -> Video:
@@ -268,7 +287,7 @@ class Generator(Model):
             seed: of the noise, of which item i depends on `(seed, i)` alone. Sums depend on how many clips are
                 computed together and on how many threads: with another batch or `torch.get_num_threads()` latents of
                 the shipped model differ by up to 3e-5, and a few 8-bit values of a clip by one.
-            num_steps, batch_size, progress: as in `sample`.
+            num_steps, churn, batch_size, progress: as in `sample`.
             method: default "ddim", one call of the network a step, which suffices to draw: the figures of the model
                 card are measured so. `sample` has "midpoint", two calls, which comes nearer to the true path.
             guidance: None is that of `config`.
@@ -282,6 +301,8 @@ class Generator(Model):
             num_steps=num_steps,
             method=method,
             guidance=self.config.guidance if guidance is None else guidance,
+            churn=churn,
+            seed=seed,
             batch_size=batch_size,
             progress=progress,
         )

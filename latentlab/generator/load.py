@@ -18,8 +18,8 @@ from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
-from latentlab.generator.pipelines.families import download, is_foreign, load_foreign
 from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
+from latentlab.generator.pipelines.families import download, is_foreign, load_foreign
 from latentlab.tensors import read_header
 from latentlab.weights import read_network, shipped
 
@@ -53,7 +53,7 @@ def load(
     """Loads a generator.
 
     Args:
-        path: folder written by `save` of a `NativeGenerator` or an `ImageGenerator`; folder of a diffusers pipeline or autoencoder; folder of a tiny
+        path: folder that `save` of a generator wrote; folder of a diffusers pipeline or autoencoder; folder of a tiny
             autoencoder (`*_encoder.pth` and `*_decoder.pth`); id of a pipeline or an autoencoder on the hub, which is
             downloaded. None is the model that ships with latentlab.
         device: "auto" is cuda, then mps, then cpu.
@@ -101,7 +101,7 @@ def load(
     config = _config(config_file)
     if kind_of(folder / "denoiser.safetensors") == "image":
         return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), config).to(device, dtype)
-    autoencoder, denoiser = load_autoencoder(folder), load_denoiser(folder)
+    denoiser, autoencoder = load_denoiser(folder), load_autoencoder(folder)
     _check_fits(config_file, config, autoencoder, denoiser)
     generator = NativeGenerator(autoencoder, denoiser, load_clip(folder), config)
     return generator.to(device, dtype)

@@ -32,8 +32,10 @@ class Objective:
         velocity: `(F, y, s) -> noise - clean`.
         times: flow times of training from numbers uniform in [0, 1).
         levels: flow times from noise down to data for a number of steps.
-        scale: `s -> c`, the network is given `c y`.
         weight: `s -> w`, of the squared error of F in the loss.
+        guess: `s -> (skip, out)`: for data of unit variance `skip y` is the best linear guess at F, and `out` the
+            standard deviation of what it leaves. Layers that answer G, that remainder at unit variance, make
+            F = skip y + out G (Karras et al. 2022, appendix B.6, for any objective).
 
     >>> flow, ddpm = OBJECTIVES["flow"], OBJECTIVES["ddpm"]
     >>> clean, noise, s = torch.tensor([1.0]), torch.tensor([3.0]), 0.5
@@ -46,8 +48,8 @@ class Objective:
     velocity: Callable[[Tensor, Tensor, Level], Tensor]
     times: Callable[[Tensor], Tensor]
     levels: Callable[[int], Float[Tensor, " level"]]
-    scale: Callable[[Level], Level]
     weight: Callable[[Level], Level]
+    guess: Callable[[Level], tuple[Level, Level]]
 
 
 def deviation(s: Level) -> Level:
@@ -174,17 +176,19 @@ def linear_beta_levels(num_steps: int) -> Float[Tensor, " level"]:
     return torch.cat([linear_beta()[at], torch.zeros(1, dtype=torch.float64)])
 
 
+def cosine_times(u: Tensor) -> Tensor:
+    """The angle of alpha and sigma at random, each as likely (Nichol & Dhariwal 2021, eq. 17, without their offset)."""
+    angle = torch.pi / 2 * u
+    return angle.sin() / (angle.sin() + angle.cos())
+
+
 def sigmoid_normal(u: Tensor, mean: float, spread: float) -> Tensor:
     """sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19)."""
     return torch.sigmoid(mean + spread * torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)))
 
 
-def _one(s: Level) -> Level:
-    return 1.0 if not isinstance(s, Tensor) else torch.ones_like(s)
-
-
-def _per_deviation(s: Level) -> Level:
-    return 1 / deviation(s)
+def _even(s: Level) -> Level:
+    return s * 0 + 1
 
 
 def _velocity_error(s: Level) -> Level:
@@ -193,31 +197,45 @@ def _velocity_error(s: Level) -> Level:
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "ddpm": Objective(noise_target, noise_velocity, linear_beta_times, linear_beta_levels, _per_deviation, _one),
+    "ddpm": Objective(
+        noise_target,
+        noise_velocity,
+        linear_beta_times,
+        linear_beta_levels,
+        _even,
+        lambda s: (s / deviation(s) ** 2, (1 - s) / deviation(s)),
+    ),
     "x0": Objective(
         clean_target,
         clean_velocity,
         lambda u: sigmoid_normal(u, 0.6, 1.2),  # wider than their 0.8, 0.8, which never comes near data
         sampling_levels,
-        _per_deviation,
         _velocity_error,
+        lambda s: ((1 - s) / deviation(s) ** 2, s / deviation(s)),
     ),
     "v": Objective(
         angular_target,
         angular_velocity,
-        lambda u: torch.sin(torch.pi / 2 * u) / (torch.sin(torch.pi / 2 * u) + torch.cos(torch.pi / 2 * u)),  # cosine
+        cosine_times,
         sampling_levels,
-        _per_deviation,
-        _one,
+        _even,
+        lambda s: (s * 0, _even(s)),
     ),
-    "flow": Objective(flow_target, flow_velocity, lambda u: sigmoid_normal(u, 0.0, 1.0), sampling_levels, _one, _one),
+    "flow": Objective(
+        flow_target,
+        flow_velocity,
+        lambda u: sigmoid_normal(u, 0.0, 1.0),
+        sampling_levels,
+        _even,
+        lambda s: ((2 * s - 1) / deviation(s) ** 2, 1 / deviation(s)),
+    ),
     "edm": Objective(
         preconditioned_target,
         preconditioned_velocity,
         lambda u: sigmoid_normal(u, -0.5, 1.2),  # log sigma of N(-1.2, 1.2^2) at data of 0.5, in units of that
         sampling_levels,
-        _per_deviation,
-        _one,
+        _even,
+        lambda s: (s * 0, _even(s)),
     ),
 }
 

@@ -22,12 +22,14 @@ from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.load import load_autoencoder, load_clip, load_denoiser, load_image_denoiser
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.objective import OBJECTIVES
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
 from latentlab.train.grid import save_grid
 from latentlab.train.image import ImageTraining, pixels_of, train_image_denoiser, with_classes
 from latentlab.train.loop import LoopConfig, is_main_process
+from latentlab.train.objectives import OBJECTIVES as VAE_OBJECTIVES
 from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
 from latentlab.weights import shipped
@@ -181,6 +183,8 @@ def image_denoiser(data: Images, out: Path, *, device: str, **options) -> list[P
     videos = ("autoencoder", "clip", "flicker_loss", "no_temporal_attention", "no_temporal_convolution", "clips")
     if given := [f"--{name.replace('_', '-')}" for name in videos if options.get(name)]:
         raise ValueError(f"{', '.join(given)}: of videos only, and these are pictures")
+    if options.get("objective") not in (None, *OBJECTIVES):
+        raise ValueError(f"a denoiser of pictures answers with {', '.join(OBJECTIVES)}, got {options['objective']}")
     config = ImageTraining()
     network = replace(config.network, objective=options.get("objective") or config.network.objective)
     network = with_classes(network, data, classes=bool(options.get("classes")))
@@ -201,6 +205,8 @@ def image_denoiser(data: Images, out: Path, *, device: str, **options) -> list[P
 
 def vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the vector VAE for `--objective`."""
+    if options.get("objective") not in (None, *VAE_OBJECTIVES):
+        raise ValueError(f"objectives of the vector-vae are {', '.join(VAE_OBJECTIVES)}, got {options['objective']}")
     config = VectorVAETraining()
     names = ("dims", "rings", "motion_dims", "num_frames")
     network = replace(config.network, **{name: options[name] for name in names if options.get(name) is not None})

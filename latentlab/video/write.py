@@ -25,6 +25,7 @@ ENCODERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     ".mkv": ("matroska", "ffv1", "bgr0", {}),
     ".gif": ("gif", "gif", "pal8", {}),
 }
+PICTURE = ".png"  # of a clip of one frame
 
 
 @clear_errors
@@ -35,7 +36,8 @@ def write(path: str | os.PathLike[str], video: Video, fps: Positive = 8.0) -> No
     which keeps one colour for 2 x 2 pixels. Clips of up to 256 pixels a side are therefore written with each pixel as
     2 x 2, and the file says so: `read` gives the clip back at its own size, other players show it twice as large. In
     larger ones colours smear over 2 x 2 pixels, and a last row or column is repeated where a side is odd. `.gif` has
-    256 colours chosen for the clip. `.mkv` (ffv1) and PNG are exact to 8 bits. The result replaces an older one only
+    256 colours chosen for the clip. `.mkv` (ffv1) and PNG are exact to 8 bits; a file `.png` holds a
+    clip of one frame. The result replaces an older one only
     when it is whole: a run killed midway leaves the older one.
 
     Args:
@@ -54,7 +56,12 @@ def write(path: str | os.PathLike[str], video: Video, fps: Positive = 8.0) -> No
     suffix = check_target(path)
     pictures = one_clip(video)
     rate = frame_rate(fps, suffix)
+    if suffix == PICTURE and len(pictures) > 1:
+        raise ValueError(f"{path} would hold one frame, and the clip has {len(pictures)}; give a folder or a video")
     with replacing(path) as made:
+        if suffix == PICTURE:
+            av.VideoFrame.from_ndarray(pictures[0], format="rgb24").save(str(made))
+            return
         if suffix:
             small = ENCODERS[suffix][2] == "yuv420p" and max(pictures.shape[1:3]) <= SMALL
             encode(str(made), pictures, rate, suffix, scale=2 if small else 1)
@@ -76,8 +83,8 @@ def check_target(path: str | os.PathLike[str]) -> str:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix and suffix not in ENCODERS:
-        expected = ", ".join(ENCODERS)
+    if suffix and suffix != PICTURE and suffix not in ENCODERS:
+        expected = ", ".join([*ENCODERS, PICTURE])
         raise ValueError(f"expected {expected}, or no suffix for a folder of PNG images, got {suffix!r} in {path}")
     _check_replaceable(path, suffix)
     check_above(path)

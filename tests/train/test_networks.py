@@ -29,8 +29,8 @@ from latentlab.train.denoiser import (
     train_denoiser,
 )
 from latentlab.train.loop import LoopConfig
-from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.train.order import epoch_order
+from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.weights import read_weights
 
 NETWORK = AutoencoderConfig(latent_channels=2, widths=(8, 8, 8), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1))

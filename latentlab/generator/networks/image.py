@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from latentlab.generator.blocks import Attention, sinusoid, zero
-from latentlab.generator.objective import Objective, objective
+from latentlab.generator.objective import Objective, deviation, objective
 from latentlab.shapes import Latents, Video
 
 
@@ -41,6 +41,7 @@ class Pixels(nn.Module):
     """No autoencoder: pixels of mean 0 and variance 1 are the latents. A video of grey has three equal channels."""
 
     mean: Tensor
+    spread: Tensor
     spatial_compression_ratio = 1
 
     def __init__(self, config: PixelConfig | None = None) -> None:
@@ -92,6 +93,7 @@ class ImageDenoiserConfig:
 class ImageDenoiser(nn.Module):
     """The U-Net of DDPM (Ho et al. 2020, appendix B) under a class, which is added to the embedded time.
 
+    Its layers see states of unit variance, and answer what the best linear guess at the objective's F leaves of it.
     The class beyond the last is "any" (Ho & Salimans 2022): training drops a tenth of the labels to it.
     """
 
@@ -124,8 +126,9 @@ class ImageDenoiser(nn.Module):
         if height % self.config.multiple or width % self.config.multiple:
             raise ValueError(f"sides must be multiples of {self.config.multiple}, got {height} x {width}")
         dtype = self.enter.weight.dtype
-        scaled = y.float() * torch.as_tensor(self.objective.scale(s.float()))[:, None, None, None, None]
-        x = self.enter(F.pixel_unshuffle(rearrange(scaled, "b c f h w -> (b f) c h w"), self.config.patch).to(dtype))
+        y, at = y.float(), s.float()[:, None, None, None, None]
+        pictures = rearrange(y / torch.as_tensor(deviation(at)), "b c f h w -> (b f) c h w")
+        x = self.enter(F.pixel_unshuffle(pictures, self.config.patch).to(dtype))
         embedding = self.time(sinusoid(1000 * s, self.config.widths[0]).to(dtype)) + self.label(label)
         embedding = F.silu(embedding).repeat_interleave(frames, 0)
         skips = []
@@ -141,7 +144,9 @@ class ImageDenoiser(nn.Module):
                 x = block(torch.cat([x, skips.pop()], dim=1), embedding)
             if i:
                 x = self.grow[i - 1](x)
-        return rearrange(F.pixel_shuffle(self.leave(x).float(), self.config.patch), "(b f) c h w -> b c f h w", b=batch)
+        left = rearrange(F.pixel_shuffle(self.leave(x).float(), self.config.patch), "(b f) c h w -> b c f h w", b=batch)
+        skip, out = self.objective.guess(at)
+        return skip * y + out * left
 
 
 class ImageBlock(nn.Module):
