@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import torch
 
-from latentlab.checks import clear_errors
+from latentlab.checks import Count, clear_errors
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
@@ -19,7 +20,7 @@ from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
-from latentlab.generator.pipelines.families import download, is_foreign, load_foreign
+from latentlab.generator.pipelines.families import download, is_foreign, load_foreign, of_pipeline
 from latentlab.tensors import read_header
 from latentlab.weights import read_network, shipped
 
@@ -27,66 +28,96 @@ LARGEST = 2**31  # pixels of a clip
 
 
 @overload
-def load(path: None = None, *, device: str | torch.device = ..., dtype: torch.dtype = ...) -> NativeGenerator: ...
+def load(
+    path: None = None, *, device: str | torch.device = ..., dtype: torch.dtype | None = ...
+) -> NativeGenerator: ...
 @overload
 def load(
-    path: str | Path,
+    path: Any,
     *,
     device: str | torch.device = ...,
-    dtype: torch.dtype = ...,
-    vae_dtype: torch.dtype = ...,
+    dtype: torch.dtype | None = ...,
+    vae_dtype: torch.dtype | None = ...,
     tiling: bool = ...,
     revision: str | None = ...,
     variant: str | None = ...,
+    num_frames: int | None = ...,
+    height: int | None = ...,
+    width: int | None = ...,
+    call: Mapping[str, Any] | None = ...,
 ) -> Generator: ...
 @clear_errors
 def load(
-    path: str | Path | None = None,
+    path: Any = None,
     *,
     device: str | torch.device = "auto",
-    dtype: torch.dtype = torch.float32,
-    vae_dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
+    vae_dtype: torch.dtype | None = None,
     tiling: bool = False,
     revision: str | None = None,
     variant: str | None = None,
+    num_frames: Count | None = None,
+    height: Count | None = None,
+    width: Count | None = None,
+    call: Mapping[str, Any] | None = None,
 ) -> Generator:
     """Loads a generator.
+
+    A pipeline of diffusers, of video or images, is known by its family's own code, or driven: its own call is stopped
+    at its first step, layout and scales are read off, and two steps are compared with the call itself
+    (`generator.account`). An image is a clip of one frame.
 
     Args:
         path: folder that `save` of a generator wrote; folder of a diffusers pipeline or autoencoder; folder of a tiny
             autoencoder (`*_encoder.pth` and `*_decoder.pth`); id of a pipeline or an autoencoder on the hub, which is
-            downloaded. None is the model that ships with latentlab.
-        device: "auto" is cuda, then mps, then cpu.
-        dtype: of the denoiser; the solver's state is float32 in any case.
-        vae_dtype: of an autoencoder of diffusers; half of it saves memory and costs accuracy.
+            downloaded; or a `DiffusionPipeline` that is held in memory, which is taken as it is: adapted, quantised,
+            offloaded, with any scheduler. None is the model that ships with latentlab.
+        device: "auto" is cuda, then mps, then cpu; a pipeline held in memory stays where it is.
+        dtype: of the denoiser; None is float32, and a pipeline's own. The solver's state is float32 in any case.
+        vae_dtype: of an autoencoder of diffusers; None is float32, and a pipeline's own. Half of it saves memory and
+            costs accuracy.
         tiling: whether an autoencoder of diffusers takes clips in tiles, which saves memory and changes the clip; their
             sizes are those of `generator.coder.vae.enable_tiling(...)`, and an inverted latent remembers them.
         revision: branch, tag or commit on the hub; None is its main branch.
         variant: of a diffusers folder's weights, such as "fp16".
+        num_frames, height, width: of the clips of a pipeline of diffusers; None are its own defaults.
+        call: further arguments of a pipeline's own call, such as `{"control_image": image}`; it is driven then.
 
     Raises:
         FileNotFoundError: a file of the generator is missing in `path`.
         ImportError: `path` is in the format of diffusers, which is not installed.
-        ValueError: a pipeline of a family that is not known, or a setting that this model does not have.
+        ValueError: a pipeline that cannot be driven, or a setting that this model does not have.
 
     >>> load(device="cpu").latent_shape
     (6, 16, 8, 8)
     """
-    device = find_device(device)
     for name, kind in (("dtype", dtype), ("vae_dtype", vae_dtype)):
-        if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        if kind is not None and (not isinstance(kind, torch.dtype) or not kind.is_floating_point):
             raise ValueError(f"{name} must be a floating-point dtype, such as torch.bfloat16, got {kind!r}")
+    place = find_device(device)
+    clip = {"num_frames": num_frames, "height": height, "width": width, "call": call}
     if path is None:
         with shipped() as own:
-            return load(own, device=device, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling)
+            return load(own, device=place, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, **clip)
+    if _is_pipeline(path):
+        if vae_dtype is not None and getattr(path, "vae", None) is not None:
+            path.vae.to(dtype=vae_dtype)
+        if device != "auto":
+            path.to(place)
+        made = of_pipeline(path, **clip)
+        return made if dtype is None else made.to(made.device, dtype)
     if not isinstance(path, str | Path):
-        raise ValueError(f"a generator is loaded from a folder or a hub id, got {type(path).__name__}")
+        raise ValueError(
+            f"a generator is loaded from a folder, a hub id or a pipeline of diffusers, got {type(path).__name__}"
+        )
     folder = Path(path)
     if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
         folder = download(str(path), revision=revision, variant=variant)
+    dtype, vae_dtype = dtype or torch.float32, vae_dtype or torch.float32
     if is_foreign(folder):
-        foreign = load_foreign(folder, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, variant=variant)
-        return foreign.to(device)
+        return load_foreign(
+            folder, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, variant=variant, device=place, **clip
+        )
     config_file = folder / "generator.json"
     if not config_file.is_file():
         raise FileNotFoundError(
@@ -98,13 +129,20 @@ def load(
             "vae_dtype= and tiling= are for models of diffusers; latentlab's own autoencoder is small, and computes in "
             "float32"
         )
+    if asked := [name for name, value in clip.items() if value is not None]:
+        raise ValueError(f"{', '.join(asked)}: for pipelines of diffusers; this model makes clips of one size")
     config = _config(config_file)
     if kind_of(folder / "denoiser.safetensors") == "image":
-        return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), config).to(device, dtype)
+        return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), config).to(place, dtype)
     denoiser, autoencoder = load_denoiser(folder), load_autoencoder(folder)
     _check_fits(config_file, config, autoencoder, denoiser)
     generator = NativeGenerator(autoencoder, denoiser, load_clip(folder), config)
-    return generator.to(device, dtype)
+    return generator.to(place, dtype)
+
+
+def _is_pipeline(thing: object) -> bool:
+    """Whether it is a pipeline of diffusers, which is not loaded to tell."""
+    return any(kind.__name__ == "DiffusionPipeline" for kind in type(thing).__mro__)
 
 
 def _config(file: Path) -> GeneratorConfig:

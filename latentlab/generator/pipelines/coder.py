@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -54,19 +57,27 @@ class Coder:
 
     def encode(self, video: Video) -> Latents:
         """Latents of clips, by the mode of the posterior."""
-        video = video.to(self.device, self.vae.dtype)
-        z = self._per_image(self._mode, video) if self.images else self._mode(video)
         shift, scale = self._statistics()
-        return (z.float() - shift) * scale
+        return (self.coded(video) - shift) * scale
+
+    def coded(self, video: Video) -> Latents:
+        """Clips as the autoencoder itself has them."""
+        video = video.to(self.device, self.vae.dtype)
+        return (self._per_image(self._mode, video) if self.images else self._mode(video)).float()
 
     def decode(self, latents: Latents) -> Video:
         """Clips of latents."""
         shift, scale = self._statistics()
-        z = (latents.to(self.device).float() / scale + shift).to(self.vae.dtype)
+        return self.decoded(latents.to(self.device).float() / scale + shift)
+
+    def decoded(self, z: Latents, *args: Any, **options: Any) -> Video:
+        """Clips of what the autoencoder itself has, with further arguments of its own."""
+        z = z.to(self.vae.dtype)
         if self.temporal_decoder:
             video = torch.cat([self._with_neighbours(z[i : i + 1]) for i in range(len(z))])
         else:
-            video = self._per_image(self._sample, z) if self.images else self._sample(z)
+            own = partial(self._sample, args=args, options={k: v for k, v in options.items() if k != "return_dict"})
+            video = self._per_image(own, z) if self.images else own(z)
         return video.float().clamp(-1, 1)
 
     def _mode(self, x: Tensor) -> Tensor:
@@ -75,7 +86,9 @@ class Coder:
             return coded.latent_dist.mode()
         return coded.latents if hasattr(coded, "latents") else coded.latent
 
-    def _sample(self, z: Tensor) -> Tensor:
+    def _sample(self, z: Tensor, args: tuple = (), options: Mapping[str, Any] = MappingProxyType({})) -> Tensor:
+        if args or options:
+            return self.vae.decode(z, *args, **options).sample
         if self.vae.config.get("timestep_conditioning"):  # a decoder that can take noise away; these latents have none
             return self.vae.decode(z, torch.zeros(len(z), device=z.device, dtype=z.dtype)).sample
         return self.vae.decode(z).sample

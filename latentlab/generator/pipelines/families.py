@@ -1,9 +1,12 @@
-"""Reads folders of diffusers: whole pipelines of the families known here, or an autoencoder alone."""
+"""Generators of diffusers: pipelines held in memory or read from folders, by a family's own code or driven, and
+autoencoders alone."""
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import torch
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.pipelines.coded import AutoencoderOnly, Coded
 from latentlab.generator.pipelines.cogvideox import CogVideoX
+from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.pipelines.hunyuan import Hunyuan
 from latentlab.generator.pipelines.ltx import LTX
 from latentlab.generator.pipelines.mochi import Mochi
@@ -35,6 +39,37 @@ FAMILIES: dict[str, type[Pipeline]] = {  # by the pipeline's class in model_inde
     "HunyuanVideoPipeline": Hunyuan,
     "MochiPipeline": Mochi,
 }
+
+
+def of_pipeline(
+    pipe: Any,
+    *,
+    num_frames: int | None = None,
+    height: int | None = None,
+    width: int | None = None,
+    call: Mapping[str, Any] | None = None,
+) -> Coded:
+    """The generator of a pipeline held in memory: by its family's own code, or driven.
+
+    Args:
+        pipe: a `DiffusionPipeline`; its weights are used as they are, quantised, adapted or offloaded.
+        num_frames, height, width: of its clips; None are the family's, or the pipeline's own defaults.
+        call: further arguments of the pipeline's call; where there are any, it is driven.
+
+    Raises:
+        ValueError: it cannot be driven; the message says why.
+    """
+    pipe.set_progress_bar_config(disable=True)
+    family = FAMILIES.get(type(pipe).__name__)
+    if family is CogVideoX and pipe.transformer.config.patch_size_t is not None:
+        family = None  # 1.5 takes latent frames in groups
+    if family is None or call:
+        return Driven(pipe, call=call, num_frames=num_frames, height=height, width=width)
+    generator, asked = family(pipe), {"num_frames": num_frames, "height": height, "width": width}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if asked:
+        generator.config = replace(generator.config, **asked)
+    return generator
 
 
 def is_foreign(folder: Path) -> bool:
@@ -63,7 +98,7 @@ def download(hub_id: str, *, revision: str | None = None, variant: str | None = 
     try:
         if "model_index.json" in files:
             pipeline = diffusers.DiffusionPipeline
-            _family(hub_id, pipeline.load_config(hub_id, **options))
+            _pipeline_kind(diffusers, hub_id, pipeline.load_config(hub_id, **options))
             return Path(pipeline.download(hub_id, use_safetensors=True, variant=variant, **options))
         if "config.json" not in files:
             raise OSError(unreachable or "it holds neither model_index.json nor config.json")
@@ -97,6 +132,8 @@ def load_foreign(
     vae_dtype: torch.dtype = torch.float32,
     tiling: bool = False,
     variant: str | None = None,
+    device: torch.device | None = None,
+    **options: Any,
 ) -> Coded:
     """The generator of a folder in the format of diffusers, or of a tiny autoencoder.
 
@@ -107,29 +144,43 @@ def load_foreign(
         vae_dtype: of the autoencoder.
         tiling: whether the autoencoder takes clips in tiles.
         variant: of the weights' files, such as "fp16".
+        device: of the networks.
+        options: of a pipeline, see `of_pipeline`.
 
     Raises:
         ImportError: diffusers is not installed.
-        ValueError: a pipeline or network of another kind; the message lists those that are known.
+        ValueError: a pipeline or network of another kind, or one that cannot be driven.
     """
     tiny = find_taesd(folder)
     if tiny is not None:
-        return AutoencoderOnly(_tiled(load_taesd(*tiny).to(vae_dtype), tiling), GeneratorConfig())
-    diffusers, options = _diffusers(folder), {"use_safetensors": True, "variant": variant}
+        return AutoencoderOnly(_tiled(load_taesd(*tiny).to(vae_dtype), tiling), GeneratorConfig()).to(device or "cpu")
+    diffusers = _diffusers(folder)
     if not (folder / "model_index.json").is_file():
         own = _autoencoder_kind(diffusers, folder, _read(folder / "config.json"))
-        return AutoencoderOnly(
-            _tiled(own.from_pretrained(folder, dtype=vae_dtype, **options), tiling), GeneratorConfig()
-        )
+        vae = own.from_pretrained(folder, dtype=vae_dtype, use_safetensors=True, variant=variant)
+        return AutoencoderOnly(_tiled(vae, tiling), GeneratorConfig()).to(device or "cpu")
+    pipe = read_pipeline(diffusers, folder, dtype=dtype, vae_dtype=vae_dtype, variant=variant)
+    if tiling:
+        _tiled(pipe.vae, tiling)
+    return of_pipeline(pipe.to(device or "cpu"), **options)
+
+
+def read_pipeline(
+    diffusers: Any, folder: Path, *, dtype: torch.dtype, vae_dtype: torch.dtype, variant: str | None = None
+) -> Any:
+    """The pipeline of a folder; a part that is named there and absent is None, with a warning."""
     index = _read(folder / "model_index.json")
-    family, kind = _family(folder, index), getattr(diffusers, index["_class_name"])
+    kind = _pipeline_kind(diffusers, folder, index)
     # Embeddings may stand in for a text encoder, which is often most of a folder.
-    needed = [name for name, p in signature(kind).parameters.items() if p.default is Parameter.empty]
-    absent = {name: None for name in needed if index.get(name) in (None, [None, None])}
-    pipe = kind.from_pretrained(folder, dtype={"vae": vae_dtype, "default": dtype}, **options, **absent)
-    pipe.set_progress_bar_config(disable=True)
-    _tiled(pipe.vae, tiling)
-    return family(pipe)
+    needed = [name for name, p in signature(kind.__init__).parameters.items() if p.default is Parameter.empty]
+    absent = {name: None for name in needed if name in index and index[name] in (None, [None, None])}
+    parts = [name for name, value in index.items() if isinstance(value, list) and value[0] is not None]
+    gone = [name for name in parts if not (folder / name).is_dir()]
+    if gone:
+        warnings.warn(f"{folder} names {', '.join(gone)} and does not hold it; loaded without", stacklevel=2)
+        absent |= dict.fromkeys(gone)
+    dtypes = {"vae": vae_dtype, "default": dtype}
+    return kind.from_pretrained(folder, dtype=dtypes, use_safetensors=True, variant=variant, **absent)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -159,11 +210,15 @@ def _autoencoder_kind(diffusers, path: str | Path, config: Mapping[str, Any]) ->
     return getattr(diffusers, name)
 
 
-def _family(path: str | Path, index: Mapping[str, Any]) -> type[Pipeline]:
-    name = str(index.get("_class_name"))
-    if name not in FAMILIES:
-        raise ValueError(f"{path} holds a {name}; the pipelines known are {', '.join(FAMILIES)}")
-    return FAMILIES[name]
+def _pipeline_kind(diffusers: Any, path: str | Path, index: Mapping[str, Any]) -> Any:
+    name = index.get("_class_name")
+    kind = getattr(diffusers, name, None) if isinstance(name, str) else None
+    if not isinstance(kind, type) or not issubclass(kind, diffusers.DiffusionPipeline):
+        raise ValueError(
+            f"{path} holds a {name}, which is no pipeline of diffusers {diffusers.__version__}; one of other code is "
+            "loaded by that code, and given as it is held in memory: latentlab.load(pipe)"
+        )
+    return kind
 
 
 def _diffusers(path: str | Path) -> Any:

@@ -41,7 +41,7 @@ def check_invertible(scheduler, *, flow: bool = False) -> None:
     name, config, cure = type(scheduler).__name__, scheduler.config, _another(type(scheduler).__name__, flow)
     if not hasattr(scheduler, "step") or config.get("sigma_data") is not None:
         raise ValueError(f"{name} is not known here: it changes what goes into the network and comes out; {cure}")
-    if _for_flow(scheduler) is not flow and hasattr(scheduler, "sigmas" if _for_flow(scheduler) else "alphas_cumprod"):
+    if for_flow(scheduler) is not flow and hasattr(scheduler, "sigmas" if for_flow(scheduler) else "alphas_cumprod"):
         kinds = ("flow matching", "diffusion") if flow else ("diffusion", "flow matching")
         cure = cure if flow else "put back that of its folder, which knows the levels of the training"
         raise ValueError(f"{name} is for {kinds[1]}, and this network was trained for {kinds[0]}; {cure}")
@@ -60,7 +60,8 @@ def check_invertible(scheduler, *, flow: bool = False) -> None:
         raise ValueError(f"{name} cannot be inverted, its step adds noise or clips; {cure}")
 
 
-def _for_flow(scheduler) -> bool:
+def for_flow(scheduler) -> bool:
+    """Whether a scheduler is for networks of flow matching."""
     own = scheduler.config.get("use_flow_sigmas") or scheduler.config.get("prediction_type") == "flow_prediction"
     return bool(own) or type(scheduler).__name__.startswith("FlowMatch")
 
@@ -106,10 +107,7 @@ def flow_levels(
         s, shift = torch.tensor([*sigmas, 0.0], dtype=torch.float64), 1.0 if shift is None else shift
         return _falling(shift * s / (1 + (shift - 1) * s), own, num_steps)
     own.set_timesteps(num_steps, **dynamic) if sigmas is None else own.set_timesteps(sigmas=sigmas, **dynamic)
-    if not hasattr(own, "sigmas"):
-        return probed(own, "flow")[0]
-    s = own.sigmas.double()
-    return _falling(1 - s if own.config.get("invert_sigmas") else s, own, num_steps)
+    return levels_of(own, num_steps, flow=True)
 
 
 def diffusion_levels(scheduler, num_steps: int) -> Float[Tensor, " level"]:
@@ -125,12 +123,17 @@ def diffusion_levels(scheduler, num_steps: int) -> Float[Tensor, " level"]:
     """
     check_counts(num_steps=num_steps)
     check_invertible(scheduler)
-    own = _set(scheduler, num_steps)
+    return levels_of(_set(scheduler, num_steps), num_steps, flow=False)
+
+
+def levels_of(own, num_steps: int, *, flow: bool) -> Float[Tensor, " level"]:
+    """Levels of a scheduler whose timesteps are set."""
     if hasattr(own, "sigmas"):
         sigmas = own.sigmas.double()
-        return _falling(sigmas / (1 + sigmas), own, num_steps)
+        levels = (1 - sigmas if own.config.get("invert_sigmas") else sigmas) if flow else sigmas / (1 + sigmas)
+        return _falling(levels, own, num_steps)
     if not hasattr(own, "alphas_cumprod"):
-        return probed(own, own.config.get("prediction_type"))[0]
+        return probed(own, "flow" if flow else own.config.get("prediction_type"))[0]
     final = float(getattr(own, "final_alpha_cumprod", 1.0))
     alphas = torch.cat([own.alphas_cumprod[own.timesteps.cpu().long()], torch.tensor([final])])
     return _falling(_of_alphas(alphas), own, num_steps)

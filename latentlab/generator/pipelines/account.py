@@ -1,0 +1,86 @@
+"""What was read of a driven pipeline, and how near it comes to the pipeline's own call."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from latentlab.generator.pipelines.driver import Visit
+
+if TYPE_CHECKING:
+    from latentlab.generator.pipelines.driven import Driven
+
+PAIR = ("a small dog runs", "one red car stops")  # captions to tell apart
+ASKED = 3.0  # guidance under which it is seen what a call makes of it
+ROUNDING = {torch.float32: 1e-3}  # of velocities, over their spread; for half precision `HALF`
+HALF = 0.1
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was read of a driven pipeline.
+
+    Attributes:
+        pipeline: its class.
+        guidance: "classifier-free" (two captions, as latentlab does it), "its own" (as its call does it), or "none".
+        batches: whether it takes several clips at once.
+        difference: of velocities from those of its own call, two steps without guidance; largest, over their spread.
+        guided: the same at guidance 3; None where it has none.
+    """
+
+    pipeline: str
+    guidance: str
+    batches: bool
+    difference: float
+    guided: float | None
+
+    def __str__(self) -> str:
+        guided = "" if self.guided is None else f", guided {self.guided:.0e}"
+        return (
+            f"{self.pipeline}, its call stopped at a step: {self.difference:.0e} of the spread from two whole steps"
+            f"{guided}; guidance: {self.guidance}; {'batches' if self.batches else 'one clip at a time'}"
+        )
+
+
+def compared(generator: Driven) -> Account:
+    """Two steps of the pipeline's own call against the same by the generator, asked twice.
+
+    Raises:
+        ValueError: they differ, or the same question has two answers, as where a loop draws noise.
+    """
+    call, flow, differences = generator.call, generator.flow, []
+    layout = generator.layout(generator.size)
+    for guidance in [1.0] if generator.guidance == "none" else [1.0, ASKED]:
+        told = call.arguments(PAIR[:1], generator.size, guidance=guidance, output_type="latent")
+        condition, worst = generator.condition(PAIR[0]), 0.0
+        remembered = generator.form.answer(condition) if call.reads_images and guidance == 1.0 else None
+        for state, t, output in call.visit(told, Visit("end", remembered=remembered)).steps[:2]:
+            s, x = generator.level_of(t), layout.latents(state.float(), 1)
+            y = x if flow else x * math.hypot(1 - s, s)
+            theirs = generator.velocity_of(layout.latents(output.float(), 1), y, s)
+            ours, again = (generator.velocity(condition, guidance)(y, s) for _ in range(2))
+            if not torch.equal(ours, again):
+                raise ValueError(
+                    f"{call.name} cannot be driven: asked twice for a velocity it gives two, {apart(ours, again):.1e} "
+                    "of the spread apart; its loop draws noise, or something in it is left to chance"
+                )
+            worst = max(worst, apart(ours, theirs))
+        differences.append(worst)
+    limit = ROUNDING.get(generator.dtype, HALF)
+    if not all(difference <= limit for difference in differences):
+        raise ValueError(
+            f"{call.name} cannot be driven: two steps of its own call differ by {max(differences):.1e} of the spread "
+            f"from the same by stopped calls, where {limit:g} would be rounding; its steps depend on one another, or "
+            "on their number"
+        )
+    guided = differences[1] if len(differences) > 1 else None
+    return Account(call.name, generator.guidance, generator.batches, differences[0], guided)
+
+
+def apart(a: Tensor, b: Tensor) -> float:
+    """Largest difference, over the spread of b."""
+    return float((a - b).abs().max() / b.std().clamp(min=1e-12))

@@ -1,0 +1,126 @@
+"""The call of a pipeline of diffusers: which arguments it takes, and what its encoders answer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+
+from latentlab.generator.pipelines.driver import Visit, codec_name, denoisers, visit
+from latentlab.generator.pipelines.remembered import Answers
+
+FRAMES = ("num_frames", "video_length", "frames")  # what calls name the length of a clip
+GUIDANCE = ("guidance_scale", "true_cfg_scale", "max_guidance_scale")  # and the weight of its caption
+SOUND = ("audio_vae", "vocoder", "sound_tokenizer")
+Size = tuple[int | None, int | None, int | None]  # frames, height, width; None is the call's own
+
+
+class Call:
+    """A pipeline's call.
+
+    Args:
+        pipe: the pipeline.
+        more: arguments that every call is given.
+
+    Attributes:
+        guided_by: the argument that weighs the caption; None are all of them.
+
+    Raises:
+        ValueError: a pipeline whose call cannot be driven; the message says why.
+    """
+
+    def __init__(self, pipe, more: Mapping[str, Any]) -> None:
+        self.pipe, self.more = pipe, dict(more)
+        self.signature = inspect.signature(type(pipe).__call__).parameters
+        self.guided_by: str | None = None
+        self._check_drivable()
+
+    @property
+    def name(self) -> str:
+        return type(self.pipe).__name__
+
+    @property
+    def frames(self) -> str | None:
+        """The argument that is the length of a clip; None where images are made."""
+        return next((name for name in FRAMES if name in self.signature), None)
+
+    @property
+    def reads_captions(self) -> bool:
+        return "prompt" in self.signature and "prompt_embeds" not in self.more
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether there is an image that the clip is made of."""
+        return "image" in self.signature and "image" not in self.more
+
+    def arguments(
+        self,
+        captions: Sequence[str],
+        size: Size,
+        *,
+        guidance: float = 1.0,
+        negative: Sequence[str] | None = None,
+        images: Sequence[Image.Image] | None = None,
+        num_steps: int = 2,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """Arguments for some captions; without images, grey ones where the pipeline reads any."""
+        told: dict[str, Any] = {"num_inference_steps": num_steps, "output_type": "pt"}
+        if self.reads_captions and "prompt_embeds" not in more:
+            told["prompt"] = _few(captions)
+        if negative is not None and "negative_prompt" in self.signature:
+            told["negative_prompt"] = _few(negative)
+        for name, value in zip((self.frames, "height", "width"), size, strict=True):
+            if name in self.signature and name is not None and value is not None:
+                told[name] = value
+        if "generator" in self.signature:
+            told["generator"] = torch.Generator().manual_seed(0)
+        told |= {name: 1.0 for name in (*GUIDANCE, "min_guidance_scale") if name in self.signature}
+        if self.guided_by is not None:
+            told[self.guided_by] = guidance
+        if self.reads_images:
+            grey = Image.new("RGB", (size[2] or 64, size[1] or 64), (128, 128, 128))
+            told["image"] = _few(images if images is not None else [grey] * len(captions))
+        return {name: value for name, value in {**told, **self.more, **more}.items() if value is not None}
+
+    def visit(self, told: Mapping[str, Any], seen: Visit) -> Visit:
+        """Makes the call; see `driver.visit`."""
+        return visit(self.pipe, told, seen)
+
+    def answers(self, captions: Sequence[str], size: Size, **options: Any) -> Answers:
+        """What the encoders answer to captions.
+
+        Noise is among the answers where an image is, which may be coded with it; else it is made anew, at any size.
+        """
+        seen = self.visit(self.arguments(captions, size, **options), Visit("network"))
+        return [(name, found) for name, found in seen.encoded if name != "prepare_latents" or self.reads_images]
+
+    def _check_drivable(self) -> None:
+        parts = {
+            "scheduler": getattr(self.pipe, "scheduler", None) is not None,
+            "autoencoder": codec_name(self.pipe) is not None,
+            "denoiser (a transformer or U-Net)": bool(denoisers(self.pipe)),
+            "number of steps in its call": "num_inference_steps" in self.signature,
+            "method prepare_latents, in which noise is made": hasattr(self.pipe, "prepare_latents"),
+        }
+        if missing := [part for part, there in parts.items() if not there]:
+            raise ValueError(f"{self.name} cannot be driven: it has no {', no '.join(missing)}")
+        if streams := [name for name in SOUND if getattr(self.pipe, name, None) is not None]:
+            raise ValueError(f"{self.name} cannot be driven: it steps sound beside the picture ({', '.join(streams)})")
+        known = ("self", "prompt", "image", "height", "width", *FRAMES, *self.more)
+        needed = [
+            name
+            for name, p in self.signature.items()
+            if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in known
+        ]
+        if needed:
+            raise ValueError(
+                f"the call of {self.name} also needs {', '.join(needed)}; give call={{{needed[0]!r}: ...}}"
+            )
+
+
+def _few(items: Sequence) -> Any:
+    return items[0] if len(items) == 1 else list(items)

@@ -1,0 +1,196 @@
+"""What the encoders of a pipeline answered, as a `Condition`, and back: captions as tensors that a file can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from latentlab.generator.condition import Condition
+
+Answers = Sequence[tuple[str, Any]]  # (encoder, what it returned), in the order of the calls
+LENGTH = ".length"  # of each caption, where an encoder returns a list of captions of different lengths
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the answers of a pipeline's encoders are laid out, read from those of one caption and of two.
+
+    Attributes:
+        answers: of one caption; what no caption changes stands in them.
+        each: places of tensors whose first axis is the captions.
+        lists: places of lists that hold a tensor for each caption.
+        tokens: place of the tokens, among either; None where there are none.
+        mask: place of their mask; None where every token counts.
+    """
+
+    answers: Answers
+    each: frozenset[str]
+    lists: frozenset[str]
+    tokens: str | None
+    mask: str | None
+
+    @staticmethod
+    def of(one: Answers, two: Answers | None = None) -> Form:
+        """The form of answers to one caption, and to two; without the latter, what has one row is of the caption."""
+        first = dict(_tensors(one))
+        if two is None:
+            each, lists = {place for place, t in first.items() if t.ndim > 1 and len(t) == 1}, set()
+        else:
+            second = dict(_tensors(two))
+            pairs = {p: (t, second[p]) for p, t in first.items() if p in second}
+            each = {p for p, (a, b) in pairs.items() if a.ndim and len(b) == 2 * len(a) and len(a) == 1}
+            lengths = dict(_lists(two))
+            lists = {p for p, n in _lists(one) if n == 1 and lengths.get(p) == 2}
+        of_lists = [p for p in first if any(p.rpartition("/")[0] == at for at in lists)]
+        told = [p for p in first if p in each and first[p].ndim == 3 and first[p].is_floating_point()]
+        told += [p.rpartition("/")[0] for p in of_lists if first[p].ndim == 2]
+        tokens = next(iter(told), None)
+        mask = None
+        if tokens in first:
+            shape = first[tokens].shape[:2]
+            masks = [p for p in each if p != tokens and first[p].shape == shape and _binary(first[p])]
+            mask = next(iter(sorted(masks)), None)
+        return Form(tuple(one), frozenset(each), frozenset(lists), tokens, mask)
+
+    def condition(self, answers: Answers) -> Condition:
+        """Answers to some captions as what latentlab keeps of them."""
+        found = dict(_tensors(answers))
+        parts: dict[str, Tensor] = {place: found[place] for place in sorted(self.each) if place in found}
+        for at in sorted(self.lists):
+            rows = [t for place, t in found.items() if place.rpartition("/")[0] == at]
+            longest = max(len(t) for t in rows)
+            parts[at] = torch.stack([F.pad(t, (0, 0) * (t.ndim - 1) + (0, longest - len(t))) for t in rows])
+            parts[at + LENGTH] = torch.tensor([len(t) for t in rows])
+        count = len(next(iter(parts.values()))) if parts else 1
+        tokens = parts.pop(self.tokens) if self.tokens in parts else torch.zeros(count, 1, 1)
+        if self.mask in parts:
+            mask = parts.pop(self.mask).bool()
+        elif self.tokens is not None and self.tokens + LENGTH in parts:
+            mask = torch.arange(tokens.shape[1]) < parts.pop(self.tokens + LENGTH)[:, None]
+            mask = mask.to(tokens.device)
+        else:
+            mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        return Condition(tokens, mask, parts)
+
+    def answer(self, condition: Condition) -> Answers:
+        """What the encoders would have answered."""
+        own = dict(condition.more)
+        if self.tokens is not None:
+            own[self.tokens] = condition.tokens
+        if self.mask is not None:
+            own[self.mask] = condition.mask
+
+        def tensor(place: str, like: Tensor) -> Tensor:
+            return own[place].to(like.device, like.dtype) if place in own else like
+
+        def rows(place: str, like: Tensor) -> list[Tensor]:
+            padded = own[place].to(like.device, like.dtype)
+            lengths = condition.mask.sum(1) if place == self.tokens else own[place + LENGTH]
+            return [row[: int(n)] for row, n in zip(padded, lengths, strict=True)]
+
+        return [(name, self._filled(f"{i}.{name}", out, tensor, rows)) for i, (name, out) in enumerate(self.answers)]
+
+    def _filled(self, place: str, out: Any, tensor: Callable, rows: Callable) -> Any:
+        if isinstance(out, Tensor):
+            return tensor(place, out)
+        if place in self.lists:
+            return rows(place, out[0])
+        if isinstance(out, Mapping):
+            return {k: self._filled(f"{place}/{k}", v, tensor, rows) for k, v in out.items()}
+        if isinstance(out, tuple | list):
+            filled = [self._filled(f"{place}/{k}", v, tensor, rows) for k, v in enumerate(out)]
+            return filled if isinstance(out, list) else tuple(filled)
+        return out
+
+
+def _tensors(answers: Answers) -> Iterator[tuple[str, Tensor]]:
+    for i, (name, out) in enumerate(answers):
+        for place, part in _walk(f"{i}.{name}", out):
+            if isinstance(part, Tensor):
+                yield place, part
+
+
+def _lists(answers: Answers) -> Iterator[tuple[str, int]]:
+    for i, (name, out) in enumerate(answers):
+        for place, part in _walk(f"{i}.{name}", out):
+            if isinstance(part, list) and part and all(isinstance(t, Tensor) for t in part):
+                yield place, len(part)
+
+
+def _walk(place: str, out: Any) -> Iterator[tuple[str, Any]]:
+    yield place, out
+    if isinstance(out, Mapping):
+        for key, part in out.items():
+            yield from _walk(f"{place}/{key}", part)
+    elif isinstance(out, tuple | list):
+        for key, part in enumerate(out):
+            yield from _walk(f"{place}/{key}", part)
+
+
+def _binary(t: Tensor) -> bool:
+    return bool(((t == 0) | (t == 1)).all())
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where the answers under guidance hold those to the caption, and those to what guidance leads away from.
+
+    Attributes:
+        under, against: for each place of answers without guidance, (place under guidance, half of its first axis or
+            None for all of it).
+    """
+
+    under: Mapping[str, tuple[str, int | None]]
+    against: Mapping[str, tuple[str, int | None]]
+
+    @staticmethod
+    def of(caption: Answers, negative: Answers, both: Answers) -> Split | None:
+        """The split of answers to (caption, negative) under guidance, where those of each alone are found in them."""
+        known = dict(_tensors(both))
+
+        def find(alone: Answers, taken: set) -> dict[str, tuple[str, int | None]] | None:
+            found: dict[str, tuple[str, int | None]] = {}
+            for place, t in _tensors(alone):
+                at = [spot for spot, part in _parts(known) if part.shape == t.shape and torch.equal(part, t)]
+                at = [spot for spot in at if spot not in taken] or at
+                if not at:
+                    return None
+                found[place] = (place, None) if (place, None) in at else at[0]
+            return found
+
+        under = find(caption, set())
+        against = None if under is None else find(negative, set(under.values()))
+        return None if under is None or against is None else Split(under, against)
+
+    def parts(self, both: Answers, like: Answers) -> tuple[Answers, Answers]:
+        """Answers under guidance as those to the caption and to what it leads away from, each laid out as `like`."""
+        known = dict(_tensors(both))
+
+        def taken(spots: Mapping[str, tuple[str, int | None]]) -> Answers:
+            def put(place: str, out: Any) -> Any:
+                if isinstance(out, Tensor):
+                    at, half = spots[place]
+                    return known[at] if half is None else known[at].chunk(2)[half]
+                if isinstance(out, Mapping):
+                    return {k: put(f"{place}/{k}", v) for k, v in out.items()}
+                if isinstance(out, tuple | list):
+                    parts = [put(f"{place}/{k}", v) for k, v in enumerate(out)]
+                    return parts if isinstance(out, list) else tuple(parts)
+                return out
+
+            return [(name, put(f"{i}.{name}", out)) for i, (name, out) in enumerate(like)]
+
+        return taken(self.under), taken(self.against)
+
+
+def _parts(known: Mapping[str, Tensor]) -> Iterator[tuple[tuple[str, int | None], Tensor]]:
+    for place, t in known.items():
+        yield (place, None), t
+        if t.ndim and len(t) % 2 == 0 and len(t):
+            yield (place, 0), t.chunk(2)[0]
+            yield (place, 1), t.chunk(2)[1]

@@ -1,0 +1,156 @@
+"""Pipelines that no family is written for, driven by their own calls, against those calls."""
+
+import threading
+
+import pytest
+import torch
+
+pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+
+import diffusers
+from generator.pipelines import whole
+from generator.pipelines.whole import WHOLE, Whole
+
+import latentlab as ll
+from latentlab.generator.inverted import Inverted
+from latentlab.generator.pipelines.driven import Driven
+from latentlab.generator.pipelines.wan import Wan
+
+CAPTIONS = ["a red dog", "one blue star stops"]
+
+
+def loaded(own: Whole, **options) -> Driven:
+    frames, height, width = own.size
+    generator = ll.load(own.pipe, num_frames=frames, height=height, width=width, call=own.call, **options)
+    assert isinstance(generator, Driven)
+    return generator
+
+
+@pytest.fixture(scope="module", params=WHOLE)
+def driven(request) -> tuple[Whole, Driven]:
+    own = WHOLE[request.param]()
+    return own, loaded(own)
+
+
+@pytest.fixture(scope="module")
+def flux() -> Driven:
+    return loaded(whole.flux())
+
+
+def called(own: Whole, generator: Driven, noise: torch.Tensor, guidance: float, **more) -> torch.Tensor:
+    """What the pipeline's own call makes of noise and captions."""
+    call = generator.call
+    told = call.arguments(CAPTIONS, generator.size, guidance=guidance, negative=["blurry"] * 2, num_steps=5)
+    with torch.no_grad():
+        return own.pipe(**told | {"latents": generator.layout(generator.size).states(noise)} | more)[0]
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_two_clips_are_those_of_the_pipelines_own_call(driven, guidance):
+    own, generator = driven
+    noise, told = generator.noise(2), generator.condition(CAPTIONS, negative="blurry")
+    ours = generator.sample(noise, told, num_steps=5, method="ddim", guidance=guidance)
+    theirs = generator.layout(generator.size).latents(called(own, generator, noise, guidance, output_type="latent"), 2)
+    assert (ours - theirs).abs().max() <= 2e-5 * theirs.std()
+    frames = called(own, generator, noise, guidance)
+    frames = frames[:, :, None] if frames.ndim == 4 else frames.transpose(1, 2)
+    assert (generator.decode(ours) / 2 + 0.5 - frames).abs().max() <= 2e-5
+
+
+def test_leapfrog_there_and_back_is_exact(driven):
+    _, generator = driven
+    told = generator.condition(CAPTIONS)
+    latents = generator.noise(2, seed=1)
+    for guidance in (1.0, 3.0):
+        inverted = generator.invert(latents, told, num_steps=3, method="leapfrog", guidance=guidance)
+        assert torch.equal(generator.sample(inverted), latents)
+
+
+def test_the_pipeline_is_left_as_it_is(flux):
+    before = dict(vars(flux.pipe))
+    flux.generate("a red dog", num_steps=2)
+    assert {name: id(part) for name, part in vars(flux.pipe).items()} == {n: id(p) for n, p in before.items()}
+    assert type(flux.pipe.scheduler) is diffusers.FlowMatchEulerDiscreteScheduler
+
+
+def test_a_known_family_keeps_its_own_code():
+    from generator.pipelines import pipelines
+
+    own = ll.load(pipelines.wan().pipe, num_frames=9, height=32, width=32)
+    assert isinstance(own, Wan)
+    assert own.latent_shape == (16, 3, 4, 4)
+
+
+def test_a_folder_is_driven_too(tmp_path):
+    whole.stable_diffusion().pipe.save_pretrained(tmp_path)
+    generator = ll.load(tmp_path, device="cpu", height=64, width=64)
+    assert (type(generator), generator.latent_shape) == (Driven, (4, 1, 8, 8))
+    assert "classifier-free" in repr(generator)
+
+
+def test_a_latent_that_was_saved_is_sampled_without_the_text_encoder(flux, tmp_path):
+    latents = flux.noise(1, seed=1)
+    flux.invert(latents, "a red dog", num_steps=3, method="leapfrog").save(tmp_path / "clip.safetensors")
+    again = Inverted.load(tmp_path / "clip.safetensors")
+    encoders = {name: getattr(flux.pipe, name) for name in ("text_encoder", "text_encoder_2")}
+    try:
+        for name in encoders:
+            setattr(flux.pipe, name, None)
+        assert torch.equal(flux.sample(again), latents)
+    finally:
+        for name, encoder in encoders.items():
+            setattr(flux.pipe, name, encoder)
+
+
+def test_another_size_is_read_when_it_comes(flux):
+    larger = torch.randn(1, 4, 1, 8, 10, generator=torch.Generator().manual_seed(0))
+    assert flux.sample(larger, num_steps=2).shape == larger.shape
+    assert flux.decode(larger).shape == (1, 3, 1, 64, 80)
+
+
+def test_two_threads_on_one_pipeline_get_what_one_gets(flux):
+    alone = [flux.generate(caption, num_steps=3) for caption in CAPTIONS]
+    found = [None, None]
+
+    def draw(i: int) -> None:
+        found[i] = flux.generate(CAPTIONS[i], num_steps=3)
+
+    threads = [threading.Thread(target=draw, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(a, b) for a, b in zip(alone, found, strict=True))
+
+
+def test_gradients_go_through_the_call(flux):
+    y, told = flux.noise(1).requires_grad_(), flux.condition("a red dog")
+    (slope,) = torch.autograd.grad(flux.predict(y, 0.5, told).square().sum(), y)
+    assert slope.isfinite().all()
+    assert slope.abs().max() > 0
+
+
+class Noisy(diffusers.StableDiffusionPipeline):
+    """A loop that draws noise."""
+
+    def prepare_extra_step_kwargs(self, generator, eta):
+        self.unet.conv_in.bias.data += 0.1 * torch.randn(len(self.unet.conv_in.bias))
+        return super().prepare_extra_step_kwargs(generator, eta)
+
+
+def test_what_is_left_to_chance_is_refused():
+    with pytest.raises(ValueError, match=r"Noisy cannot be driven: asked twice for a velocity it gives two, \d"):
+        loaded(whole.stable_diffusion(Noisy))
+
+
+def test_a_scheduler_that_adds_noise_is_refused_with_the_remedy():
+    own = whole.stable_diffusion(scheduler=diffusers.EulerAncestralDiscreteScheduler())
+    with pytest.raises(ValueError, match=r"EulerAncestralDiscreteScheduler cannot be inverted.*from_config"):
+        loaded(own)
+
+
+def test_a_pipeline_without_autoencoder_is_refused():
+    pipe = diffusers.DDIMPipeline(whole.unet(), whole.ddim())
+    with pytest.raises(ValueError, match="DDIMPipeline cannot be driven: it has no autoencoder"):
+        ll.load(pipe)
