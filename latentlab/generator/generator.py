@@ -112,8 +112,8 @@ class Generator(Model):
             noise: unit variance, as `noise` makes it, or what `invert` returns. The latter is sampled as it was made,
                 down the levels that it came up; only caption and guidance may be changed and guides added, which edits
                 the clip.
-            caption: one for all clips, one for each, or a condition made before; default "". Where the condition is an
-                image, that image.
+            caption: one for all clips, one for each, a condition made before, or its tensors by name; default "". Where
+                the condition is an image, that image.
             num_steps: steps of the solver; default 25.
             method: see `exactness.METHODS`; default "midpoint".
             levels: "sampling" (default), the model's own, or "analysis", those of noise that was inverted to be read;
@@ -136,7 +136,7 @@ class Generator(Model):
             self._check_made(noise, num_steps, method=method, levels_for=levels, batch_size=batch_size)
             trace, method, batch_size = noise.trace, noise.method, noise.batch_size
             path = torch.tensor(noise.levels, dtype=torch.float64).flip(0)
-            caption, told = noise.condition if caption is None else caption, noise.condition.more
+            caption, told = noise.condition if caption is None else caption, noise.condition.extras
             guidance = noise.guidance if guidance is None else guidance
         else:
             self.check_latents(noise)
@@ -148,7 +148,7 @@ class Generator(Model):
         guidance, last = 1.0 if guidance is None else guidance, spread(path[-1])
         way = Way(method, path, guidance, batch_size, callback, progress)
         condition = self._conditions("" if caption is None else caption, trace.noise)
-        condition = replace(condition, more={**told, **condition.more})  # an image stays under another caption
+        condition = replace(condition, extras={**told, **condition.extras})  # an image stays under another caption
 
         def carry(velocity: Velocity, states: Tensors, rows: slice) -> Tensor:
             y, options = states["start"], {"callback": callback, "progress": progress}
@@ -294,7 +294,7 @@ class Generator(Model):
         """
         if not isinstance(captions, str) and not len(captions):
             raise ValueError('generate needs a caption at least; "" is one that says nothing')
-        condition = self._condition(captions)
+        condition = self.as_condition(captions)
         latents = self.sample(
             self.noise(len(condition), seed=seed),
             condition,
@@ -327,11 +327,7 @@ class Generator(Model):
                 'would be rounding; give its own first frame, image=video[:, :, 0], or {"image": latents[:, :, :1]}'
             )
 
-    def _condition(self, caption: Caption) -> Condition:
-        """The condition, whichever way it was given."""
-        return caption if isinstance(caption, Condition) else self.condition(caption)  # type: ignore[arg-type]
-
     def _conditions(self, caption: Caption, y: Tensor) -> Condition:
         """One condition for each clip of `y`, which is checked."""
         self.check_latents(y)
-        return self._condition(caption).expand(len(y))
+        return self.as_condition(caption).expand(len(y))

@@ -50,7 +50,7 @@ class Guide(ABC):
 
         Args:
             velocity: of the network under its condition and guidance, and of the guides before this one.
-            condition: of the clips of this batch, on the device; `condition.more` holds the rows of `tensors()` that
+            condition: of the clips of this batch, on the device; `condition.extras` holds the rows of `tensors()` that
                 are these clips', by name.
         """
 
@@ -153,7 +153,7 @@ def carried(guides: Sequence[Guide], condition: Condition, device: torch.device)
     Raises:
         ValueError: tensors of another number of clips.
     """
-    rows, more = len(condition), dict(condition.more)
+    rows, more = len(condition), dict(condition.extras)
     for i, guide in enumerate(guides):
         for name, tensor in guide.tensors().items():
             if (key := f"{PREFIX}{i}.{name}") in more:
@@ -164,12 +164,12 @@ def carried(guides: Sequence[Guide], condition: Condition, device: torch.device)
                     "all, or one for each"
                 )
             more[key] = tensor.to(device).expand(rows, *tensor.shape[1:])
-    return replace(condition, more=more) if guides else condition
+    return replace(condition, extras=more) if guides else condition
 
 
 def uncarried(condition: Condition) -> Condition:
     """The condition as the network takes it."""
-    return replace(condition, more={name: t for name, t in condition.more.items() if not name.startswith(PREFIX)})
+    return replace(condition, extras={name: t for name, t in condition.extras.items() if not name.startswith(PREFIX)})
 
 
 def composed(guides: Sequence[Guide], velocity: Velocity, plain: Condition, carrying: Condition) -> Velocity:
@@ -183,6 +183,6 @@ def composed(guides: Sequence[Guide], velocity: Velocity, plain: Condition, carr
     """
     for i, guide in enumerate(guides):
         own = f"{PREFIX}{i}."
-        known = {name.removeprefix(own): t for name, t in carrying.more.items() if name.startswith(own)}
-        velocity = guide(velocity, replace(plain, more={**plain.more, **known}))
+        known = {name.removeprefix(own): t for name, t in carrying.extras.items() if name.startswith(own)}
+        velocity = guide(velocity, replace(plain, extras={**plain.extras, **known}))
     return velocity

@@ -158,7 +158,7 @@ class Inverted:
         """
         tensors, header = read_tensors(path, "inverted", "inverted latent")
         needed = {*_SETTINGS, "residuals"} - _LATER.keys()
-        complete = {"noise", "tokens", "mask"} <= tensors.keys() and needed <= header.keys()
+        complete = "noise" in tensors and needed <= header.keys()
         if header.get("format") != FORMAT or not complete:
             raise ValueError(f"{path} was not written by Inverted.save, or by another version of latentlab")
         settings: dict[str, Any] = {name: (_LATER | header)[name] for name in _SETTINGS}
@@ -168,7 +168,7 @@ class Inverted:
         residuals = header["residuals"]
         return Inverted(
             trace=Trace(tensors["noise"], tensors.get("memory"), None if residuals is None else tuple(residuals)),
-            condition=Condition.from_tensors(tensors),
+            condition=Condition.from_tensors(tensors).expand(len(tensors["noise"])),
             **settings,
         )
 

@@ -2,7 +2,7 @@
 
 A thread that finds its networks in use waits. Whoever changes networks for a while, such as their weights, holds them:
 
-    with alone(*generator.networks):
+    with alone(*generator.modules):
         ...
 """
 
@@ -44,7 +44,7 @@ def one_at_a_time(method: Callable) -> Callable:
 
     @wraps(method)
     def held(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with alone(*self.networks):
+        with alone(*self.modules):
             return method(self, *args, **kwargs)
 
     return held

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from latentlab.checks import clear_errors
 from latentlab.generator.adapted import Strengths
 from latentlab.generator.adapted import adapted as with_adapters
-from latentlab.generator.condition import Condition
+from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.graph import Graphs
 from latentlab.generator.guides import Guide, carried, composed, uncarried
 from latentlab.generator.lock import one_at_a_time
@@ -49,8 +49,24 @@ class Model(ABC):
 
     @property
     @abstractmethod
-    def networks(self) -> Sequence[nn.Module]:
-        """All networks whose weights make a clip."""
+    def networks(self) -> Mapping[str, nn.Module] | Sequence[nn.Module]:
+        """All networks whose weights make a clip, by role: "autoencoder", "denoiser", others under names of their own.
+
+        A sequence, of the autoencoder first and the denoiser last, is read for one version more.
+        """
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """The networks, each once."""
+        networks = self.networks
+        return tuple(dict.fromkeys(networks.values() if isinstance(networks, Mapping) else networks))
+
+    def network_of(self, role: str) -> nn.Module | None:
+        """The network of a role; None where there is none."""
+        networks = self.networks
+        if isinstance(networks, Mapping):
+            return networks.get(role)
+        return {"autoencoder": networks[0], "denoiser": networks[-1]}.get(role)
 
     @property
     @abstractmethod
@@ -60,7 +76,7 @@ class Model(ABC):
     @property
     def adaptable(self) -> Mapping[str, nn.Module]:
         """Networks that adapters may change, by the role that their files call them, the denoiser last."""
-        return {"denoiser": self.networks[-1]}
+        return {"denoiser": denoiser} if (denoiser := self.network_of("denoiser")) else {}
 
     def renamed(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """An adapter's tensors by the names that this model's layers have; None for a model with no other names."""
@@ -120,6 +136,12 @@ class Model(ABC):
     def condition(self, captions: str | Sequence[str]) -> Condition:
         """What the denoiser is told by captions; "" says nothing."""
 
+    def as_condition(self, caption: Caption) -> Condition:
+        """The condition, whichever way it is given: captions, an image, tensors by name, or made before."""
+        if isinstance(caption, Condition):
+            return caption
+        return Condition(parts=caption) if isinstance(caption, Mapping) else self.condition(caption)  # type: ignore[arg-type]
+
     @abstractmethod
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         """The velocity `noise - clean` at states `y = (1 - s) clean + s noise`: one call of the network."""
@@ -132,12 +154,13 @@ class Model(ABC):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.networks[0].parameters()).device
+        return next(self.modules[0].parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the denoiser, the last network, computes in; states and latents are float32 in any case."""
-        own = (p.dtype for p in self.networks[-1].parameters() if p.is_floating_point())
+        """What the denoiser computes in; states and latents are float32 in any case."""
+        denoiser = self.network_of("denoiser")
+        own = (p.dtype for p in denoiser.parameters() if p.is_floating_point()) if denoiser else iter(())
         return next(own, torch.float32)
 
     @property
@@ -156,7 +179,7 @@ class Model(ABC):
         Such as its guides, and which adapters (LoRA, by peft) of the networks are on or merged, and how strongly;
         nothing without any.
         """
-        layers = [m for network in self.networks for m in network.modules() if hasattr(m, "merged_adapters")]
+        layers = [m for network in self.modules for m in network.modules() if hasattr(m, "merged_adapters")]
         told = [[m.merged_adapters, m.active_adapters, m.disable_adapters, getattr(m, "scaling", {})] for m in layers]
         guides = [settings for guide in self.guides if (settings := guide.settings())]
         return ({"adapters": told} if told else {}) | ({"guides": guides} if guides else {})
@@ -167,9 +190,9 @@ class Model(ABC):
         Asking reads all weights once (12 ms for the shipped model), so that no change of them is missed, whether by an
         optimizer, through `.data`, or by a LoRA that is merged.
         """
-        first, state = self.networks[0], state_of(*self.networks)
+        first, state = self.modules[0], state_of(*self.modules)
         if first not in _FINGERPRINTS or _FINGERPRINTS[first][0] != state:
-            _FINGERPRINTS[first] = state, fingerprint(*self.networks)
+            _FINGERPRINTS[first] = state, fingerprint(*self.modules)
         weights, settings = _FINGERPRINTS[first][1], self.settings()
         if not settings:
             return weights
@@ -211,7 +234,7 @@ class Model(ABC):
 
         Compiled kernels round in their own way: a latent inverted before should be sampled without.
         """
-        for network in self.networks:
+        for network in self.modules:
             network.compile(**options)
         return self
 
@@ -249,7 +272,7 @@ class Model(ABC):
         """The velocity under a condition, with classifier-free guidance (Ho & Salimans 2022, eq. 6) and no other guide.
 
         v = v("") + guidance * (v(condition) - v("")); at guidance 1 the empty caption is not evaluated. A condition
-        that says what it is `against` has that in the place of the empty caption.
+        that with a `negative` has that in the place of the empty caption.
         """
         condition = condition.to(self.device, self.dtype)
 
@@ -275,12 +298,12 @@ class Model(ABC):
     def told(self, condition: Condition, guidance: float) -> Condition:
         """The condition with all that a run under this guidance will ask for, where it will ask for it."""
         if guidance != 1.0:
-            condition = replace(condition, against=self.unconditional(condition).expand(len(condition)))
+            condition = replace(condition, negative=self.unconditional(condition).expand(len(condition)))
         return carried(self.guides, condition.to(self.device, self.dtype), self.device)
 
     def unconditional(self, condition: Condition) -> Condition:
         """What guidance leads away from."""
-        return self.condition("") if condition.against is None else condition.against
+        return self.condition("") if condition.negative is None else condition.negative
 
     def check_latents(self, latents: Tensor) -> None:
         """Raises unless they are latents of this model: `(batch, channel, frame, height, width)`."""

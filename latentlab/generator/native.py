@@ -40,8 +40,8 @@ class NativeGenerator(Generator):
         self.config = config
 
     @property
-    def networks(self) -> tuple[Autoencoder, Denoiser, ClipModel]:
-        return self.autoencoder, self.denoiser, self.clip
+    def networks(self) -> dict[str, nn.Module]:
+        return {"autoencoder": self.autoencoder, "denoiser": self.denoiser, "text": self.clip}
 
     @property
     def adaptable(self) -> dict[str, nn.Module]:
@@ -107,6 +107,10 @@ class NativeGenerator(Generator):
         return Condition(*self.clip.tokens(captions))
 
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
+        if condition.extras:
+            raise ValueError(
+                f"this model reads captions alone, and its condition has {', '.join(condition.extras)} too"
+            )
         time = torch.full((len(y),), s, dtype=torch.float32, device=y.device)
         return self.denoiser(y, time, condition.tokens, condition.mask).to(y.dtype)
 

@@ -85,7 +85,9 @@ def in_batches(
         given = {name: start * _state(generator, y[rows], way.method) for name, y in states.items() if y is not None}
 
         def run(given: Tensors, rows: slice = rows) -> T:
-            return carry(generator.velocity(Condition.from_tensors(given), way.guidance), given, rows)
+            return carry(
+                generator.velocity(Condition.from_tensors(given).expand(len(given["start"])), way.guidance), given, rows
+            )
 
         given |= condition[rows].tensors()
         ends.append(_captured(generator, way, run, given) if capturable and way.capturable else run(given))
@@ -108,7 +110,7 @@ def _captured(generator: Generator, way: Way, run: Callable[[Tensors], T], given
     """`run(given)`; through a graph, if the generator has any and its guides read nothing from the device."""
     if generator.graphs is None or not all(guide.capturable for guide in generator.guides):
         return run(given)
-    weights = tuple((p.data_ptr(), p.dtype) for network in generator.networks for p in network.parameters())
+    weights = tuple((p.data_ptr(), p.dtype) for network in generator.modules for p in network.parameters())
     key = way.method, way.guidance, *way.levels.tolist(), json.dumps(generator.settings()), weights
     return generator.graphs(key, run, given)
 

@@ -104,7 +104,7 @@ def attention(
     count = told.tokens.shape[1]
     if not len(tokens) or not all(0 <= t < count for t in tokens):
         raise ValueError(f"tokens must be places from 0 to {count - 1} in the caption, got {list(tokens)}")
-    configs: list[Any] = [getattr(network, "config", None) for network in generator.networks]
+    configs: list[Any] = [getattr(network, "config", None) for network in generator.modules]
     patch = next(
         (c.frame_patch for c in configs if hasattr(c, "frame_patch")), 1
     )  # frames that the network sees as one

@@ -21,7 +21,7 @@ from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Latents, Video
 from latentlab.spaces.hooks import find_layer, hooked
 from latentlab.spaces.space import Described
-from latentlab.spaces.told import Caption, condition_of, plain
+from latentlab.spaces.told import Caption, plain
 from latentlab.tensors import tensor_digest
 
 Meet = Callable[[Tensor, float, Condition], Tensor | None]  # activations, level, condition; what goes on instead
@@ -96,11 +96,11 @@ class BottleneckSpace(Described):
         progress: bool = False,
     ) -> None:
         self.generator, self.layer_name = generator, layer
-        self.layer = find_layer(generator.networks, layer)
+        self.layer = find_layer(generator.modules, layer)
         self.num_steps, self.method, self.levels, self.per_level = num_steps, method, levels, per_level
         self.caption, self.guidance = caption, guidance
         self.batch_size, self.progress = batch_size, progress
-        self.condition = condition_of(generator, caption)
+        self.condition = generator.as_condition(caption)
         self.anchor: Anchor | None = None
         self.called = self._levels_called()
         inside = self._shape_of_layer()
@@ -199,7 +199,7 @@ class BottleneckSpace(Described):
         def move(h: Tensor, s: float, condition: Condition) -> Tensor | None:
             if s not in self.called:
                 return None
-            own = condition.more["moves"]
+            own = condition.extras["moves"]
             by = own[:, self.called.index(s)] if self.per_level else own
             return h + torch.cat([by] * self._copies(h, condition)).reshape(h.shape).to(h)
 

@@ -10,7 +10,7 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.levels import LevelsFor, check_purpose
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.latent import LatentSpace
-from latentlab.spaces.told import Caption, condition_of, plain
+from latentlab.spaces.told import Caption, plain
 
 
 class NoiseSpace(LatentSpace):
@@ -60,7 +60,7 @@ class NoiseSpace(LatentSpace):
         self.levels = suited(method) if levels is None else levels
         check_purpose(self.levels)
         self.batch_size, self.progress = batch_size, progress
-        self.condition = condition_of(generator, caption)
+        self.condition = generator.as_condition(caption)
         self.by_place = len(self.condition) > 1
 
     def settings(self) -> dict[str, Any]:

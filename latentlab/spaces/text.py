@@ -54,12 +54,12 @@ class TextSpace(Described):
         self.seed, self.num_steps, self.method = seed, num_steps, method
         self.guidance = generator.config.guidance if guidance is None else guidance
         empty = generator.condition("")
-        self.parts = {"tokens": empty.tokens.shape[1:]}
-        self.parts |= {name: part.shape[1:] for name, part in empty.more.items() if part.is_floating_point()}
+        self.parts = {"tokens": empty.tokens.shape[1:]}  # raises where a model reads no captions
+        self.parts |= {name: part.shape[1:] for name, part in empty.extras.items() if part.is_floating_point()}
         self.shape = tuple(self.parts["tokens"])
         if len(self.parts) > 1:
             self.shape = (sum(math.prod(shape) for shape in self.parts.values()),)
-        self.fixed = {name: part for name, part in empty.more.items() if not part.is_floating_point()}
+        self.fixed = {name: part for name, part in empty.extras.items() if not part.is_floating_point()}
 
     def settings(self) -> dict[str, Any]:
         names = ("seed", "num_steps", "method", "guidance")
@@ -83,7 +83,7 @@ class TextSpace(Described):
         tokens = told.tokens * told.mask[..., None].to(told.tokens.dtype)
         if tokens.shape[1:] != self.parts["tokens"]:
             raise ValueError(f"captions make tokens {tuple(tokens.shape[1:])}, the empty one {self.parts['tokens']}")
-        more = [told.more[name].flatten(1).float() for name in self.parts if name != "tokens"]
+        more = [told.extras[name].flatten(1).float() for name in self.parts if name != "tokens"]
         return torch.cat([tokens.flatten(1).float(), *more], 1)
 
     @clear_errors
@@ -165,4 +165,4 @@ class CaptionPull(Guide):
 def _beside(told: Condition, condition: Condition) -> Condition:
     """A caption in the place of the clips' own; what else they are told, such as an image, stays."""
     told = told.expand(len(condition))
-    return replace(told, more={**condition.more, **told.more})
+    return replace(told, extras={**condition.extras, **told.extras})

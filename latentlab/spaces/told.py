@@ -6,15 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from latentlab.generator.condition import Condition
-from latentlab.generator.generator import Generator
 from latentlab.store import digest
 
 Caption = str | Sequence[str] | Condition
-
-
-def condition_of(generator: Generator, caption: Caption) -> Condition:
-    """The condition, once, whichever way it was given."""
-    return caption if isinstance(caption, Condition) else generator.condition(caption)
 
 
 def plain(caption: Caption) -> Any:

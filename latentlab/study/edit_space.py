@@ -16,7 +16,7 @@ from latentlab.generator.generator import Generator
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace
 from latentlab.spaces.space import AXES, Described, Space
-from latentlab.spaces.told import Caption, condition_of
+from latentlab.spaces.told import Caption
 from latentlab.study.steps import Step, draw
 
 DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
@@ -73,7 +73,7 @@ class EditSpace:
         latents = generator.encode(clip)
         self.latent_shape = self.shape = tuple(latents.shape[1:])
         if kind == "noise":
-            told, options = condition_of(generator, caption), {"num_steps": num_steps, "method": method, "seed": seed}
+            told, options = generator.as_condition(caption), {"num_steps": num_steps, "method": method, "seed": seed}
             self.inverted = generator.invert(latents, told, guidance=guidance, levels="sampling", **options)
             latents = self.inverted.noise
         self.codes = latents.flatten(1)

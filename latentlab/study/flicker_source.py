@@ -127,7 +127,7 @@ def flicker_source(
     """
     if every < 1:
         raise ValueError(f"every must be at least 1, got {every}")
-    condition = (caption if isinstance(caption, Condition) else generator.condition(caption)).expand(len(noise))
+    condition = generator.as_condition(caption).expand(len(noise))
     velocity = generator.velocity(condition, guidance)
     levels, estimates = [], []
 

@@ -175,7 +175,7 @@ def roundtrip(
     """
     options: dict[str, Any] = {"num_steps": num_steps, "method": method, "levels": levels, "guidance": guidance}
     options |= {"batch_size": batch_size, "estimate": estimate}
-    told = caption if isinstance(caption, Condition) else generator.condition(caption)
+    told = generator.as_condition(caption)
     with exact_kernels(exact):
         latents = generator.encode(video)
         determinism = self_test(generator, told, latents=latents) if exact else {}
@@ -277,7 +277,7 @@ def self_test(
         `twice` and `other_batch`.
     """
     alone = generator.noise(1, seed=seed) if latents is None else latents[:1].to(generator.device)
-    told = caption if isinstance(caption, Condition) else generator.condition(caption)
+    told = generator.as_condition(caption)
     both, velocity = torch.cat([alone, alone.flip(-1)]), generator.velocity(told[:1].expand(2))
     first, second = velocity(both, 0.5), velocity(both, 0.5)
     single = generator.velocity(told[:1])(alone, 0.5)

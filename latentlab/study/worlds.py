@@ -161,7 +161,7 @@ class ModelWorld(World):
 
     def __post_init__(self) -> None:
         self.variants = VARIANTS
-        self.networks = (self.model,) if isinstance(self.model, VectorVAE) else tuple(self.model.networks)
+        self.networks = (self.model,) if isinstance(self.model, VectorVAE) else self.model.modules
 
     @cached_property
     def space(self) -> Described:
@@ -237,17 +237,21 @@ class ModelWorld(World):
         if isinstance(space, VectorSpace):
             draw: Callable[[Codes], Video] = space.vae.decode
         elif self.name == "latent":
-            decode: Any = self.networks[0].decode
+            decode: Any = self._autoencoder.decode
             draw = lambda codes: decode(space.unflatten(codes))  # noqa: E731
         else:
             raise ValueError("a gradient through all of sampling is too long")
         return lambda codes: F.avg_pool3d(draw(codes), (1, 8, 8)).flatten(1)
 
+    @property
+    def _autoencoder(self) -> Any:
+        return self.model.network_of("autoencoder") if isinstance(self.model, Generator) else self.model
+
     def first_layer(self) -> np.ndarray:
         """Of the autoencoder's decoder, each place of the kernel an output of its own."""
         if self.name != "latent":
             raise ValueError("channels of these codes enter no layer of a decoder")
-        decoder: Any = self.networks[0].decoder
+        decoder: Any = self._autoencoder.decoder
         weight = next(p for p in decoder.parameters() if p.ndim >= 4)
         return weight.detach().double().movedim(1, -1).reshape(-1, self.space.shape[0]).cpu().numpy()
 

@@ -2,11 +2,15 @@
 
 import copy
 import re
+from dataclasses import replace
 
 import pytest
+import tiny
 import torch
 
 from latentlab.generator import model as model_module
+from latentlab.generator.condition import Condition
+from latentlab.generator.inverted import Inverted
 from latentlab.generator.load import find_device, load
 from latentlab.weights import fingerprint
 
@@ -340,3 +344,44 @@ def test_a_device_that_is_not_there_is_an_error():
     absent = next(name for name, there in READY if not there())
     with pytest.raises(ValueError, match=f"device '{absent}': this machine or this build of torch has none"):
         find_device(absent)
+
+
+def test_the_dtype_is_the_denoisers_whatever_stands_beside_it(tiny_generator):
+    tiny_generator.clip.to(torch.bfloat16)
+    assert tiny_generator.dtype == torch.float32
+    tiny_generator.denoiser.to(torch.bfloat16)
+    assert tiny_generator.dtype == torch.bfloat16
+    assert list(tiny_generator.networks) == ["autoencoder", "denoiser", "text"]
+
+
+def test_what_the_model_does_not_read_is_refused(tiny_generator):
+    told = tiny_generator.condition("a red star")
+    other = replace(told, extras={"class": torch.tensor([1])})
+    with pytest.raises(ValueError, match="reads captions alone, and its condition has class too"):
+        tiny_generator.sample(tiny_generator.noise(1), other, num_steps=1)
+    with pytest.raises(ValueError, match="no 'tokens'"):
+        tiny_generator.sample(tiny_generator.noise(1), {"class": torch.tensor([1])}, num_steps=1)
+    given = tiny_generator.sample(tiny_generator.noise(1), dict(told.parts), num_steps=1)
+    assert torch.equal(given, tiny_generator.sample(tiny_generator.noise(1), told, num_steps=1))
+
+
+class Labelled(type(tiny.generator())):
+    """A model of classes, or of nothing: it moves all latents by what it is told."""
+
+    def condition(self, captions):
+        return Condition() if captions == "" else Condition(extras={"class": torch.tensor([float(captions)])})
+
+    def predict(self, y, s, condition):
+        told = condition.extras.get("class", torch.zeros(len(y)))
+        return y * (1 + told.view(-1, 1, 1, 1, 1))
+
+
+def test_models_of_classes_and_of_nothing_sample_invert_and_come_back(tiny_generator, clips, tmp_path):
+    tiny_generator.__class__ = Labelled
+    latents = tiny_generator.encode(clips)
+    for caption in ({"class": torch.tensor([0.1, 0.2, 0.3])}, Condition(), ""):
+        inverted = tiny_generator.invert(latents, caption, num_steps=3, method="leapfrog", batch_size=2)
+        inverted.save(tmp_path / "noise.safetensors")
+        read = Inverted.load(tmp_path / "noise.safetensors")
+        assert len(read.condition) == 3
+        assert torch.equal(tiny_generator.sample(read), latents)

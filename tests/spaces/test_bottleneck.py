@@ -8,7 +8,7 @@ from latentlab.spaces.hooks import hooked
 
 
 def hooks(generator) -> int:
-    return sum(len(m._forward_hooks) for network in generator.networks for m in network.modules())
+    return sum(len(m._forward_hooks) for network in generator.modules for m in network.modules())
 
 
 @pytest.mark.parametrize("per_level", [False, True])

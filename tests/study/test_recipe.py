@@ -129,7 +129,7 @@ def test_what_cannot_be_replayed_says_why(tiny_generator, clips):
     with pytest.raises(ValueError, match="another clip than the recipe was made with"):
         made.replay(tiny_generator, -clips)
     with torch.no_grad():
-        next(tiny_generator.networks[0].parameters()).add_(0.5)
+        next(tiny_generator.modules[0].parameters()).add_(0.5)
     with pytest.raises(ValueError, match="another model than the recipe was made with"):
         made.replay(tiny_generator, clips)
 

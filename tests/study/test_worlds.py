@@ -37,7 +37,7 @@ def test_what_is_kept_belongs_to_the_weights_and_settings_that_made_it(tiny_gene
     assert len(before & files(pairs=4)) == 1  # the codes do not depend on the pairs
     assert not before & files(num_steps=3)
     with torch.no_grad():
-        next(tiny_generator.networks[0].parameters()).add_(0.5)
+        next(tiny_generator.modules[0].parameters()).add_(0.5)
     assert not before & files()
 
 

@@ -223,13 +223,13 @@ def test_networks_that_wait_elsewhere_give_the_same_clip(name):
 
     plain, called = there_and_back(), []
     generator.offload("cpu")
-    for network in generator.networks:
+    for network in generator.modules:
         hook = network._hf_hook
         hook.pre_forward = lambda module, *a, hook=hook, **k: (
             called.append(module) or type(hook).pre_forward(hook, module, *a, **k)
         )
     assert torch.equal(there_and_back(), plain)
-    assert {id(network) for network in called} == {id(network) for network in generator.networks}
+    assert {id(network) for network in called} == {id(network) for network in generator.modules}
 
 
 def test_a_cache_is_refused():
