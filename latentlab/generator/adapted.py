@@ -56,7 +56,7 @@ def adapted(
     def predict(y: Tensor, s: float, condition: Condition) -> Tensor:
         if not drawing or not low <= s <= high:
             return found.predict(y, s, condition)
-        with alone(*found.networks), on(drawing):
+        with alone(*found.modules), on(drawing):
             within = found.predict(y, s, condition)
         if where is None:
             return within
@@ -67,7 +67,7 @@ def adapted(
 
         @wraps(method)
         def call(*args: Any, **kwargs: Any) -> T:
-            with alone(*found.networks), on([u for role in roles for u in updates.get(role, [])]):
+            with alone(*found.modules), on([u for role in roles for u in updates.get(role, [])]):
                 return method(*args, **kwargs)
 
         return call

@@ -108,9 +108,7 @@ class NativeGenerator(Generator):
 
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         if condition.extras:
-            raise ValueError(
-                f"this model reads captions alone, and its condition has {', '.join(condition.extras)} too"
-            )
+            raise ValueError(f"this model reads captions alone, its condition has {', '.join(condition.extras)} too")
         time = torch.full((len(y),), s, dtype=torch.float32, device=y.device)
         return self.denoiser(y, time, condition.tokens, condition.mask).to(y.dtype)
 

@@ -85,9 +85,8 @@ def in_batches(
         given = {name: start * _state(generator, y[rows], way.method) for name, y in states.items() if y is not None}
 
         def run(given: Tensors, rows: slice = rows) -> T:
-            return carry(
-                generator.velocity(Condition.from_tensors(given).expand(len(given["start"])), way.guidance), given, rows
-            )
+            told = Condition.from_tensors(given).expand(len(given["start"]))
+            return carry(generator.velocity(told, way.guidance), given, rows)
 
         given |= condition[rows].tensors()
         ends.append(_captured(generator, way, run, given) if capturable and way.capturable else run(given))
