@@ -1,5 +1,25 @@
 """Control: tell a generator where and what, by masks, keyframes, references, adapters and words."""
 
 from latentlab.control.adapters import extract, merge
+from latentlab.control.inpaint import inpaint
+from latentlab.control.inpainted import Inpainted
+from latentlab.control.known import Known
+from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, to_grid, union
 
-__all__ = ["extract", "merge"]
+__all__ = [
+    "Inpainted",
+    "Known",
+    "as_mask",
+    "box",
+    "dilate",
+    "erode",
+    "extract",
+    "feather",
+    "hull",
+    "inpaint",
+    "invert",
+    "merge",
+    "read_mask",
+    "to_grid",
+    "union",
+]

@@ -1,0 +1,182 @@
+"""Inpainting: what a mask covers is drawn anew under a caption, all else stays as it is, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentlab.checks import Count, Seed, Whole, Within, clear_errors
+from latentlab.control import masks
+from latentlab.control.decided import decided
+from latentlab.control.inpainted import Inpainted
+from latentlab.control.known import known
+from latentlab.control.refine import decoder, refined
+from latentlab.control.seam import matched, pasted, seam
+from latentlab.directions.mask import Mask
+from latentlab.generator.condition import Condition
+from latentlab.generator.generator import Generator
+from latentlab.generator.lock import alone
+from latentlab.generator.native import NativeGenerator
+from latentlab.generator.run import batches, spread
+from latentlab.generator.solver import solve
+from latentlab.shapes import Latents, Noise, Video, check_video
+
+Blend = Literal["match", "paste"]
+
+
+@clear_errors
+def inpaint(
+    generator: Generator,
+    video: Video,
+    mask: Tensor | np.ndarray,
+    caption: str | Sequence[str] | Condition = "",
+    *,
+    start: Annotated[float, Within(0, 1, above=True)] = 1.0,
+    grow: Whole = 4,
+    feather: Whole = 2,
+    refine: Whole = 30,
+    blend: Blend = "match",
+    seed: Seed = 0,
+    num_steps: Count = 25,
+    method: str = "ddim",
+    guidance: float | None = None,
+    batch_size: Count = 16,
+    callback: Callable[[float], object] | None = None,
+) -> Inpainted:
+    """Draws anew what a mask covers; where `Inpainted.region` is 0, every pixel stays the source's.
+
+    Latents outside the hole are known and held on their way (see `known`), and the generator draws the others under the
+    caption. The decoder sees more than a pixel's own latents, so that known pixels change, too: `refined` moves the
+    latents until those come out right. What is left of the difference is matched in colour on a ring around the hole,
+    mixed over a feathered edge, and outside of that the source is put back.
+
+    Args:
+        generator: any that samples.
+        video: clips that it can hold, or images, which are clips of one frame.
+        mask: where to paint, 1, and where not, 0: `(height, width)` or `(batch, 1, frame, height, width)`, see
+            `masks.as_mask`. Every latent that a painted pixel lies in is drawn anew. A mask of all is image-to-image
+            translation, whose strength is `start`.
+        caption: what is in the clip, the hole's included; "", or what is behind, where something is to go.
+        start: flow time to draw from, above 0 and at most 1. Below 1 the hole keeps what is decided by then, see
+            `Inpainted.fixed`.
+        grow: pixels by which the mask is grown first. A tight mask leaves a rim, and its outline tells what was there.
+        feather: pixels outside of that over which new and old are mixed.
+        refine: decodings, with gradients, that `refined` may take, clip by clip; 0 is none.
+        blend: "match", or "paste" without matching colours.
+        seed: of the noise; item i depends on `(seed, i)` alone.
+        num_steps, method, guidance, batch_size: as in `Generator.generate`.
+        callback: called with the share of the work that is done, 0 to 1; an error of its own ends the work.
+
+    Returns:
+        The clips, and what it cost, on the generator's device.
+
+    Raises:
+        ValueError: an empty mask, or one that is not of these clips; clips that the generator cannot hold; a word that
+            it does not know.
+
+    >>> import latentlab as ll
+    >>> generator, (clip, _) = ll.load(device="cpu"), ll.data.moving_shapes(1, seed=0)
+    >>> mask = torch.zeros(64, 64)
+    >>> mask[8:24, 8:24] = 1
+    >>> filled = inpaint(generator, clip, mask, "a small green circle", num_steps=2, refine=2)
+    >>> bool((filled.video == clip)[..., 40:].all())
+    True
+    """
+    check_video(video=video)
+    if not 0 < start <= 1:
+        raise ValueError(f"start is a flow time, above 0 (the clip) and at most 1 (noise), got {start}")
+    if blend not in get_args(Blend):
+        raise ValueError(f"blend is {' or '.join(map(repr, get_args(Blend)))}, got {blend!r}")
+    source = video.to(generator.device).float()
+    mask = masks.as_mask(mask, source)
+    if not mask.any():
+        raise ValueError("the mask is empty: 1 is where to paint, and nothing is")
+    condition = caption if isinstance(caption, Condition) else generator.condition(caption)
+    condition = condition.expand(len(source))
+    frames, source = source.shape[2], _held(source, generator)
+    hole = masks.dilate(_held(mask, generator), grow)
+    region = masks.feather(hole, feather)
+
+    clean = generator.encode(source, batch_size=batch_size)
+    free = masks.to_grid(hole, (clean.shape[2], clean.shape[3], clean.shape[4]))
+    levels = _from(generator.levels(num_steps, clean.shape[1:]), start)
+    guidance = generator.config.guidance if guidance is None else guidance
+    parts = batches(len(clean), batch_size)
+    step = _counted(callback, len(parts) * (len(levels) - 1) + refine * len(clean))
+    drawn = []
+    for rows in parts:
+        noise = _noise(clean, seed, rows)
+        velocity = known(generator.velocity(condition[rows], guidance), clean[rows], noise, free[rows])
+        begin = _between(clean[rows], noise, float(levels[0]), free[rows] if start >= levels[0] else None)
+        drawn.append(solve(velocity, begin, levels, method=method, callback=step) / spread(levels[-1]))
+    latents = torch.cat(drawn)
+    if refine:
+        with alone(*generator.networks):
+            latents = refined(decoder(generator), latents, source, hole, evaluations=refine, callback=step)
+    raw, again = (generator.decode(z, batch_size=batch_size) for z in (latents, clean))
+
+    def put_back(filled: Video) -> Video:
+        near = matched(filled, source, hole).clamp(-1, 1) if blend == "match" else filled
+        return pasted(near, source, region)
+
+    result = put_back(raw)
+    return Inpainted(
+        video=result[:, :, :frames],
+        region=region[:, :, :frames],
+        hole=hole[:, :, :frames],
+        free=free,
+        raw=raw[:, :, :frames],
+        start=float(start),
+        fixed=tuple(name for name, level in decided(generator).items() if start < level),
+        outside_psnr=_outside(raw, source, region),
+        floor_psnr=_outside(again, source, region),
+        seam=tuple(seam(result, source, hole, width=feather).tolist()),
+        floor_seam=tuple(seam(put_back(again), source, hole, width=feather).tolist()),
+        extra=tuple((free.mean((1, 2, 3, 4)) - hole.mean((1, 2, 3, 4))).tolist()),
+    )
+
+
+def _held(frames: Tensor, generator: Generator) -> Tensor:
+    """An image held for as long as the clips of a model that holds no single frames."""
+    one = frames.shape[2] == 1 and isinstance(generator, NativeGenerator)
+    return frames.expand(-1, -1, generator.config.num_frames, -1, -1) if one else frames
+
+
+def _from(levels: Tensor, start: float) -> Tensor:
+    """The levels below a flow time, and that first."""
+    return levels if start >= levels[0] else torch.cat([levels.new_tensor([start]), levels[levels < start]])
+
+
+def _noise(clean: Latents, seed: int, rows: slice) -> Noise:
+    drawn = [np.random.default_rng([seed, i]).standard_normal(clean.shape[1:], np.float32) for i in range(len(clean))]
+    return torch.from_numpy(np.stack(drawn[rows])).to(clean.device)
+
+
+def _between(clean: Latents, noise: Noise, s: float, free: Mask | None) -> Latents:
+    """States at flow time s; those that are drawn from noise alone have its standard deviation there."""
+    y = torch.lerp(clean, noise, s)
+    return y if free is None else torch.lerp(y, spread(s) * noise, free)
+
+
+def _outside(video: Video, source: Video, region: Mask) -> tuple[float, ...]:
+    """Decibels where nothing was painted; NaN where everything was."""
+    outside = (region == 0).float()
+    error = (((video - source) / 2).square().mean(1, keepdim=True) * outside).sum((1, 2, 3, 4))
+    return tuple((-10 * torch.log10(error / outside.sum((1, 2, 3, 4)))).tolist())
+
+
+def _counted(callback: Callable[[float], object] | None, total: int) -> Callable[..., None]:
+    """What solver and search call after each step."""
+    done = 0
+
+    def step(*_: object) -> None:
+        nonlocal done
+        done += 1
+        if callback:
+            callback(min(1.0, done / total))
+
+    return step
