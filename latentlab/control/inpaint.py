@@ -13,7 +13,7 @@ from latentlab.checks import Count, Seed, Whole, Within, clear_errors
 from latentlab.control import masks
 from latentlab.control.decided import decided
 from latentlab.control.inpainted import Inpainted
-from latentlab.control.known import known
+from latentlab.control.known import Known
 from latentlab.control.refine import decoder, refined
 from latentlab.control.seam import matched, pasted, seam
 from latentlab.directions.mask import Mask
@@ -49,7 +49,7 @@ def inpaint(
 ) -> Inpainted:
     """Draws anew what a mask covers; where `Inpainted.region` is 0, every pixel stays the source's.
 
-    Latents outside the hole are known and held on their way (see `known`), and the generator draws the others under the
+    Latents outside the hole are known and held on their way (see `Known`), and the generator draws the others under the
     caption. The decoder sees more than a pixel's own latents, so that known pixels change, too: `refined` moves the
     latents until those come out right. What is left of the difference is matched in colour on a ring around the hole,
     mixed over a feathered edge, and outside of that the source is put back.
@@ -110,7 +110,7 @@ def inpaint(
     drawn = []
     for rows in parts:
         noise = _noise(clean, seed, rows)
-        velocity = known(generator.velocity(condition[rows], guidance), clean[rows], noise, free[rows])
+        velocity = generator.guided(Known(clean[rows], noise, free[rows])).velocity(condition[rows], guidance)
         begin = _between(clean[rows], noise, float(levels[0]), free[rows] if start >= levels[0] else None)
         drawn.append(solve(velocity, begin, levels, method=method, callback=step) / spread(levels[-1]))
     latents = torch.cat(drawn)

@@ -63,8 +63,8 @@ class Inpainted:
             )
         if not np.isnan(self.outside_psnr).all():
             lines.append(
-                f"outside: equal to the source; {np.nanmin(self.outside_psnr):.1f} dB before it was put back, where the "
-                f"autoencoder alone leaves {np.nanmin(self.floor_psnr):.1f}"
+                f"outside: the source itself; {np.nanmin(self.outside_psnr):.1f} dB before it was put back, of the "
+                f"autoencoder alone {np.nanmin(self.floor_psnr):.1f}"
             )
         if not np.isnan(self.seam).all():
             floor = np.nanmax(self.floor_seam)

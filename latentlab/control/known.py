@@ -2,11 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from torch import Tensor
 
 from latentlab.directions.mask import Mask
+from latentlab.generator.condition import Condition
+from latentlab.generator.guides import Guide
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Noise
+from latentlab.tensors import tensor_digest
+
+
+@dataclass(frozen=True, eq=False)
+class Known(Guide):
+    """Latents of a clip that stay, while the generator draws the others, see `known`.
+
+    Args:
+        clean: latents of the clips.
+        noise: that the run begins with, of the same shape.
+        free: where the generator draws, 1, and where latents stay, 0, `(batch, 1, frame, height, width)` on their grid.
+
+    >>> import latentlab as ll, torch
+    >>> generator, (clip, _) = ll.load(device="cpu"), ll.data.moving_shapes(1, seed=0)
+    >>> clean, noise, left = generator.encode(clip), generator.noise(1), torch.zeros(1, 1, 16, 8, 8)
+    >>> left[..., :4] = 1
+    >>> filled = generator.guided(Known(clean, noise, left)).sample(noise, "a red star", num_steps=2)
+    >>> torch.allclose(filled[..., 4:], clean[..., 4:], atol=1e-5)
+    True
+    """
+
+    clean: Latents
+    noise: Noise
+    free: Mask
+
+    def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
+        return known(velocity, **{name: condition.more[name] for name in self.tensors()})
+
+    def settings(self) -> dict[str, Any]:
+        return {"guide": "known"} | {name: tensor_digest(tensor) for name, tensor in self.tensors().items()}
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        return {"clean": self.clean, "noise": self.noise, "free": self.free}
 
 
 def known(velocity: Velocity, clean: Latents, noise: Noise, free: Mask) -> Velocity:

@@ -49,10 +49,8 @@ def refined(
         evaluations: of the decoder and its gradient, at most.
         callback: called after each.
     """
-    found = [
-        _one(decode, *(t[i : i + 1] for t in (latents, source, hole)), evaluations, callback)
-        for i in range(len(latents))
-    ]
+    clips = zip(latents.split(1), source.split(1), hole.split(1), strict=True)
+    found = [_one(decode, *clip, evaluations, callback) for clip in clips]
     return torch.cat(found)
 
 
