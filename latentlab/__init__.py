@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from latentlab import data, directions, metrics, spaces, video
+    from latentlab import control, data, directions, metrics, spaces, video
+    from latentlab.control.inpaint import inpaint
     from latentlab.directions.edit import edit
     from latentlab.generator.adapter import Adapter
     from latentlab.generator.generator import Generator
@@ -41,6 +42,7 @@ _HOMES = {
     "edit": "latentlab.directions.edit",
     "explore": "latentlab.view.explore",
     "flicker": "latentlab.metrics.temporal",
+    "inpaint": "latentlab.control.inpaint",
     "lerp": "latentlab.interpolate",
     "load": "latentlab.generator.load",
     "nlerp": "latentlab.interpolate",
@@ -52,7 +54,7 @@ _HOMES = {
     "uniform": "latentlab.interpolate",
     "walk": "latentlab.interpolate",
 }
-_PACKAGES = ("data", "directions", "metrics", "spaces", "video")
+_PACKAGES = ("control", "data", "directions", "metrics", "spaces", "video")
 
 __all__ = [
     "Adapter",
@@ -66,11 +68,13 @@ __all__ = [
     "VectorSpace",
     "advise",
     "combine",
+    "control",
     "data",
     "directions",
     "edit",
     "explore",
     "flicker",
+    "inpaint",
     "lerp",
     "load",
     "metrics",

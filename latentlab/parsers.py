@@ -56,7 +56,20 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", "-V", action="version", version=f"latentlab {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_tour, _generate, _encode, _invert, _interpolate, _edit, _replay, _flicker, _score, _bench, _train):
+    for add in (
+        _tour,
+        _generate,
+        _encode,
+        _invert,
+        _interpolate,
+        _edit,
+        _replay,
+        _inpaint,
+        _flicker,
+        _score,
+        _bench,
+        _train,
+    ):
         add(commands)
     return top
 
@@ -207,6 +220,32 @@ def _replay(commands) -> None:
     p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
 
 
+def _inpaint(commands) -> None:
+    p = _command(
+        commands,
+        "inpaint",
+        "A clip with what a mask covers drawn anew; all else stays as it is.",
+        'latentlab inpaint my.mp4 --mask mask.png --caption "a small green circle" --out filled.mkv',
+        out="inpainted.mp4",
+    )
+    p.add_argument("video", metavar="CLIP", help="video file, image or folder of images; fitted to the model")
+    p.add_argument(
+        "--mask",
+        required=True,
+        metavar="FILE|BOX",
+        help="picture or video, white where to paint, or LEFT,TOP,WIDTH,HEIGHT in pixels of the fitted clip",
+    )
+    p.add_argument("--caption", default="", help='what the clip shows, hole included (default: "", whatever fits)')
+    p.add_argument("--start", type=float, default=1.0, help="flow time to draw from; less keeps more (default: 1)")
+    p.add_argument("--grow", type=_whole, default=4, help="pixels the mask is grown by (default: 4)")
+    p.add_argument("--feather", type=_whole, default=2, help="pixels of soft edge (default: 2)")
+    p.add_argument("--refine", type=_whole, default=30, help="decodings for the border (default: 30)")
+    p.add_argument(
+        "--blend", choices=("match", "paste"), default="match", help="colours at the border (default: match)"
+    )
+    _model_options(p, method="ddim", guidance=None)
+
+
 def _flicker(commands) -> None:
     p = _command(
         commands,
@@ -335,6 +374,13 @@ def _seed(text: str) -> int:
     if not re.fullmatch(r"\d+", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text}")
     return int(text)
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return value
 
 
 def _positive(kind: Callable, least: float = 0) -> Callable:

@@ -753,6 +753,26 @@ CALLS: dict[str, Callable[[], Call]] = {
     "statistics": lambda: (spaces.statistics, {"codes": draw(8, 3)}),
     "watched": lambda: (spaces.watched, {"tokens": 4}),
     "words": lambda: (spaces.words, {"caption": "a red star", "wanted": "red"}),
+    "inpaint": lambda: (
+        ll.inpaint,
+        {
+            "generator": generator(),
+            "video": clips(),
+            "mask": torch.eye(16),
+            "caption": "a red star",
+            "start": 1.0,
+            "grow": 1,
+            "feather": 1,
+            "refine": 1,
+            "blend": "match",
+            "seed": 0,
+            "num_steps": 1,
+            "method": "ddim",
+            "guidance": 1.0,
+            "batch_size": 1,
+            "callback": None,
+        },
+    ),
     "project": lambda: (
         ll.project,
         {

@@ -22,7 +22,10 @@ from latentlab.study.edit_space import LABELLED
 from latentlab.video import read, write
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("tour", "generate", "encode", "invert", "interpolate", "edit", "replay", "flicker", "score", "train")
+COMMANDS = (
+    *("tour", "generate", "encode", "invert", "interpolate", "edit", "replay", "inpaint"),
+    *("flicker", "score", "train"),
+)
 
 
 @pytest.fixture(scope="module")

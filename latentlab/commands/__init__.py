@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from latentlab.commands.clips import edit, encode, generate, interpolate, invert, replay
+from latentlab.commands.control import inpaint_command
 from latentlab.commands.runs import bench, tour, train
 from latentlab.commands.scores import flicker_command, score
 
@@ -16,6 +17,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "interpolate": interpolate,
     "edit": edit,
     "replay": replay,
+    "inpaint": inpaint_command,
     "flicker": flicker_command,
     "score": score,
     "bench": bench,

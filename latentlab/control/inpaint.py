@@ -91,7 +91,7 @@ def inpaint(
         raise ValueError(f"start is a flow time, above 0 (the clip) and at most 1 (noise), got {start}")
     if blend not in get_args(Blend):
         raise ValueError(f"blend is {' or '.join(map(repr, get_args(Blend)))}, got {blend!r}")
-    source = video.to(generator.device).float()
+    source = video.detach().to(generator.device).float()
     mask = masks.as_mask(mask, source)
     if not mask.any():
         raise ValueError("the mask is empty: 1 is where to paint, and nothing is")
@@ -103,7 +103,9 @@ def inpaint(
 
     clean = generator.encode(source, batch_size=batch_size)
     free = masks.to_grid(hole, (clean.shape[2], clean.shape[3], clean.shape[4]))
-    levels = _from(generator.levels(num_steps, clean.shape[1:]), start)
+    levels = generator.levels(num_steps, clean.shape[1:])
+    whole = start >= float(levels[0])
+    levels = levels if whole else torch.cat([levels.new_tensor([start]), levels[levels < start]])
     guidance = generator.config.guidance if guidance is None else guidance
     parts = batches(len(clean), batch_size)
     step = _counted(callback, len(parts) * (len(levels) - 1) + refine * len(clean))
@@ -111,7 +113,7 @@ def inpaint(
     for rows in parts:
         noise = _noise(clean, seed, rows)
         velocity = generator.guided(Known(clean[rows], noise, free[rows])).velocity(condition[rows], guidance)
-        begin = _between(clean[rows], noise, float(levels[0]), free[rows] if start >= levels[0] else None)
+        begin = _between(clean[rows], noise, float(levels[0]), free[rows] if whole else None)
         drawn.append(solve(velocity, begin, levels, method=method, callback=step) / spread(levels[-1]))
     latents = torch.cat(drawn)
     if refine:
@@ -144,11 +146,6 @@ def _held(frames: Tensor, generator: Generator) -> Tensor:
     """An image held for as long as the clips of a model that holds no single frames."""
     one = frames.shape[2] == 1 and isinstance(generator, NativeGenerator)
     return frames.expand(-1, -1, generator.config.num_frames, -1, -1) if one else frames
-
-
-def _from(levels: Tensor, start: float) -> Tensor:
-    """The levels below a flow time, and that first."""
-    return levels if start >= levels[0] else torch.cat([levels.new_tensor([start]), levels[levels < start]])
 
 
 def _noise(clean: Latents, seed: int, rows: slice) -> Noise:

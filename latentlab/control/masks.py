@@ -17,7 +17,7 @@ from torch import Tensor
 from latentlab.checks import Count, Whole, clear_errors
 from latentlab.directions.mask import Mask
 from latentlab.shapes import Video
-from latentlab.video import read
+from latentlab.video import probe, read, read_fitted
 
 
 @clear_errors
@@ -51,7 +51,7 @@ def as_mask(mask: Tensor | np.ndarray, video: Video) -> Mask:
             f"the mask of clips {tuple(video.shape)} has axes (height, width) or (batch, 1, frame, height, width), "
             f"{height} x {width} pixels and 1 or {frames} frames; got shape {found}"
         )
-    mask = mask.to(video.device, torch.float32)
+    mask = mask.detach().to(video.device, torch.float32)
     if not (mask.min() >= 0 and mask.max() <= 1):  # NaN is in no range
         raise ValueError(
             f"a mask is in [0, 1], 1 where to paint, got values from {float(mask.min()):.3g} to "
@@ -61,12 +61,16 @@ def as_mask(mask: Tensor | np.ndarray, video: Video) -> Mask:
 
 
 @clear_errors
-def read_mask(path: str | PathLike[str], *, size: tuple[int, int] | None = None) -> Mask:
+def read_mask(
+    path: str | PathLike[str], *, num_frames: Count | None = None, size: tuple[Count, Count] | None = None
+) -> Mask:
     """The mask in a picture or video file: white is 1, black is 0.
 
     Args:
         path: an image, a video, or a folder of images.
-        size: (height, width) that it is stretched to, pixels; None keeps its own.
+        num_frames: that a video is fitted to in time; a picture stays one frame, which stands for all.
+        size: (height, width) that it is fitted to, pixels, cropped as a clip of the same size would be; None keeps its
+            own.
 
     Returns:
         `(1, 1, frame, height, width)`.
@@ -79,8 +83,13 @@ def read_mask(path: str | PathLike[str], *, size: tuple[int, int] | None = None)
     >>> mask.shape, float(mask.min())
     (torch.Size([1, 1, 2, 16, 16]), 1.0)
     """
-    video = read(path, size=size, fit="stretch").video
-    return video.mean(1, keepdim=True).add(1).mul(127.5).round().div(255)  # else black may be 3e-8, which is painted
+    found = probe(path)
+    if found.num_frames > 1 and num_frames:
+        clip = read_fitted(path, num_frames, size or (found.height, found.width))
+    else:
+        clip = read(path, size=size)
+    # In whole levels: black that is 3e-8 after scaling would count as painted.
+    return clip.video.mean(1, keepdim=True).add(1).mul(127.5).round().div(255)
 
 
 @clear_errors

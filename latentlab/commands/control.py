@@ -1,0 +1,59 @@
+"""Commands that tell a generator where and what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
+from latentlab.control import inpaint, read_mask
+from latentlab.directions.mask import Mask
+from latentlab.generator.load import load
+from latentlab.video import check_target
+
+
+def inpaint_command(
+    video: str, *, mask, caption, start, grow, feather, refine, blend, out, seed, device, json, model, steps, method,
+    guidance,
+) -> None:  # fmt: skip
+    """A clip with what a mask covers drawn anew."""
+    from latentlab.study.fidelity import fidelity
+
+    check_target(out)
+    generator = load(model, device=device)
+    clip, note, fps = fitted(video, generator)
+    where = _mask(mask, clip.shape[2:])
+    settings = {
+        "video": video, "fitted": note, "mask": mask, "caption": caption, "start": start, "grow": grow,
+        "feather": feather, "refine": refine, "blend": blend,
+    }  # fmt: skip
+    solving = {"num_steps": steps, "method": method, "guidance": guidance}
+    options = {"start": start, "grow": grow, "feather": feather, "refine": refine, "blend": blend}
+    say(f"drawing what the mask covers, by {method} in {steps} steps")
+    found = inpaint(generator, clip, where, caption, seed=seed, **options, **solving)
+    known = fidelity(generator, clip)
+    file, measured = written(Path(out), found.video.cpu(), fps)
+    numbers = {**found.numbers(), **measured, "warning": known.warning}
+    frames = {"source": clip, "mask": where.expand(-1, 3, -1, -1, -1).mul(2).sub(1), "filled": file}
+    record_of(generator, "inpaint", {**settings, **solving}, seed, numbers, frames).save(beside(out))
+    near = (
+        "" if Path(out).suffix in ("", ".mkv") else f"the file is {measured['file_psnr']} dB from that, an mkv is equal"
+    )
+    tell({"file": out, **numbers}, json, [note, *warned(known), *found.lines(), f"wrote {out}", near])
+
+
+def _mask(given: str, size: torch.Size) -> Mask:
+    """The mask of a file, or of a box as LEFT,TOP,WIDTH,HEIGHT in pixels of the clip."""
+    frames, height, width = size
+    parts = given.split(",")
+    if len(parts) != 4 or not all(part.strip().isdigit() for part in parts):
+        return read_mask(given, num_frames=frames, size=(height, width))
+    left, top, wide, high = map(int, parts)
+    if not (wide and high and left + wide <= width and top + high <= height):
+        raise ValueError(
+            f"--mask {given} is a box LEFT,TOP,WIDTH,HEIGHT, which the clip of {width} x {height} must hold"
+        )
+    mask = torch.zeros(1, 1, 1, height, width)
+    mask[..., top : top + high, left : left + wide] = 1
+    return mask
