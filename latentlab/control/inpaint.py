@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Literal, get_args
 
 import numpy as np
@@ -17,7 +17,7 @@ from latentlab.control.known import Known
 from latentlab.control.refine import decoder, refined
 from latentlab.control.seam import matched, pasted, seam
 from latentlab.directions.mask import Mask
-from latentlab.generator.condition import Condition
+from latentlab.generator.condition import Caption
 from latentlab.generator.generator import Generator
 from latentlab.generator.lock import alone
 from latentlab.generator.native import NativeGenerator
@@ -33,7 +33,7 @@ def inpaint(
     generator: Generator,
     video: Video,
     mask: Tensor | np.ndarray,
-    caption: str | Sequence[str] | Condition = "",
+    caption: Caption = "",
     *,
     start: Annotated[float, Within(0, 1, above=True)] = 1.0,
     grow: Whole = 4,
@@ -95,8 +95,7 @@ def inpaint(
     mask = masks.as_mask(mask, source)
     if not mask.any():
         raise ValueError("the mask is empty: 1 is where to paint, and nothing is")
-    condition = caption if isinstance(caption, Condition) else generator.condition(caption)
-    condition = condition.expand(len(source))
+    condition = generator.as_condition(caption).expand(len(source))
     frames, source = source.shape[2], _held(source, generator)
     hole = masks.dilate(_held(mask, generator), grow)
     region = masks.feather(hole, feather)
@@ -117,7 +116,7 @@ def inpaint(
         drawn.append(solve(velocity, begin, levels, method=method, callback=step) / spread(levels[-1]))
     latents = torch.cat(drawn)
     if refine:
-        with alone(*generator.networks):
+        with alone(*generator.modules):
             latents = refined(decoder(generator), latents, source, hole, evaluations=refine, callback=step)
     raw, again = (generator.decode(z, batch_size=batch_size) for z in (latents, clean))
 

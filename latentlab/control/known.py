@@ -39,7 +39,7 @@ class Known(Guide):
     free: Mask
 
     def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
-        return known(velocity, **{name: condition.more[name] for name in self.tensors()})
+        return known(velocity, **{name: condition.extras[name] for name in self.tensors()})
 
     def settings(self) -> dict[str, Any]:
         return {"guide": "known"} | {name: tensor_digest(tensor) for name, tensor in self.tensors().items()}
