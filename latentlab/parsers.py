@@ -14,7 +14,7 @@ Every command takes --out, --json and --traceback; those that draw take --seed, 
 """
 # Those of generator.exactness, which would load torch.
 METHODS = ("ddim", "ddim+anderson", "midpoint", "heun", "implicit-midpoint", "leapfrog", "edict", "ddpm")
-NETWORKS = ("autoencoder", "clip", "denoiser", "reader", "vector-vae")
+NETWORKS = ("autoencoder", "clip", "denoiser", "edits", "reader", "vector-vae")
 # Those of train.objectives, likewise.
 OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
 # Those of generator.objective, likewise: what a denoiser of pictures is asked for.
@@ -24,8 +24,9 @@ Train a network; a run that was stopped goes on when the same command is given a
 
 A generator is three networks, trained in this order: the autoencoder turns frames into latents and back, clip learns
 which caption fits which clip, the denoiser learns to make latents under captions and needs the other two. Its run
-writes a folder `generator` that `--model` of the other commands reads. The reader reads factors off moving shapes; the
-vector-vae has one short code for a clip and needs no other network.
+writes a folder `generator` that `--model` of the other commands reads. The reader reads factors off moving shapes; edits
+changes latents of these factor by factor and needs the autoencoder; the vector-vae has one short code for a clip and
+needs no other network.
 
 Your own videos: --data FOLDER takes all of it, subfolders too. clip.txt beside clip.mp4 is its caption. Videos are
 scaled and cropped to --size, and windows of --num-frames are cut at random, as many as there are different ones (but
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         _invert,
         _interpolate,
         _edit,
+        _directions,
         _replay,
         _inpaint,
         _flicker,
@@ -188,20 +190,55 @@ def _edit(commands) -> None:
     p = _command(
         commands,
         "edit",
-        "A clip with one factor moved along a direction found from labelled clips.",
-        "latentlab edit my.mp4 --direction light --strength 2 --out edited.mp4",
+        "A clip with one thing changed and all else as it was, and an account of whether it is.",
+        "latentlab edit star.mp4 --to hue=blue --out blue.mp4\n"
+        "  latentlab edit star.mp4 --by 'size*1.25' --by light+0.2 --by place=+5,0 --out moved.mp4\n"
+        '  latentlab edit star.mp4 --caption "a blue star" --out blue.mp4\n'
+        "  latentlab edit my.mp4 --direction light --strength 2 --directions d.safetensors --out bright.mp4",
         out="edited.mp4",
     )
     p.add_argument("video", metavar="CLIP", help="video file or folder of images")
-    p.add_argument("--direction", required=True, help="light, size, hue@240 (an angle), shape=star, direction@90")
+    target = "FACTOR=VALUE"
+    p.add_argument("--to", action="append", metavar=target, help="hue=blue, shape=star, direction=left, light=0.9")
+    p.add_argument(
+        "--by", action="append", metavar="FACTOR+VALUE", help="size*1.25, light+0.2, place=+5,0, direction+90"
+    )
+    p.add_argument("--caption", help="what the clip is to show")
+    p.add_argument("--source", default="", help='what it shows, for --method flow (default: "", nothing said)')
+    p.add_argument(
+        "--method",
+        choices=("auto", "network", "flow"),
+        default="auto",
+        help="the edit network of pairs, or captions alone (default: auto, the network where the model has one)",
+    )
+    p.add_argument("--mask", metavar="FILE", help="picture or clip, white where the clip may change")
+    p.add_argument("--direction", help="of labelled clips: light, size, hue@240 (an angle), shape=star, direction@90")
     p.add_argument(
         "--strength", type=float, default=2.0, help="standard deviations (default: 2); negative is the other way"
+    )
+    p.add_argument(
+        "--directions", metavar="FILE", help="what `latentlab directions` wrote (default: found anew, a minute)"
     )
     p.add_argument(
         "--space",
         choices=("latent", "noise", "h-space"),
         default="latent",
-        help="latents, inverted noise, or the denoiser's innermost activations (default: latent)",
+        help="of a direction: latents, inverted noise, the denoiser's innermost activations (default: latent)",
+    )
+    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+
+
+def _directions(commands) -> None:
+    p = _command(
+        commands,
+        "directions",
+        "Finds the directions of all factors once, from labelled clips, for `latentlab edit --directions`.",
+        "latentlab directions --out d.safetensors",
+        out="directions.safetensors",
+    )
+    p.add_argument("--space", choices=("latent", "noise", "h-space"), default="latent", help="(default: latent)")
+    p.add_argument(
+        "--labelled", type=_positive(int, least=2), help="clips to find them with (default: as the space needs)"
     )
     p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
 

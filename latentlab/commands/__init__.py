@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from latentlab.commands.clips import edit, encode, generate, interpolate, invert, replay
+from latentlab.commands.clips import directions_command, edit, encode, generate, interpolate, invert, replay
 from latentlab.commands.control import inpaint_command
 from latentlab.commands.runs import bench, tour, train
 from latentlab.commands.scores import flicker_command, score
@@ -16,6 +16,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "invert": invert,
     "interpolate": interpolate,
     "edit": edit,
+    "directions": directions_command,
     "replay": replay,
     "inpaint": inpaint_command,
     "flicker": flicker_command,

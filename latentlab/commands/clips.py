@@ -145,28 +145,63 @@ def interpolate(
     tell({"files": [str(f) for f in files], **numbers}, json, [*lines, FLOOR])
 
 
-def edit(video: str, *, direction, strength, space, out, seed, device, json, model) -> None:
-    """A clip moved along a direction."""
+def edit(
+    video: str, *, to, by, caption, source, method, mask, direction, strength, directions, space, out, seed, device, json,
+    model,
+) -> None:  # fmt: skip
+    """A clip with one thing changed, and an account of it."""
+    from latentlab.directions import load_directions
+    from latentlab.study.change import changes, parse_all
     from latentlab.study.edits import check_edit, edit_clip
 
     check_target(out)
-    check_edit(direction, strength)
+    wanted = {"to": parse_all(to, "to"), "by": parse_all(by, "by")}
+    given = {name: value for name, value in {**wanted, "caption": caption, "direction": direction}.items() if value}
+    if direction:
+        check_edit(direction, strength)
+    if to or by:
+        changes(**wanted)
+    found = load_directions(directions) if directions else None
     generator = load(model, device=device)
     clip, note, fps = fitted(video, generator)
-    say("finding the direction: encoding labelled clips, a minute or two")
-    edited = edit_clip(generator, clip, direction, strength, space=space, seed=seed, progress=True)
+    where = fitted(mask, generator)[0].mean(1, keepdim=True).add(1).div(2).clamp(0, 1) if mask else None
+    if direction and found is None:
+        say("finding the direction: encoding labelled clips, a minute or two")
+    options: dict[str, Any] = {"strength": strength, "directions": found, "space": space} if direction else {}
+    options |= {"source": source, "method": method} if not direction else {}
+    edited = edit_clip(generator, clip, **given, **options, mask=where, seed=seed, progress=True)
     file, measured = written(Path(out), edited.video, fps)
-    recipe = Path(out).with_suffix(".recipe.safetensors")
-    edited.recipe.save(recipe)
     numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
     numbers["warning"] = edited.fidelity.warning if edited.fidelity else ""
     numbers["account"] = edited.account.numbers() if edited.account else None
-    settings = {"video": video, "fitted": note, "direction": direction, "strength": strength, "space": edited.space}
+    numbers |= {"kept": edited.kept, "given": edited.given}
+    settings = {"video": video, "fitted": note, **given, **({"strength": strength} if direction else {})}
+    settings |= {"mask": mask, "space": edited.space}
     record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": file}).save(beside(out))
-    lines = [note, *warned(edited.fidelity), f"{direction} by {strength:+g} sd in {_where(edited.space)} -> {out}"]
+    asked = f"{direction} by {strength:+g} sd" if direction else edited.account.target if edited.account else caption
+    lines = [note, *warned(edited.fidelity), f"{asked} in {_where(edited.space)}, from {edited.given} -> {out}"]
     lines += _moved(edited)
-    lines.append(f"recipe -> {recipe}")
-    tell({"file": out, "recipe": str(recipe), "space": edited.space, **numbers}, json, lines)
+    result = {"file": out, "space": edited.space, **numbers}
+    if edited.recipe is not None:
+        recipe = Path(out).with_suffix(".recipe.safetensors")
+        edited.recipe.save(recipe)
+        lines.append(f"recipe -> {recipe}")
+        result["recipe"] = str(recipe)
+    tell(result, json, lines)
+
+
+def directions_command(*, space, labelled, out, seed, device, json, model) -> None:
+    """The directions of all factors, in a file."""
+    from latentlab.directions import save_directions
+    from latentlab.study.edits import find_directions
+
+    check_file(out)
+    generator = load(model, device=device)
+    say("finding the directions: encoding labelled clips, a minute or two")
+    found = find_directions(generator, space=space, labelled=labelled, seed=seed, progress=True)
+    save_directions(out, found)
+    lines = [f"{len(found)} directions in {_where(space)} -> {out}", ", ".join(found.names)]
+    tell({"file": out, "space": space, "directions": list(found.names)}, json, lines)
 
 
 def replay(recipe: str, video: str, *, out, device, json, model) -> None:
@@ -183,13 +218,13 @@ def replay(recipe: str, video: str, *, out, device, json, model) -> None:
         edited = known.replay(generator, clip)
     file, measured = written(Path(out), edited.video, fps)
     if len(known.steps) == 1:
-        edited = replace(edited, account=accounted(edited, known.steps[0].direction.name))
+        edited = replace(edited, accounts=accounted(edited, known.steps[0].direction.name))
     numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
     numbers["warning"] = edited.fidelity.warning if edited.fidelity else ""
     numbers["account"] = edited.account.numbers() if edited.account else None
     settings = {"recipe": recipe, "video": video, "fitted": note, "steps": known.lines(), "space": edited.space}
     record_of(generator, "replay", settings, known.seed, numbers, {"source": clip, "edited": file}).save(beside(out))
-    same = "the same frames" if edited.recipe.frames == known.frames else "; ".join(str(w.message) for w in rounded)
+    same = "the same frames" if not rounded else "; ".join(str(w.message) for w in rounded)
     lines = [note, *warned(edited.fidelity), *known.lines(), f"{same}, in {_where(edited.space)} -> {out}"]
     lines += _moved(edited)
     tell({"file": out, "space": edited.space, **numbers}, json, lines)
@@ -197,7 +232,8 @@ def replay(recipe: str, video: str, *, out, device, json, model) -> None:
 
 def _moved(edited: Edited) -> list[str]:
     """What an edit did, in words."""
-    said = edited.account.lines() if edited.account else ["what moved: there is no reader of the factors of such clips"]
+    nobody = "what moved: there is no reader of the factors of such clips, so nobody can say whether the rest was kept"
+    said = edited.account.lines() if edited.account else [nobody]
     if edited.leak == edited.leak:
         said.append(f"the model changed {edited.leak:.0%} as much outside the mask as inside; that was taken back")
     return said

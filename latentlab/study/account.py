@@ -1,18 +1,23 @@
-"""What an edit did, read off the clips: how far its target moved, and what else did."""
+"""What an edit did, read off the clips: how far its target moved, what else did, and whether it kept the contract."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from latentlab.data.moving.dataset import MovingShapes
-from latentlab.data.moving.measure import measure
+from latentlab.data.moving.edits import PLACE
+from latentlab.data.moving.factors import NAMES
+from latentlab.data.moving.measure import mask, measure
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import Factor, FactorTable
+from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Video
+from latentlab.study.change import Change
+from latentlab.study.contract import OUTSIDE, TOLERANCE, Judged, Wanted, judge, outside_psnr
 
 SEEN = 0.25  # standard deviations; a target that moves by less did not move
 TOLD = 0.1  # likewise, of others that are told
@@ -35,14 +40,15 @@ class Reading:
     after: float
     moved: float
 
-    def __str__(self) -> str:
-        def value(x: float) -> str:
-            if not np.isfinite(x):
-                return "unreadable"
-            return self.factor.labels[round(x)] if self.factor.labels else f"{x:.3g}"
+    def value(self, x: float) -> str:
+        """A value in words."""
+        if not np.isfinite(x):
+            return "unreadable"
+        return self.factor.labels[round(x)] if self.factor.labels else f"{x:.3g}"
 
+    def __str__(self) -> str:
         unit = "" if self.factor.labels or not self.factor.unit else f" {self.factor.unit}"
-        way = f"{self.factor.name} {value(self.before)} to {value(self.after)}{unit}"
+        way = f"{self.factor.name} {self.value(self.before)} to {self.value(self.after)}{unit}"
         return f"{way} ({self.moved:+.2f} sd)" if np.isfinite(self.moved) else way
 
 
@@ -51,38 +57,91 @@ class Account:
     """What an edit of one clip did.
 
     Attributes:
-        target: that was to move: "light", "hue@240", "shape=star".
-        reading: of the target's factor.
+        target: that was to move: "light", "hue@240", "shape=star"; or the change that was asked for, in words.
+        reading: of the target's factor, the first of two for a place, or that of the first of several changes.
         others: of all other factors, those that moved farthest first.
+        asked: the changes in the factors' own units; none where the target had to move along a direction, however far.
+        judged: how the contract is kept (`latentlab.study.contract`); None where only standard deviations are known, as of
+            factors of the user's own.
+        wanted: the value of the target that was asked for, NaN without.
+        flicker: that the edit added, 8-bit levels; NaN where flicker cannot be seen.
+        read_by: who read the factors.
     """
 
     target: str
     reading: Reading
     others: tuple[Reading, ...]
+    asked: tuple[Change, ...] = ()
+    judged: Judged | None = None
+    wanted: float = float("nan")
+    flicker: float = float("nan")
+    read_by: str = "measure"
 
     @property
     def failed(self) -> str:
-        """Why the edit did not do what its name says; "" where it did."""
+        """Why the edit did not do what it says, the target first; "" where it did and left the rest alone."""
+        return self._target_failed() or "; ".join(self._others_failed())
+
+    @property
+    def kept(self) -> bool:
+        """Whether the target is where it should be, and all else within its tolerance."""
+        return not self.failed
+
+    def _target_failed(self) -> str:
+        name = self.reading.factor.name
         if not np.isfinite(self.reading.before):
-            return f"{self.reading.factor.name} cannot be read in the clip, so nobody knows whether it moved"
+            return f"{name} cannot be read in the clip, so nobody knows whether it moved"
         if not np.isfinite(self.reading.after):
-            return f"{self.reading.factor.name} can no longer be read"
+            return f"{name} can no longer be read"
+        if self.asked:
+            broken = self.judged.broken() if self.judged else [change.name for change in self.asked]
+            return "; ".join(self._missed(change.name) for change in self.asked if change.name in broken)
         if self.reading.moved < -SEEN:
             return "the target moved the other way"
         if self.reading.moved < SEEN:
             return f"the target did not move: {self.reading.moved:+.2f} sd are less than {SEEN:g}"
-        most = self.others[0] if self.others else None
-        if most is not None and most.moved > self.reading.moved:
-            return f"{most.factor.name} moved farther than the target"
         return ""
+
+    def _others_failed(self) -> list[str]:
+        if self.judged is None:  # factors of somebody else have no tolerance but that they do not move
+            return [f"{one.factor.name} moved as well" for one in self.others if not one.moved < SEEN]
+        own = [change.name for change in self.asked]
+        return [self._missed(name) for name in self.judged.broken() if name not in own]
+
+    def _missed(self, name: str) -> str:
+        if self.judged is None:
+            return f"nobody can judge {name}"
+        if name == "outside":
+            return f"pixels outside the object keep {self.judged.outside[0]:.1f} dB, and {OUTSIDE:g} are to stay"
+        off = float(self.judged.off[name][0]) * TOLERANCE[name]
+        if not np.isfinite(off):
+            return f"{name} can no longer be read"
+        if name == "shape":
+            after = next(one for one in (self.reading, *self.others) if one.factor.name == "shape")
+            return f"the shape is a {after.value(after.after)}"
+        what = {
+            "size": f"{off:.0%} off, and {TOLERANCE[name]:.0%}",
+            "place": f"{off:.1f} pixels off, and {TOLERANCE[name]:g}",
+        }
+        return f"{name} is {what.get(name, f'{off:.3g} off, and {TOLERANCE[name]:g}')} are allowed"
 
     def lines(self) -> list[str]:
         """In words."""
         moved = [str(one) for one in self.others if one.moved >= TOLD]
         lost = [one.factor.name for one in self.others if np.isfinite(one.before) and not np.isfinite(one.after)]
-        said = [f"target {self.target}: {self.reading}", f"else: {', '.join(moved) if moved else 'nothing moved'}"]
+        asked = f", asked {self.reading.value(self.wanted)}" if np.isfinite(self.wanted) else ""
+        said = [
+            f"target {self.target}: {self.reading}{asked}",
+            f"else: {', '.join(moved) if moved else 'nothing moved'}",
+        ]
         said += [f"no longer readable: {', '.join(lost)}"] if lost else []
-        return [*said, f"WARNING: {self.failed}"] if self.failed else said
+        if self.judged is not None and np.isfinite(self.judged.outside[0]):
+            said.append(f"pixels outside the object keep {self.judged.outside[0]:.1f} dB")
+        if np.isfinite(self.flicker):
+            said.append(f"flicker added: {self.flicker:+.2f} levels")
+        if self.failed:
+            return [*said, f"WARNING: not kept: {self.failed}"]
+        return [*said, f"kept: the target is reached and all else within its tolerance, as {self.read_by} reads it"]
 
     def numbers(self) -> dict[str, Any]:
         """As a record holds it; readings that are not there are None."""
@@ -91,15 +150,21 @@ class Account:
             return round(float(x), 4) if np.isfinite(x) else None
 
         others = {one.factor.name: known(one.moved) for one in self.others}
-        value = {"before": known(self.reading.before), "after": known(self.reading.after)}
+        value = {"before": known(self.reading.before), "after": known(self.reading.after), "asked": known(self.wanted)}
+        off = {} if self.judged is None else {name: known(one[0]) for name, one in self.judged.off.items()}
+        beside = {
+            "outside_psnr": known(self.judged.outside[0]) if self.judged else None,
+            "flicker_added": known(self.flicker),
+        }
         return {"target": self.target, **value, "moved_sd": known(self.reading.moved), "else_sd": others,
+                "tolerances_off": off, **beside, "read_by": self.read_by, "kept": self.kept,
                 "failed": self.failed}  # fmt: skip
 
 
 def account(
     before: Video,
     after: Video,
-    target: str,
+    target: str | Change | Sequence[Change],
     *,
     towards: int = 1,
     read: Callable[[Video], FactorTable] = measure,
@@ -110,9 +175,10 @@ def account(
     Args:
         before: the clip without the edit: decoded, so that what the space itself loses is not taken for the edit's.
         after: with it.
-        target: what was to move, as the direction is named.
+        target: what was to move, as the direction is named; or the changes that were asked for.
         towards: 1, or -1 if it was to move the other way, as by a negative strength.
-        read: the factors of clips; default those of moving shapes.
+        read: the factors of clips; default those of moving shapes. Of others there are no tolerances: what moves by more
+            than a quarter of a standard deviation was not left alone.
         reference: factors whose spread is the unit; default those of moving shapes.
 
     Raises:
@@ -124,16 +190,50 @@ def account(
     >>> dark, bright = (moving_shapes(1, seed=0, fixed={**same, "light": light})[0] for light in (0.6, 0.9))
     >>> print(account(dark, bright, "light").lines()[0])
     target light: light 0.6 to 0.9 share of full brightness (+2.06 sd)
+    >>> account(dark, bright, Change.of("light", 0.3, "by")).kept
+    True
     """
     if len(before) != 1 or len(after) != 1:
         raise ValueError(f"an account is of one clip, got {len(before)} before and {len(after)} after")
     ruler = Ruler.of(MovingShapes(1024, REFERENCE_SEED).factors() if reference is None else reference)
-    index, _ = ruler.target(target)
     tables = read(before), read(after)
-    moved = ruler.distances(*tables)[0]
-    moved[index] = towards * ruler.along(target, *tables)[0]
+    asked = () if isinstance(target, str) else (target,) if isinstance(target, Change) else tuple(target)
+    judged = _judged(before, after, target if isinstance(target, str) else asked) if read is measure else None
+    moved, wanted = ruler.distances(*tables)[0], float("nan")
+    if isinstance(target, str):
+        own = (ruler.target(target)[0],)
+        moved[own[0]] = towards * ruler.along(target, *tables)[0]
+    else:
+        own = tuple(ruler.names.index(name) for name in asked[0].columns)
+        wanted = float(asked[0].after(tables[0].values[0])[own[0]])
     values = [table.values[0] for table in tables]
     readings = [Reading(*one) for one in zip(ruler.specs, *values, moved, strict=True)]
-    others = [one for i, one in enumerate(readings) if i != index]
+    others = [one for i, one in enumerate(readings) if i not in own]
     others.sort(key=lambda one: -np.nan_to_num(one.moved))
-    return Account(target, readings[index], tuple(others))
+    said = target if isinstance(target, str) else ", ".join(map(str, asked))
+    by = "measure" if read is measure else getattr(read, "__name__", type(read).__name__)
+    added = _flicker_added(before, after)
+    return Account(said, readings[own[0]], tuple(others), asked, judged, wanted, added, by)
+
+
+def _judged(before: Video, after: Video, target: str | Sequence[Change]) -> Judged:
+    """How all is kept: targets where they are asked for in their unit, and all else."""
+    wanted = Wanted.read(before)
+    if not isinstance(target, str):
+        for change in target:
+            wanted = wanted.after(change)
+        if not all(change.of_the_object for change in target):
+            return judge(after, wanted)
+        return judge(after, wanted, outside=outside_psnr(before, after, mask(before), mask(after)))
+    name = target.split("@")[0].split("=")[0]
+    rows, centre = wanted.rows.copy(), wanted.centre
+    rows[:, NAMES.index(name)] = np.nan
+    if name in (*PLACE, "direction", "speed"):  # of a strength in standard deviations nobody knows to where
+        centre = np.full_like(centre, np.nan)
+    return judge(after, Wanted(rows, centre))
+
+
+def _flicker_added(before: Video, after: Video) -> float:
+    if before.shape[2] < 3:
+        return float("nan")
+    return float(flicker(after).overall) - float(flicker(before).overall)

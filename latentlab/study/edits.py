@@ -1,18 +1,34 @@
-"""Edits of one clip along directions found from labelled clips."""
+"""Edits of clips: a factor to a value of its own unit, or a move along a direction; every one with its account."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Literal
 
-from latentlab.data.moving.factors import FACTORS, SIDE
-from latentlab.directions.mask import Mask
+
+from latentlab.checks import Seed, clear_errors
+from latentlab.data.moving.captions import DIRECTIONS, HUES
+from latentlab.data.moving.dataset import moving_shapes
+from latentlab.data.moving.factors import FACTORS, SHAPES, SIDE
+from latentlab.data.moving.measure import measure
+from latentlab.directions import Direction, DirectionSet
+from latentlab.directions.mask import Mask, blend, leak
+from latentlab.factors import FactorTable
 from latentlab.generator.generator import Generator
-from latentlab.shapes import Video
+from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks.edits import EditNetwork, load_edits
+from latentlab.metrics.perceptual import psnr
+from latentlab.shapes import Latents, Video
 from latentlab.study.account import Account, account
+from latentlab.study.change import Change, Value, changes
+from latentlab.study.edit_methods import FlowEdit, NetworkEdit
 from latentlab.study.edit_space import EditSpace
+from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Edited, Recipe
 from latentlab.study.steps import Step
+from latentlab.weights import fingerprint, shipped
 
 STRONGEST = 100.0  # standard deviations
 
@@ -40,50 +56,229 @@ def check_edit(direction: str, strength: float) -> None:
         raise ValueError(f"a strength is in standard deviations, up to {STRONGEST:g} either way, got {strength}")
 
 
+@clear_errors
 def edit_clip(
     generator: Generator,
     clip: Video,
-    direction: str,
-    strength: float,
+    direction: str | None = None,
+    strength: float = 2.0,
     *,
-    space: str = "latent",
-    profile: str | tuple[float, ...] = "constant",
+    to: Mapping[str, Value] | None = None,
+    by: Mapping[str, Value] | None = None,
+    caption: str | None = None,
+    source: str = "",
+    method: Literal["auto", "network", "flow"] | EditNetwork = "auto",
+    directions: DirectionSet | None = None,
+    space: Literal["latent", "noise", "h-space"] = "latent",
+    profile: str | Sequence[float] = "constant",
     mask: Mask | None = None,
-    seed: int = 0,
+    read: Callable[[Video], FactorTable] | None = None,
+    seed: Seed = 0,
     progress: bool = False,
 ) -> Edited:
-    """Moves a clip along a named direction.
+    """Edits clips so that one thing changes and all else stays, and says whether it did.
+
+    What is to change is told in one of three ways: `to` values or `by` differences in the factors' own units, a
+    `caption`, or a `direction` and a strength in standard deviations.
 
     Args:
-        generator: the model; its clips are those of moving shapes, which the directions are found with.
-        clip: `(1, 3, frame, height, width)`, of the generator's length and size.
-        direction: a factor, as `Effect` names it: "light", "hue@240", "shape=star".
+        generator: the model.
+        clip: `(batch, 3, frame, height, width)`, of the generator's length and size.
+        direction: of labelled clips, as `Effect` names it: "light", "hue@240", "shape=star"; of one clip.
         strength: in standard deviations of the codes along the direction.
-        space: "latent", "noise" or "h-space".
-        profile, mask: over time and space, see `latentlab.edit`.
-        seed: of the labelled clips.
+        to: values to reach: `{"hue": 240}`, `{"hue": "blue"}`, `{"shape": "star"}`, `{"place": (32, 30)}`.
+        by: changes to make: `{"size": "*1.25"}`, `{"light": 0.2}`, `{"place": (5, 0)}` pixels right and down,
+            `{"direction": 90}` degrees, `{"speed": 0.2}` pixels a frame, `{"rotation": 3}` degrees a frame.
+        caption: what the clips are to show. A model that has an edit network is asked for what the words name (hue,
+            shape, background, direction); any other goes from `source` to it by its velocities.
+        source: what the clips show, as a caption.
+        method: "network" is that of pairs, which ships with the model (`latentlab train edits`), or one that you hold;
+            "flow" edits by captions alone (`FlowEdit`). "auto" takes the network where the model has one.
+        directions: found before, by `find_directions`, or read from its file; None finds them anew, which takes a minute.
+        space: "latent", "noise" or "h-space", of a direction.
+        profile: over time, of a direction; see `latentlab.edit`.
+        mask: where the clip may change; outside it comes back as it was.
+        read: the factors of clips, a table with a row a clip, for clips that are not moving shapes.
+        seed: of the labelled clips, or of the noise of a flow.
         progress: show a bar.
 
     Returns:
-        The clip, what the space itself loses, what moved, and the recipe that makes it again.
+        The clips, what the space itself loses, what moved, and whether the contract is kept (`Edited.kept`).
 
     Raises:
-        KeyError: no such direction.
-        ValueError: a strength that is not finite, or far outside of all codes.
+        KeyError: no such direction or factor.
+        ValueError: nothing asked for, or twice; a value out of its range, or a factor that the clip does not show; or a
+            model without an edit network.
+
+    >>> import latentlab as ll
+    >>> generator = ll.load()
+    >>> clip, _ = ll.data.moving_shapes(1, seed=0, fixed={"hue": 0.0, "background_hue": 120.0})
+    >>> edited = edit_clip(generator, clip, to={"hue": "blue"})
+    >>> edited.kept, edited.given
+    (True, 'pairs')
     """
-    check_edit(direction, strength)
-    found = EditSpace(generator, space, clip).find(seed=seed, progress=progress)[direction]
-    edited = Recipe(space, (Step(found, strength, profile, mask),)).apply(generator, clip)
-    return replace(edited, account=accounted(edited, direction))
+    asked = sum(one is not None for one in (direction, to if to is not None else by, caption))
+    if asked != 1:
+        raise ValueError(
+            f"an edit is asked for in one way, to and by, caption, or direction; got {asked or 'none'} of them"
+        )
+    if direction is not None:
+        found = _direction(generator, directions, space, direction, strength, seed, progress)
+        edited = Recipe(space, (Step(found, strength, profile, mask),)).apply(generator, clip)
+        return replace(edited, accounts=accounted(edited, direction), given="labels")
+    latents = generator.encode(clip)
+    unedited = generator.decode(latents).cpu()
+    network = method if isinstance(method, EditNetwork) else None if method == "flow" else network_of(generator)
+    if caption is not None and network is None:
+        if method == "network":
+            raise ValueError(_no_network(generator))
+        edited, wanted = FlowEdit(generator, source, caption, seed=seed).apply(latents), []
+        given = "captions"
+    elif network is None:
+        raise ValueError(
+            _no_network(generator) if method != "flow" else "a flow goes from caption to caption; give one"
+        )
+    else:
+        rows = measure(unedited).values
+        wanted = changes(to, by) if caption is None else named(caption)
+        edited = _by_network(network, latents, wanted, rows)
+        given = "pairs"
+    video = generator.decode(edited).cpu()
+    spread = float("nan")
+    if mask is not None:
+        spread = leak(unedited, video, mask)
+        video = blend(unedited, video, mask)
+    known, like = fidelity(generator, clip, decoded=unedited), fidelity(generator, video)
+    accounts = _accounts(unedited, video, wanted, read)
+    floor = round(float(psnr(unedited, clip.cpu()).mean()), 2)
+    return Edited(video, "latent", floor, None, unedited, spread, accounts, known, given, like)
 
 
-def accounted(edited: Edited, target: str) -> Account | None:
-    """What an edit did; None where there is no reader of such clips, or no such factor."""
-    if len(edited.video) != 1 or edited.video.shape[-2:] != (SIDE, SIDE):
+def named(caption: str) -> list[Change]:
+    """What the words of a caption ask for: hue, background, shape and direction.
+
+    >>> [str(change) for change in named("a blue star moving left on a green background")]
+    ['shape to star', 'hue to 240', 'background_hue to 120', 'direction to 180']
+    """
+    words = re.findall(r"[\w-]+", caption.lower())
+    found: dict[str, str] = {}
+    for i, word in enumerate(words):
+        ground = words[i + 1 : i + 2] == ["background"]
+        if word in HUES:
+            found["background_hue" if ground else "hue"] = word
+        elif word in SHAPES:
+            found["shape"] = word
+        elif word in DIRECTIONS and words[i - 1 : i] == ["moving"]:
+            found["direction"] = word
+    if not found:
+        raise ValueError(
+            f"{caption!r} names nothing that an edit can reach: no hue ({', '.join(HUES)}), no shape "
+            f"({', '.join(SHAPES)}), no 'moving' and one of {', '.join(DIRECTIONS)}"
+        )
+    return changes(to={name: found[name] for name in ("shape", "hue", "background_hue", "direction") if name in found})
+
+
+def network_of(generator: Generator) -> EditNetwork | None:
+    """The edit network that ships with a model, on its device; None where there is none for these latents."""
+    if not isinstance(generator, NativeGenerator):
         return None
+    with shipped() as folder:
+        file = folder / "edits.safetensors"
+        network = load_edits(file) if file.is_file() else None
+    if network is None or network.config.autoencoder != fingerprint(generator.autoencoder):
+        return None
+    return network.to(generator.device)
+
+
+def accounted(edited: Edited, target: str) -> tuple[Account, ...]:
+    """What an edit along a direction did; empty where there is no reader of such clips, or no such factor."""
+    if len(edited.video) != 1 or edited.video.shape[-2:] != (SIDE, SIDE) or edited.recipe is None:
+        return ()
     backwards = bool(edited.recipe.steps) and edited.recipe.steps[0].strength < 0
     before, after = (clip.float().clamp(-1, 1) for clip in (edited.unedited, edited.video))
     try:
-        return account(before, after, target, towards=-1 if backwards else 1)
+        return (account(before, after, target, towards=-1 if backwards else 1),)
     except KeyError:
-        return None
+        return ()
+
+
+def find_directions(
+    generator: Generator,
+    *,
+    space: Literal["latent", "noise", "h-space"] = "latent",
+    labelled: int | None = None,
+    seed: Seed = 0,
+    progress: bool = False,
+) -> DirectionSet:
+    """Directions of all factors, from freshly rendered clips with known factors; once for any number of edits.
+
+    Args:
+        generator: the model.
+        space: "latent", "noise" or "h-space".
+        labelled: how many clips; None is as many as the space needs.
+        seed: of the clips.
+        progress: show a bar.
+
+    Returns:
+        The directions, which say in which space of which model they were found.
+
+    >>> import latentlab as ll
+    >>> find_directions(ll.load(), labelled=4)["hue@240"].name
+    'hue@240'
+    """
+    clip, _ = moving_shapes(1, seed)  # any: it says where codes of this space lie
+    found = EditSpace(generator, space, clip).find(labelled=labelled, seed=seed, progress=progress).found_
+    return replace(found, provenance={**found.provenance, **_home(generator, space)})
+
+
+def _home(generator: Generator, space: str) -> dict[str, str]:
+    return {"edit_space": space, "weights": generator.fingerprint()}
+
+
+def _direction(
+    generator: Generator,
+    known: DirectionSet | None,
+    space: Literal["latent", "noise", "h-space"],
+    name: str,
+    strength: float,
+    seed: int,
+    progress: bool,
+) -> Direction:
+    """A named direction, of those that were found before or found now."""
+    check_edit(name, strength)
+    if known is None:
+        known = find_directions(generator, space=space, seed=seed, progress=progress)
+    for what, here in _home(generator, space).items():
+        there = str(known.provenance.get(what, "unknown"))
+        if there != here:
+            raise ValueError(f"these directions are of another {what}: {there[:12]}, and the edit is in {here[:12]}")
+    return known[name]
+
+
+def _by_network(network: EditNetwork, latents: Latents, wanted: Sequence[Change], rows) -> Latents:
+    """One change after another, each checked against what every clip shows."""
+    for change in wanted:
+        for row in rows:
+            change.check(row)
+        latents = NetworkEdit(network, change).apply(latents)
+        rows = [change.after(row) for row in rows]
+    return latents
+
+
+def _accounts(
+    before: Video, after: Video, wanted: Sequence[Change], read: Callable[[Video], FactorTable] | None
+) -> tuple[Account, ...]:
+    """What was read of each clip; nothing where nobody can read it."""
+    if not wanted:
+        return ()
+    return tuple(
+        account(one, other, wanted, **({} if read is None else {"read": read}))
+        for one, other in zip(before.split(1), after.split(1), strict=True)
+    )
+
+
+def _no_network(generator: Generator) -> str:
+    return (
+        f"{type(generator).__name__} has no edit network for its latents, so to and by cannot be reached: train one by "
+        "`latentlab train edits` and pass it as method, or ask by caption or direction"
+    )

@@ -39,22 +39,36 @@ class Edited:
         video: the clip.
         space: where it was edited.
         floor_psnr: the clip against itself after the same way without an edit, decibels: what the space itself loses.
-        recipe: how it was made.
+        recipe: how it was made; None of an edit that is no move along a direction.
         unedited: the clip after the same way without an edit: what the edited one is to be compared with.
         leak: how far the model by itself changed the clip outside the masks, as a share of the change inside; it is
             taken back by blending (`latentlab.study.steps.draw`). NaN without masks.
-        account: what moved, where it was read.
+        accounts: what moved in each clip, where it was read.
         fidelity: whether a generator knows such clips; None of another space.
+        given: what the method was found from: "pairs" that differ in one factor, "labels" or "captions".
+        likeness: the same of the edited clips: how far they are from the model's own.
     """
 
     video: Video
     space: str
     floor_psnr: float
-    recipe: Recipe
+    recipe: Recipe | None
     unedited: Video
     leak: float = float("nan")
-    account: Account | None = None
+    accounts: tuple[Account, ...] = ()
     fidelity: Fidelity | None = None
+    given: str = ""
+    likeness: Fidelity | None = None
+
+    @property
+    def account(self) -> Account | None:
+        """Of the first clip."""
+        return self.accounts[0] if self.accounts else None
+
+    @property
+    def kept(self) -> bool:
+        """Whether each clip reached its target, and all else stayed within its tolerance; never without an account."""
+        return len(self.accounts) == len(self.video) > 0 and all(one.kept for one in self.accounts)
 
 
 @dataclass(frozen=True, eq=False)

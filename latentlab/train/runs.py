@@ -26,6 +26,7 @@ from latentlab.generator.objective import OBJECTIVES
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
+from latentlab.train.edits import EditTraining, train_edits
 from latentlab.train.grid import save_grid
 from latentlab.train.image import ImageTraining, pixels_of, train_image_denoiser, with_classes
 from latentlab.train.loop import LoopConfig, is_main_process
@@ -83,12 +84,16 @@ def open_data(
         return images(name, size=size)
     if name == "dsprites" and network not in ("autoencoder", "vector-vae"):
         raise ValueError(f"dsprites has pictures alone, and the {network} learns captions or motion")
+    if network == "edits" and name == "moving-scenes":
+        raise ValueError("edits are learned from steady objects: --data moving-shapes, whose second object is added")
     if name in ("moving-shapes", "moving-scenes", "dsprites"):
         if size or (num_frames and network != "vector-vae"):
             raise ValueError(f"{name} come in one length and size; --num-frames and --size are for a folder of videos")
         if name == "dsprites":
             return DSprites()
         return MovingShapes(1_000_000, TRAIN_SEED, **(SCENES if name == "moving-scenes" else {}))
+    if network == "edits":
+        raise ValueError("edits are learned from factors, which only --data moving-shapes has")
     if network == "reader":
         raise ValueError("the reader learns factors, which only --data moving-shapes and moving-scenes have")
     num_frames = max(num_frames or 16, 16) if network == "vector-vae" else num_frames or 16
@@ -140,6 +145,16 @@ def reader(data: MovingShapes, out: Path, *, device: str, **options) -> list[Pat
         config = replace(config, network=replace(config.network, objects=2))
     train_reader(data, out, config, device=device)
     return [out / "reader.safetensors"]
+
+
+def edits(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
+    """Trains the edit network on the latents of the autoencoder of `--autoencoder`."""
+    config = EditTraining()
+    config = replace(config, loop=_loop(config.loop, options), frames=options["clips"] or config.frames)
+    with shipped() as own:
+        encoder = load_autoencoder(Path(options["autoencoder"] or own))
+    train_edits(data, encoder, out, config, device=device)
+    return [out / "edits.safetensors"]
 
 
 def denoiser(data: Clips | Images, out: Path, *, device: str, **options) -> list[Path]:
@@ -222,6 +237,7 @@ RUNS: dict[str, Callable[..., list[Path]]] = {
     "autoencoder": autoencoder,
     "clip": clip,
     "denoiser": denoiser,
+    "edits": edits,
     "reader": reader,
     "vector-vae": vector_vae,
 }
