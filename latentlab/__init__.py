@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
     from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, TextSpace, VectorSpace
+    from latentlab.study.edits import edit_clip
     from latentlab.study.roundtrip import roundtrip
     from latentlab.view.explore import explore
     from latentlab.view.projection import project, project_series
@@ -40,6 +41,7 @@ _HOMES = {
     "advise": "latentlab.interpolate",
     "combine": "latentlab.interpolate",
     "edit": "latentlab.directions.edit",
+    "edit_clip": "latentlab.study.edits",
     "explore": "latentlab.view.explore",
     "flicker": "latentlab.metrics.temporal",
     "inpaint": "latentlab.control.inpaint",
@@ -72,6 +74,7 @@ __all__ = [
     "data",
     "directions",
     "edit",
+    "edit_clip",
     "explore",
     "flicker",
     "inpaint",

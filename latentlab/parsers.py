@@ -24,9 +24,9 @@ Train a network; a run that was stopped goes on when the same command is given a
 
 A generator is three networks, trained in this order: the autoencoder turns frames into latents and back, clip learns
 which caption fits which clip, the denoiser learns to make latents under captions and needs the other two. Its run
-writes a folder `generator` that `--model` of the other commands reads. The reader reads factors off moving shapes; edits
-changes latents of these factor by factor and needs the autoencoder; the vector-vae has one short code for a clip and
-needs no other network.
+writes a folder `generator` that `--model` of the other commands reads. The reader reads factors off moving shapes;
+edits changes latents of these factor by factor and needs the autoencoder; the vector-vae has one short code for a clip
+and needs no other network.
 
 Your own videos: --data FOLDER takes all of it, subfolders too. clip.txt beside clip.mp4 is its caption. Videos are
 scaled and cropped to --size, and windows of --num-frames are cut at random, as many as there are different ones (but

@@ -146,8 +146,8 @@ def interpolate(
 
 
 def edit(
-    video: str, *, to, by, caption, source, method, mask, direction, strength, directions, space, out, seed, device, json,
-    model,
+    video: str, *, to, by, caption, source, method, mask, direction, strength, directions, space, out, seed, device,
+    json, model,
 ) -> None:  # fmt: skip
     """A clip with one thing changed, and an account of it."""
     from latentlab.directions import load_directions

@@ -61,8 +61,8 @@ class Account:
         reading: of the target's factor, the first of two for a place, or that of the first of several changes.
         others: of all other factors, those that moved farthest first.
         asked: the changes in the factors' own units; none where the target had to move along a direction, however far.
-        judged: how the contract is kept (`latentlab.study.contract`); None where only standard deviations are known, as of
-            factors of the user's own.
+        judged: how the contract is kept (`latentlab.study.contract`); None where only standard deviations are known,
+            as of factors of the user's own.
         wanted: the value of the target that was asked for, NaN without.
         flicker: that the edit added, 8-bit levels; NaN where flicker cannot be seen.
         read_by: who read the factors.
@@ -177,8 +177,8 @@ def account(
         after: with it.
         target: what was to move, as the direction is named; or the changes that were asked for.
         towards: 1, or -1 if it was to move the other way, as by a negative strength.
-        read: the factors of clips; default those of moving shapes. Of others there are no tolerances: what moves by more
-            than a quarter of a standard deviation was not left alone.
+        read: the factors of clips; default those of moving shapes. Of others there are no tolerances: what moves by
+            more than a quarter of a standard deviation was not left alone.
         reference: factors whose spread is the unit; default those of moving shapes.
 
     Raises:
@@ -197,7 +197,8 @@ def account(
         raise ValueError(f"an account is of one clip, got {len(before)} before and {len(after)} after")
     ruler = Ruler.of(MovingShapes(1024, REFERENCE_SEED).factors() if reference is None else reference)
     tables = read(before), read(after)
-    asked = () if isinstance(target, str) else (target,) if isinstance(target, Change) else tuple(target)
+    several = () if isinstance(target, str | Change) else target
+    asked: tuple[Change, ...] = (target,) if isinstance(target, Change) else tuple(several)
     judged = _judged(before, after, target if isinstance(target, str) else asked) if read is measure else None
     moved, wanted = ruler.distances(*tables)[0], float("nan")
     if isinstance(target, str):

@@ -120,8 +120,8 @@ class Change:
         """Raises unless a clip of these factors can be edited so.
 
         Raises:
-            ValueError: a factor that the clip does not show, a value out of its range, or hues in which the object would
-                vanish.
+            ValueError: a factor that the clip does not show, a value out of its range, or hues in which the object
+                would vanish.
         """
         now = np.array([row[NAMES.index(name)] for name in self.columns], dtype=float)
         self._check_shown(row, now)
@@ -231,9 +231,9 @@ def parse_all(texts: Sequence[str] | None, how: str) -> dict[str, str]:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, str) and re.fullmatch(NUMBER, value.strip()):
         return float(value)
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and np.isfinite(value):
-        if name != "shape" or value in range(len(SHAPES)):
-            return float(value)
+    real = isinstance(value, int | float | np.number) and not isinstance(value, bool) and np.isfinite(value)
+    if real and (name != "shape" or value in range(len(SHAPES))):
+        return float(value)
     known = WORDS.get(name)
     words = f" or one of {', '.join(known)}" if known else ""
     raise ValueError(f"{name} takes a finite number{words}, got {value!r}")

@@ -106,10 +106,10 @@ def judge(video: Video, wanted: Wanted, *, outside: Float[np.ndarray, " clip"] |
         outside: decibels that they keep outside the object, see `outside_psnr`; None is not judged.
 
     >>> from latentlab.data import moving_shapes
-    >>> clip, factors = moving_shapes(1, seed=0, fixed={"hue": 0.0, "background_hue": 120.0})
-    >>> blue = Change.of("hue", "blue")
-    >>> asked = Wanted.of(factors.values).after(blue)
-    >>> judge(clip, asked).broken(), judge(moving_shapes(1, seed=0, fixed={"hue": 240, "background_hue": 120})[0], asked).kept
+    >>> red, factors = moving_shapes(1, seed=0, fixed={"hue": 0.0, "background_hue": 120.0})
+    >>> blue, _ = moving_shapes(1, seed=0, fixed={"hue": 240.0, "background_hue": 120.0})
+    >>> asked = Wanted.of(factors.values).after(Change.of("hue", "blue"))
+    >>> judge(red, asked).broken(), judge(blue, asked).kept
     (['hue'], array([ True]))
     """
     read = measure(video)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from einops import rearrange
 
 from latentlab.data.moving.edits import EDITS, condition, rows_of
+from latentlab.data.moving.factors import FACTORS, NAMES
+from latentlab.directions import Direction, DirectionSet, edit
 from latentlab.generator.generator import Generator
 from latentlab.generator.networks.edits import EditNetwork
 from latentlab.shapes import Latents
@@ -49,7 +52,8 @@ class NetworkEdit:
         number = torch.arange(frames, device=latents.device).repeat(clips).to(each)
         rows = [one.to(each).repeat_interleave(frames, 0) for one in (before, after)]
         kind = torch.full((len(each),), EDITS.index(self.change.name), device=latents.device)
-        edited = self.network(each, *condition(*rows, kind, number))
+        told, places = condition(rows[0], rows[1], kind, number)
+        edited = self.network(each, told, places)
         return rearrange(edited, "(b f) c h w -> b c f h w", b=clips)
 
 
@@ -89,7 +93,7 @@ class FlowEdit:
         noise = torch.Generator().manual_seed(self.seed)
         levels = np.linspace(self.first, 0.0, self.num_steps + 1)
         source_weight, target_weight = self.guidance
-        for s, after in zip(levels[:-1], levels[1:], strict=True):
+        for s, after in pairwise(levels):
             for _ in range(self.draws):
                 fresh = torch.randn(clean.shape, generator=noise).to(clean)
                 one = (1 - s) * clean + s * fresh
@@ -106,3 +110,36 @@ class FlowEdit:
             return v
         nothing = self.generator.predict(y, float(s), self.generator.condition([""] * len(y)))
         return nothing + guidance * (v - nothing)
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionEdit:
+    """A move along a direction of latents; a strength is in standard deviations of the codes along it."""
+
+    direction: Direction
+    sign: float = 1.0
+    given: str = "labels"
+
+    @staticmethod
+    def of(found: DirectionSet, change: Change, row: np.ndarray) -> DirectionEdit:
+        """The direction of a change, from a clip of these factors.
+
+        >>> import latentlab as ll
+        >>> from latentlab.study.edits import find_directions
+        >>> found, row = find_directions(ll.load(), labelled=4), ll.data.moving_shapes(1)[1].values[0]
+        >>> DirectionEdit.of(found, Change.of("place", (-5, 0), "by"), row).sign
+        -1.0
+        """
+        after = change.after(row)
+        moved = [after[NAMES.index(name)] - row[NAMES.index(name)] for name in change.columns]
+        name = change.columns[int(np.argmax(np.abs(moved)))]
+        spec, value = FACTORS[NAMES.index(name)], after[NAMES.index(name)]
+        if spec.kind == "circular":
+            return DirectionEdit(found[f"{name}@{value:g}"])
+        if spec.kind == "categorical":
+            return DirectionEdit(found[f"{name}={spec.labels[int(value)]}"])
+        return DirectionEdit(found[name], float(np.sign(value - row[NAMES.index(name)])))
+
+    def apply(self, latents: Latents, strength: float = 1.0) -> Latents:
+        moved = edit(latents.flatten(1), self.direction, self.sign * strength)
+        return torch.as_tensor(moved).view_as(latents).to(latents)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
-
+from typing import Literal
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.data.moving.captions import DIRECTIONS, HUES
@@ -70,7 +69,7 @@ def edit_clip(
     method: Literal["auto", "network", "flow"] | EditNetwork = "auto",
     directions: DirectionSet | None = None,
     space: Literal["latent", "noise", "h-space"] = "latent",
-    profile: str | Sequence[float] = "constant",
+    profile: str | tuple[float, ...] = "constant",
     mask: Mask | None = None,
     read: Callable[[Video], FactorTable] | None = None,
     seed: Seed = 0,
@@ -94,7 +93,7 @@ def edit_clip(
         source: what the clips show, as a caption.
         method: "network" is that of pairs, which ships with the model (`latentlab train edits`), or one that you hold;
             "flow" edits by captions alone (`FlowEdit`). "auto" takes the network where the model has one.
-        directions: found before, by `find_directions`, or read from its file; None finds them anew, which takes a minute.
+        directions: found before, by `find_directions`; None finds them anew, which takes a minute.
         space: "latent", "noise" or "h-space", of a direction.
         profile: over time, of a direction; see `latentlab.edit`.
         mask: where the clip may change; outside it comes back as it was.
@@ -271,10 +270,8 @@ def _accounts(
     """What was read of each clip; nothing where nobody can read it."""
     if not wanted:
         return ()
-    return tuple(
-        account(one, other, wanted, **({} if read is None else {"read": read}))
-        for one, other in zip(before.split(1), after.split(1), strict=True)
-    )
+    each = zip(before.split(1), after.split(1), strict=True)
+    return tuple(account(one, other, wanted, read=read or measure) for one, other in each)
 
 
 def _no_network(generator: Generator) -> str:

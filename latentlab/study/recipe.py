@@ -157,7 +157,7 @@ class Recipe:
             if was != now:
                 raise ValueError(f"another {what} than the recipe was made with: {was[:12]} then, {now[:12]} now")
         again = self.apply(model, clip)
-        if again.recipe.frames != self.frames:
+        if again.recipe is not None and again.recipe.frames != self.frames:
             self._compare(again.recipe)
         return again
 

@@ -6,13 +6,11 @@ them for training only; the trained network needs latents and a condition.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -88,9 +86,15 @@ def train_edits(
     where = device_for_training(device)
     autoencoder = autoencoder.to(where).eval().requires_grad_(False)
     side = data.size[0] // autoencoder.spatial_compression_ratio
-    of_clips = {"latent_channels": autoencoder.config.latent_channels, "side": side}
-    of_clips["autoencoder"] = fingerprint(autoencoder)
-    config = replace(config, network=replace(config.network, **of_clips, condition=CONDITION, reading=READING))
+    network = replace(
+        config.network,
+        latent_channels=autoencoder.config.latent_channels,
+        side=side,
+        condition=CONDITION,
+        reading=READING,
+        autoencoder=fingerprint(autoencoder),
+    )
+    config = replace(config, network=network)
     pairs = draw_pairs(data, autoencoder, config, drawn or out / "pairs")
     torch.manual_seed(config.loop.seed)
     model = EditNetwork(config.network)
@@ -149,7 +153,7 @@ def draw_pairs(data: MovingShapes, autoencoder: Autoencoder, config: EditTrainin
     for first in tqdm(firsts, desc="drawing pairs", unit_scale=SHARD, disable=not is_main_process() or None):
         path = folder / f"{key}-{first:06d}.safetensors"
         if not path.exists():
-            found = [_frame(data, two, config.two, (seed, k)) for k in range(first, first + SHARD)]
+            found = [_frame(data, two, config.two, (seed, k)) for k in range(first, min(config.frames, first + SHARD))]
             pixels = torch.cat([video for video, _ in found]).flatten(0, 1)[:, :, None]
             latents = torch.cat([autoencoder.encode(part.to(device)).half().cpu() for part in pixels.split(64)])
             latents = latents[:, :, 0].unflatten(0, (-1, 1 + len(DRAWN)))
@@ -209,7 +213,7 @@ def edited(
                 values[one] = float(rng.choice(others))
         changed = shown | {f"{one}{end if one in OWN else ''}": value for one, value in values.items()}
         place = centre(_row(changed, end)[None], torch.tensor([float(frame)]))
-        if EDGE <= place.min() and place.max() <= 64 - EDGE:
+        if place.min() >= EDGE and place.max() <= 64 - EDGE:
             return changed
     return shown
 

@@ -1,7 +1,7 @@
 """What a change of one factor is in each frame: the condition of the edit network, and what its reader is to say.
 
-A row is `(factor,)` in the order of `FACTORS`, of the one object that is edited. In a frame, a change of direction or of
-speed is a move, and a change of rotation a turn; by how much, follows from the two rows and the frame's number.
+A row is `(factor,)` in the order of `FACTORS`, of the one object that is edited. In a frame, a change of direction or
+of speed is a move, and a change of rotation a turn; by how much, follows from the two rows and the frame's number.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from latentlab.data.moving.factors import NAMES, NUM_FRAMES, SHAPES
+from latentlab.data.moving.factors import NAMES, SHAPES
 
 EDITS = ("hue", "background_hue", "light", "size", "place", "direction", "speed", "shape", "rotation")
 PLACE = ("start_x", "start_y")  # the factors that an edit of the place changes
@@ -60,8 +60,8 @@ def condition(
         frames: number of the frame.
 
     Returns:
-        The condition: which edit, its values, its moves and turns in this frame, zeros for what it leaves alone. And the
-        place of the object before and after, as (x - 32) / 16.
+        The condition: which edit, its values, its moves and turns in this frame, zeros for what it leaves alone. And
+        the place of the object before and after, as (x - 32) / 16.
     """
     kind = F.one_hot(edit, len(EDITS)).to(before)
     one = dict(zip(EDITS, kind.T[..., None], strict=True))

@@ -39,7 +39,7 @@ class EditConfig:
 
 
 class EditNetwork(nn.Module):
-    """Residual 3 x 3 convolutions over the latents of each frame, scaled and shifted by the condition (Perez et al. 2018).
+    """Residual 3 x 3 convolutions over the latents of a frame, scaled and shifted by the condition (Perez et al. 2018).
 
     Beside the latents each cell is told where it is, from the frame's middle, and from the object before the edit and
     after it. Where the object is, and how it moves and turns, `read` says.

@@ -1,0 +1,112 @@
+"""The training of the edit network: pairs that differ in one factor, a run that goes on, and conditions that say it."""
+
+import numpy as np
+import pytest
+import torch
+
+from latentlab.data.moving.dataset import MovingShapes, moving_shapes
+from latentlab.data.moving.edits import (
+    CONDITION,
+    EDITS,
+    ORDER_OF,
+    READING,
+    centre,
+    column,
+    condition,
+    reading,
+    reading_loss,
+    rows_of,
+)
+from latentlab.data.moving.factors import NAMES
+from latentlab.data.moving.measure import track
+from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
+from latentlab.generator.networks.edits import EditConfig, load_edits
+from latentlab.train.edits import DRAWN, EditTraining, draw_pairs, edited, train_edits
+from latentlab.train.loop import LoopConfig
+
+LOOP = LoopConfig(steps=2, batch_size=4, save_every=1, workers=0)
+SMALL = EditTraining(LOOP, EditConfig(width=8, blocks=1, hidden=8, reader_width=8), frames=3, two=0.5)
+
+
+@pytest.fixture(scope="module")
+def autoencoder() -> Autoencoder:
+    torch.manual_seed(0)
+    return Autoencoder(AutoencoderConfig(2, (8, 8, 8), (1, 1, 1), (1, 1, 1)))
+
+
+@pytest.fixture(scope="module")
+def pairs(autoencoder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    return folder, draw_pairs(MovingShapes(100, 1), autoencoder, SMALL, folder)
+
+
+def test_a_pair_differs_in_its_own_factor_alone(pairs):
+    _, found = pairs
+    assert found["latents"].shape == (3 * len(DRAWN), 2, 2, 8, 8)
+    for (before, after), kind in zip(found["rows"], found["edit"], strict=True):
+        moved = {name for name, a, b in zip(NAMES, before, after, strict=True) if a != b}
+        assert moved <= ({"start_x", "start_y"} if EDITS[kind] == "place" else {EDITS[kind]})
+
+
+def test_a_run_is_resumed_and_gives_a_network_that_loads(autoencoder, pairs, tmp_path):
+    data, (folder, _) = MovingShapes(100, 1), pairs
+    trained = train_edits(data, autoencoder, tmp_path / "whole", SMALL, device="cpu", drawn=folder)
+    first = EditTraining(LoopConfig(**{**LOOP.__dict__, "steps": 1}), SMALL.network, 3, 0.5)
+    train_edits(data, autoencoder, tmp_path / "split", first, device="cpu", drawn=folder)
+    again = train_edits(data, autoencoder, tmp_path / "split", SMALL, device="cpu", drawn=folder)
+    assert sum(p.numel() for p in trained.parameters()) == sum(p.numel() for p in again.parameters())
+    network = load_edits(tmp_path / "whole" / "edits.safetensors")
+    assert network.config.latent_channels == 2
+    assert network.config.autoencoder
+    latents = torch.randn(5, 2, 8, 8)
+    assert network(latents, torch.zeros(5, CONDITION), torch.zeros(5, 2, 2)).shape == latents.shape
+    assert network.read(latents).shape == (5, READING)
+
+
+def test_rows_are_read_from_what_a_perfect_reader_says():
+    rows = torch.from_numpy(MovingShapes(40, 5).factors().values).float()
+    said = torch.stack([reading(rows, torch.full((40,), float(t))) for t in range(16)], 1)
+    said[..., :5] *= 20  # scores of the shape
+    found = rows_of(said)
+    for name in ("shape", "size", "light", "start_x", "start_y", "speed"):
+        assert torch.allclose(column(found, name), column(rows, name), atol=1e-3), name
+    for name in ("hue", "background_hue", "direction"):
+        off = (column(found, name) - column(rows, name) + 180) % 360 - 180
+        assert off[column(rows, "speed") > 0.02].abs().max() < 0.1, name
+    turns = column(rows, "shape") > 0
+    assert (column(found, "rotation") - column(rows, "rotation"))[turns].abs().max() < 0.01
+
+
+def test_the_loss_of_a_reading_counts_the_pose_of_its_own_symmetry_only():
+    rows = torch.from_numpy(MovingShapes(20, 5).factors().values).float()
+    right = reading(rows, torch.full((20,), 3.0))
+    right[:, :5] = 50 * right[:, :5]
+    assert reading_loss(right, reading(rows, torch.full((20,), 3.0))) < 1e-6
+    star = ORDER_OF[column(rows, "shape").long()] == 5
+    wrong = right.clone()
+    wrong[star, -6:-2] += 1.0  # the phases of triangles and squares
+    assert reading_loss(wrong, reading(rows, torch.full((20,), 3.0))) < 1e-6
+    wrong[star, -1] += 1.0
+    assert reading_loss(wrong, reading(rows, torch.full((20,), 3.0))) > 1e-3
+
+
+def test_the_condition_tells_the_place_before_and_after_and_nothing_of_other_factors():
+    clips, table = moving_shapes(4, 3, fixed={"speed": 0.5, "blur": 0.0})
+    rows = torch.from_numpy(table.values).float()
+    after = rows.clone()
+    after[:, NAMES.index("direction")] += 90
+    time = torch.full((4,), 15.0)
+    assert np.allclose(centre(rows, time).numpy(), track(clips)[:, 15], atol=0.05)
+    told, places = condition(rows, after, torch.full((4,), EDITS.index("direction")), time)
+    assert told.shape == (4, CONDITION)
+    assert torch.allclose(places * 16 + 32, torch.stack([centre(rows, time), centre(after, time)], 1), atol=1e-4)
+    told, places = condition(rows, after, torch.full((4,), EDITS.index("hue")), time)
+    assert torch.equal(places[:, 0], places[:, 1])
+    other = after.clone()
+    other[:, NAMES.index("light")] = 0.9
+    assert torch.equal(told, condition(rows, other, torch.full((4,), EDITS.index("hue")), time)[0])
+
+
+def test_an_edit_that_would_leave_the_frame_is_none():
+    shown = dict(zip(NAMES, MovingShapes(1, 0).sampler(0), strict=True)) | {"start_x": -300.0}
+    assert edited(shown, "direction", "", False, 5, np.random.default_rng(0)) == shown
