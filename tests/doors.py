@@ -799,6 +799,17 @@ CALLS: dict[str, Callable[[], Call]] = {
             "at_most": None,
         },
     ),
+    "edit_clip": lambda: (
+        ll.edit_clip,
+        {
+            "generator": generator(),
+            "clip": clips(1),
+            "caption": "a blue star",
+            "source": "a red star",
+            "method": "flow",
+            "seed": 0,
+        },
+    ),
     "roundtrip": lambda: (
         ll.roundtrip,
         {

@@ -199,7 +199,6 @@ def account(
     tables = read(before), read(after)
     several = () if isinstance(target, str | Change) else target
     asked: tuple[Change, ...] = (target,) if isinstance(target, Change) else tuple(several)
-    judged = _judged(before, after, target if isinstance(target, str) else asked) if read is measure else None
     moved, wanted = ruler.distances(*tables)[0], float("nan")
     if isinstance(target, str):
         own = (ruler.target(target)[0],)
@@ -207,6 +206,7 @@ def account(
     else:
         own = tuple(ruler.names.index(name) for name in asked[0].columns)
         wanted = float(asked[0].after(tables[0].values[0])[own[0]])
+    judged = _judged(before, after, target if isinstance(target, str) else asked) if read is measure else None
     values = [table.values[0] for table in tables]
     readings = [Reading(*one) for one in zip(ruler.specs, *values, moved, strict=True)]
     others = [one for i, one in enumerate(readings) if i not in own]
