@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentlab.checks import Count, clear_errors
 from latentlab.generator.condition import Condition
@@ -52,8 +52,8 @@ class ImageGenerator(Generator):
         self.config = config
 
     @property
-    def networks(self) -> tuple[Pixels, ImageDenoiser]:
-        return self.pixels, self.denoiser
+    def networks(self) -> dict[str, nn.Module]:
+        return {"autoencoder": self.pixels, "denoiser": self.denoiser}
 
     @property
     def device(self) -> torch.device:
@@ -108,12 +108,11 @@ class ImageGenerator(Generator):
             if not isinstance(name, str) or name.strip().lower() not in known:
                 raise ValueError(f"no class {name!r}; there are {', '.join([*self.classes, ANY])}")
         labels = torch.tensor([known[name.strip().lower()] for name in names], device=self.device)
-        none = torch.zeros(len(names), 0, 1, device=self.device)  # no tokens
-        return Condition(none, none[..., 0].bool(), {"class": labels})
+        return Condition(extras={"class": labels})
 
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         time = torch.full((len(y),), s, dtype=torch.float32, device=y.device)
-        answer = self.denoiser(y, time, condition.more["class"])
+        answer = self.denoiser(y, time, condition.parts["class"])
         return self.denoiser.objective.velocity(answer, y.float(), s).to(y.dtype)
 
     @clear_errors
