@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from latentlab import control, data, directions, metrics, spaces, video
     from latentlab.control.inpaint import inpaint
+    from latentlab.control.long import extend
     from latentlab.directions.edit import edit
     from latentlab.generator.adapter import Adapter
     from latentlab.generator.generator import Generator
@@ -43,6 +44,7 @@ _HOMES = {
     "edit": "latentlab.directions.edit",
     "edit_clip": "latentlab.study.edits",
     "explore": "latentlab.view.explore",
+    "extend": "latentlab.control.long",
     "flicker": "latentlab.metrics.temporal",
     "inpaint": "latentlab.control.inpaint",
     "lerp": "latentlab.interpolate",
@@ -76,6 +78,7 @@ __all__ = [
     "edit",
     "edit_clip",
     "explore",
+    "extend",
     "flicker",
     "inpaint",
     "lerp",

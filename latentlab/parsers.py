@@ -19,6 +19,8 @@ NETWORKS = ("autoencoder", "clip", "denoiser", "edits", "reader", "vector-vae")
 OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
 # Those of generator.objective, likewise: what a denoiser of pictures is asked for.
 ANSWERS = ("ddpm", "x0", "v", "flow", "edm")
+# Those of generator.windows, likewise.
+WINDOWS = ("keyframes", "average", "shuffled", "pinned")
 TRAINING = """\
 Train a network; a run that was stopped goes on when the same command is given again.
 
@@ -66,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         _edit,
         _directions,
         _replay,
+        _extend,
         _inpaint,
         _flicker,
         _score,
@@ -123,6 +126,10 @@ def _generate(commands) -> None:
     p.add_argument("captions", nargs="*", metavar="CAPTION", help="one clip for each; several go to --out as a folder")
     p.add_argument(
         "--class", dest="classes", action="append", metavar="NAME", help="for a model of images; one for each"
+    )
+    p.add_argument("--num-frames", type=_positive(int), help="of each clip, also more than the model's own (default)")
+    p.add_argument(
+        "--windows", choices=WINDOWS, default="keyframes", help="how a longer clip is joined (default: keyframes)"
     )
     p.add_argument("--churn", type=float, default=0.0, help="fresh noise a step, 0 (DDIM) to 1 (DDPM); default: 0")
     _model_options(p, method="ddim", guidance=None)
@@ -255,6 +262,21 @@ def _replay(commands) -> None:
     p.add_argument("recipe", metavar="RECIPE", help="file of a recipe")
     p.add_argument("video", metavar="CLIP", help="the clip that the recipe edits")
     p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+
+
+def _extend(commands) -> None:
+    p = _command(
+        commands,
+        "extend",
+        "A clip that goes on: more frames after its last, drawn by windows that reach into it.",
+        'latentlab extend my.mp4 --by 48 --caption "a red star moving left slowly" --out longer.mp4',
+        out="extended.mp4",
+    )
+    p.add_argument("video", metavar="CLIP", help="video file or folder of images; fitted to the model, saying how")
+    p.add_argument("--by", type=_positive(int), required=True, help="frames more")
+    p.add_argument("--caption", default="", help='what the clip shows (default: "", nothing said)')
+    p.add_argument("--windows", choices=WINDOWS, default="keyframes", help="how they are joined (default: keyframes)")
+    _model_options(p, method="ddim", guidance=None)
 
 
 def _inpaint(commands) -> None:

@@ -269,6 +269,7 @@ CALLS: dict[str, Callable[[], Call]] = {
     # video
     "from_uint8": lambda: (video.from_uint8, {"pictures": np.zeros((1, 2, 4, 4, 3), np.uint8)}),
     "to_uint8": lambda: (video.to_uint8, {"video": clips()}),
+    "write_parts": lambda: (video.write_parts, {"path": "new.mp4", "parts": [clips(1)], "fps": 8.0}),
     "write": lambda: (video.write, {"path": "new.mp4", "video": clips(1), "fps": 8.0}),
     "read": lambda: (
         video.read,
@@ -753,6 +754,21 @@ CALLS: dict[str, Callable[[], Call]] = {
     "statistics": lambda: (spaces.statistics, {"codes": draw(8, 3)}),
     "watched": lambda: (spaces.watched, {"tokens": 4}),
     "words": lambda: (spaces.words, {"caption": "a red star", "wanted": "red"}),
+    "extend": lambda: (
+        ll.extend,
+        {
+            "generator": tiny.generator(),
+            "video": clips(1),
+            "by": 2,
+            "caption": "a red star",
+            "windows": "pinned",
+            "seed": 0,
+            "num_steps": 1,
+            "method": "ddim",
+            "guidance": 1.0,
+            "batch_size": 1,
+        },
+    ),
     "inpaint": lambda: (
         ll.inpaint,
         {

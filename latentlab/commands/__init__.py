@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from latentlab.commands.clips import directions_command, edit, encode, generate, interpolate, invert, replay
-from latentlab.commands.control import inpaint_command
+from latentlab.commands.control import extend_command, inpaint_command
 from latentlab.commands.runs import bench, tour, train
 from latentlab.commands.scores import flicker_command, score
 
@@ -18,6 +18,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "edit": edit,
     "directions": directions_command,
     "replay": replay,
+    "extend": extend_command,
     "inpaint": inpaint_command,
     "flicker": flicker_command,
     "score": score,

@@ -26,7 +26,20 @@ if TYPE_CHECKING:
 
 
 def generate(
-    captions: list[str], *, classes, churn, out: str, seed: int, device: str, json: bool, model, steps, method, guidance
+    captions: list[str],
+    *,
+    classes,
+    churn,
+    num_frames,
+    windows,
+    out: str,
+    seed: int,
+    device: str,
+    json: bool,
+    model,
+    steps,
+    method,
+    guidance,
 ) -> None:
     """Clips from captions, or images of classes, one file, or a folder of several."""
     if bool(captions) == bool(classes):
@@ -40,6 +53,8 @@ def generate(
         raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
     generator.condition(captions)  # a word the model does not know is told before anything else happens
     options: dict[str, Any] = {"method": method, "guidance": guidance, "churn": churn, "batch_size": BATCH}
+    if num_frames not in (None, generator.config.num_frames):
+        options |= {"num_frames": num_frames, "windows": windows}
     settings = {"steps": steps, **options}
     say(f"sampling {len(captions)} clips")
     clips = generator.generate(captions, seed=seed, num_steps=steps, **options, progress="sampling")

@@ -7,10 +7,31 @@ from pathlib import Path
 import torch
 
 from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
-from latentlab.control import inpaint, read_mask
+from latentlab.control import extend, inpaint, read_mask
 from latentlab.directions.mask import Mask
 from latentlab.generator.load import load
 from latentlab.video import check_target
+
+
+def extend_command(
+    video: str, *, by, caption, windows, out, seed, device, json, model, steps, method, guidance
+) -> None:
+    """A clip with more frames after its last."""
+    from latentlab.study.fidelity import fidelity
+
+    check_target(out)
+    generator = load(model, device=device)
+    generator.condition(caption)
+    clip, note, fps = fitted(video, generator)
+    known = fidelity(generator, clip)
+    solving = {"windows": windows, "num_steps": steps, "method": method, "guidance": guidance}
+    say(f"drawing {by} frames more, by {method} in {steps} steps")
+    longer = extend(generator, clip, by, caption, seed=seed, **solving)
+    file, measured = written(Path(out), longer.cpu(), fps)
+    settings = {"video": video, "fitted": note, "by": by, "caption": caption, **solving}
+    numbers = {**measured, "frames": file.shape[2], "warning": known.warning}
+    record_of(generator, "extend", settings, seed, numbers, {"source": clip, "extended": file}).save(beside(out))
+    tell({"file": out, **numbers}, json, [note, *warned(known), f"wrote {out}, {file.shape[2]} frames"])
 
 
 def inpaint_command(

@@ -4,6 +4,7 @@ from latentlab.control.adapters import extract, merge
 from latentlab.control.inpaint import inpaint
 from latentlab.control.inpainted import Inpainted
 from latentlab.control.known import Known
+from latentlab.control.long import extend, stream
 from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, to_grid, union
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "box",
     "dilate",
     "erode",
+    "extend",
     "extract",
     "feather",
     "hull",
@@ -20,6 +22,7 @@ __all__ = [
     "invert",
     "merge",
     "read_mask",
+    "stream",
     "to_grid",
     "union",
 ]

@@ -22,6 +22,7 @@ from latentlab.generator.levels import LevelsFor, analysis_levels, check_counts,
 from latentlab.generator.model import Model
 from latentlab.generator.run import Way, in_batches, spread
 from latentlab.generator.solver import Callback, Velocity, ancestral, solve
+from latentlab.generator.windows import Joined, decoded, latent_frames, long_latents
 from latentlab.shapes import Latents, Noise, Video
 
 SAME = 1e-3  # between the latents of an image coded by itself and as the first frame of a clip, of unit variance
@@ -277,6 +278,8 @@ class Generator(Model):
         method: str = "ddim",
         guidance: float | None = None,
         churn: float = 0.0,
+        num_frames: Count | None = None,
+        windows: Joined = "keyframes",
         batch_size: Count = 16,
         progress: bool | str = False,
     ) -> Video:
@@ -291,22 +294,20 @@ class Generator(Model):
             method: default "ddim", one call of the network a step, which suffices to draw: the figures of the model
                 card are measured so. `sample` has "midpoint", two calls, which comes nearer to the true path.
             guidance: None is that of `config`.
+            num_frames: of the clips; more than the model's own are drawn by windows of these.
+            windows: how they are joined: "keyframes", "average", "shuffled" or "pinned", see `generator.windows`.
         """
         if not isinstance(captions, str) and not len(captions):
             raise ValueError('generate needs a caption at least; "" is one that says nothing')
         condition = self.as_condition(captions)
-        latents = self.sample(
-            self.noise(len(condition), seed=seed),
-            condition,
-            num_steps=num_steps,
-            method=method,
-            guidance=self.config.guidance if guidance is None else guidance,
-            churn=churn,
-            seed=seed,
-            batch_size=batch_size,
-            progress=progress,
-        )
-        return self.decode(latents, batch_size=batch_size)
+        solving: dict[str, Any] = {"num_steps": num_steps, "method": method, "churn": churn, "batch_size": batch_size}
+        solving |= {"guidance": self.config.guidance if guidance is None else guidance, "progress": progress}
+        if num_frames is None or num_frames == self.config.num_frames:
+            latents = self.sample(self.noise(len(condition), seed=seed), condition, seed=seed, **solving)
+            return self.decode(latents, batch_size=batch_size)
+        frames = latent_frames(self, num_frames)
+        latents = long_latents(self, condition, frames, windows=windows, seed=seed, **solving)
+        return torch.cat(list(decoded(self, latents)), 2)
 
     def _check_made(self, inverted: Inverted, num_steps: Count | None, **asked: str | int | None) -> None:
         """Raises unless the inverted latent was made by this generator, and in the way asked for, if any."""

@@ -1,9 +1,11 @@
 """Clips longer than the model's own, by windows of the length that it knows.
 
-Three ways, and none trains anything. "average": at every step the velocity of a long state is the mean of those of
+Four ways, and none trains anything. "average": at every step the velocity of a long state is the mean of those of
 overlapping windows (MultiDiffusion; Bar-Tal et al. 2023). "shuffled": the same from noise whose frames come again in
-another order, so that distant windows start alike (FreeNoise; Qiu et al. 2023). "pinned": one window after another, each
-with the frames that it shares with the last held on their way to what they are known to be (Lugmayr et al. 2022).
+another order, so that distant windows start alike (FreeNoise; Qiu et al. 2023). "keyframes": near noise, where it is
+settled what a clip shows, windows are of distant frames, as in a clip that runs faster; then of ever nearer ones.
+"pinned": one window after another, each with the frames that it shares with the last one held to what they are known
+to be (Lugmayr et al. 2022).
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from latentlab.tensors import tensor_digest
 if TYPE_CHECKING:
     from latentlab.generator.generator import Generator
 
-Joined = Literal["average", "shuffled", "pinned"]
+Joined = Literal["keyframes", "average", "shuffled", "pinned"]
+APART = 0.6  # flow time down to which the windows of "keyframes" are of distant frames
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Windows(Guide):
     Args:
         frames: of a window, those of the model's own clips, in latents.
         stride: from one window to the next.
+        apart: flow time above which windows take every d-th frame, d falling from the whole clip's at 1 to 1 here;
+            1 is never.
 
     >>> import latentlab as ll
     >>> generator = ll.load(device="cpu")
@@ -48,6 +53,7 @@ class Windows(Guide):
 
     frames: int
     stride: int
+    apart: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.stride <= self.frames:
@@ -57,7 +63,7 @@ class Windows(Guide):
         del condition
         weight = torch.tensor([min(i + 1, self.frames - i) for i in range(self.frames)], dtype=torch.float32)
 
-        def field(y: Tensor, s: float) -> Tensor:
+        def joined(y: Tensor, s: float) -> Tensor:
             own = weight.to(y).view(-1, 1, 1)
             total, mass = torch.zeros_like(y), torch.zeros_like(y[:1, :1, :, :1, :1])
             for part in self.parts(y.shape[2]):
@@ -65,7 +71,23 @@ class Windows(Guide):
                 mass[:, :, part] += own
             return total / mass
 
+        def field(y: Tensor, s: float) -> Tensor:
+            v, every = torch.empty_like(y), self.every(y.shape[2], s)
+            for first in range(every):
+                v[:, :, first::every] = joined(y[:, :, first::every].contiguous(), s)
+            return v
+
         return field
+
+    def every(self, length: int, s: float) -> int:
+        """How many frames from one of a window to its next, at flow time s.
+
+        >>> [Windows(16, 8, apart=0.6).every(64, s) for s in (1.0, 0.75, 0.6, 0.1)]
+        [4, 2, 1, 1]
+        """
+        if s <= self.apart or length < self.frames:
+            return 1
+        return round((length // self.frames) ** ((s - self.apart) / (1 - self.apart)))
 
     def parts(self, length: int) -> list[slice]:
         """The windows of a state of some length; the last ends where it ends.
@@ -79,7 +101,7 @@ class Windows(Guide):
         return [slice(start, start + self.frames) for start in starts]
 
     def settings(self) -> dict[str, Any]:
-        return {"guide": "windows", "frames": self.frames, "stride": self.stride}
+        return {"guide": "windows", "frames": self.frames, "stride": self.stride, "apart": self.apart}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +109,8 @@ class Pinned(Guide):
     """The first frames on the straight way to clean latents that are known: v = (y - known) / s.
 
     A state `(1 - s) known + s noise` stays one, whatever noise it began with, so the network sees those frames at every
-    level as it would a clip that had them (the replacement of Lugmayr et al. 2022, eq. 8, along the flow).
+    level as it would a clip that had them (the replacement of Lugmayr et al. 2022, eq. 8, along the flow). At s = 0,
+    where "heun" alone looks, nothing is left of that noise, and the velocity is the network's.
 
     Args:
         known: clean latents `(1 or clips, channel, frame, height, width)`.
@@ -140,9 +163,8 @@ def long_noise(
             drawn[i, :, at : at + window] = rng.standard_normal((channels, window, *sides), np.float32)
         if shuffled:
             for at in range(window, drawn.shape[2], stride):
-                own = drawn[i, :, at : at + stride]
-                order = np.random.default_rng([seed, i, at]).permutation(stride)[: own.shape[1]]
-                drawn[i, :, at : at + stride] = drawn[i, :, at - window + order]
+                order = np.random.default_rng([seed, i, at]).permutation(min(stride, drawn.shape[2] - at))
+                drawn[i][:, at : at + stride] = drawn[i][:, at - window + order]
     return torch.from_numpy(drawn[:, :, :frames]).to(generator.device)
 
 
@@ -151,7 +173,7 @@ def long_latents(
     condition: Condition,
     frames: int,
     *,
-    windows: Joined = "average",
+    windows: Joined = "keyframes",
     stride: int | None = None,
     seed: int = 0,
     known: Latents | None = None,
@@ -163,7 +185,7 @@ def long_latents(
         generator: whose own clips are the windows.
         condition: for each clip.
         frames: of the latents, a window or more.
-        windows: "average", "shuffled" or "pinned", see above.
+        windows: "keyframes", "average", "shuffled" or "pinned", see above.
         stride: from one window to the next; None is half of one.
         seed: of the noise.
         known: the first frames, if they are.
@@ -185,7 +207,8 @@ def long_latents(
     shuffled = windows == "shuffled"
     noise = long_noise(generator, len(condition), frames + window, seed=seed, shuffled=shuffled, stride=stride)
     if windows != "pinned":
-        guides = [Windows(window, stride), *([] if known is None else [Pinned(known)])]
+        apart = APART if windows == "keyframes" else 1.0
+        guides = [Windows(window, stride, apart), *([] if known is None else [Pinned(known)])]
         return generator.guided(*guides).sample(noise[:, :, :frames], condition, **options)
     done = generator.sample(noise[:, :, :window], condition, **options) if known is None else known
     while done.shape[2] < frames:
@@ -208,7 +231,7 @@ def decoded(generator: Generator, latents: Latents) -> Iterator[Video]:
 
 
 def latent_frames(generator: Generator, num_frames: int) -> int:
-    """Frames of the latents of a clip of some length, from those of the model's own clips.
+    """Frames of the latents of a clip of some length, as many for each frame as the model's own clips have.
 
     Raises:
         ValueError: an autoencoder that takes several frames to one, and a length that it cannot.
@@ -216,7 +239,7 @@ def latent_frames(generator: Generator, num_frames: int) -> int:
     own, latent = generator.config.num_frames, generator.latent_shape[1]
     if own == latent:
         return num_frames
-    first = 1 if (own - 1) % max(latent - 1, 1) == 0 else 0  # many take the first frame by itself
+    first = 1 if own % latent else 0  # many take the first frame by itself: 17 to 5
     each = (own - first) // (latent - first)
     if (num_frames - first) % each:
         raise ValueError(f"this autoencoder takes {first} + {each} k frames, got {num_frames}")

@@ -8,7 +8,7 @@ from latentlab.video.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_order
 from latentlab.video.fit import fit_clip
 from latentlab.video.read import Info, probe, read, read_at, read_fitted
 from latentlab.video.show import Player, data_uri, show
-from latentlab.video.write import check_target, write
+from latentlab.video.write import check_target, write, write_parts
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -29,4 +29,5 @@ __all__ = [
     "show",
     "to_uint8",
     "write",
+    "write_parts",
 ]

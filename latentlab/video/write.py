@@ -2,20 +2,24 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
 import numpy as np
 from av.filter import Graph
+from jaxtyping import UInt8
 
 from latentlab.checks import Positive, clear_errors
 from latentlab.shapes import Video
 from latentlab.store import replacing
 from latentlab.video.clip import Pictures, to_uint8
 from latentlab.video.pixels import COMMENT, SMALL, enlarged
+
+Picture = UInt8[np.ndarray, "height width 3"]
 
 # suffix: container, codec, pixel format, codec options. Small clips come back at 46 to 54 dB from h264 of crf 10.
 ENCODERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
@@ -72,6 +76,50 @@ def write(path: str | os.PathLike[str], video: Video, fps: Positive = 8.0) -> No
 
 
 @clear_errors
+def write_parts(path: str | os.PathLike[str], parts: Iterable[Video], fps: Positive = 8.0) -> int:
+    """Write a clip that comes in parts, each when it is there, so that none of it need be kept; returns the frames.
+
+    Args:
+        path: of a video file, see `write`; a gif chooses its colours from the whole clip, so it is not written so.
+        parts: one clip, `(1, 3, frame, height, width)` each, one after another in time.
+        fps: frames a second.
+
+    Raises:
+        ValueError: no parts, parts of different sizes, or another kind of file.
+
+    Example:
+        >>> import torch
+        >>> write_parts("long.mp4", (torch.zeros(1, 3, 16, 64, 64) for _ in range(100)))  # doctest: +SKIP
+        1600
+    """
+    path = Path(path)
+    suffix = check_target(path)
+    if suffix not in ENCODERS or suffix == ".gif":
+        kinds = ", ".join(kind for kind in ENCODERS if kind != ".gif")
+        raise ValueError(f"parts are written to {kinds}, got {path}")
+    count, sizes = 0, set()
+
+    def pictures() -> Iterator[Picture]:
+        nonlocal count
+        for part in parts:
+            for picture in one_clip(part):
+                sizes.add(picture.shape[:2])
+                if len(sizes) > 1:
+                    raise ValueError(f"the parts of {path} have different sizes: {sorted(sizes)}")
+                count += 1
+                yield picture
+
+    made = pictures()
+    first = next(made, None)
+    if first is None:
+        raise ValueError(f"{path} would hold no frame: there are no parts")
+    small = ENCODERS[suffix][2] == "yuv420p" and max(first.shape[:2]) <= SMALL
+    with replacing(path) as partial:
+        encode(str(partial), chain([first], made), frame_rate(fps, suffix), suffix, scale=2 if small else 1)
+    return count
+
+
+@clear_errors
 def check_target(path: str | os.PathLike[str]) -> str:
     """Raises if `write` could not write there, before there is anything to write; returns the suffix.
 
@@ -115,16 +163,20 @@ def frame_rate(fps: Positive, suffix: str) -> Fraction:
     return Fraction(fps).limit_denominator(10_000)
 
 
-def encode(file: str | BinaryIO, pictures: Pictures, rate: Fraction, suffix: str, *, scale: int = 1) -> None:
-    """Encode 8-bit pictures `(frame, height, width, 3)`, each pixel `scale` x `scale`, into a file by name or open."""
+def encode(file: str | BinaryIO, pictures: Iterable[Picture], rate: Fraction, suffix: str, *, scale: int = 1) -> None:
+    """Encode 8-bit pictures `(height, width, 3)`, each pixel `scale` x `scale`, into a file by name or open."""
     container_format, codec, pixel_format, options = ENCODERS[suffix]
-    height, width = pictures.shape[1:3]
+    pictures = iter(pictures)
+    first = next(pictures)
+    height, width = first.shape[:2]
+    pictures = chain([first], pictures)
     own_colours = pixel_format == "yuv420p" and scale % 2 == 0
+    sides = [side * scale for side in (height, width)]
     if not own_colours:
-        pictures, scale = pictures.repeat(scale, axis=1).repeat(scale, axis=2), 1
-        if pixel_format == "yuv420p":  # one colour for 2 x 2 pixels: both sides must be even
-            odd = [(0, 0), (0, pictures.shape[1] % 2), (0, pictures.shape[2] % 2), (0, 0)]
-            pictures = np.pad(pictures, odd, mode="edge")
+        even = pixel_format == "yuv420p"  # one colour for 2 x 2 pixels: both sides must be even
+        odd = [(0, side % 2 if even else 0) for side in sides]
+        pictures, scale = (_stretched(picture, scale, odd) for picture in pictures), 1
+        sides = [side + more for side, (_, more) in zip(sides, odd, strict=True)]
     # With the index in front, browsers start to play at once, and a download cut short still opens.
     movflags = {"movflags": "faststart"} if suffix in (".mp4", ".mov") and isinstance(file, str) else {}
     name = f"file:{file}" if isinstance(file, str) else file
@@ -132,9 +184,11 @@ def encode(file: str | BinaryIO, pictures: Pictures, rate: Fraction, suffix: str
         if own_colours and scale == 2:
             container.metadata["comment"] = COMMENT.format(height, width)
         stream: Any = container.add_stream(codec, rate=rate, options=options)
-        stream.height, stream.width = pictures.shape[1] * scale, pictures.shape[2] * scale
+        stream.height, stream.width = sides
         stream.pix_fmt = pixel_format
-        frames = _with_palette(pictures, rate) if suffix == ".gif" else _frames(pictures, pixel_format, scale)
+        frames = (
+            _with_palette(np.stack([*pictures]), rate) if suffix == ".gif" else _frames(pictures, pixel_format, scale)
+        )
         if pixel_format == "yuv420p":
             context = stream.codec_context  # say which yuv it is, or players guess by size: 1 is BT.709, limited range
             context.colorspace = context.color_range = context.color_primaries = context.color_trc = 1
@@ -143,7 +197,12 @@ def encode(file: str | BinaryIO, pictures: Pictures, rate: Fraction, suffix: str
         container.mux(stream.encode())
 
 
-def _frames(pictures: Pictures, pixel_format: str, scale: int) -> Iterator[av.VideoFrame]:
+def _stretched(picture: Picture, scale: int, more: list[tuple[int, int]]) -> Picture:
+    """Each pixel `scale` x `scale`, and the last row and column repeated."""
+    return np.pad(picture.repeat(scale, axis=0).repeat(scale, axis=1), [*more, (0, 0)], mode="edge")
+
+
+def _frames(pictures: Iterable[Picture], pixel_format: str, scale: int) -> Iterator[av.VideoFrame]:
     for picture in pictures:
         if scale > 1:
             yield enlarged(picture, scale)
