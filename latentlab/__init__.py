@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from latentlab import control, data, directions, metrics, spaces, video
     from latentlab.control.inpaint import inpaint
     from latentlab.control.long import extend
+    from latentlab.control.propagate import propagate
     from latentlab.directions.edit import edit
     from latentlab.generator.adapter import Adapter
     from latentlab.generator.generator import Generator
@@ -52,6 +53,7 @@ _HOMES = {
     "nlerp": "latentlab.interpolate",
     "project": "latentlab.view.projection",
     "project_series": "latentlab.view.projection",
+    "propagate": "latentlab.control.propagate",
     "roundtrip": "latentlab.study.roundtrip",
     "slerp": "latentlab.interpolate",
     "spline": "latentlab.interpolate",
@@ -87,6 +89,7 @@ __all__ = [
     "nlerp",
     "project",
     "project_series",
+    "propagate",
     "roundtrip",
     "slerp",
     "spaces",

@@ -826,6 +826,16 @@ CALLS: dict[str, Callable[[], Call]] = {
             "seed": 0,
         },
     ),
+    "propagate": lambda: (
+        ll.propagate,
+        {
+            "mask": torch.eye(16).expand(1, 1, 4, 16, 16),
+            "video": clips(),
+            "painted": [0],
+            "flow": metrics.still,
+            "colour": True,
+        },
+    ),
     "roundtrip": lambda: (
         ll.roundtrip,
         {

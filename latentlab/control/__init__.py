@@ -6,10 +6,12 @@ from latentlab.control.inpainted import Inpainted
 from latentlab.control.known import Known
 from latentlab.control.long import extend, stream
 from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, to_grid, union
+from latentlab.control.propagate import Propagated, propagate
 
 __all__ = [
     "Inpainted",
     "Known",
+    "Propagated",
     "as_mask",
     "box",
     "dilate",
@@ -21,6 +23,7 @@ __all__ = [
     "inpaint",
     "invert",
     "merge",
+    "propagate",
     "read_mask",
     "stream",
     "to_grid",
