@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
 from typing import TypeVar
 
 import torch
 from torch import nn
 
 from latentlab.checks import Count, clear_errors
-from latentlab.generator.adapted import Strengths, in_order
-from latentlab.generator.adapter import Adapter, base_of, placed
+from latentlab.generator.adapted import Strengths, in_order, merged, placed_all
+from latentlab.generator.adapter import Adapter, base_of
 from latentlab.generator.model import Model
-from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.pipeline import Pipeline
 from latentlab.generator.update import LINEAR, WHOLE, Update, Whole, low_rank
 
@@ -96,32 +93,8 @@ def merge(generator: M, adapters: Strengths) -> M:
     """
     generator.adapted(adapters)  # which checks them all
     read = in_order(adapters)
-    networks = generator.adaptable
-    copies: dict[str, nn.Module] = {}
-    for adapter, strength in read.items():
-        for place, update in placed(adapter, generator).items():
-            role, name = place.split(".", 1)
-            copies.setdefault(role, copy.deepcopy(networks[role]))
-            layer = copies[role].get_submodule(name)
-            for part, delta in update.delta().items():
-                parameter: torch.Tensor = getattr(layer, part)
-                parameter.data.copy_(parameter.float() + strength * delta.to(parameter.device))
     words = {word: row for adapter in read for word, row in adapter.words.items()}
-    return _with(generator.knowing(words), copies)
-
-
-def _with(generator: M, networks: Mapping[str, nn.Module]) -> M:
-    """The generator with other networks in the place of some."""
-    changed = copy.copy(generator)
-    if isinstance(changed, Pipeline):
-        changed.pipe = copy.copy(changed.pipe)
-        changed.pipe.register_modules(**networks)
-    elif isinstance(changed, NativeGenerator):
-        for role, network in networks.items():
-            setattr(changed, role, network)
-    elif networks:
-        raise ValueError(f"{type(generator).__name__} does not say how its networks are replaced; adapted() works")
-    return changed
+    return generator.knowing(words).having(merged(generator.adaptable, placed_all(generator, read)))
 
 
 def _difference(place: str, new: nn.Module | None, old: nn.Module) -> dict[str, torch.Tensor]:

@@ -1,12 +1,11 @@
-"""A generator with adapters on: its layers add what the adapters say, for as long as a call of it lasts."""
+"""Adapters as a guide: the layers of a network add what they say, for as long as a call of it lasts."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import wraps
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,18 +16,19 @@ from torch.nn import functional as F
 
 from latentlab.generator.adapter import Adapter, placed
 from latentlab.generator.condition import Condition
+from latentlab.generator.guides import Guide
 from latentlab.generator.lock import alone
+from latentlab.generator.solver import Velocity
 from latentlab.generator.update import Update
-from latentlab.store import digest
+from latentlab.tensors import tensor_digest
 
 if TYPE_CHECKING:
     from latentlab.generator.model import Model
 
 M = TypeVar("M", bound="Model")
 Strengths = Mapping[str | Path | Adapter, float]
-T = TypeVar("T")
-CODING, READING = ("autoencoder",), ("text_encoder", "text_encoder_2")  # roles that act beside the denoiser
-Weighted = list[tuple[nn.Module, Update, float]]
+Placed = dict[str, list[tuple[str, Update, float]]]  # by role of the network: layer, update, strength
+BESIDE = ("autoencoder", "text_encoder", "text_encoder_2")  # networks that no solver calls
 
 
 def adapted(
@@ -42,53 +42,88 @@ def adapted(
         raise ValueError(f"levels are a range of flow times between 0 and 1, such as (0.5, 1.0), got {levels}")
     networks = generator.adaptable
     _check_not_compiled(networks)
-    updates: dict[str, Weighted] = {role: [] for role in networks}
-    for adapter, strength in read.items():
+    updates = placed_all(generator, read)
+    beside = {role: own for role, own in updates.items() if role in BESIDE}
+    found = generator.knowing({word: row for adapter in read for word, row in adapter.words.items()})
+    found = found.having(merged(networks, beside)) if beside else found
+    drawing = {role: networks[role] for role in updates if role not in BESIDE}
+    where = None if mask is None else on_grid(mask, generator.latent_shape[1:])
+    return found.guided(Adapters(read, drawing, updates, where, None if levels is None else (low, high)))
+
+
+class Adapters(Guide):
+    """The guide of `Model.adapted`: within its region and levels, the velocity of the network with adapters on.
+
+    Args:
+        adapters: strengths by adapter, which results tell.
+        networks: by role.
+        updates: of their layers.
+        mask: `(clip or 1, 1, frame, height, width)` on the latents' grid; None is everywhere.
+        levels: lowest and highest flow time; None is all.
+    """
+
+    def __init__(
+        self,
+        adapters: Mapping[Adapter, float],
+        networks: Mapping[str, nn.Module],
+        updates: Placed,
+        mask: Tensor | None = None,
+        levels: tuple[float, float] | None = None,
+    ) -> None:
+        self.adapters, self.networks, self.mask, self.levels = dict(adapters), dict(networks), mask, levels
+        self.layers = [
+            (network.get_submodule(name), update, strength)
+            for role, network in networks.items()
+            for name, update, strength in updates[role]
+        ]
+
+    def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
+        if not self.layers:
+            return velocity
+        low, high = self.levels or (0.0, math.inf)
+
+        def field(y: Tensor, s: float) -> Tensor:
+            if not low <= s <= high:
+                return velocity(y, s)
+            with alone(*self.networks.values()), on(self.layers):
+                within = velocity(y, s)
+            return within if self.mask is None else torch.lerp(velocity(y, s), within, condition.more["mask"].to(y))
+
+        return field
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "guide": "adapters",
+            "adapters": [[adapter.name, adapter.digest, strength] for adapter, strength in self.adapters.items()],
+            "mask": None if self.mask is None else tensor_digest(self.mask),
+            "levels": None if self.levels is None else list(self.levels),
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {} if self.mask is None else {"mask": self.mask}
+
+
+def placed_all(generator: Model, adapters: Mapping[Adapter, float]) -> Placed:
+    """Updates of all adapters by network; of strength 0 none, so that every bit stays."""
+    found: Placed = {}
+    for adapter, strength in adapters.items():
         for place, update in placed(adapter, generator).items():
             role, name = place.split(".", 1)
-            if strength != 0:  # of which nothing is added, so that every bit stays
-                updates[role].append((networks[role].get_submodule(name), update, strength))
-    where = None if mask is None else on_grid(mask, generator.latent_shape[1:])
-    found = generator.knowing({word: row for adapter in read for word, row in adapter.words.items()})
-    changed = copy.copy(found)
-    drawing = [u for role, own in updates.items() if role not in (*CODING, *READING) for u in own]
+            if strength != 0:
+                found.setdefault(role, []).append((name, update, strength))
+    return found
 
-    def predict(y: Tensor, s: float, condition: Condition) -> Tensor:
-        if not drawing or not low <= s <= high:
-            return found.predict(y, s, condition)
-        with alone(*found.modules), on(drawing):
-            within = found.predict(y, s, condition)
-        if where is None:
-            return within
-        return torch.lerp(found.predict(y, s, condition), within, where.to(within))
 
-    def under(method: Callable[..., T], roles: Sequence[str]) -> Callable[..., T]:
-        """A method of the generator, with the adapters of some networks on."""
-
-        @wraps(method)
-        def call(*args: Any, **kwargs: Any) -> T:
-            with alone(*found.modules), on([u for role in roles for u in updates.get(role, [])]):
-                return method(*args, **kwargs)
-
-        return call
-
-    told: dict[str, Any] = {
-        "of": [[adapter.name, adapter.digest, strength] for adapter, strength in read.items()],
-        "levels": None if levels is None else [low, high],
-        "mask": None if where is None else digest(where.float().cpu().contiguous().numpy()),
-    }
-
-    def settings() -> dict[str, Any]:
-        own = found.settings()
-        return {**own, "adapters": [*own.get("adapters", []), told]}
-
-    changed.predict = predict  # type: ignore[method-assign]
-    for roles, methods in ((CODING, ("encode", "decode")), (READING, ("condition",))):
-        if any(updates.get(role) for role in roles):
-            for name in methods:
-                setattr(changed, name, under(getattr(found, name), roles))
-    changed.settings = settings  # type: ignore[method-assign]
-    return changed
+def merged(networks: Mapping[str, nn.Module], updates: Placed) -> dict[str, nn.Module]:
+    """Copies of the networks whose weights hold the updates, added in float32."""
+    copies = {}
+    for role, own in updates.items():
+        copies[role] = copy.deepcopy(networks[role])
+        for name, update, strength in own:
+            for part, delta in update.delta().items():
+                parameter: Tensor = getattr(copies[role].get_submodule(name), part)
+                parameter.data.copy_(parameter.float() + strength * delta.to(parameter.device))
+    return copies
 
 
 def in_order(adapters: Strengths) -> dict[Adapter, float]:
@@ -98,7 +133,7 @@ def in_order(adapters: Strengths) -> dict[Adapter, float]:
 
 
 @contextmanager
-def on(updates: Weighted) -> Iterator[None]:
+def on(updates: list[tuple[nn.Module, Update, float]]) -> Iterator[None]:
     """Adds `strength * update` to the layers' outputs, for this thread and as long as the block lasts.
 
     Whoever shares the layers with other threads holds them, see `alone`.
@@ -116,17 +151,18 @@ def on(updates: Weighted) -> Iterator[None]:
 
 
 def on_grid(mask: Tensor, grid: tuple[int, int, int]) -> Tensor:
-    """A mask `(..., frame, height, width)`, 1 inside, of a clip or of latents, on the latents' grid.
+    """A mask `(..., frame, height, width)`, 1 inside, of clips or of latents, as `(clip, 1, *grid)`.
 
     A latent is inside where any pixel that it codes is. Latents that code several frames code the first one alone, as
     causal autoencoders do.
 
     Raises:
-        ValueError: values beyond [0, 1], several clips, or a size of which latents are no whole parts.
+        ValueError: values beyond [0, 1], or a size of which latents are no whole parts.
     """
-    if mask.ndim < 3 or mask[..., 0, 0, 0].numel() != 1:
-        raise ValueError(f"a region is one mask (frame, height, width) for all clips, got shape {tuple(mask.shape)}")
-    mask = mask.reshape(1, 1, *mask.shape[-3:]).float()
+    if not isinstance(mask, Tensor) or mask.ndim not in (3, 5) or (mask.ndim == 5 and mask.shape[1] != 1):
+        found = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+        raise ValueError(f"a mask has axes (frame, height, width), or (clip, 1, frame, height, width), got {found}")
+    mask = mask.reshape(-1, 1, *mask.shape[-3:]).float()
     if not (mask >= 0).all() or not (mask <= 1).all():
         raise ValueError(f"a mask lies within 0 and 1, got {float(mask.min()):g} to {float(mask.max()):g}")
     frames, height, width = mask.shape[2:]

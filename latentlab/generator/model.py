@@ -78,6 +78,16 @@ class Model(ABC):
         """Networks that adapters may change, by the role that their files call them, the denoiser last."""
         return {"denoiser": denoiser} if (denoiser := self.network_of("denoiser")) else {}
 
+    def having(self, networks: Mapping[str, nn.Module]) -> Self:
+        """The generator with other networks in the place of some, by the roles of `adaptable`.
+
+        Raises:
+            ValueError: a model that does not say how.
+        """
+        if networks:
+            raise ValueError(f"{type(self).__name__} does not say how its networks are replaced; adapted() needs none")
+        return self
+
     def renamed(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """An adapter's tensors by the names that this model's layers have; None for a model with no other names."""
         del tensors
@@ -106,8 +116,9 @@ class Model(ABC):
 
         Args:
             adapters: strengths by adapter, or by the path of a file, see `Adapter.read`.
-            mask: `(frame, height, width)` of a clip or of its latents, 1 where the adapters act and 0 where the
-                generator is as it was; the network is then called twice. None is everywhere.
+            mask: `(frame, height, width)`, or one for each clip, `(clip, 1, frame, height, width)`, of clips or their
+                latents: 1 where the adapters act, 0 where the generator is as it was. The network is then called twice.
+                None is everywhere.
             levels: flow times between which they act: (0.5, 1) for what is drawn first, its layout. None is all.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -47,13 +48,19 @@ class NativeGenerator(Generator):
     def adaptable(self) -> dict[str, nn.Module]:
         return {"autoencoder": self.autoencoder, "denoiser": self.denoiser}
 
+    def having(self, networks: Mapping[str, nn.Module]) -> NativeGenerator:
+        changed = copy.copy(self)
+        for role, network in networks.items():
+            setattr(changed, role, network)
+        return changed
+
     @clear_errors
     def knowing(self, words: Mapping[str, Tensor]) -> NativeGenerator:
         if not isinstance(words, Mapping):
             raise TypeError(f"new words are a mapping of embeddings, got {type(words).__name__}")
         if not words:
             return self
-        return NativeGenerator(self.autoencoder, self.denoiser, self.clip.knowing(words), self.config)
+        return self.having({"clip": self.clip.knowing(words)})
 
     @property
     def device(self) -> torch.device:

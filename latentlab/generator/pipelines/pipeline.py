@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -61,6 +62,12 @@ class Pipeline(Coded):
         roles = ("text_encoder", "text_encoder_2", "transformer_2", "transformer", "unet")
         found = {role: self.pipe.components.get(role) for role in roles}
         return {role: network for role, network in found.items() if isinstance(network, nn.Module)}
+
+    def having(self, networks: Mapping[str, nn.Module]) -> Self:
+        changed = copy.copy(self)
+        changed.pipe = copy.copy(self.pipe)
+        changed.pipe.register_modules(**networks)
+        return changed
 
     def renamed(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """An adapter's tensors by diffusers' names: it knows those of the model's authors, and of most trainers.

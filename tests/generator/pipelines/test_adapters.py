@@ -45,11 +45,11 @@ def test_it_adds_what_diffusers_adds(case):
     theirs.pipe.load_lora_weights(folder / "peft.safetensors", adapter_name="drawn")
     theirs.pipe.set_adapters("drawn", 0.7)
     ours = generator.adapted({folder / "peft.safetensors": 0.7})
-    expected = theirs.predict(latents, 0.5, told)
-    assert torch.allclose(ours.predict(latents, 0.5, told), expected, rtol=1e-6, atol=1e-6)
-    assert not torch.allclose(generator.predict(latents, 0.5, told), expected, atol=1e-3)
-    base = generator.predict(latents, 0.5, told)
-    assert torch.equal(generator.adapted({folder / "peft.safetensors": 0.0}).predict(latents, 0.5, told), base)
+    expected = theirs.velocity(told)(latents, 0.5)
+    assert torch.allclose(ours.velocity(told)(latents, 0.5), expected, rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(generator.velocity(told)(latents, 0.5), expected, atol=1e-3)
+    base = generator.velocity(told)(latents, 0.5)
+    assert torch.equal(generator.adapted({folder / "peft.safetensors": 0.0}).velocity(told)(latents, 0.5), base)
 
 
 def test_kohya_s_file_is_the_same(case, tmp_path):
@@ -60,8 +60,8 @@ def test_kohya_s_file_is_the_same(case, tmp_path):
         tensors[f"lora_unet_{layer}.{'lora_down' if 'lora_A' in name else 'lora_up'}.weight"] = tensor
         tensors[f"lora_unet_{layer}.alpha"] = torch.tensor(ALPHA)
     save_file(tensors, tmp_path / "kohya.safetensors")
-    ours = generator.adapted({tmp_path / "kohya.safetensors": 1.0}).predict(latents, 0.5, told)
-    peft = generator.adapted({folder / "peft.safetensors": ALPHA / RANK}).predict(latents, 0.5, told)
+    ours = generator.adapted({tmp_path / "kohya.safetensors": 1.0}).velocity(told)(latents, 0.5)
+    peft = generator.adapted({folder / "peft.safetensors": ALPHA / RANK}).velocity(told)(latents, 0.5)
     assert torch.allclose(ours, peft, rtol=1e-6, atol=1e-6)
 
 
@@ -82,8 +82,8 @@ def test_names_of_the_model_s_authors_are_known_through_diffusers(tmp_path):
     theirs = load(tmp_path / "pipe", device="cpu")
     theirs.pipe.load_lora_weights(tmp_path / "original.safetensors")
     latents = torch.randn(1, 16, 2, 4, 4, generator=drawn)
-    ours = generator.adapted({tmp_path / "original.safetensors": 1.0}).predict(latents, 0.5, told)
-    assert torch.allclose(ours, theirs.predict(latents, 0.5, told), rtol=1e-6, atol=1e-6)
+    ours = generator.adapted({tmp_path / "original.safetensors": 1.0}).velocity(told)(latents, 0.5)
+    assert torch.allclose(ours, theirs.velocity(told)(latents, 0.5), rtol=1e-6, atol=1e-6)
 
 
 def test_ours_is_read_by_diffusers(case, tmp_path):
@@ -95,8 +95,8 @@ def test_ours_is_read_by_diffusers(case, tmp_path):
     if not hasattr(theirs.denoiser, "load_lora_adapter"):
         pytest.skip(f"diffusers itself loads no adapter into a {type(theirs.denoiser).__name__}")
     theirs.pipe.load_lora_weights(tmp_path / "ours.safetensors")
-    ours = generator.adapted({tmp_path / "ours.safetensors": 1.0}).predict(latents, 0.5, told)
-    assert torch.allclose(theirs.predict(latents, 0.5, told), ours, rtol=1e-6, atol=1e-6)
+    ours = generator.adapted({tmp_path / "ours.safetensors": 1.0}).velocity(told)(latents, 0.5)
+    assert torch.allclose(theirs.velocity(told)(latents, 0.5), ours, rtol=1e-6, atol=1e-6)
 
 
 def test_merged_extracted_and_known(case):
@@ -104,7 +104,7 @@ def test_merged_extracted_and_known(case):
     read = Adapter.read(folder / "peft.safetensors")
     merged = merge(generator, {read: 1.0})
     ours = generator.adapted({read: 1.0})
-    assert torch.allclose(merged.predict(latents, 0.5, told), ours.predict(latents, 0.5, told), atol=1e-4)
+    assert torch.allclose(merged.velocity(told)(latents, 0.5), ours.velocity(told)(latents, 0.5), atol=1e-4)
     found = extract(merged, generator, rank=RANK)
     assert found.about["kept"] == pytest.approx(1, abs=1e-5)
     assert set(found.updates) == set(read.updates)
