@@ -14,7 +14,7 @@ Every command takes --out, --json and --traceback; those that draw take --seed, 
 """
 # Those of generator.exactness, which would load torch.
 METHODS = ("ddim", "ddim+anderson", "midpoint", "heun", "implicit-midpoint", "leapfrog", "edict", "ddpm")
-NETWORKS = ("autoencoder", "clip", "denoiser", "edits", "reader", "vector-vae")
+NETWORKS = ("adapter", "autoencoder", "clip", "denoiser", "edits", "reader", "vector-vae")
 # Those of train.objectives, likewise.
 OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
 # Those of generator.objective, likewise: what a denoiser of pictures is asked for.
@@ -132,6 +132,10 @@ def _generate(commands) -> None:
         "--windows", choices=WINDOWS, default="keyframes", help="how a longer clip is joined (default: keyframes)"
     )
     p.add_argument("--churn", type=float, default=0.0, help="fresh noise a step, 0 (DDIM) to 1 (DDPM); default: 0")
+    p.add_argument("--negative", metavar="CAPTION", help="what the clips are led away from (default: the empty one)")
+    p.add_argument(
+        "--adapter", action="append", default=[], metavar="FILE[=STRENGTH]", help="that is put on; several add up"
+    )
     _model_options(p, method="ddim", guidance=None)
 
 
@@ -367,6 +371,7 @@ def _train(commands) -> None:
         "  latentlab train autoencoder --data my_videos/ --size 64x96 --out runs/mine\n"
         "  latentlab train vector-vae --objective beta-tcvae --out runs/vector-vae\n"
         "  latentlab train denoiser --data fashion-mnist --objective ddpm --classes --out runs/fashion\n"
+        "  latentlab train adapter --data my_drawings/ --trigger ink --out runs/ink\n"
         "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
         out="runs/NETWORK",
     )
@@ -413,6 +418,14 @@ def _train(commands) -> None:
     denoiser.add_argument("--no-temporal-attention", action="store_true", help="ablation")
     denoiser.add_argument("--no-temporal-convolution", action="store_true", help="ablation")
     denoiser.add_argument("--flicker-loss", type=_positive(float), metavar="WEIGHT", help="penalty on flicker")
+    adapter = p.add_argument_group("adapter only")
+    adapter.add_argument("--kind", choices=("lora", "full", "word"), help="low-rank (default), all weights, or a word")
+    adapter.add_argument("--trigger", metavar="WORD", help="new word that calls the look")
+    adapter.add_argument("--rank", type=_positive(int), help="of a low-rank one (default: 8)")
+    adapter.add_argument("--target", choices=("all", "attention"), help="layers that change (default: all)")
+    adapter.add_argument("--prior", type=float, help="weight of staying the base without the word (default: 1)")
+    adapter.add_argument("--model", metavar="FOLDER", help="generator to adapt (default: the shipped model)")
+    adapter.add_argument("--anyway", action="store_true", help="also what the autoencoder cannot hold")
     vae = p.add_argument_group("vector-vae only")
     vae.add_argument("--strength", type=_positive(float), help="beta, gamma or lambda of the objective")
     vae.add_argument("--warmup", type=float, help="share of the steps in which the weights rise (default: 0.6)")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from latentlab.commands.adapters import with_adapters
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.load import load
@@ -30,6 +31,8 @@ def generate(
     *,
     classes,
     churn,
+    negative,
+    adapter,
     num_frames,
     windows,
     out: str,
@@ -51,13 +54,19 @@ def generate(
     generator = load(model, device=device)
     if images and not isinstance(generator, ImageGenerator):
         raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
-    generator.condition(captions)  # a word the model does not know is told before anything else happens
+    generator = with_adapters(generator, adapter)
+    # a word the model does not know is told before anything else happens
+    told = generator.condition(captions)
+    if negative is not None:
+        if images:
+            raise ValueError("--negative is for captions, and classes have none")
+        told = generator.condition(captions, negative=negative)  # type: ignore[call-arg] - of models that read captions
     options: dict[str, Any] = {"method": method, "guidance": guidance, "churn": churn, "batch_size": BATCH}
     if num_frames not in (None, generator.config.num_frames):
         options |= {"num_frames": num_frames, "windows": windows}
-    settings = {"steps": steps, **options}
+    settings = {"steps": steps, "negative": negative, "adapters": adapter, **options}
     say(f"sampling {len(captions)} clips")
-    clips = generator.generate(captions, seed=seed, num_steps=steps, **options, progress="sampling")
+    clips = generator.generate(told, seed=seed, num_steps=steps, **options, progress="sampling")
     target = Path(out)
     if len(captions) == 1:
         files = [target]

@@ -42,7 +42,12 @@ def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, j
 
 
 def train(network: str, *, data, num_frames, size, out, seed, device, json, **options) -> None:
-    """Trains one of the networks."""
+    """Trains one of the networks, or an adapter of one."""
+    if network == "adapter":
+        from latentlab.commands.adapters import train_adapter_command
+
+        train_adapter_command(data=data, out=out, seed=seed, device=device, json=json, **options)
+        return
     from latentlab.train.loop import is_main_process
     from latentlab.train.runs import RUNS, open_data
 

@@ -87,7 +87,7 @@ class Adapters(Guide):
                 return velocity(y, s)
             with alone(*self.networks.values()), on(self.layers):
                 within = velocity(y, s)
-            return within if self.mask is None else torch.lerp(velocity(y, s), within, condition.more["mask"].to(y))
+            return within if self.mask is None else torch.lerp(velocity(y, s), within, condition.extras["region"].to(y))
 
         return field
 
@@ -100,7 +100,7 @@ class Adapters(Guide):
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        return {} if self.mask is None else {"mask": self.mask}
+        return {} if self.mask is None else {"region": self.mask}
 
 
 def placed_all(generator: Model, adapters: Mapping[Adapter, float]) -> Placed:

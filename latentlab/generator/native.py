@@ -104,14 +104,19 @@ class NativeGenerator(Generator):
 
     @torch.no_grad()
     @clear_errors
-    def condition(self, captions: str | Sequence[str]) -> Condition:
+    def condition(self, captions: str | Sequence[str], *, negative: str | Sequence[str] | None = None) -> Condition:
         """What the denoiser is told by captions; "" says nothing.
+
+        Args:
+            captions: one or several.
+            negative: what guidance leads away from, one or one for each; None is the empty caption.
 
         Raises:
             ValueError: a word the model does not know; the message lists those it does.
         """
         captions = [captions] if isinstance(captions, str) else list(captions)
-        return Condition(*self.clip.tokens(captions))
+        away = None if negative is None else self.condition(negative).expand(len(captions))
+        return Condition(*self.clip.tokens(captions), negative=away)
 
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         if condition.extras:
