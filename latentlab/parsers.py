@@ -136,6 +136,12 @@ def _generate(commands) -> None:
     p.add_argument(
         "--adapter", action="append", default=[], metavar="FILE[=STRENGTH]", help="that is put on; several add up"
     )
+    p.add_argument(
+        "--words",
+        choices=("velocity", "embedding", "attention"),
+        default="velocity",
+        help='where "a (large:1.5) [red] star|circle@0.6" weighs its words (default: velocity)',
+    )
     _model_options(p, method="ddim", guidance=None)
 
 

@@ -48,6 +48,8 @@ def test_an_adapter_is_trained_and_drawn_with(model, pictures, tmp_path, capsys)
         for i, more in enumerate(([], ["--adapter", f"{file}=0"], ["--adapter", file], ["--negative", "a blue star"]))
     ]
     records = [json.loads((tmp_path / f"{i}.record.json").read_text()) for i in range(len(clips))]
+    assert main([*draw[:1], "a (red:1.5) star", *draw[2:], "--out", str(tmp_path / "w.mkv")]) == 0
+    assert json.loads((tmp_path / "w.record.json").read_text())["weights"] != records[0]["weights"]
     weights = [record["weights"] for record in records]
     assert len({weights[0], weights[1], weights[2]}) == 3  # strengths are part of what made a clip
     assert weights[3] == weights[0]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from latentlab.commands.adapters import with_adapters
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
+from latentlab.control.words import WEIGHED, Prompt, prompted
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp, walk
@@ -33,6 +34,7 @@ def generate(
     churn,
     negative,
     adapter,
+    words,
     num_frames,
     windows,
     out: str,
@@ -56,15 +58,22 @@ def generate(
         raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
     generator = with_adapters(generator, adapter)
     # a word the model does not know is told before anything else happens
-    told = generator.condition(captions)
+    weighed = [] if images else [caption for caption in captions if WEIGHED.search(caption)]
+    plain = [Prompt.parse(caption).caption() if caption in weighed else caption for caption in captions]
+    told = generator.condition(plain)
     if negative is not None:
         if images:
             raise ValueError("--negative is for captions, and classes have none")
-        told = generator.condition(captions, negative=negative)  # type: ignore[call-arg] - of models that read captions
+        told = generator.condition(plain, negative=negative)  # type: ignore[call-arg] - of models that read captions
+    if weighed:
+        if len(captions) > 1:
+            raise ValueError(f"{weighed[0]!r} weighs its words, which works on one caption at a time")
+        said = prompted(generator, weighed[0], where=words, guidance=guidance)
+        generator, guidance, told = said.generator, said.guidance, replace(said.condition, negative=told.negative)
     options: dict[str, Any] = {"method": method, "guidance": guidance, "churn": churn, "batch_size": BATCH}
     if num_frames not in (None, generator.config.num_frames):
         options |= {"num_frames": num_frames, "windows": windows}
-    settings = {"steps": steps, "negative": negative, "adapters": adapter, **options}
+    settings = {"steps": steps, "negative": negative, "adapters": adapter, "words": words, **options}
     say(f"sampling {len(captions)} clips")
     clips = generator.generate(told, seed=seed, num_steps=steps, **options, progress="sampling")
     target = Path(out)

@@ -7,10 +7,13 @@ from latentlab.control.known import Known
 from latentlab.control.long import extend, stream
 from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, to_grid, union
 from latentlab.control.propagate import Propagated, propagate
+from latentlab.control.words import Prompt, Prompted, prompted, word_effect
 
 __all__ = [
     "Inpainted",
     "Known",
+    "Prompt",
+    "Prompted",
     "Propagated",
     "as_mask",
     "box",
@@ -23,9 +26,11 @@ __all__ = [
     "inpaint",
     "invert",
     "merge",
+    "prompted",
     "propagate",
     "read_mask",
     "stream",
     "to_grid",
     "union",
+    "word_effect",
 ]
