@@ -28,9 +28,9 @@ from latentlab.data.moving.captions import caption as described
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.condition import Condition
 from latentlab.generator.denoiser import Denoiser
-from latentlab.generator.exactness import METHODS
 from latentlab.generator.levels import analysis_levels
 from latentlab.generator.load import load
+from latentlab.generator.methods import METHODS
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.solver import solve
 from latentlab.metrics.perceptual import psnr
@@ -51,7 +51,7 @@ class Config:
     clips: int = 32
     num_steps: int = 25
     repeats: int = 7
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = tuple(METHODS)
     encoded: int = 2
 
 

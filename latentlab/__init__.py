@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from latentlab.generator.generator import Generator
     from latentlab.generator.inverted import Inverted
     from latentlab.generator.load import load
+    from latentlab.generator.sampler import ANALYSE, DRAW, EDIT, Sampler
     from latentlab.interpolate import advise, combine, lerp, nlerp, slerp, spline, uniform, walk
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
 # Name -> module it lives in. Loaded on first use, so that `import latentlab` costs milliseconds.
 _HOMES = {
     "Adapter": "latentlab.generator.adapter",
+    "ANALYSE": "latentlab.generator.sampler",
     "BottleneckSpace": "latentlab.spaces",
+    "DRAW": "latentlab.generator.sampler",
+    "EDIT": "latentlab.generator.sampler",
     "Generator": "latentlab.generator.generator",
     "Inverted": "latentlab.generator.inverted",
     "LatentSpace": "latentlab.spaces",
     "NoiseSpace": "latentlab.spaces",
     "Record": "latentlab.record",
+    "Sampler": "latentlab.generator.sampler",
     "TextSpace": "latentlab.spaces",
     "VectorSpace": "latentlab.spaces",
     "advise": "latentlab.interpolate",
@@ -63,6 +68,9 @@ _HOMES = {
 _PACKAGES = ("control", "data", "directions", "metrics", "spaces", "video")
 
 __all__ = [
+    "ANALYSE",
+    "DRAW",
+    "EDIT",
     "Adapter",
     "BottleneckSpace",
     "Generator",
@@ -70,6 +78,7 @@ __all__ = [
     "LatentSpace",
     "NoiseSpace",
     "Record",
+    "Sampler",
     "TextSpace",
     "VectorSpace",
     "advise",

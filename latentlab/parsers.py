@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable
 
 from latentlab import __version__
+from latentlab.generator.methods import METHODS
 
 EPILOG = """\
 Every command takes --out, --json and --traceback; those that draw take --seed, those that compute with a network
 --device. `latentlab COMMAND --help` shows an example.
 """
-# Those of generator.exactness, which would load torch.
-METHODS = ("ddim", "ddim+anderson", "midpoint", "heun", "implicit-midpoint", "leapfrog", "edict", "ddpm")
+# Those of train, which would load torch.
 NETWORKS = ("adapter", "autoencoder", "clip", "denoiser", "edits", "reader", "vector-vae")
 # Those of train.objectives, likewise.
 OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")

@@ -609,11 +609,18 @@ CALLS: dict[str, Callable[[], Call]] = {
     # generator and spaces
     "Generator.levels": on(generator, "levels", num_steps=2, shape=(2, 4, 2, 2)),
     "Generator.noise": on(generator, "noise", count=1, seed=0),
+    "Sampler": lambda: (
+        ll.Sampler,
+        {"method": "heun", "num_steps": 2, "levels": "sampling", "guidance": 1.0, "batch_size": 2},
+    ),
+    "Sampler.but": on(lambda: ll.EDIT, "but"),
+    "Sampler.guiding": on(lambda: ll.EDIT, "guiding", own=2.0),
     "Generator.sample": on(
         generator,
         "sample",
         noise=LATENTS,
         caption="a red star",
+        sampler=None,
         num_steps=2,
         method="ddim",
         guidance=1.0,
@@ -626,6 +633,7 @@ CALLS: dict[str, Callable[[], Call]] = {
         "invert",
         latents=LATENTS,
         caption="a red star",
+        sampler=None,
         num_steps=2,
         method="midpoint",
         guidance=1.0,
@@ -639,6 +647,7 @@ CALLS: dict[str, Callable[[], Call]] = {
         "generate",
         captions="a red star",
         seed=0,
+        sampler=ll.DRAW,
         num_steps=1,
         method="ddim",
         guidance=1.0,
@@ -666,6 +675,7 @@ CALLS: dict[str, Callable[[], Call]] = {
         spaces.NoiseSpace,
         {
             "generator": generator(),
+            "sampler": None,
             "num_steps": 2,
             "method": "midpoint",
             "caption": "",
@@ -679,7 +689,7 @@ CALLS: dict[str, Callable[[], Call]] = {
     "NoiseSpace.decode": on(lambda: spaces.NoiseSpace(generator(), num_steps=2), "decode", codes=LATENTS.flatten(1)),
     "TextSpace": lambda: (
         spaces.TextSpace,
-        {"generator": generator(), "describe": None, "method": "ddim", "guidance": 1.0, **FEW},
+        {"generator": generator(), "describe": None, "sampler": ll.DRAW, "method": "ddim", "guidance": 1.0, **FEW},
     ),
     "TextSpace.encode": on(
         lambda: spaces.TextSpace(generator(), describe=lambda video: ["a red star"] * len(video), **FEW),
@@ -696,6 +706,7 @@ CALLS: dict[str, Callable[[], Call]] = {
         {
             "generator": generator(),
             "layer": None,
+            "sampler": ll.EDIT,
             "num_steps": 2,
             "method": "leapfrog",
             "levels": (0.0, 1.0),
@@ -842,6 +853,7 @@ CALLS: dict[str, Callable[[], Call]] = {
             "generator": generator(),
             "video": clips(),
             "caption": "",
+            "sampler": None,
             "num_steps": 2,
             "method": "midpoint",
             "guidance": 1.0,

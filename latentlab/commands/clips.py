@@ -111,14 +111,15 @@ def invert(
     video: str, *, caption: str, estimate: bool, levels, out, seed, device, json, model, steps, method, guidance
 ) -> None:
     """Noise of a clip, as safetensors, with the error of the way there and back."""
+    from latentlab.generator.sampler import Sampler
     from latentlab.study.roundtrip import roundtrip
 
     check_file(out)
     generator = load(model, device=device)
     clip, note, _ = fitted(video, generator)
-    options: dict[str, Any] = {"num_steps": steps, "method": method, "levels": levels, "guidance": guidance}
+    sampler = Sampler(method, steps, levels, guidance)
     say(f"inverting by {method} in {steps} steps, and sampling back")
-    trip = roundtrip(generator, clip, caption, **options, estimate=estimate, progress=True)
+    trip = roundtrip(generator, clip, caption, sampler=sampler, estimate=estimate, progress=True)
     trip.inverted.save(out)
     settings = {
         "video": video,

@@ -6,13 +6,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from latentlab.generator.methods import METHODS
 from latentlab.generator.solver import Velocity
-
-ORDER = {"ddim": 1, "ddim+anderson": 1, "midpoint": 2, "heun": 2, "implicit-midpoint": 2, "leapfrog": 2}
-WHY_NOT = {
-    "edict": "its two states drift apart with every step, so that more steps are no nearer",
-    "ddpm": "its noise is drawn, and no encoding of the flow",
-}
 
 
 @dataclass(frozen=True)
@@ -42,15 +37,17 @@ def richardson(noise: Tensor, finer: Tensor, method: str) -> tuple[float, ...]:
     A method of order p ends at y_h = y + c h^p + ..., so y_h - y_{h/2} = (1 - 2^-p) c h^p (Richardson 1911); it holds
     as far as the steps are small enough that the first term is the largest.
     """
-    p = ORDER[method]
+    check_estimable(method)
+    p = METHODS[method].order or 0
     apart = (noise - finer).flatten(1).double().norm(dim=1) / (1 - 2.0**-p)
     return tuple((apart / finer.flatten(1).double().norm(dim=1)).tolist())
 
 
 def check_estimable(method: str) -> None:
     """Raises if no two step sizes tell how far this method is from the true encoding."""
-    if method in WHY_NOT:
-        raise ValueError(f"there is no estimate of {method!r}: {WHY_NOT[method]}; it is there for {', '.join(ORDER)}")
+    if METHODS[method].order is None:
+        others = ", ".join(name for name, other in METHODS.items() if other.order)
+        raise ValueError(f"there is no estimate of {method!r}: {METHODS[method].why}; it is there for {others}")
 
 
 class Counted:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from latentlab.generator import solver
 from latentlab.generator.implicit import TOLERANCE
-from latentlab.generator.levels import LevelsFor
+from latentlab.generator.methods import check_method
 from latentlab.generator.solver import Callback, Step, Velocity, bar, checked, full_precision, solve
 
 MIXING = 0.93  # p of EDICT; nearer 1 the pair drifts apart, further away rounding grows by (1 / p)^2 a step
@@ -79,7 +79,7 @@ def invert(
         velocity: `v(y, s)`.
         clean: first axis batch.
         levels: flow times, strictly rising.
-        method: one of `METHODS`.
+        method: one of `methods.METHODS`.
         draw: independent unit noise of the shape of `clean` for step i; "ddpm" alone needs it.
         callback, progress: as in `solver.solve`.
 
@@ -90,13 +90,8 @@ def invert(
         ValueError: unknown method or wrong levels.
     """
     times, clean = _times(levels, method, rising=True), full_precision(clean)
-    if method == "leapfrog":
-        last, noise = _leapfrog(velocity, clean, None, times, callback, progress)
-        return Trace(noise, last, residuals=())
-    if method == "edict":
-        return _edict_invert(velocity, clean, times, callback, progress)
-    if method == "ddpm":
-        return _ddpm_invert(velocity, clean, times, draw, callback, progress)
+    if method in RETRACING:
+        return RETRACING[method].invert(velocity, clean, draw, times, callback, progress)
     residuals: list[float] = []
     noise = solve(
         velocity, clean, levels, method=_single_state(method, residuals), callback=callback, progress=progress
@@ -124,14 +119,10 @@ def sample(
         UserWarning: an implicit step was not solved to the tolerance at which it counts as exact.
     """
     times, noise = _times(levels, method, rising=False), full_precision(noise)
-    if method == "leapfrog":
-        return _leapfrog(velocity, noise, memory, times, callback, progress)[1]
-    if method == "edict":
-        return _edict_sample(velocity, noise, memory, times, callback, progress)
-    if method == "ddpm" and memory is not None:
-        return _ddpm_sample(velocity, noise, memory, times, callback, progress)
+    if method in RETRACING:
+        return RETRACING[method].sample(velocity, noise, memory, times, callback, progress)
     residuals: list[float] = []
-    step = _single_state("ddim" if method == "ddpm" else method, residuals)
+    step = _single_state(method, residuals)
     clean = solve(velocity, noise, levels, method=step, callback=callback, progress=progress)
     if max(residuals, default=0.0) > TOLERANCE:
         warnings.warn(
@@ -183,10 +174,40 @@ def _on_grid(y: Tensor) -> Tensor:
     return (y / GRID).round() * GRID if y.dtype == torch.float64 else y
 
 
+def _leapfrog_invert(
+    velocity: Velocity,
+    clean: Tensor,
+    draw: Draw | None,
+    times: list[float],
+    callback: Callback | None,
+    progress: bool | str,
+) -> Trace:
+    del draw
+    last, noise = _leapfrog(velocity, clean, None, times, callback, progress)
+    return Trace(noise, last, residuals=())
+
+
+def _leapfrog_sample(
+    velocity: Velocity,
+    noise: Tensor,
+    memory: Tensor | None,
+    times: list[float],
+    callback: Callback | None,
+    progress: bool | str,
+) -> Tensor:
+    return _leapfrog(velocity, noise, memory, times, callback, progress)[1]
+
+
 def _edict_invert(
-    velocity: Velocity, clean: Tensor, times: list[float], callback: Callback | None, progress: bool | str
+    velocity: Velocity,
+    clean: Tensor,
+    draw: Draw | None,
+    times: list[float],
+    callback: Callback | None,
+    progress: bool | str,
 ) -> Trace:
     """EDICT (Wallace et al. 2023, eq. 15) with DDIM's coefficients in flow time; two calls a step."""
+    del draw
     x = y = clean
     for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
         y = (y - (1 - MIXING) * x) / MIXING
@@ -219,8 +240,8 @@ def _edict_sample(
 def _ddpm_invert(
     velocity: Velocity,
     clean: Tensor,
-    times: list[float],
     draw: Draw | None,
+    times: list[float],
     callback: Callback | None,
     progress: bool | str,
 ) -> Trace:
@@ -242,11 +263,21 @@ def _ddpm_invert(
 def _ddpm_sample(
     velocity: Velocity,
     noise: Tensor,
-    memory: Tensor,
+    memory: Tensor | None,
     times: list[float],
     callback: Callback | None,
     progress: bool | str,
 ) -> Tensor:
+    """The same from right to left; without maps it is DDIM."""
+    if memory is None:
+        return solve(
+            velocity,
+            noise,
+            torch.tensor(times, dtype=torch.float64),
+            method="ddim",
+            callback=callback,
+            progress=progress,
+        )
     y = noise
     for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
         y = _posterior_mean(velocity, y, s, s_next) + memory[:, i]
@@ -265,18 +296,28 @@ def _posterior_mean(velocity: Velocity, y: Tensor, s: float, s_next: float) -> T
     return (1 - s_next) * clean + ratio * s_next * noise
 
 
-RETRACING = ("leapfrog", "edict", "ddpm")  # exact by taking each step back
-METHODS = (*solver.METHODS, *RETRACING)
+@dataclass(frozen=True)
+class Retracing:
+    """A method that takes each step back, both ways.
+
+    Args:
+        invert: `(velocity, clean, draw, times, callback, progress) -> Trace`.
+        sample: `(velocity, noise, memory, times, callback, progress) -> clean`.
+    """
+
+    invert: Callable[[Velocity, Tensor, Draw | None, list[float], Callback | None, bool | str], Trace]
+    sample: Callable[[Velocity, Tensor, Tensor | None, list[float], Callback | None, bool | str], Tensor]
 
 
-def suited(method: str) -> LevelsFor:
-    """What levels a method is for: to sample where it gives a clip back, else to read the noise that it comes to."""
-    return "sampling" if method in RETRACING or method in IMPLICIT else "analysis"
+RETRACING = {
+    "leapfrog": Retracing(_leapfrog_invert, _leapfrog_sample),
+    "edict": Retracing(_edict_invert, _edict_sample),
+    "ddpm": Retracing(_ddpm_invert, _ddpm_sample),
+}
 
 
 def _times(levels: Tensor, method: str, *, rising: bool) -> list[float]:
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; there are {', '.join(METHODS)}")
+    check_method(method)
     times = checked(levels)
     if (times[1] > times[0]) != rising:
         way = "rise to invert" if rising else "fall to sample"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,12 +15,14 @@ from latentlab.checks import Count, Positive, Seed, clear_errors
 from latentlab.generator import exactness
 from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.estimate import Counted, Estimate, check_estimable, richardson
-from latentlab.generator.exactness import Trace, suited
+from latentlab.generator.exactness import Trace
 from latentlab.generator.graph import Tensors
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import LevelsFor, analysis_levels, check_counts, check_purpose, halved, sampling_levels
+from latentlab.generator.methods import METHODS
 from latentlab.generator.model import Model
-from latentlab.generator.run import Way, in_batches, spread
+from latentlab.generator.run import drawing, in_batches, spread
+from latentlab.generator.sampler import DRAW, Sampler
 from latentlab.generator.solver import Callback, Velocity, ancestral, solve
 from latentlab.generator.windows import Joined, decoded, latent_frames, long_latents
 from latentlab.shapes import Latents, Noise, Video
@@ -87,9 +89,7 @@ class Generator(Model):
     def noise(self, count: int, *, seed: Seed = 0) -> Noise:
         """Unit Gaussian noise; item i depends on `(seed, i)` alone, whatever the count and the device."""
         check_counts(count=count)
-        rngs = [np.random.default_rng([seed, i]) for i in range(count)]
-        drawn = np.stack([rng.standard_normal(self.latent_shape, np.float32) for rng in rngs])
-        return torch.from_numpy(drawn).to(self.device)
+        return drawing([seed], slice(0, count), self.latent_shape, self.device)()
 
     @clear_errors
     def sample(
@@ -97,6 +97,7 @@ class Generator(Model):
         noise: Noise | Inverted,
         caption: Caption | None = None,
         *,
+        sampler: Sampler | None = None,
         num_steps: Count | None = None,
         method: str | None = None,
         levels: LevelsFor | None = None,
@@ -115,15 +116,16 @@ class Generator(Model):
                 the clip.
             caption: one for all clips, one for each, a condition made before, or its tensors by name; default "". Where
                 the condition is an image, that image.
-            num_steps: steps of the solver; default 25.
-            method: see `exactness.METHODS`; default "midpoint".
-            levels: "sampling" (default), the model's own, or "analysis", those of noise that was inverted to be read;
-                see `invert`.
-            guidance: weight of the caption, 1 (default) is the model as trained.
+            sampler: how, see `Sampler`; the words that follow change one setting each. Default: "midpoint" in 25 steps
+                on the model's own levels, guidance 1, 16 clips at a time.
+            num_steps, batch_size: steps of the solver; clips at a time.
+            method: see `methods.METHODS`.
+            levels: "sampling", the model's own, or "analysis", those of noise that was inverted to be read; see
+                `invert`.
+            guidance: weight of the caption, 1 is the model as trained.
             churn: fresh noise a step, from 0 (default) to 1, ancestral sampling of DDPM, see `solver.ancestral`; with
                 method "ddim" alone, which is its default then.
             seed: of that noise, of which item i depends on `(seed, i)` alone.
-            batch_size: clips at a time; default 16.
             callback: called after each step as `callback(step, level, state)`, batch by batch.
             progress: show a bar; a string names it.
 
@@ -133,35 +135,38 @@ class Generator(Model):
         Raises:
             ValueError: an inverted latent was made by another generator or in another way; what differs is named.
         """
+        words = {"num_steps": num_steps, "method": method, "levels": levels, "batch_size": batch_size}
         if isinstance(noise, Inverted):
-            self._check_made(noise, num_steps, method=method, levels_for=levels, batch_size=batch_size)
-            trace, method, batch_size = noise.trace, noise.method, noise.batch_size
-            path = torch.tensor(noise.levels, dtype=torch.float64).flip(0)
+            asked = {name: getattr(sampler, name, None) if word is None else word for name, word in words.items()}
+            self._check_made(noise, **asked)
+            if guidance is None and sampler is not None:
+                guidance = sampler.guiding(self.config.guidance)
+            sampler = noise.sampler.but(guidance=guidance)
+            trace, path = noise.trace, torch.tensor(noise.levels, dtype=torch.float64).flip(0)
             caption, told = noise.condition if caption is None else caption, noise.condition.extras
-            guidance = noise.guidance if guidance is None else guidance
         else:
             self.check_latents(noise)
-            trace, method, told = Trace(noise), method or ("ddim" if churn else "midpoint"), {}
-            batch_size = 16 if batch_size is None else batch_size
-            path = self._levels(levels or "sampling", 25 if num_steps is None else num_steps, noise.shape[1:])
-        if churn and (method != "ddim" or isinstance(noise, Inverted)):
-            raise ValueError(f"churn={churn} goes with method 'ddim' from noise that was drawn, got {method!r}")
-        guidance, last = 1.0 if guidance is None else guidance, spread(path[-1])
-        way = Way(method, path, guidance, batch_size, callback, progress)
-        condition = self._conditions("" if caption is None else caption, trace.noise)
+            sampler = (sampler or Sampler("ddim" if churn else "midpoint")).but(**words, guidance=guidance)
+            sampler = replace(sampler, guidance=sampler.guiding(self.config.guidance))
+            path = self._levels(sampler.levels or "sampling", sampler.num_steps, noise.shape[1:])
+            trace, told = Trace(noise), {}
+        if churn and (sampler.method != "ddim" or isinstance(noise, Inverted)):
+            raise ValueError(f"churn={churn} goes with method 'ddim' from noise that was drawn, got {sampler.method!r}")
+        condition, last = self._conditions("" if caption is None else caption, trace.noise), spread(path[-1])
         condition = replace(condition, extras={**told, **condition.extras})  # an image stays under another caption
+        options: dict[str, Any] = {"callback": callback, "progress": progress}
 
         def carry(velocity: Velocity, states: Tensors, rows: slice) -> Tensor:
-            y, options = states["start"], {"callback": callback, "progress": progress}
+            y, memory = states["start"], states.get("memory")
             if churn:
-                fresh = ancestral(self._drawing([seed, 2], rows, y.shape[1:]), churn)
+                fresh = ancestral(drawing([seed, 2], rows, y.shape[1:], self.device), churn)
                 return solve(velocity, y, path, method=fresh, **options) / last
-            return exactness.sample(velocity, y, path, method=way.method, memory=states.get("memory"), **options) / last
+            return exactness.sample(velocity, y, path, method=sampler.method, memory=memory, **options) / last
 
         starts = {"start": trace.noise, "memory": trace.memory}
-        ends = in_batches(self, way, starts, condition, carry, capturable=not churn)
-        latents = torch.cat(ends).float() if method in exactness.RETRACING else torch.cat(ends)
-        return self.completed(latents, condition)
+        capturable = callback is None and not churn
+        latents = torch.cat(in_batches(self, sampler, path, starts, condition, carry, capturable=capturable))
+        return self.completed(latents.float() if METHODS[sampler.method].retraces else latents, condition)
 
     @clear_errors
     def invert(
@@ -169,11 +174,12 @@ class Generator(Model):
         latents: Latents,
         caption: Caption = "",
         *,
-        num_steps: Count = 25,
-        method: str = "midpoint",
+        sampler: Sampler | None = None,
+        num_steps: Count | None = None,
+        method: str | None = None,
         levels: LevelsFor | None = None,
-        guidance: float = 1.0,
-        batch_size: Count = 16,
+        guidance: float | None = None,
+        batch_size: Count | None = None,
         seed: Seed = 0,
         estimate: bool = False,
         callback: Callback | None = None,
@@ -182,19 +188,21 @@ class Generator(Model):
         """Carries latents to noise: to the true encoding, as near as may be, or to where `sample` carries them back.
 
         Noise that is read (projections, probes, metrics) should be near the true encoding, the one that the flow
-        followed without error gives: "midpoint" on levels for analysis, which are the defaults. Noise that is edited
-        or interpolated, and then sampled, should lead back to the clip: "leapfrog", exact at one call a step, on the
-        levels of sampling. On the shipped model, three held-out clips under their captions, "midpoint" in 25 steps ends
-        0.006 to 0.008 of the norm from the true encoding and leads back to within 0.02 to 0.09 of the latents; on the
-        levels of sampling it ends 0.32 to 0.44 away, and leads back to within 0.007 to 0.014.
+        followed without error gives: `sampler=ll.ANALYSE`, "midpoint" on levels for analysis, which is the default.
+        Noise that is edited or interpolated, and then sampled, should lead back to the clip: `sampler=ll.EDIT`,
+        "leapfrog", exact at one call a step, on the levels of sampling. On the shipped model, three held-out clips
+        under their captions, "midpoint" in 25 steps ends 0.006 to 0.008 of the norm from the true encoding and leads
+        back to within 0.02 to 0.09 of the latents; on the levels of sampling it ends 0.32 to 0.44 away, and leads back
+        to within 0.007 to 0.014.
 
         Args:
             latents: of clips, as `encode` makes them.
-            caption, num_steps, guidance, batch_size, callback, progress: as in `sample`; guidance above 1 costs the
-                methods that are not exact much of their accuracy, so invert at 1 and edit with guidance.
-            method: see `exactness.METHODS`.
+            caption, sampler, num_steps, batch_size, callback, progress: as in `sample`.
+            method: see `methods.METHODS`; default "midpoint".
             levels: "analysis", dense near data, see `analysis_levels`; or "sampling", those of `sample`. None is
                 "sampling" for methods that give a clip back exactly, and "analysis" for the others.
+            guidance: as in `sample`; above 1 it costs the methods that are not exact much of their accuracy, so invert
+                at 1 and edit with guidance.
             seed: of the noise that "ddpm" draws; item i depends on `(seed, i)` alone.
             estimate: measure how far each clip's noise is from the true encoding, by a second run with steps of half
                 the size, at twice the calls of the network; the answer is the result's `estimate`.
@@ -206,116 +214,113 @@ class Generator(Model):
             ValueError: latents that are none of this model, or that begin with another image than the condition's; or
                 an estimate of a method that has none.
         """
+        words = {"num_steps": num_steps, "method": method, "levels": levels, "batch_size": batch_size}
+        sampler = (sampler or Sampler()).but(**words, guidance=guidance)
+        sampler = replace(sampler, levels=sampler.inverting, guidance=sampler.guiding(self.config.guidance))
         condition = self._conditions(caption, latents)
         self._check_completed(latents, condition)
-        purpose = suited(method) if levels is None else levels
-        path = self._levels(purpose, num_steps, latents.shape[1:]).flip(0)
-        way = Way(method, path, guidance, batch_size, callback, progress)
+        path = self._levels(sampler.inverting, sampler.num_steps, latents.shape[1:]).flip(0)
         if estimate:
-            check_estimable(method)
-        trace, _ = self._carried_up(latents, condition, way, seed)
+            check_estimable(sampler.method)
+        run = partial(self._carried_up, latents, condition, sampler, seed=seed)
+        trace, _ = run(path, callback=callback, progress=progress)
         found = None
         if estimate:
-            finer = replace(way, levels=halved(path), callback=None, progress="estimating" if progress else False)
-            again, calls = self._carried_up(latents, condition, finer, seed, counted=True)
-            found = Estimate(richardson(trace.noise, again.noise, method), calls)
+            again, calls = run(halved(path), progress="estimating" if progress else False, counted=True)
+            found = Estimate(richardson(trace.noise, again.noise, sampler.method), calls)
         return Inverted(
             trace=trace,
-            method=method,
+            method=sampler.method,
             levels=tuple(path.tolist()),
-            guidance=guidance,
+            guidance=1.0 if sampler.guidance is None else sampler.guidance,
             condition=condition,
-            batch_size=batch_size,
+            batch_size=sampler.batch_size,
             dtype=str(self.dtype),
             decode_chunk=self.decode_chunk,
             tiles=self.tiles,
             weights=self.unguided.fingerprint(),
             guides=self.settings().get("guides", []),
-            levels_for=purpose,
+            levels_for=sampler.inverting,
             estimate=found,
         )
 
     def _carried_up(
-        self, latents: Latents, condition: Condition, way: Way, seed: Seed, *, counted: bool = False
+        self,
+        latents: Latents,
+        condition: Condition,
+        sampler: Sampler,
+        path: Float[Tensor, " level"],
+        *,
+        seed: Seed,
+        callback: Callback | None = None,
+        progress: bool | str = False,
+        counted: bool = False,
     ) -> tuple[Trace, int]:
         """The trace that an inversion leaves; and the calls of the network, of the batch with most, if counted."""
-        calls, last = [0], spread(way.levels[-1])
+        calls, last, method = [0], spread(path[-1]), sampler.method
 
         def carry(velocity: Velocity, states: Tensors, rows: slice) -> Trace:
-            clean = states["start"]
-            draw = self._drawing([seed, 1], rows, clean.shape[1:])
-            asked = Counted(velocity)
-            options = {
-                "method": way.method,
-                "draw": lambda step: draw(),
-                "callback": way.callback,
-                "progress": way.progress,
-            }
-            trace = exactness.invert(asked, clean, way.levels, **options).scaled(1 / last)
+            clean, asked = states["start"], Counted(velocity)
+            draw = drawing([seed, 1], rows, clean.shape[1:], self.device)
+            options: dict[str, Any] = {"draw": lambda step: draw(), "callback": callback, "progress": progress}
+            trace = exactness.invert(asked, clean, path, method=method, **options).scaled(1 / last)
             calls.append(asked.calls)
             return trace
 
-        capturable = way.method != "ddpm" and not counted
-        traces = in_batches(self, way, {"start": latents}, condition, carry, capturable=capturable)
+        capturable = callback is None and method != "ddpm" and not counted  # which draws
+        traces = in_batches(self, sampler, path, {"start": latents}, condition, carry, capturable=capturable)
         return exactness.concatenate(traces), max(calls)
-
-    def _drawing(self, seed: Sequence[int], rows: slice, shape: Sequence[int]) -> Callable[[], Tensor]:
-        """Unit noise of some clips, fresh at each call; that of clip i depends on `(seed, i)` and the call alone."""
-        rngs = [np.random.default_rng([*seed, i]) for i in range(rows.start, rows.stop)]
-
-        def draw() -> Tensor:
-            return torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in rngs])).to(self.device)
-
-        return draw
 
     @clear_errors
     def generate(
         self,
         captions: Caption,
         *,
+        sampler: Sampler = DRAW,
         seed: Seed = 0,
-        num_steps: Count = 25,
-        method: str = "ddim",
+        num_steps: Count | None = None,
+        method: str | None = None,
         guidance: float | None = None,
         churn: float = 0.0,
         num_frames: Count | None = None,
         windows: Joined = "keyframes",
-        batch_size: Count = 16,
+        batch_size: Count | None = None,
         progress: bool | str = False,
     ) -> Video:
         """Clips of captions: noise from the seed, sampled and decoded.
 
         Args:
             captions: one or several, or a condition, or images for a model that reads those; a clip for each.
+            sampler: how. `DRAW` is "ddim" in 25 steps at the guidance of `config`, one call of the network a step,
+                which suffices to draw: the figures of the model card are measured so. `sample` has "midpoint", two
+                calls, which comes nearer to the true path.
             seed: of the noise, of which item i depends on `(seed, i)` alone. Sums depend on how many clips are
                 computed together and on how many threads: with another batch or `torch.get_num_threads()` latents of
                 the shipped model differ by up to 3e-5, and a few 8-bit values of a clip by one.
-            num_steps, churn, batch_size, progress: as in `sample`.
-            method: default "ddim", one call of the network a step, which suffices to draw: the figures of the model
-                card are measured so. `sample` has "midpoint", two calls, which comes nearer to the true path.
-            guidance: None is that of `config`.
+            num_steps, method, guidance, churn, batch_size, progress: as in `sample`.
             num_frames: of the clips; more than the model's own are drawn by windows of these.
             windows: how they are joined: "keyframes", "average", "shuffled" or "pinned", see `generator.windows`.
         """
         if not isinstance(captions, str) and not len(captions):
             raise ValueError('generate needs a caption at least; "" is one that says nothing')
         condition = self.as_condition(captions)
-        solving: dict[str, Any] = {"num_steps": num_steps, "method": method, "churn": churn, "batch_size": batch_size}
-        solving |= {"guidance": self.config.guidance if guidance is None else guidance, "progress": progress}
+        sampler = sampler.but(num_steps=num_steps, method=method, guidance=guidance, batch_size=batch_size)
+        solving: dict[str, Any] = {"sampler": sampler, "churn": churn, "seed": seed, "progress": progress}
         if num_frames is None or num_frames == self.config.num_frames:
-            latents = self.sample(self.noise(len(condition), seed=seed), condition, seed=seed, **solving)
-            return self.decode(latents, batch_size=batch_size)
+            latents = self.sample(self.noise(len(condition), seed=seed), condition, **solving)
+            return self.decode(latents, batch_size=sampler.batch_size)
         frames = latent_frames(self, num_frames)
-        latents = long_latents(self, condition, frames, windows=windows, seed=seed, **solving)
+        latents = long_latents(self, condition, frames, windows=windows, **solving)
         return torch.cat(list(decoded(self, latents)), 2)
 
-    def _check_made(self, inverted: Inverted, num_steps: Count | None, **asked: str | int | None) -> None:
+    def _check_made(self, inverted: Inverted, num_steps: int | None, levels: str | None, **asked: Any) -> None:
         """Raises unless the inverted latent was made by this generator, and in the way asked for, if any."""
         here: dict[str, Any] = {"dtype": str(self.dtype), "weights": self.unguided.fingerprint()}
         here |= {"decode_chunk": self.decode_chunk, "tiles": self.tiles}
         if num_steps is not None:
-            levels = self._levels(inverted.levels_for, num_steps, inverted.noise.shape[1:])
-            here["levels"] = tuple(levels.flip(0).tolist())
+            path = self._levels(inverted.levels_for, num_steps, inverted.noise.shape[1:])
+            here["levels"] = tuple(path.flip(0).tolist())
+        asked["levels_for"] = levels
         inverted.check_guides(self.settings().get("guides", []))
         inverted.check(here | {name: value for name, value in asked.items() if value is not None})
 

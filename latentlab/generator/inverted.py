@@ -12,6 +12,7 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.estimate import Estimate
 from latentlab.generator.exactness import Trace
 from latentlab.generator.levels import LevelsFor
+from latentlab.generator.sampler import Sampler
 from latentlab.shapes import Noise
 from latentlab.tensors import read_tensors, write_tensors
 
@@ -77,6 +78,11 @@ class Inverted:
     def residual(self) -> float | None:
         """Largest relative residual of the implicit steps; 0 for algebraically exact methods, None for the rest."""
         return self.trace.residual
+
+    @property
+    def sampler(self) -> Sampler:
+        """How it was made."""
+        return Sampler(self.method, len(self.levels) - 1, self.levels_for, self.guidance, self.batch_size)
 
     def __len__(self) -> int:
         return len(self.noise)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from numbers import Real
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.generator.condition import Condition
-from latentlab.generator.exactness import IMPLICIT, RETRACING, Trace
+from latentlab.generator.exactness import Trace
 from latentlab.generator.graph import Tensors
 from latentlab.generator.levels import check_counts
-from latentlab.generator.solver import Callback, Velocity
+from latentlab.generator.methods import METHODS
+from latentlab.generator.sampler import Sampler
+from latentlab.generator.solver import Velocity
 
 if TYPE_CHECKING:
     from latentlab.generator.generator import Generator
@@ -26,91 +27,67 @@ T = TypeVar("T")
 Carry = Callable[[Velocity, Tensors, slice], T]
 
 
-@dataclass(frozen=True)
-class Way:
-    """How the solver carries states.
-
-    Attributes:
-        method, guidance, batch_size, callback, progress: as in `Generator.sample`.
-        levels: flow times, first to last.
-
-    Raises:
-        ValueError: guidance that is no finite number.
-    """
-
-    method: str
-    levels: Float[Tensor, " level"]
-    guidance: float
-    batch_size: int
-    callback: Callback | None = None
-    progress: bool | str = False
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.guidance, Real):
-            raise ValueError(f"guidance is a number, got {self.guidance!r}")
-        if not math.isfinite(self.guidance):
-            raise ValueError(f"guidance must be finite, got {self.guidance}")
-
-    @property
-    def capturable(self) -> bool:
-        """Whether the loop reads nothing from the device, so that it can be a graph."""
-        return self.callback is None and self.method not in IMPLICIT
-
-
 def in_batches(
     generator: Generator,
-    way: Way,
+    sampler: Sampler,
+    levels: Float[Tensor, " level"],
     states: Mapping[str, Tensor | None],
     condition: Condition,
     carry: Carry[T],
     *,
     capturable: bool = True,
 ) -> list[T]:
-    """`carry` of all clips, `way.batch_size` at a time.
+    """`carry` of all clips, `sampler.batch_size` at a time.
 
     Args:
         generator: whose velocity carries.
-        way: how.
+        sampler: how, its guidance a number.
+        levels: flow times, first to last.
         states: by name, at unit variance, first axis batch; None is left out.
         condition: for each clip.
         carry: `(velocity, states of a batch, its rows) -> T`, one run of the solver.
-        capturable: False if `carry` reads from the device or draws.
+        capturable: False if `carry` reads from the device, calls back or draws.
 
     Raises:
         ValueError: a run ended in NaN or infinity.
     """
-    condition, start = generator.told(condition, way.guidance), spread(way.levels[0])
+    guidance = 1.0 if sampler.guidance is None else sampler.guidance
+    condition, start = generator.told(condition, guidance), spread(levels[0])
+    capturable &= METHODS[sampler.method].exact != "residual"  # which asks the device whether it has converged
+    key = sampler.method, guidance, *levels.tolist()
     ends = []
-    for rows in batches(len(condition), way.batch_size):
-        given = {name: start * _state(generator, y[rows], way.method) for name, y in states.items() if y is not None}
+    for rows in batches(len(condition), sampler.batch_size):
+        given = {
+            name: start * _state(generator, y[rows], sampler.method) for name, y in states.items() if y is not None
+        }
 
         def run(given: Tensors, rows: slice = rows) -> T:
             told = Condition.from_tensors(given).expand(len(given["start"]))
-            return carry(generator.velocity(told, way.guidance), given, rows)
+            return carry(generator.velocity(told, guidance), given, rows)
 
         given |= condition[rows].tensors()
-        ends.append(_captured(generator, way, run, given) if capturable and way.capturable else run(given))
-        _check_finite(ends[-1], generator, way)
+        ends.append(_captured(generator, key, run, given) if capturable else run(given))
+        _check_finite(ends[-1], generator, sampler)
     return ends
 
 
-def _check_finite(end: object, generator: Generator, way: Way) -> None:
+def _check_finite(end: object, generator: Generator, sampler: Sampler) -> None:
     """Raises where a network overflowed, as those in half precision may, or its weights are none."""
     state = end.noise if isinstance(end, Trace) else end
     if isinstance(state, Tensor) and not state.isfinite().all():
         raise ValueError(
-            f"the network ({generator.dtype}) went to NaN or infinity on its way by {way.method} at guidance "
-            f"{way.guidance:g}; load it with dtype=torch.bfloat16 or torch.float32, or ask for less guidance; if that "
-            "does not help, its weights are damaged"
+            f"the network ({generator.dtype}) went to NaN or infinity on its way by {sampler.method} at guidance "
+            f"{sampler.guidance:g}; load it with dtype=torch.bfloat16 or torch.float32, or ask for less guidance; if "
+            "that does not help, its weights are damaged"
         )
 
 
-def _captured(generator: Generator, way: Way, run: Callable[[Tensors], T], given: Tensors) -> T:
+def _captured(generator: Generator, loop: tuple, run: Callable[[Tensors], T], given: Tensors) -> T:
     """`run(given)`; through a graph, if the generator has any and its guides read nothing from the device."""
     if generator.graphs is None or not all(guide.capturable for guide in generator.guides):
         return run(given)
     weights = tuple((p.data_ptr(), p.dtype) for network in generator.modules for p in network.parameters())
-    key = way.method, way.guidance, *way.levels.tolist(), json.dumps(generator.settings()), weights
+    key = *loop, json.dumps(generator.settings()), weights
     return generator.graphs(key, run, given)
 
 
@@ -120,8 +97,20 @@ def _state(generator: Generator, y: Tensor, method: str) -> Tensor:
     A network in bfloat16 rounds its input; a state that differs in its last digit on the way back may round to
     another number, which the steps that follow make larger. Leapfrog's sums are exact in float64. Metal has none.
     """
-    precise = method in RETRACING and generator.device.type != "mps"
+    precise = METHODS[method].retraces and generator.device.type != "mps"
     return y.to(generator.device, torch.float64 if precise else None)
+
+
+def drawing(
+    seed: Sequence[int], rows: slice, shape: Sequence[int], device: torch.device
+) -> Callable[[], Float[Tensor, "batch ..."]]:
+    """Unit noise of some clips, fresh at each call; that of clip i depends on `(seed, i)` and the call alone."""
+    rngs = [np.random.default_rng([*seed, i]) for i in range(rows.start, rows.stop)]
+
+    def draw() -> Tensor:
+        return torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in rngs])).to(device)
+
+    return draw
 
 
 def spread(s: Tensor | float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
 from latentlab.generator.inverted import Inverted
+from latentlab.generator.sampler import EDIT, Sampler
 from latentlab.generator.solver import Velocity
 from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Latents, Video
@@ -56,13 +57,12 @@ class BottleneckSpace(Described):
         generator: whose denoiser.
         layer: by its name in the network; None is the innermost. Where moving that moves little, take another one, such
             as "down.0.1" of the shipped denoiser.
-        num_steps: of the solver, each way.
-        method: of the solver; "leapfrog" gives clips back exactly.
+        sampler: each way, see `Sampler`, on the levels of sampling; `EDIT` gives clips back exactly.
+        num_steps, method, batch_size: change one setting of it each.
         levels: flow times (low, high) within which activations are read and moved; near 1 the coarse things are drawn.
         per_level: a vector for each level, after one another; otherwise one for all, their mean.
         caption: that the runs are under, see `NoiseSpace`; "" says nothing.
         guidance: weight of the caption, each way; activations are read under the caption, and moved with and without.
-        batch_size: clips at a time.
         progress: show a bar.
 
     Attributes:
@@ -86,20 +86,24 @@ class BottleneckSpace(Described):
         generator: Generator,
         *,
         layer: str | None = None,
-        num_steps: Count = 25,
-        method: str = "leapfrog",
+        sampler: Sampler = EDIT,
+        num_steps: Count | None = None,
+        method: str | None = None,
         levels: tuple[float, float] = (0.0, 1.0),
         per_level: bool = False,
         caption: Caption = "",
-        guidance: float = 1.0,
-        batch_size: Count = 16,
+        guidance: float | None = None,
+        batch_size: Count | None = None,
         progress: bool = False,
     ) -> None:
         self.generator, self.layer_name = generator, layer
         self.layer = find_layer(generator.modules, layer)
-        self.num_steps, self.method, self.levels, self.per_level = num_steps, method, levels, per_level
-        self.caption, self.guidance = caption, guidance
-        self.batch_size, self.progress = batch_size, progress
+        words = {"num_steps": num_steps, "method": method, "guidance": guidance, "batch_size": batch_size}
+        sampler = replace(sampler, levels="sampling").but(**words)  # runs to be replayed with moved activations
+        self.guidance = sampler.guiding(generator.config.guidance)
+        self.sampler = replace(sampler, guidance=self.guidance)
+        self.num_steps, self.method, self.batch_size = sampler.num_steps, sampler.method, sampler.batch_size
+        self.levels, self.per_level, self.caption, self.progress = levels, per_level, caption, progress
         self.condition = generator.as_condition(caption)
         self.anchor: Anchor | None = None
         self.called = self._levels_called()
@@ -185,11 +189,7 @@ class BottleneckSpace(Described):
         inverted = self.generator.guided(AtLayer(self.layer, read)).invert(
             latents,
             condition,
-            guidance=self.guidance,
-            num_steps=self.num_steps,
-            method=self.method,
-            levels="sampling",  # runs to be replayed with moved activations
-            batch_size=self.batch_size,
+            sampler=self.sampler,
             progress="inverting" if self.progress else False,
         )
         activations = torch.stack([seen[s] for s in self.called], 1)  # sample level ...
@@ -217,8 +217,7 @@ class BottleneckSpace(Described):
         asked = Asked()
         still = self.generator.guided(asked)
         zeros = torch.zeros(1, *self.generator.latent_shape)
-        options: dict[str, Any] = {"num_steps": self.num_steps, "method": self.method, "levels": "sampling"}
-        inverted = still.invert(zeros, self.condition[:1], **options)
+        inverted = still.invert(zeros, self.condition[:1], sampler=self.sampler)
         both.append(asked.taken())
         still.sample(inverted)
         both.append(asked.taken())

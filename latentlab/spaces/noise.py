@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from latentlab.checks import Count, clear_errors
-from latentlab.generator.exactness import suited
 from latentlab.generator.generator import Generator
-from latentlab.generator.levels import LevelsFor, check_purpose
+from latentlab.generator.levels import LevelsFor
+from latentlab.generator.sampler import Sampler
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.latent import LatentSpace
 from latentlab.spaces.told import Caption, plain
@@ -17,19 +18,17 @@ class NoiseSpace(LatentSpace):
     """Inverted noise, flattened: the point from which the sampler draws the clip.
 
     Codes to be read (projections, probes, metrics) are the true encoding as nearly as may be: the defaults. Codes to be
-    edited lead back to the clip: `method="leapfrog"`, or another method on `levels="sampling"`. The two differ, by a
+    edited lead back to the clip: `sampler=ll.EDIT`, or another method on `levels="sampling"`. The two differ, by a
     third of their norm on the shipped model, so directions are found in the space in which they are used.
 
     Args:
         generator: whose denoiser.
-        num_steps: of the solver, each way.
-        method: of the solver, see `Generator.sample`.
+        sampler: each way, see `Sampler`; the words below change one setting each. Codes to be edited take `EDIT`.
+        num_steps, method, guidance, batch_size: see `Generator.sample`; above guidance 1 clips come back less exactly.
         levels: "analysis" or "sampling", each way; None is what suits the method, see `Generator.invert`.
         caption: that clips are inverted and drawn under: one for all, one for each in their order, or a condition made
             before, as models need that are told an image: `caption=generator.condition(video[:, :, 0])`.
-        guidance: weight of the caption, each way; above 1 a clip comes back less exactly.
         num_frames: frames of the latents; None is the generator's own.
-        batch_size: clips at a time.
         progress: show a bar.
 
     >>> import latentlab
@@ -46,20 +45,23 @@ class NoiseSpace(LatentSpace):
         self,
         generator: Generator,
         *,
-        num_steps: Count = 25,
-        method: str = "midpoint",
+        sampler: Sampler | None = None,
+        num_steps: Count | None = None,
+        method: str | None = None,
         levels: LevelsFor | None = None,
         caption: Caption = "",
-        guidance: float = 1.0,
+        guidance: float | None = None,
         num_frames: Count | None = None,
-        batch_size: Count = 16,
+        batch_size: Count | None = None,
         progress: bool = False,
     ) -> None:
         super().__init__(generator, num_frames=num_frames)
-        self.num_steps, self.method, self.caption, self.guidance = num_steps, method, caption, guidance
-        self.levels = suited(method) if levels is None else levels
-        check_purpose(self.levels)
-        self.batch_size, self.progress = batch_size, progress
+        words = {"num_steps": num_steps, "method": method, "levels": levels, "guidance": guidance}
+        sampler = (sampler or Sampler()).but(**words, batch_size=batch_size)
+        self.guidance = sampler.guiding(generator.config.guidance)
+        self.num_steps, self.method, self.levels = sampler.num_steps, sampler.method, sampler.inverting
+        self.sampler = replace(sampler, levels=self.levels, guidance=self.guidance)
+        self.batch_size, self.caption, self.progress = sampler.batch_size, caption, progress
         self.condition = generator.as_condition(caption)
         self.by_place = len(self.condition) > 1
 
@@ -81,14 +83,11 @@ class NoiseSpace(LatentSpace):
         """
         latents = self.unflatten(super().encode(video))
         bar = "inverting" if self.progress else False
-        return self.generator.invert(latents, self.condition, progress=bar, **self._solver()).noise.flatten(1)
+        return self.generator.invert(latents, self.condition, sampler=self.sampler, progress=bar).noise.flatten(1)
 
     @clear_errors
     def decode(self, codes: Codes) -> Video:
         """Clips of codes; errors as in `encode`."""
         bar = "sampling" if self.progress else False
-        latents = self.generator.sample(self.unflatten(codes), self.condition, progress=bar, **self._solver())
+        latents = self.generator.sample(self.unflatten(codes), self.condition, sampler=self.sampler, progress=bar)
         return self.generator.decode(latents, batch_size=self.batch_size)
-
-    def _solver(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("num_steps", "method", "levels", "guidance", "batch_size")}

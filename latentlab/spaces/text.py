@@ -14,6 +14,7 @@ from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
+from latentlab.generator.sampler import DRAW, Sampler
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Described
@@ -29,8 +30,8 @@ class TextSpace(Described):
         generator: whose text tower and denoiser.
         describe: gives captions of clips, for `encode`; None takes captions alone.
         seed: of the noise.
-        num_steps, method: of the solver.
-        guidance: None is the generator's own.
+        sampler: see `Generator.generate`; the words below change one setting each.
+        num_steps, method, guidance: see there.
 
     >>> import latentlab
     >>> space = TextSpace(latentlab.load())
@@ -46,13 +47,16 @@ class TextSpace(Described):
         *,
         describe: Callable[[Video], Sequence[str]] | None = None,
         seed: Seed = 0,
-        num_steps: Count = 25,
-        method: str = "ddim",
+        sampler: Sampler = DRAW,
+        num_steps: Count | None = None,
+        method: str | None = None,
         guidance: float | None = None,
     ) -> None:
         self.generator, self.describe_clips = generator, describe
-        self.seed, self.num_steps, self.method = seed, num_steps, method
-        self.guidance = generator.config.guidance if guidance is None else guidance
+        sampler = sampler.but(num_steps=num_steps, method=method, guidance=guidance)
+        self.guidance = sampler.guiding(generator.config.guidance)
+        self.seed, self.num_steps, self.method = seed, sampler.num_steps, sampler.method
+        self.sampler = replace(sampler, guidance=self.guidance)
         empty = generator.condition("")
         self.parts = {"tokens": empty.tokens.shape[1:]}  # raises where a model reads no captions
         self.parts |= {name: part.shape[1:] for name, part in empty.extras.items() if part.is_floating_point()}
@@ -100,8 +104,7 @@ class TextSpace(Described):
     def decode(self, codes: Codes) -> Video:
         """Clips drawn under these codes, all from one noise."""
         noise = self.generator.noise(1, seed=self.seed).expand(len(codes), -1, -1, -1, -1)
-        options: dict[str, Any] = {"num_steps": self.num_steps, "method": self.method, "guidance": self.guidance}
-        return self.generator.decode(self.generator.sample(noise, self.condition(codes), **options))
+        return self.generator.decode(self.generator.sample(noise, self.condition(codes), sampler=self.sampler))
 
 
 @clear_errors

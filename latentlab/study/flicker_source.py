@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
+from latentlab.generator.sampler import Sampler
 from latentlab.metrics.flow import Flow, Ways, dis, fields, follow, shrunk
 from latentlab.metrics.residual import COMPONENTS, ROUNDING
 from latentlab.metrics.temporal import Flicker, flicker, latent_flicker
@@ -100,9 +101,10 @@ def flicker_source(
     noise: Noise,
     caption: str | Sequence[str] | Condition = "",
     *,
-    num_steps: int = 25,
-    method: str = "ddim",
-    guidance: float = 1.0,
+    sampler: Sampler | None = None,
+    num_steps: int | None = None,
+    method: str | None = None,
+    guidance: float | None = None,
     every: int = 4,
     flow: Flow = dis,
     progress: bool = False,
@@ -116,7 +118,7 @@ def flicker_source(
     Args:
         generator: the model.
         noise: where to start, `generator.noise(count)`.
-        caption, num_steps, method, guidance: as in `Generator.sample`.
+        caption, sampler, num_steps, method, guidance: as in `Generator.sample`.
         every: steps from one look to the next, the first after the first step; a look costs a call of the network
             and a decoding.
         flow: see `flicker`.
@@ -128,7 +130,10 @@ def flicker_source(
     if every < 1:
         raise ValueError(f"every must be at least 1, got {every}")
     condition = generator.as_condition(caption).expand(len(noise))
-    velocity = generator.velocity(condition, guidance)
+    sampler = (sampler or Sampler("ddim")).but(
+        num_steps=num_steps, method=method, guidance=guidance, batch_size=len(noise)
+    )
+    velocity = generator.velocity(condition, sampler.guiding(generator.config.guidance))
     levels, estimates = [], []
 
     def look(step: int, level: float, y: Tensor) -> None:
@@ -137,9 +142,8 @@ def flicker_source(
             estimates.append(y - level * velocity(y, level))
 
     latents = generator.sample(
-        noise, condition, num_steps=num_steps, method=method, guidance=guidance, batch_size=len(noise), callback=look,
-        progress="sampling" if progress else False,
-    )  # fmt: skip
+        noise, condition, sampler=sampler, callback=look, progress="sampling" if progress else False
+    )
     seen, latent = [], []
     for estimate in (*estimates, latents):
         clip = generator.decode(estimate)

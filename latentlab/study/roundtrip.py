@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,11 +15,12 @@ from tqdm.auto import tqdm
 
 from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator.condition import Condition
-from latentlab.generator.exactness import METHODS, RETRACING
 from latentlab.generator.generator import Generator
 from latentlab.generator.implicit import TOLERANCE
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import LevelsFor
+from latentlab.generator.methods import METHODS
+from latentlab.generator.sampler import Sampler
 from latentlab.metrics.perceptual import BACKBONES, Distance, lpips, psnr
 from latentlab.shapes import Latents, Noise, Video
 from latentlab.study.fidelity import Fidelity, fidelity
@@ -91,7 +91,7 @@ class RoundTrip:
         residual = self.inverted.residual
         if residual is not None and not residual <= TOLERANCE:
             return f"not exact: residual {residual:.1e}"
-        bound = ROUNDING if self.inverted.method in RETRACING else TOLERANCE
+        bound = ROUNDING if METHODS[self.inverted.method].retraces else TOLERANCE
         if residual is None or not self.latent_error <= bound:
             return "not exact"
         return "to rounding" if self.latent_error else "bit for bit"
@@ -138,11 +138,12 @@ def roundtrip(
     video: Video,
     caption: str | Sequence[str] | Condition = "",
     *,
-    num_steps: Count = 25,
-    method: str = "midpoint",
-    levels: LevelsFor | None = "sampling",
-    guidance: float = 1.0,
-    batch_size: Count = 16,
+    sampler: Sampler | None = None,
+    num_steps: Count | None = None,
+    method: str | None = None,
+    levels: LevelsFor | None = None,
+    guidance: float | None = None,
+    batch_size: Count | None = None,
     distance: Distance | None = None,
     exact: bool = False,
     estimate: bool = False,
@@ -156,8 +157,7 @@ def roundtrip(
     Args:
         generator: the model.
         video: the clips.
-        caption, num_steps, method, guidance, batch_size: as in `Generator.sample`, the same both ways.
-        levels: as in `Generator.invert`, the same both ways.
+        caption, sampler, num_steps, method, levels, guidance, batch_size: as in `Generator.sample`, the same both ways.
         distance: a perceptual one, `(video, video) -> (batch,)`; None is LPIPS where its weights are
             (`metrics.perceptual.lpips`) and frames are large enough, and otherwise nothing.
         exact: deterministic kernels without TF32, see `exact_kernels`; and the network is asked twice, see `self_test`,
@@ -173,13 +173,14 @@ def roundtrip(
     >>> bool(roundtrip(ll.load(), clip, method="leapfrog", num_steps=4).latent_error < 1e-5)
     True
     """
-    options: dict[str, Any] = {"num_steps": num_steps, "method": method, "levels": levels, "guidance": guidance}
-    options |= {"batch_size": batch_size, "estimate": estimate}
+    words = {"num_steps": num_steps, "method": method, "levels": levels, "guidance": guidance, "batch_size": batch_size}
+    sampler = (sampler or Sampler(levels="sampling")).but(**words)
     told = generator.as_condition(caption)
     with exact_kernels(exact):
         latents = generator.encode(video)
         determinism = self_test(generator, told, latents=latents) if exact else {}
-        inverted = generator.invert(latents, told, **options, progress="inverting" if progress else False)
+        bar = "inverting" if progress else False
+        inverted = generator.invert(latents, told, sampler=sampler, estimate=estimate, progress=bar)
         back = generator.sample(inverted, progress="sampling" if progress else False)
         decoded, again = generator.decode(latents), generator.decode(back)
     video = video.to(decoded)
@@ -202,7 +203,7 @@ def compare(
     video: Video,
     caption: str | Sequence[str] | Condition = "",
     *,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] = tuple(METHODS),
     progress: bool = False,
     **options,
 ) -> RoundTrips:

@@ -8,10 +8,10 @@ from oracles import Gaussian
 from torch import nn
 
 from latentlab.generator.condition import Condition
-from latentlab.generator.estimate import ORDER
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import analysis_levels, sampling_levels
+from latentlab.generator.methods import METHODS
 from latentlab.generator.solver import solve
 from latentlab.study.mixture import GaussianMixture
 
@@ -79,7 +79,7 @@ def test_levels_for_analysis_begin_and_end_where_the_sampler_s_do(ends):
 
 
 @pytest.mark.parametrize("levels", ["analysis", "sampling"])
-@pytest.mark.parametrize("method", ORDER)
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.order])
 def test_the_estimate_is_the_error_in_closed_form(method, levels):
     clean = latents()
     truth = FINE.flow(clean, 0.0, 1.0)
@@ -97,7 +97,7 @@ def of_mixture() -> tuple[torch.Tensor, torch.Tensor]:
     return clean, solve(MIXTURE.velocity, clean, analysis_levels(400).flip(0), method="midpoint")
 
 
-@pytest.mark.parametrize("method", ORDER)
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.order])
 def test_the_estimate_is_the_error_of_a_mixture(method, of_mixture):
     clean, truth = of_mixture
     start = clean.view(6, *Known.latent_shape).float()

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from latentlab.generator import inverted as inverted_file
-from latentlab.generator.exactness import METHODS, Trace, invert, sample
+from latentlab.generator.exactness import RETRACING, Trace, invert, sample
 from latentlab.generator.implicit import fixed_point
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import sampling_levels
+from latentlab.generator.methods import METHODS
+from latentlab.generator.solver import METHODS as STEPS
 from latentlab.generator.solver import solve
-from latentlab.parsers import METHODS as IN_THE_COMMAND_LINE
 from latentlab.study.mixture import GaussianMixture
 
 LATER = ("tiles", "batches")  # what files did not hold at first
@@ -160,8 +161,9 @@ def test_wrong_arguments_are_named(method, levels, match):
         invert(MIXTURE.velocity, CLIPS, levels, method=method)
 
 
-def test_the_command_line_offers_every_method():
-    assert IN_THE_COMMAND_LINE == METHODS
+def test_every_method_that_is_named_is_there():
+    assert {*STEPS, *RETRACING} == METHODS.keys()
+    assert RETRACING.keys() == {name for name, method in METHODS.items() if method.retraces}
 
 
 def test_anderson_solves_a_linear_equation_that_plain_iteration_does_not():
