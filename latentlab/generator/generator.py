@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import Count, Positive, Seed, clear_errors
+from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator import exactness
 from latentlab.generator.condition import Caption, Condition
+from latentlab.generator.config import GeneratorConfig
 from latentlab.generator.estimate import Counted, Estimate, check_estimable, richardson
 from latentlab.generator.exactness import Trace
 from latentlab.generator.graph import Tensors
@@ -28,28 +29,6 @@ from latentlab.generator.windows import Joined, decoded, latent_frames, long_lat
 from latentlab.shapes import Latents, Noise, Video
 
 SAME = 1e-3  # between the latents of an image coded by itself and as the first frame of a clip, of unit variance
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """What the generator was made for and how it samples best.
-
-    Args:
-        num_frames, height, width: of its clips.
-        fps: frames a second of its clips.
-        guidance: classifier-free guidance that `generate` uses.
-        shift: of the noise levels, see `sampling_levels`.
-        known_psnr: decibels that 99 of 100 held-out clips of the model's kind, read from mp4 files, keep through its
-            autoencoder, so that a clip of another kind can be told (`study.fidelity`); None where nobody measured that.
-    """
-
-    num_frames: Count = 16
-    height: int = 64
-    width: int = 64
-    fps: Positive = 8.0
-    guidance: float = 2.5
-    shift: float = 1.0
-    known_psnr: float | None = None
 
 
 class Generator(Model):
