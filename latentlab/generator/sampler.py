@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Self
 
+from latentlab.checks import clear_errors
 from latentlab.generator.levels import LevelsFor, check_counts, check_purpose
 from latentlab.generator.methods import METHODS, check_method
 
 
+@clear_errors
 @dataclass(frozen=True)
 class Sampler:
     """The settings of a solver, both ways: for `sample`, `invert`, `generate` and the spaces.

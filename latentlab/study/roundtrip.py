@@ -141,7 +141,7 @@ def roundtrip(
     sampler: Sampler | None = None,
     num_steps: Count | None = None,
     method: str | None = None,
-    levels: LevelsFor | None = None,
+    levels: LevelsFor | None = "sampling",
     guidance: float | None = None,
     batch_size: Count | None = None,
     distance: Distance | None = None,
@@ -157,7 +157,8 @@ def roundtrip(
     Args:
         generator: the model.
         video: the clips.
-        caption, sampler, num_steps, method, levels, guidance, batch_size: as in `Generator.sample`, the same both ways.
+        caption, sampler, num_steps, method, guidance, batch_size: as in `Generator.sample`, the same both ways.
+        levels: as in `Generator.invert`, the same both ways; a sampler has its own.
         distance: a perceptual one, `(video, video) -> (batch,)`; None is LPIPS where its weights are
             (`metrics.perceptual.lpips`) and frames are large enough, and otherwise nothing.
         exact: deterministic kernels without TF32, see `exact_kernels`; and the network is asked twice, see `self_test`,
@@ -173,8 +174,8 @@ def roundtrip(
     >>> bool(roundtrip(ll.load(), clip, method="leapfrog", num_steps=4).latent_error < 1e-5)
     True
     """
-    words = {"num_steps": num_steps, "method": method, "levels": levels, "guidance": guidance, "batch_size": batch_size}
-    sampler = (sampler or Sampler(levels="sampling")).but(**words)
+    words = {"num_steps": num_steps, "method": method, "guidance": guidance, "batch_size": batch_size}
+    sampler = (sampler or Sampler(levels=levels)).but(**words)
     told = generator.as_condition(caption)
     with exact_kernels(exact):
         latents = generator.encode(video)
