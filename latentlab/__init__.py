@@ -11,21 +11,26 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from latentlab import control, data, directions, metrics, spaces, video
+    from latentlab import control, data, directions, generator, metrics, spaces, study, video, view
     from latentlab.control.inpaint import inpaint
     from latentlab.control.long import extend
     from latentlab.control.propagate import propagate
     from latentlab.directions.edit import edit
+    from latentlab.factors import FactorTable
     from latentlab.generator.adapter import Adapter
+    from latentlab.generator.condition import Condition
+    from latentlab.generator.config import GeneratorConfig
     from latentlab.generator.generator import Generator
+    from latentlab.generator.guides import Guide
     from latentlab.generator.inverted import Inverted
     from latentlab.generator.load import load
     from latentlab.generator.sampler import ANALYSE, DRAW, EDIT, Sampler
     from latentlab.interpolate import advise, combine, lerp, nlerp, slerp, spline, uniform, walk
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
-    from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, TextSpace, VectorSpace
+    from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, Space, TextSpace, VectorSpace
     from latentlab.study.edits import edit_clip
+    from latentlab.study.recipe import Recipe
     from latentlab.study.roundtrip import roundtrip
     from latentlab.view.explore import explore
     from latentlab.view.projection import project, project_series
@@ -35,14 +40,20 @@ _HOMES = {
     "Adapter": "latentlab.generator.adapter",
     "ANALYSE": "latentlab.generator.sampler",
     "BottleneckSpace": "latentlab.spaces",
+    "Condition": "latentlab.generator.condition",
     "DRAW": "latentlab.generator.sampler",
     "EDIT": "latentlab.generator.sampler",
+    "FactorTable": "latentlab.factors",
     "Generator": "latentlab.generator.generator",
+    "GeneratorConfig": "latentlab.generator.config",
+    "Guide": "latentlab.generator.guides",
     "Inverted": "latentlab.generator.inverted",
     "LatentSpace": "latentlab.spaces",
     "NoiseSpace": "latentlab.spaces",
+    "Recipe": "latentlab.study.recipe",
     "Record": "latentlab.record",
     "Sampler": "latentlab.generator.sampler",
+    "Space": "latentlab.spaces",
     "TextSpace": "latentlab.spaces",
     "VectorSpace": "latentlab.spaces",
     "advise": "latentlab.interpolate",
@@ -65,7 +76,7 @@ _HOMES = {
     "uniform": "latentlab.interpolate",
     "walk": "latentlab.interpolate",
 }
-_PACKAGES = ("control", "data", "directions", "metrics", "spaces", "video")
+_PACKAGES = ("generator", "study", "view", "control", "data", "directions", "metrics", "spaces", "video")
 
 __all__ = [
     "ANALYSE",
@@ -73,12 +84,18 @@ __all__ = [
     "EDIT",
     "Adapter",
     "BottleneckSpace",
+    "Condition",
+    "FactorTable",
     "Generator",
+    "GeneratorConfig",
+    "Guide",
     "Inverted",
     "LatentSpace",
     "NoiseSpace",
+    "Recipe",
     "Record",
     "Sampler",
+    "Space",
     "TextSpace",
     "VectorSpace",
     "advise",
@@ -91,6 +108,7 @@ __all__ = [
     "explore",
     "extend",
     "flicker",
+    "generator",
     "inpaint",
     "lerp",
     "load",
@@ -103,8 +121,10 @@ __all__ = [
     "slerp",
     "spaces",
     "spline",
+    "study",
     "uniform",
     "video",
+    "view",
     "walk",
 ]
 

@@ -67,6 +67,17 @@ LEFT_OUT = {
     **dict.fromkeys(("i3d", "inception", "raft", "videomae"), "needs a network's file"),
     **dict.fromkeys(("NativeGenerator.predict", "Between.forward"), "called by the solver, at each step"),
     "Generator": "the base of all generators; its methods are asked",
+    "Guide": "the base of all guides",
+    "GeneratorConfig": "read from a generator's file, which `load` checks",
+    **dict.fromkeys(
+        ("Condition", "Condition.cat", "Condition.expand", "Condition.from_tensors", "Condition.to"),
+        "tensors of a model's own, which it reads; tests/generator/test_condition.py asks it",
+    ),
+    **dict.fromkeys(
+        ("Recipe", "Recipe.apply", "Recipe.load", "Recipe.replay", "Recipe.save"),
+        "edits written down; tests/study/test_recipe.py asks it",
+    ),
+    **dict.fromkeys(("FactorTable", "FactorTable.select", "FactorTable.spec"), "tests/test_factors.py asks it"),
     "explore": "draws in a thread of its own; tests/view/test_explorer.py asks it",
 }
 
@@ -658,7 +669,7 @@ CALLS: dict[str, Callable[[], Call]] = {
     "Adapter.read": lambda: (ll.Adapter.read, {"path": _adapter()}),
     "Adapter.save": on(adapter, "save", path="ink.safetensors"),
     "Adapter.scaled": on(adapter, "scaled", factor=2.0),
-    "NativeGenerator.knowing": on(generator, "knowing", words={"ink": draw(32)}),
+    "NativeGenerator.having": on(generator, "knowing", words={"ink": draw(32)}),
     "NativeGenerator.encode": on(generator, "encode", video=clips(), batch_size=1),
     "NativeGenerator.decode": on(generator, "decode", latents=LATENTS, batch_size=1),
     "NativeGenerator.save": on(generator, "save", folder="model"),

@@ -43,3 +43,13 @@ def test_help_takes_half_a_second_of_the_processor_at_most():
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert statistics.median(seconds() for _ in range(3)) < 0.5
+
+
+@pytest.mark.parametrize("package", ["generator", "study", "view"])
+def test_every_package_is_there_whatever_was_imported_before(package):
+    code = f"import latentlab as ll, sys; ll.{package}; print('torch' in sys.modules)"
+    assert python("-c", code).stdout.strip() == "False"
+    face = getattr(latentlab, package)
+    assert all(getattr(face, name) is not None for name in dir(face))
+    with pytest.raises(AttributeError, match=f"'latentlab.{package}' has no attribute 'nothing'"):
+        face.nothing  # noqa: B018

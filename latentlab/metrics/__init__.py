@@ -2,6 +2,7 @@
 
 from latentlab.metrics import disentanglement, published
 from latentlab.metrics.clip import Towers
+from latentlab.metrics.disentanglement import dci, mig, sap
 from latentlab.metrics.features import Features, i3d, inception, time_difference, videomae
 from latentlab.metrics.flow import dis, fields, raft, still
 from latentlab.metrics.frechet import Moments, frechet_distance, frechet_infinity
@@ -33,6 +34,7 @@ __all__ = [
     "clip_score",
     "compare",
     "compare_clips",
+    "dci",
     "dice",
     "dis",
     "disentanglement",
@@ -52,12 +54,14 @@ __all__ = [
     "kvd",
     "latent_flicker",
     "lpips",
+    "mig",
     "path_smoothness",
     "ppl",
     "precision_recall",
     "psnr",
     "published",
     "raft",
+    "sap",
     "segmentation_consistency",
     "spectral",
     "ssim",

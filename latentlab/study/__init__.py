@@ -1,1 +1,11 @@
 """Questions asked of a generator and its spaces."""
+
+from latentlab.face import face
+
+_HOMES = {
+    "Recipe": "recipe",
+    "Step": "steps",
+    "edit_clip": "edits",
+    "find_directions": "edits",
+}
+__getattr__, __dir__ = face(__name__, _HOMES)
