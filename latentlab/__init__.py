@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latentlab.control.inpaint import inpaint
     from latentlab.control.long import extend
     from latentlab.control.propagate import propagate
+    from latentlab.control.why import why
     from latentlab.directions.edit import edit
     from latentlab.factors import FactorTable
     from latentlab.generator.adapter import Adapter
@@ -75,6 +76,7 @@ _HOMES = {
     "spline": "latentlab.interpolate",
     "uniform": "latentlab.interpolate",
     "walk": "latentlab.interpolate",
+    "why": "latentlab.control.why",
 }
 _PACKAGES = ("generator", "study", "view", "control", "data", "directions", "metrics", "spaces", "video")
 
@@ -126,6 +128,7 @@ __all__ = [
     "video",
     "view",
     "walk",
+    "why",
 ]
 
 

@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
         _score,
         _bench,
         _train,
+        _why,
     ):
         add(commands)
     return top
@@ -439,6 +440,24 @@ def _train(commands) -> None:
     vae.add_argument("--rings", type=_positive(int), help="dims that are angles, for hues and turns (default: none)")
     vae.add_argument("--moves", action="store_true", help="the last two dims move the picture")
     vae.add_argument("--motion-dims", type=_positive(int), help="of a motion code for each frame (default: none)")
+
+
+def _why(commands) -> None:
+    p = _command(
+        commands,
+        "why",
+        "Why a caption was not obeyed: for each word the stage at which it was lost, and what to do.",
+        'latentlab why "a large red star moving left on a blue background"\n'
+        '  latentlab why "a red star" --video star.mp4 --training captions.txt',
+        out="why.json",
+    )
+    p.add_argument("caption", metavar="CAPTION", help="what was asked for")
+    p.add_argument("--video", metavar="CLIP", help="what came of it (default: it is drawn)")
+    p.add_argument("--training", metavar="FILE", help="captions of the training set, one a line, to count words in")
+    p.add_argument(
+        "--adapter", action="append", default=[], metavar="FILE[=STRENGTH]", help="that is put on; several add up"
+    )
+    _model_options(p, method="ddim", guidance=None)
 
 
 def _size(text: str) -> tuple[int, int]:

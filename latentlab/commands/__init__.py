@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from latentlab.commands.adapters import why_command
 from latentlab.commands.clips import directions_command, edit, encode, generate, interpolate, invert, replay
 from latentlab.commands.control import extend_command, inpaint_command
 from latentlab.commands.runs import bench, tour, train
@@ -24,4 +25,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "score": score,
     "bench": bench,
     "train": train,
+    "why": why_command,
 }

@@ -1,4 +1,4 @@
-"""Commands on adapters: train one on a folder of pictures, and put some on a generator."""
+"""Commands on adapters and words: train one on a folder of pictures, put some on, say why a caption was not obeyed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from latentlab.commands.result import say, tell
+from latentlab.commands.result import check_file, fitted, record_of, say, tell
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.store import claimed
@@ -85,3 +85,21 @@ def _afterwards(generator: Generator, adapter, caption: str) -> dict[str, float]
 
     with torch.no_grad():
         return {"levels_without": apart(caption), "levels_with": apart(behind)}
+
+
+def why_command(
+    caption: str, *, video, adapter, training, out, seed, device, json, model, steps, method, guidance
+) -> None:
+    """For each word of a caption, at which stage it was lost, and what to do."""
+    from latentlab.control.why import why
+
+    del method, guidance  # those of the model, which the words' shares are told for
+    check_file(out)
+    generator = with_adapters(load(model, device=device), adapter)
+    clip, note, _ = fitted(video, generator) if video else (None, "", 0.0)
+    lines = None if training is None else Path(training).read_text(encoding="utf-8").splitlines()
+    say("following each word from the text to the clip")
+    found = why(generator, caption, clip, training=lines, num_steps=steps, seed=seed)
+    settings = {"caption": caption, "video": video, "steps": steps, "adapters": adapter, "training": training}
+    record_of(generator, "why", settings, seed, found.numbers(), {"clip": found.video}).save(out)
+    tell(found.numbers(), json, [note, *found.lines(), f"wrote {out}"])

@@ -7,6 +7,7 @@ from latentlab.control.known import Known
 from latentlab.control.long import extend, stream
 from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, to_grid, union
 from latentlab.control.propagate import Propagated, propagate
+from latentlab.control.why import Why, why
 from latentlab.control.words import Prompt, Prompted, prompted, word_effect
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Prompt",
     "Prompted",
     "Propagated",
+    "Why",
     "as_mask",
     "box",
     "dilate",
@@ -32,5 +34,6 @@ __all__ = [
     "stream",
     "to_grid",
     "union",
+    "why",
     "word_effect",
 ]
