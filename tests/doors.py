@@ -69,6 +69,7 @@ LEFT_OUT = {
     **dict.fromkeys(("NativeGenerator.predict", "Between.forward"), "called by the solver, at each step"),
     "Generator": "the base of all generators; its methods are asked",
     "Guide": "the base of all guides",
+    "NativeGenerator.having": "called by `adapted`, with networks that it made",
     "GeneratorConfig": "read from a generator's file, which `load` checks",
     **dict.fromkeys(
         ("Condition", "Condition.cat", "Condition.expand", "Condition.from_tensors", "Condition.to"),
@@ -684,6 +685,7 @@ CALLS: dict[str, Callable[[], Call]] = {
         },
     ),
     "NativeGenerator.knowing": on(generator, "knowing", words={"ink": draw(32)}),
+    "as_space": lambda: (spaces.as_space, {"space": latent(), "clips": clips(1)}),
     "NativeGenerator.encode": on(generator, "encode", video=clips(), batch_size=1),
     "NativeGenerator.decode": on(generator, "decode", latents=LATENTS, batch_size=1),
     "NativeGenerator.save": on(generator, "save", folder="model"),

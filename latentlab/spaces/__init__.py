@@ -7,7 +7,7 @@ from latentlab.spaces.hooks import hooked
 from latentlab.spaces.latent import LatentSpace
 from latentlab.spaces.noise import NoiseSpace
 from latentlab.spaces.reduce import Blocks, Components, Places, TimeResidual
-from latentlab.spaces.space import Space, Statistics, statistics
+from latentlab.spaces.space import Space, Statistics, as_space, statistics
 from latentlab.spaces.text import TextSpace, pulled
 from latentlab.spaces.vector import VectorSpace
 
@@ -24,6 +24,7 @@ __all__ = [
     "TextSpace",
     "TimeResidual",
     "VectorSpace",
+    "as_space",
     "attention",
     "hooked",
     "pulled",

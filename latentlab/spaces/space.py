@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentlab.checks import clear_errors
 from latentlab.metrics.perceptual import psnr
-from latentlab.shapes import Codes, Video, check_codes
+from latentlab.shapes import Codes, Video, check_codes, check_video
 
 AXES = ("channel", "frame", "height", "width")  # of latents
 
@@ -125,6 +125,60 @@ class Described(ABC):
     def floor(self, video: Video) -> Float[Tensor, " batch"]:
         """What the space itself loses: `decode(encode(video))` against the clips, PSNR in decibels."""
         return psnr(self.decode(self.encode(video)).cpu(), video.cpu())
+
+
+class Pair(Described):
+    """A pair of `encode` and `decode` with what every space can do, see `as_space`."""
+
+    axes = ("dim",)
+
+    def __init__(self, space: Space, dim: int) -> None:
+        self.space, self.shape = space, (dim,)
+
+    def encode(self, video: Video) -> Codes:
+        return self.space.encode(video)
+
+    def decode(self, codes: Codes) -> Video:
+        self.unflatten(codes)
+        return self.space.decode(codes)
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "space": type(self.space).__name__}
+
+
+@clear_errors
+def as_space(space: Space, clips: Video) -> Described:
+    """A space that has the rest, from any that has `encode` and `decode`: so a model of your own is cached and reduced.
+
+    What it says of itself is its class's name; codes that depend on more, such as weights, are kept apart by having a
+    `Described` of your own, whose `settings` name them.
+
+    Args:
+        space: a pair, whose codes are `(sample, dim)`; one of latentlab's own is returned as it is.
+        clips: one at least, that show how long a code is.
+
+    Raises:
+        TypeError: no pair of both.
+        ValueError: codes of another shape.
+
+    >>> class Mine:
+    ...     def encode(self, video):
+    ...         return video.flatten(1)
+    ...     def decode(self, codes):
+    ...         return codes.reshape(-1, 3, 1, 2, 2)
+    >>> as_space(Mine(), torch.zeros(1, 3, 1, 2, 2))
+    Pair(12 dims: dim 12)
+    """
+    if isinstance(space, Described):
+        return space
+    if not all(callable(getattr(space, name, None)) for name in ("encode", "decode")):
+        raise TypeError(f"a space has encode(video) and decode(codes), got {type(space).__name__}")
+    check_video(clips=clips)
+    codes = space.encode(clips[:1])
+    if not isinstance(codes, Tensor) or codes.ndim != 2 or len(codes) != 1:
+        said = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
+        raise ValueError(f"codes are a tensor (sample, dim), and {type(space).__name__}.encode of one clip gave {said}")
+    return Pair(space, codes.shape[1])
 
 
 @clear_errors

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from latentlab.metrics.perceptual import psnr
-from latentlab.spaces import LatentSpace, NoiseSpace, statistics
+from latentlab.spaces import Blocks, Cached, Components, LatentSpace, NoiseSpace, as_space, statistics
 
 
 @pytest.mark.parametrize("kind", [LatentSpace, NoiseSpace])
@@ -90,3 +90,32 @@ def test_dims_are_grouped_along_an_axis(tiny_generator):
     assert torch.equal(codes[:, groups["frame2"]], space.unflatten(codes)[:, :, 2].flatten(1))
     with pytest.raises(ValueError, match="LatentSpace has no axis 'level'; there are channel, frame, height, width"):
         space.groups("level")
+
+
+class Mine:
+    """A model of one's own: encode and decode, and nothing else."""
+
+    def encode(self, video):
+        return video.flatten(1)
+
+    def decode(self, codes):
+        return codes.reshape(-1, 3, 4, 16, 16)
+
+
+def test_a_bare_pair_is_cached_and_reduced_like_any_space(clips):
+    space = as_space(Mine(), clips)
+    codes = space.encode(clips)
+    assert (space.dim, space.describe()["space"], space.floor(clips).isinf().all()) == (3072, "Mine", True)
+    kept = Cached(space)
+    assert torch.equal(kept.encode(clips), kept.encode(clips))
+    assert (kept.hits, kept.misses) == (3, 3)
+    means = Blocks(space, {"dim": 256}).around(clips)  # a frame of a channel each
+    assert means.encode(clips).shape == (3, 12)
+    torch.testing.assert_close(means.decode(means.encode(clips)), clips)
+    moved = means.decode(means.encode(clips) + 1)
+    torch.testing.assert_close(moved, clips + 1)
+    parts = Components(space, codes, 2).around(clips)
+    torch.testing.assert_close(parts.decode(parts.encode(clips)), clips, atol=1e-5, rtol=0)
+    assert as_space(space, clips) is space
+    with pytest.raises(TypeError, match="got str"):
+        as_space("latent", clips)
