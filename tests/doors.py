@@ -69,7 +69,6 @@ LEFT_OUT = {
     **dict.fromkeys(("NativeGenerator.predict", "Between.forward"), "called by the solver, at each step"),
     "Generator": "the base of all generators; its methods are asked",
     "Guide": "the base of all guides",
-    "NativeGenerator.having": "called by `adapted`, with networks that it made",
     "GeneratorConfig": "read from a generator's file, which `load` checks",
     **dict.fromkeys(
         ("Condition", "Condition.cat", "Condition.expand", "Condition.from_tensors", "Condition.to"),
