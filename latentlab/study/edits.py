@@ -20,7 +20,7 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.edits import EditNetwork, load_edits
 from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Latents, Video
-from latentlab.study.account import Account, account
+from latentlab.study.account import Account, CaptionAccount, account, caption_account
 from latentlab.study.change import Change, Value, changes
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
 from latentlab.study.edit_space import EditSpace
@@ -131,7 +131,8 @@ def edit_clip(
     if caption is not None and network is None:
         if method == "network":
             raise ValueError(_no_network(generator))
-        edited, wanted = FlowEdit(generator, source, caption, seed=seed).apply(latents), []
+        edited = FlowEdit(generator, source, caption, seed=seed).apply(latents)
+        wanted = named(caption) if unedited.shape[-2:] == (SIDE, SIDE) and _words(caption) else []
         given = "captions"
     elif network is None:
         raise ValueError(
@@ -148,7 +149,7 @@ def edit_clip(
         spread = leak(unedited, video, mask)
         video = blend(unedited, video, mask)
     known, like = fidelity(generator, clip, decoded=unedited), fidelity(generator, video)
-    accounts = _accounts(unedited, video, wanted, read)
+    accounts = _accounts(generator, unedited, video, wanted, caption, read)
     floor = round(float(psnr(unedited, clip.cpu()).mean()), 2)
     return Edited(video, "latent", floor, None, unedited, spread, accounts, known, given, like)
 
@@ -159,6 +160,17 @@ def named(caption: str) -> list[Change]:
     >>> [str(change) for change in named("a blue star moving left on a green background")]
     ['shape to star', 'hue to 240', 'background_hue to 120', 'direction to 180']
     """
+    found = _words(caption)
+    if not found:
+        raise ValueError(
+            f"{caption!r} names nothing that an edit can reach: no hue ({', '.join(HUES)}), no shape "
+            f"({', '.join(SHAPES)}), no 'moving' and one of {', '.join(DIRECTIONS)}"
+        )
+    return changes(to={name: found[name] for name in ("shape", "hue", "background_hue", "direction") if name in found})
+
+
+def _words(caption: str) -> dict[str, str]:
+    """The factors that a caption names, and their words."""
     words = re.findall(r"[\w-]+", caption.lower())
     found: dict[str, str] = {}
     for i, word in enumerate(words):
@@ -169,12 +181,7 @@ def named(caption: str) -> list[Change]:
             found["shape"] = word
         elif word in DIRECTIONS and words[i - 1 : i] == ["moving"]:
             found["direction"] = word
-    if not found:
-        raise ValueError(
-            f"{caption!r} names nothing that an edit can reach: no hue ({', '.join(HUES)}), no shape "
-            f"({', '.join(SHAPES)}), no 'moving' and one of {', '.join(DIRECTIONS)}"
-        )
-    return changes(to={name: found[name] for name in ("shape", "hue", "background_hue", "direction") if name in found})
+    return found
 
 
 def network_of(generator: Generator) -> EditNetwork | None:
@@ -265,13 +272,21 @@ def _by_network(network: EditNetwork, latents: Latents, wanted: Sequence[Change]
 
 
 def _accounts(
-    before: Video, after: Video, wanted: Sequence[Change], read: Callable[[Video], FactorTable] | None
-) -> tuple[Account, ...]:
-    """What was read of each clip; nothing where nobody can read it."""
-    if not wanted:
-        return ()
+    generator: Generator,
+    before: Video,
+    after: Video,
+    wanted: Sequence[Change],
+    caption: str | None,
+    read: Callable[[Video], FactorTable] | None,
+) -> tuple[Account | CaptionAccount, ...]:
+    """What moved in each clip, by its factors where these were asked for, else by the caption."""
     each = zip(before.split(1), after.split(1), strict=True)
-    return tuple(account(one, other, wanted, read=read or measure) for one, other in each)
+    if wanted:
+        return tuple(account(one, other, wanted, read=read or measure) for one, other in each)
+    clip_model = generator.clip if isinstance(generator, NativeGenerator) else None
+    device = generator.device
+    said = (caption_account(one.to(device), other.to(device), caption or "", clip_model) for one, other in each)
+    return tuple(said)
 
 
 def _no_network(generator: Generator) -> str:

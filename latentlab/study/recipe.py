@@ -20,7 +20,7 @@ from latentlab.record import block_means, frame_hash
 from latentlab.shapes import Video
 from latentlab.spaces.space import Space
 from latentlab.spaces.told import Caption
-from latentlab.study.account import Account
+from latentlab.study.account import Account, CaptionAccount
 from latentlab.study.edit_space import EditSpace, Place, described
 from latentlab.study.fidelity import Fidelity, fidelity
 from latentlab.study.steps import Step, draw
@@ -55,13 +55,13 @@ class Edited:
     recipe: Recipe | None
     unedited: Video
     leak: float = float("nan")
-    accounts: tuple[Account, ...] = ()
+    accounts: tuple[Account | CaptionAccount, ...] = ()
     fidelity: Fidelity | None = None
     given: str = ""
     likeness: Fidelity | None = None
 
     @property
-    def account(self) -> Account | None:
+    def account(self) -> Account | CaptionAccount | None:
         """Of the first clip."""
         return self.accounts[0] if self.accounts else None
 

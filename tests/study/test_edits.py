@@ -1,0 +1,120 @@
+"""Edits of clips by the shipped network: what they reach, what they say, and what they refuse."""
+
+import pytest
+import tiny
+import torch
+
+import latentlab as ll
+from latentlab.data.moving.dataset import moving_shapes
+from latentlab.data.moving.measure import measure
+from latentlab.directions import DirectionSet
+from latentlab.study.change import Change
+from latentlab.study.edit_methods import NetworkEdit
+from latentlab.study.edits import find_directions, named, network_of
+
+BASE = {
+    "shape": 3, "hue": 10.0, "size": 7.0, "start_x": 31.0, "start_y": 32.0, "direction": 20.0, "speed": 0.5,
+    "rotation": 0.0, "background_hue": 120.0, "light": 0.75, "blur": 0.0,
+}  # fmt: skip
+
+
+def clip(**changes) -> torch.Tensor:
+    return moving_shapes(1, seed=0, fixed={**BASE, **changes})[0]
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return ll.load()
+
+
+def test_the_star_turns_blue_and_stays_where_it_was(generator):
+    edited = ll.edit_clip(generator, clip(), to={"hue": "blue"})
+    assert edited.kept
+    assert edited.given == "pairs"
+    assert abs(measure(edited.video)["hue"][0] - 240) < 15
+    said = "\n".join(edited.accounts[0].lines())
+    assert said.startswith("target hue to 240: hue ")
+    assert "kept: the target is reached" in said
+    assert edited.accounts[0].numbers()["kept"]
+
+
+def test_a_batch_has_an_account_a_clip_and_is_kept_only_together(generator):
+    edited = ll.edit_clip(generator, torch.cat([clip(), clip(shape=1, hue=200.0)]), by={"light": 0.15})
+    assert len(edited.accounts) == 2
+    assert edited.kept == all(one.kept for one in edited.accounts)
+    alone = ll.edit_clip(generator, clip(), by={"light": 0.15})
+    assert (edited.video[:1] - alone.video).abs().max() < 1e-4
+
+
+def test_a_caption_is_read_for_what_an_edit_can_reach(generator):
+    assert [str(c) for c in named("a yellow cross")] == ["shape to cross", "hue to 60"]
+    by_words = ll.edit_clip(generator, clip(), caption="a blue star on a green background")
+    assert by_words.accounts[0].target == "shape to star, hue to 240, background_hue to 120"
+    with pytest.raises(ValueError, match="names nothing"):
+        ll.edit_clip(generator, clip(), caption="something else")
+
+
+def test_outside_a_mask_the_clip_comes_back_as_it_was(generator):
+    mask = torch.zeros(1, 1, 16, 64, 64)
+    mask[..., :32] = 1
+    edited = ll.edit_clip(generator, clip(), to={"background": "blue"}, mask=mask)
+    assert torch.equal(edited.video[..., 34:], edited.unedited[..., 34:])
+    assert edited.leak > 0.5  # the whole ground was to turn
+    assert not edited.kept
+    assert "background_hue" in edited.accounts[0].failed
+
+
+def test_strength_zero_is_the_clip_and_half_is_between(generator):
+    network = network_of(generator)
+    latents = generator.encode(clip())
+    edit = NetworkEdit(network, Change.of("light", 0.2, "by"))
+    assert torch.equal(edit.apply(latents, 0.0), latents)
+    light = [measure(generator.decode(edit.apply(latents, s)))["light"][0] for s in (0.0, 0.5, 1.0)]
+    assert light[0] < light[1] < light[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked", "said"),
+    [
+        ({}, {"to": {"light": 3}}, "light 3 is out of its range"),
+        ({"size": 9.0}, {"by": {"size": "*1.25"}}, "is out of its range"),
+        ({"shape": 0}, {"by": {"rotation": 3}}, "a circle, whose rotation nobody can see"),
+        ({}, {"to": {"hue": 10}, "by": {"hue": 20}}, "contradict"),
+        ({}, {"to": {"background": 15}}, "vanish"),
+        ({"speed": 0.0}, {"by": {"direction": 90}}, "rests"),
+        ({}, {}, "got none"),
+        ({}, {"to": {"hue": 90}, "caption": "a blue star"}, "got 2"),
+        ({}, {"to": {"hue": 90}, "method": "flow"}, "from caption to caption"),
+    ],
+)
+def test_bad_targets_are_answered(generator, changes, asked, said):
+    with pytest.raises(ValueError, match=said):
+        ll.edit_clip(generator, clip(**changes), **asked)
+
+
+def test_a_clip_without_an_object_and_a_factor_that_there_is_not(generator):
+    with pytest.raises(ValueError, match="no object"):
+        ll.edit_clip(generator, torch.full((1, 3, 16, 64, 64), -0.2), to={"hue": 240})
+    with pytest.raises(KeyError, match="no factor 'smell'"):
+        ll.edit_clip(generator, clip(), to={"smell": 1})
+
+
+def test_a_model_without_an_edit_network_says_what_to_do():
+    small = tiny.generator()
+    assert network_of(small) is None
+    video = torch.zeros(1, 3, 4, 16, 16)
+    with pytest.raises(ValueError, match="latentlab train edits"):
+        ll.edit_clip(small, video, to={"hue": 240})
+    said = ll.edit_clip(small, video, caption="a blue star", source="a red star")
+    assert not said.kept
+    assert "no reader" in said.accounts[0].failed or "no nearer" in said.accounts[0].failed
+
+
+def test_directions_are_found_once_and_belong_to_a_space_of_a_model(generator):
+    found = find_directions(generator, labelled=24)
+    assert isinstance(found, DirectionSet)
+    edited = ll.edit_clip(generator, clip(), "light", 1.0, directions=found)
+    assert edited.given == "labels"
+    assert edited.recipe is not None
+    with pytest.raises(ValueError, match="another edit_space"):
+        ll.edit_clip(generator, clip(), "light", 1.0, directions=found, space="noise")
