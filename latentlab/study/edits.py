@@ -112,9 +112,9 @@ def edit_clip(
     >>> import latentlab as ll
     >>> generator = ll.load()
     >>> clip, _ = ll.data.moving_shapes(1, seed=0, fixed={"hue": 0.0, "background_hue": 120.0})
-    >>> edited = edit_clip(generator, clip, caption="a blue star", source="a red star", method="flow")
-    >>> edited.kept, edited.given  # nobody asked for a value, so nobody can say that it is reached
-    (False, 'captions')
+    >>> edited = edit_clip(generator, clip, by={"light": 0.1})
+    >>> edited.kept, edited.given
+    (True, 'pairs')
     """
     asked = sum(one is not None for one in (direction, to if to is not None else by, caption))
     if asked != 1:
