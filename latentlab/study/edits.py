@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from latentlab.checks import Seed, clear_errors
 from latentlab.data.moving.captions import DIRECTIONS, HUES
 from latentlab.data.moving.dataset import moving_shapes
@@ -140,6 +142,7 @@ def edit_clip(
         )
     else:
         rows = measure(unedited).values
+        rows[np.isnan(measure(clip.cpu()).values).all(1)] = np.nan  # a decoder may see things in an empty clip
         wanted = changes(to, by) if caption is None else named(caption)
         edited = _by_network(network, latents, wanted, rows)
         given = "pairs"
