@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from latentlab.asked import gathered
 from latentlab.parsers import parser
 
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None and len(sys.argv) == 1:
         top.print_help(sys.stderr)
         return 2
-    arguments = vars(top.parse_args(argv))
+    arguments = gathered(vars(top.parse_args(argv)))
     name, traceback = arguments.pop("command"), arguments.pop("traceback")
     try:
         with _ended_at_once(name):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 from latentlab import __version__
+from latentlab.asked import add_model
 from latentlab.generator.methods import METHODS
 
 EPILOG = """\
@@ -96,8 +97,15 @@ def _command(
     return p
 
 
-def _model_options(p: argparse.ArgumentParser, *, method: str = "midpoint", guidance: float | None = 1.0) -> None:
-    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+def _model_options(
+    p: argparse.ArgumentParser,
+    *,
+    method: str = "midpoint",
+    guidance: float | None = 1.0,
+    told: bool = True,
+    length: bool = True,
+) -> None:
+    add_model(p, _positive(int), told=told, length=length)
     p.add_argument("--steps", type=_positive(int), default=25, help="solver steps (default: 25)")
     p.add_argument("--method", choices=METHODS, default=method, help=f"solver (default: {method})")
     shown = "as shipped" if guidance is None else guidance
@@ -113,6 +121,8 @@ def _tour(commands) -> None:
         out="tour",
     )
     p.add_argument("--video", metavar="CLIP", help="your own clip to take apart (default: one of moving shapes)")
+    p.add_argument("--steps", type=_positive(int), default=25, help="solver steps (default: 25)")
+    add_model(p, _positive(int))
 
 
 def _generate(commands) -> None:
@@ -133,7 +143,6 @@ def _generate(commands) -> None:
         "--windows", choices=WINDOWS, default="keyframes", help="how a longer clip is joined (default: keyframes)"
     )
     p.add_argument("--churn", type=float, default=0.0, help="fresh noise a step, 0 (DDIM) to 1 (DDPM); default: 0")
-    p.add_argument("--negative", metavar="CAPTION", help="what the clips are led away from (default: the empty one)")
     p.add_argument(
         "--adapter", action="append", default=[], metavar="FILE[=STRENGTH]", help="that is put on; several add up"
     )
@@ -143,7 +152,7 @@ def _generate(commands) -> None:
         default="velocity",
         help='where "a (large:1.5) [red] star|circle@0.6" weighs its words (default: velocity)',
     )
-    _model_options(p, method="ddim", guidance=None)
+    _model_options(p, method="ddim", guidance=None, length=False)
 
 
 def _encode(commands) -> None:
@@ -156,7 +165,7 @@ def _encode(commands) -> None:
         seed=False,
     )
     p.add_argument("video", metavar="CLIP", help="video file or folder of images; fitted to the model, saying how")
-    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+    add_model(p, _positive(int))
 
 
 def _invert(commands) -> None:
@@ -201,7 +210,7 @@ def _interpolate(commands) -> None:
         help="even steps of the path, or of what is seen, at a hundred clips more (default: parameter)",
     )
     p.add_argument("--points", type=_positive(int, least=2), default=5, help="clips, ends included (default: 5)")
-    _model_options(p)
+    _model_options(p, told=False)
 
 
 def _edit(commands) -> None:
@@ -243,7 +252,7 @@ def _edit(commands) -> None:
         default="latent",
         help="of a direction: latents, inverted noise, the denoiser's innermost activations (default: latent)",
     )
-    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+    add_model(p, _positive(int))
 
 
 def _directions(commands) -> None:
@@ -258,7 +267,7 @@ def _directions(commands) -> None:
     p.add_argument(
         "--labelled", type=_positive(int, least=2), help="clips to find them with (default: as the space needs)"
     )
-    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+    add_model(p, _positive(int))
 
 
 def _replay(commands) -> None:
@@ -272,7 +281,7 @@ def _replay(commands) -> None:
     )
     p.add_argument("recipe", metavar="RECIPE", help="file of a recipe")
     p.add_argument("video", metavar="CLIP", help="the clip that the recipe edits")
-    p.add_argument("--model", metavar="FOLDER", help="generator folder (default: the shipped model)")
+    add_model(p, _positive(int))
 
 
 def _extend(commands) -> None:

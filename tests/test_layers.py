@@ -9,7 +9,7 @@ import latentlab
 
 ROOT = Path(latentlab.__file__).parent
 LAYERS = (  # lowest first
-    ("shapes", "factors", "store", "checks", "face"),
+    ("asked", "shapes", "factors", "store", "checks", "face"),
     ("tensors",),
     ("weights",),
     ("interpolate", "video", "record"),

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from latentlab.commands.adapters import with_adapters
+from latentlab.commands.loading import loaded, told
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
 from latentlab.control.words import WEIGHED, Prompt, prompted
 from latentlab.generator.image import ImageGenerator
-from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.shapes import Video
 from latentlab.tensors import write_tensors
@@ -32,7 +32,6 @@ def generate(
     *,
     classes,
     churn,
-    negative,
     adapter,
     words,
     num_frames,
@@ -53,29 +52,25 @@ def generate(
     captions = classes or captions
     out = out or ("generated.png" if images else "generated.mp4")
     check_target(Path(out) if len(captions) == 1 else Path(out).with_suffix(".mp4"))
-    generator = load(model, device=device)
+    generator = loaded(model, device=device)
     if images and not isinstance(generator, ImageGenerator):
         raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
     generator = with_adapters(generator, adapter)
-    # a word the model does not know is told before anything else happens
     weighed = [] if images else [caption for caption in captions if WEIGHED.search(caption)]
     plain = [Prompt.parse(caption).caption() if caption in weighed else caption for caption in captions]
-    told = generator.condition(plain)
-    if negative is not None:
-        if images:
-            raise ValueError("--negative is for captions, and classes have none")
-        told = generator.condition(plain, negative=negative)  # type: ignore[call-arg] - of models that read captions
+    condition = told(generator, plain, model)
     if weighed:
         if len(captions) > 1:
             raise ValueError(f"{weighed[0]!r} weighs its words, which works on one caption at a time")
         said = prompted(generator, weighed[0], where=words, guidance=guidance)
-        generator, guidance, told = said.generator, said.guidance, replace(said.condition, negative=told.negative)
+        generator, guidance = said.generator, said.guidance
+        condition = replace(said.condition, negative=condition.negative)
     options: dict[str, Any] = {"method": method, "guidance": guidance, "churn": churn, "batch_size": BATCH}
     if num_frames not in (None, generator.config.num_frames):
         options |= {"num_frames": num_frames, "windows": windows}
-    settings = {"steps": steps, "negative": negative, "adapters": adapter, "words": words, **options}
+    settings = {"steps": steps, "negative": model.negative, "adapters": adapter, "words": words, **options}
     say(f"sampling {len(captions)} clips")
-    clips = generator.generate(told, seed=seed, num_steps=steps, **options, progress="sampling")
+    clips = generator.generate(condition, seed=seed, num_steps=steps, **options, progress="sampling")
     target = Path(out)
     if len(captions) == 1:
         files = [target]
@@ -95,7 +90,7 @@ def encode(video: str, *, out: str, device: str, json: bool, model) -> None:
     from latentlab.study.fidelity import fidelity
 
     check_file(out)
-    generator = load(model, device=device)
+    generator = loaded(model, device=device)
     clip, note, fps = fitted(video, generator)
     latents = generator.encode(clip)
     known = fidelity(generator, clip, decoded=generator.decode(latents))
@@ -115,11 +110,11 @@ def invert(
     from latentlab.study.roundtrip import roundtrip
 
     check_file(out)
-    generator = load(model, device=device)
+    generator = loaded(model, device=device)
     clip, note, _ = fitted(video, generator)
     sampler = Sampler(method, steps, levels, guidance)
     say(f"inverting by {method} in {steps} steps, and sampling back")
-    trip = roundtrip(generator, clip, caption, sampler=sampler, estimate=estimate, progress=True)
+    trip = roundtrip(generator, clip, told(generator, caption, model), sampler=sampler, estimate=estimate, progress=True)
     trip.inverted.save(out)
     settings = {
         "video": video,
@@ -152,7 +147,7 @@ def interpolate(
     from latentlab.study.fidelity import fidelity
 
     check_target(Path(out) / "000.mp4")
-    generator = load(model, device=device)
+    generator = loaded(model, device=device)
     (a, note_a, fps), (b, note_b, _) = fitted(first, generator), fitted(last, generator)
     ends = generator.encode(torch.cat([a, b]))
     known = fidelity(generator, torch.cat([a, b]), decoded=generator.decode(ends))
@@ -196,7 +191,7 @@ def edit(
     if to or by:
         changes(**wanted)
     found = load_directions(directions) if directions else None
-    generator = load(model, device=device)
+    generator = loaded(model, device=device)
     clip, note, fps = fitted(video, generator)
     where = fitted(mask, generator)[0].mean(1, keepdim=True).add(1).div(2).clamp(0, 1) if mask else None
     if direction and found is None:
@@ -230,7 +225,7 @@ def directions_command(*, space, labelled, out, seed, device, json, model) -> No
     from latentlab.study.edits import find_directions
 
     check_file(out)
-    generator = load(model, device=device)
+    generator = loaded(model, device=device)
     say("finding the directions: encoding labelled clips, a minute or two")
     found = find_directions(generator, space=space, labelled=labelled, seed=seed, progress=True)
     save_directions(out, found)
@@ -245,7 +240,7 @@ def replay(recipe: str, video: str, *, out, device, json, model) -> None:
 
     check_target(out)
     known = Recipe.load(recipe)
-    generator = load(model, device=device)
+    generator = loaded(model, device=device)
     clip, note, fps = fitted(video, generator)
     with warnings.catch_warnings(record=True) as rounded:
         warnings.simplefilter("always")

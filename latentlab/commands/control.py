@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
+from latentlab.commands.loading import loaded, told
 from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
 from latentlab.control import extend, inpaint, read_mask
 from latentlab.directions.mask import Mask
-from latentlab.generator.load import load
 from latentlab.video import check_target
 
 
@@ -20,13 +20,14 @@ def extend_command(
     from latentlab.study.fidelity import fidelity
 
     check_target(out)
-    generator = load(model, device=device)
-    generator.condition(caption)
+    generator = loaded(model, device=device)
+    condition = told(generator, caption, model)
+    condition = generator.condition(condition) if condition is caption else condition
     clip, note, fps = fitted(video, generator)
     known = fidelity(generator, clip)
     solving = {"windows": windows, "num_steps": steps, "method": method, "guidance": guidance}
     say(f"drawing {by} frames more, by {method} in {steps} steps")
-    longer = extend(generator, clip, by, caption, seed=seed, **solving)
+    longer = extend(generator, clip, by, condition, seed=seed, **solving)
     file, measured = written(Path(out), longer.cpu(), fps)
     settings = {"video": video, "fitted": note, "by": by, "caption": caption, **solving}
     numbers = {**measured, "frames": file.shape[2], "warning": known.warning}
@@ -42,7 +43,7 @@ def inpaint_command(
     from latentlab.study.fidelity import fidelity
 
     check_target(out)
-    generator = load(model, device=device)
+    generator = loaded(model, device=device)
     clip, note, fps = fitted(video, generator)
     where = _mask(mask, clip.shape[2:])
     settings = {
@@ -52,7 +53,7 @@ def inpaint_command(
     solving = {"num_steps": steps, "method": method, "guidance": guidance}
     options = {"start": start, "grow": grow, "feather": feather, "refine": refine, "blend": blend}
     say(f"drawing what the mask covers, by {method} in {steps} steps")
-    found = inpaint(generator, clip, where, caption, seed=seed, **options, **solving)
+    found = inpaint(generator, clip, where, told(generator, caption, model), seed=seed, **options, **solving)
     known = fidelity(generator, clip)
     file, measured = written(Path(out), found.video.cpu(), fps)
     numbers = {**found.numbers(), **measured, "warning": known.warning}

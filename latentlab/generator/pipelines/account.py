@@ -55,7 +55,7 @@ def compared(generator: Driven) -> Account:
     call, flow, differences = generator.call, generator.flow, []
     layout = generator.layout(generator.size)
     for guidance in [1.0] if generator.guidance == "none" else [1.0, ASKED]:
-        told = call.arguments(PAIR[:1], generator.size, guidance=guidance, output_type="latent")
+        told = call.arguments(PAIR[:1], generator.size, guidance=guidance)
         condition, worst = generator.condition(PAIR[0]), 0.0
         remembered = generator.form.answer(condition) if call.reads_images and guidance == 1.0 else None
         for state, t, output in call.visit(told, Visit("end", remembered=remembered)).steps[:2]:

@@ -27,6 +27,7 @@ class Call:
 
     Attributes:
         guided_by: the argument that weighs the caption; None are all of them.
+        neutral: its value where there is no guidance: 1, or 0 for calls that count from the caption onwards.
 
     Raises:
         ValueError: a pipeline whose call cannot be driven; the message says why.
@@ -36,6 +37,7 @@ class Call:
         self.pipe, self.more = pipe, dict(more)
         self.signature = inspect.signature(type(pipe).__call__).parameters
         self.guided_by: str | None = None
+        self.neutral = 1.0
         self._check_drivable()
 
     @property
@@ -78,9 +80,9 @@ class Call:
                 told[name] = value
         if "generator" in self.signature:
             told["generator"] = torch.Generator().manual_seed(0)
-        told |= {name: 1.0 for name in (*GUIDANCE, "min_guidance_scale") if name in self.signature}
+        told |= {name: self.neutral for name in (*GUIDANCE, "min_guidance_scale") if name in self.signature}
         if self.guided_by is not None:
-            told[self.guided_by] = guidance
+            told[self.guided_by] = guidance - 1 + self.neutral
         if self.reads_images:
             grey = Image.new("RGB", (size[2] or 64, size[1] or 64), (128, 128, 128))
             told["image"] = _few(images if images is not None else [grey] * len(captions))

@@ -22,7 +22,7 @@ from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.pipelines.driver import Visit, codec_name, denoisers
 from latentlab.generator.pipelines.layout import Layout, read_layout
-from latentlab.generator.pipelines.remembered import Answers, Form, Split
+from latentlab.generator.pipelines.remembered import Answers, Form, Split, count
 from latentlab.generator.pipelines.schedule import (
     check_invertible,
     diffusion_time,
@@ -126,6 +126,11 @@ class Driven(Coded):
         """How its encoders answer, and whether they answer several captions at once."""
         call, two = self.call, None
         one = call.answers(PAIR[:1], size)
+        call.neutral = 0.0
+        if count(fewer := call.answers(PAIR[:1], size)) < count(one):
+            one = fewer  # at a weight of 1 it asked for a second caption
+        else:
+            call.neutral = 1.0
         if call.reads_captions:
             try:
                 two = call.answers(PAIR, size)
@@ -173,7 +178,7 @@ class Driven(Coded):
                 self.guidance = "classifier-free"
             else:
                 self.guidance, self.split, self.guided_form = "its own", None, Form.of(answers)
-            self.config = replace(self.config, guidance=_number(call.signature[name], 1.0))
+            self.config = replace(self.config, guidance=_number(call.signature[name], call.neutral) + 1 - call.neutral)
             return
         call.guided_by = None
 

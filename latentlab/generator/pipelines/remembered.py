@@ -108,6 +108,11 @@ class Form:
         return out
 
 
+def count(answers: Answers) -> int:
+    """Tensors among answers."""
+    return len(list(_tensors(answers)))
+
+
 def _tensors(answers: Answers) -> Iterator[tuple[str, Tensor]]:
     for i, (name, out) in enumerate(answers):
         for place, part in _walk(f"{i}.{name}", out):

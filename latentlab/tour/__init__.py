@@ -1,4 +1,4 @@
-"""The tour: latentlab's whole job once, on the shipped model, ending in a report that opens offline."""
+"""The tour: latentlab's whole job once, on the shipped model or another, ending in a report that opens offline."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from latentlab.study.account import account
 from latentlab.study.edit_space import EditSpace
 from latentlab.study.fidelity import Fidelity, fidelity
 from latentlab.study.roundtrip import roundtrip
+from latentlab.tour import captions
+from latentlab.tour.captions import drawn, without_factors
 from latentlab.video import read, read_fitted, write
 from latentlab.view.report import Player, Report, Section, Strip, Table, line_figure
 
@@ -43,7 +45,7 @@ LEVEL = 0.02  # share of a norm by which it must fall to be called sunken
 
 
 @dataclass
-class _Walk:
+class Walk:
     """What the chapters of the tour share and fill."""
 
     generator: Generator
@@ -60,8 +62,11 @@ class _Walk:
         with TemporaryDirectory() as folder:
             write(Path(folder) / "film.mp4", clip, fps=self.generator.config.fps)
             film = read(Path(folder) / "film.mp4").video
-        measured = flicker(film)
         self.frames[name] = frame_hash(film)
+        if film.shape[2] < 3:
+            note = " · ".join([*notes, "an image has no flicker"])
+            return Player(clip.cpu(), title, note, fps=self.generator.config.fps)
+        measured = flicker(film)
         self.numbers.setdefault("flicker", {})[name] = round(float(measured.overall), 3)
         note = " · ".join([*notes, measured.summary()])
         return Player(clip.cpu(), title, note, fps=self.generator.config.fps)
@@ -73,7 +78,7 @@ def tour(
     video: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
-    model: str | Path | None = None,
+    model: str | Path | Generator | None = None,
     num_steps: int = 25,
 ) -> Record:
     """Runs the tour and writes `report.html` and `record.json` to `out`.
@@ -83,7 +88,8 @@ def tour(
         video: a clip of one's own to take apart, fitted to the model's size and length; None draws one.
         seed: of all randomness.
         device: "auto" is a GPU if there is one.
-        model: generator folder; None is the shipped model.
+        model: generator, or the folder of one; None is the shipped model. Of one that makes other clips than moving
+            shapes, the clips come from captions, and so does the direction.
         num_steps: of the solver, in every chapter.
 
     Returns:
@@ -103,9 +109,11 @@ def tour(
             bar.update()
             bar.set_description(doing)
 
-        generator = load(model, device=device)
-        source, note = _source(video, generator, seed)
-        walk = _Walk(generator, seed, tick, source, fidelity(generator, source), num_steps)
+        generator = model if isinstance(model, Generator) else load(model, device=device)
+        if without_factors(generator):
+            chapters = (captions.generated, _round_trip, _interpolate, captions.edited)
+        source, note = _source(video, generator, seed, num_steps)
+        walk = Walk(generator, seed, tick, source, fidelity(generator, source), num_steps)
         walk.numbers["source"] = walk.known.numbers()
         sections = [chapter(walk) for chapter in chapters]
         tick("writing the report")
@@ -120,16 +128,19 @@ def tour(
     return record
 
 
-def _source(video: str | Path | None, generator: Generator, seed: int) -> tuple[Video, str]:
+def _source(video: str | Path | None, generator: Generator, seed: int, num_steps: int) -> tuple[Video, str]:
     c = generator.config
     if video is not None:
         clip = read_fitted(video, c.num_frames, (c.height, c.width))
         return clip.video, clip.note
+    if without_factors(generator):
+        caption = captions.CAPTIONS[0]
+        return drawn(generator, caption, seed=seed, num_steps=num_steps), f"drawn by the model: “{caption}”"
     shown = {"shape": 3, "hue": 50, "background_hue": 230, "speed": 0.7, "size": 8.5, "light": 0.9, "direction": 30}
     return moving_shapes(1, HELD_OUT_SEED + seed, fixed=shown)[0], "one clip of moving shapes that training never saw"
 
 
-def _generate(walk: _Walk) -> Section:
+def _generate(walk: Walk) -> Section:
     walk.tick("generating from captions")
     clips = walk.generator.generate(list(CAPTIONS), seed=walk.seed, num_steps=walk.num_steps, progress="sampling").cpu()
     read = measure(clips)
@@ -150,7 +161,7 @@ def _generate(walk: _Walk) -> Section:
     )
 
 
-def _round_trip(walk: _Walk) -> Section:
+def _round_trip(walk: Walk) -> Section:
     walk.tick("inverting and sampling back")
     players, rows = [walk.player("source", walk.source, "source")], []
     for method in ("ddim", "midpoint"):
@@ -172,9 +183,9 @@ def _round_trip(walk: _Walk) -> Section:
     )
 
 
-def _lost(walk: _Walk, decoded: Video) -> str:
+def _lost(walk: Walk, decoded: Video) -> str:
     """What the autoencoder does to the clip, and to the object in it where there is one to be read."""
-    if walk.known.warning or walk.source.shape[-2:] != (SIDE, SIDE):
+    if without_factors(walk.generator) or walk.known.warning or walk.source.shape[-2:] != (SIDE, SIDE):
         return f"More decibels are better: {walk.known}."
     inside = mask(walk.source)[:, 0] > 0.5
     if not inside.any():
@@ -190,10 +201,14 @@ def _lost(walk: _Walk, decoded: Video) -> str:
     )
 
 
-def _interpolate(walk: _Walk) -> Section:
+def _interpolate(walk: Walk) -> Section:
     walk.tick("interpolating between two clips")
     end = {"shape": 0, "hue": 300, "background_hue": 120, "size": 8.0, "light": 0.9}
-    other = moving_shapes(1, HELD_OUT_SEED + walk.seed + 1, fixed=end)[0]
+    other = (
+        drawn(walk.generator, captions.CAPTIONS[1], seed=walk.seed + 1, num_steps=walk.num_steps)
+        if without_factors(walk.generator)
+        else moving_shapes(1, HELD_OUT_SEED + walk.seed + 1, fixed=end)[0]
+    )
     ends = walk.generator.encode(torch.cat([walk.source, other]))
     noise = walk.generator.invert(ends, num_steps=walk.num_steps, levels="sampling", progress="inverting").noise
     parts, norms, kept = [], {}, [0.0, 0.0]
@@ -234,7 +249,7 @@ def _sunken(norms: dict[str, list[float]]) -> str:
     return "; ".join(said) + "."
 
 
-def _edit(walk: _Walk) -> Section:
+def _edit(walk: Walk) -> Section:
     walk.tick("finding a semantic direction")
     name = "light"
     space = EditSpace(walk.generator, "latent", walk.source)
@@ -264,7 +279,7 @@ def _edit(walk: _Walk) -> Section:
     )
 
 
-def _moved(walk: _Walk, clips: Video) -> str:
+def _moved(walk: Walk, clips: Video) -> str:
     """What the strongest edit moved, and what else, where the factors of the clip can be read."""
     if walk.known.warning or clips.shape[-2:] != (SIDE, SIDE):
         return "What else moved is not known: nothing reads the factors of such a clip."

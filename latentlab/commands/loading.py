@@ -1,0 +1,65 @@
+"""The model of a command, loaded as it was asked for, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latentlab.asked import Asked
+from latentlab.generator.condition import Caption
+from latentlab.generator.generator import Generator
+from latentlab.generator.image import ImageGenerator
+from latentlab.generator.load import load
+from latentlab.generator.pipelines.coded import Coded
+from latentlab.generator.pipelines.families import is_foreign
+from latentlab.video import read_fitted
+
+
+def loaded(model: Asked | str | Path | None, *, device: str) -> Generator:
+    """The generator of a command.
+
+    Raises:
+        ValueError: an option of pipelines for a model that is none.
+    """
+    asked = model if isinstance(model, Asked) else Asked(None if model is None else str(model))
+    options: dict[str, Any] = {"tiling": asked.tiling, "variant": asked.variant, "revision": asked.revision}
+    for name in ("dtype", "vae_dtype"):
+        if (given := getattr(asked, name)) is not None:
+            options[name] = getattr(torch, given)
+    if asked.size is not None:
+        options |= {"height": asked.size[0], "width": asked.size[1]}
+    folder = asked.folder
+    foreign = folder is not None and (not Path(folder).exists() or is_foreign(Path(folder)))
+    if foreign and asked.num_frames is not None:  # a model of ours may draw longer clips, by windows
+        options["num_frames"] = asked.num_frames
+    generator = load(folder, device="cpu" if asked.offload else device, **options)
+    if asked.offload:
+        if not hasattr(generator, "offload"):
+            raise ValueError(f"--offload is for pipelines of diffusers, got {folder or 'the shipped model'}")
+        generator = generator.offload(None if device == "auto" else device)  # type: ignore[operator]
+    return generator.compile() if asked.compiled else generator
+
+
+def told(generator: Generator, captions: str | Sequence[str], model: Asked | str | Path | None) -> Caption:
+    """Captions, with the image and the negative caption that were asked for beside them.
+
+    Raises:
+        ValueError: a model that takes neither.
+    """
+    asked = model if isinstance(model, Asked) else Asked()
+    beside: dict[str, Any] = {}
+    if asked.negative is not None:
+        beside["negative"] = asked.negative
+    if asked.image is not None:
+        c = generator.config
+        beside["image"] = read_fitted(asked.image, 1, (c.height, c.width)).video
+    if not beside:
+        return captions
+    if isinstance(generator, ImageGenerator):
+        raise ValueError(f"--{next(iter(beside))} is for captions, and classes have none")
+    if "image" in beside and not isinstance(generator, Coded):
+        raise ValueError(f"--image is for pipelines of diffusers that read one, got a {type(generator).__name__}")
+    return generator.condition(captions, **beside)
