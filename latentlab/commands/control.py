@@ -22,7 +22,6 @@ def extend_command(
     check_target(out)
     generator = loaded(model, device=device)
     condition = told(generator, caption, model)
-    condition = generator.condition(condition) if condition is caption else condition
     clip, note, fps = fitted(video, generator)
     known = fidelity(generator, clip)
     solving = {"windows": windows, "num_steps": steps, "method": method, "guidance": guidance}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from latentlab.asked import Asked
-from latentlab.generator.condition import Caption
+from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.load import load
@@ -43,8 +43,8 @@ def loaded(model: Asked | str | Path | None, *, device: str) -> Generator:
     return generator.compile() if asked.compiled else generator
 
 
-def told(generator: Generator, captions: str | Sequence[str], model: Asked | str | Path | None) -> Caption:
-    """Captions, with the image and the negative caption that were asked for beside them.
+def told(generator: Generator, captions: str | Sequence[str], model: Asked | str | Path | None) -> Condition:
+    """What captions tell the model, with the image and the negative caption that were asked for beside them.
 
     Raises:
         ValueError: a model that takes neither.
@@ -56,10 +56,8 @@ def told(generator: Generator, captions: str | Sequence[str], model: Asked | str
     if asked.image is not None:
         c = generator.config
         beside["image"] = read_fitted(asked.image, 1, (c.height, c.width)).video
-    if not beside:
-        return captions
-    if isinstance(generator, ImageGenerator):
+    if beside and isinstance(generator, ImageGenerator):
         raise ValueError(f"--{next(iter(beside))} is for captions, and classes have none")
     if "image" in beside and not isinstance(generator, Coded):
         raise ValueError(f"--image is for pipelines of diffusers that read one, got a {type(generator).__name__}")
-    return generator.condition(captions, **beside)
+    return generator.condition(captions, **beside)  # a word that the model does not know is told here

@@ -73,6 +73,8 @@ class Call:
         told: dict[str, Any] = {"num_inference_steps": num_steps, "output_type": "pt"}
         if self.reads_captions and "prompt_embeds" not in more:
             told["prompt"] = _few(captions)
+        if negative is None and self.guided_by == "true_cfg_scale" and guidance != 1.0:
+            negative = [""] * len(captions)  # without any the call takes no second caption
         if negative is not None and "negative_prompt" in self.signature:
             told["negative_prompt"] = _few(negative)
         for name, value in zip((self.frames, "height", "width"), size, strict=True):

@@ -278,8 +278,6 @@ class Driven(Coded):
         if images is not None:
             captions = captions * len(images) if len(captions) == 1 else captions
             images = images * len(captions) if len(images) == 1 else images
-        if negative is None and self.call.guided_by == "true_cfg_scale":
-            negative = ""  # without any the call takes no second caption
         away = None if negative is None else [negative] if isinstance(negative, str) else list(negative)
         if away is not None and len(away) == 1:
             away = away * len(captions)
@@ -376,8 +374,7 @@ class Driven(Coded):
                     "takes for that; make it by generator.condition(...)"
                 )
             form, told = self.guided_form, Condition.from_tensors(own)
-        negative = [""] * len(y) if guidance != 1.0 and self.call.guided_by == "true_cfg_scale" else None
-        arguments = self.call.arguments([""] * len(y), self._size_of(y), guidance=guidance, negative=negative)
+        arguments = self.call.arguments([""] * len(y), self._size_of(y), guidance=guidance)
         return self._visited(arguments, y, s, form.answer(told))
 
     def _visited(self, arguments: Mapping[str, Any], y: Tensor, s: float, answers: Answers) -> Tensor:

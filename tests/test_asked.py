@@ -1,0 +1,56 @@
+"""What the command line asks of a model of diffusers."""
+
+import json
+
+import pytest
+
+from latentlab.asked import Asked, gathered
+from latentlab.cli import main
+from latentlab.parsers import parser
+
+
+def asked(*words: str) -> Asked:
+    return gathered(vars(parser().parse_args(words)))["model"]
+
+
+def test_options_of_a_model_are_one_thing():
+    model = asked(
+        "invert", "a.mp4", "--model", "wan", "--num-frames", "33", "--size", "480x832", "--dtype", "bfloat16",
+        "--tiling", "--image", "a.png", "--negative", "blurry",
+    )  # fmt: skip
+    assert model == Asked("wan", 33, (480, 832), "bfloat16", tiling=True, image="a.png", negative="blurry")
+    assert asked("encode", "a.mp4") == Asked()
+
+
+def test_a_command_with_frames_of_its_own_keeps_them():
+    arguments = gathered(vars(parser().parse_args(["generate", "a star", "--num-frames", "48"])))
+    assert (arguments["num_frames"], arguments["model"].num_frames) == (48, 48)
+
+
+@pytest.mark.parametrize("size", ["480", "0x64", "480x832x3"])
+def test_a_size_is_height_and_width(size, capsys):
+    with pytest.raises(SystemExit):
+        main(["encode", "a.mp4", "--size", size])
+    assert f"such as 480x832, got '{size}'" in capsys.readouterr().err
+
+
+def test_an_image_is_for_models_that_read_one(tmp_path, capsys):
+    from latentlab.data import moving_shapes
+    from latentlab.video import write
+
+    write(tmp_path / "a.png", moving_shapes(1)[0][:, :, :1])
+    assert main(["generate", "a red star", "--image", str(tmp_path / "a.png"), "--out", str(tmp_path / "b.mp4")]) == 2
+    assert "--image is for pipelines of diffusers that read one, got a NativeGenerator" in capsys.readouterr().err
+
+
+def test_an_image_of_a_pipeline_by_one_command(tmp_path, capsys):
+    pytest.importorskip("diffusers")
+    pytest.importorskip("transformers")
+    from generator.pipelines.whole import stable_diffusion
+
+    stable_diffusion().pipe.save_pretrained(tmp_path / "sd")
+    words = ["--model", str(tmp_path / "sd"), "--size", "64x64", "--steps", "2", "--negative", "blurry", "--json"]
+    assert main(["generate", "a red car", "--out", str(tmp_path / "car.png"), *words]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (tmp_path / "car.png").is_file()
+    assert told["flicker"] == [None]  # of one frame there is none
