@@ -126,11 +126,8 @@ class Driven(Coded):
         """How its encoders answer, and whether they answer several captions at once."""
         call, two = self.call, None
         one = call.answers(PAIR[:1], size)
-        call.neutral = 0.0
-        if count(fewer := call.answers(PAIR[:1], size)) < count(one):
-            one = fewer  # at a weight of 1 it asked for a second caption
-        else:
-            call.neutral = 1.0
+        if count(fewer := self._unguided(size)) < count(one):
+            one, call.neutral = fewer, 0.0  # at a weight of 1 it asked for a second caption
         if call.reads_captions:
             try:
                 two = call.answers(PAIR, size)
@@ -145,6 +142,16 @@ class Driven(Coded):
                     f"{call.name} cannot be driven: captions change no answer of its encoders, so its call reads them "
                     "by itself, where nothing can be kept"
                 )
+
+    def _unguided(self, size: Size) -> Answers:
+        """Answers at a weight of 0, which some calls refuse."""
+        self.call.neutral = 0.0
+        try:
+            return self.call.answers(PAIR[:1], size)
+        except ValueError:
+            return self.call.answers(PAIR[:1], size, **{n: 1.0 for n in GUIDANCE if n in self.call.signature})
+        finally:
+            self.call.neutral = 1.0
 
     def _read_size(self, asked: Size) -> None:
         """The clips that it makes, and their ratios to latents."""
