@@ -62,6 +62,8 @@ def built(name: str) -> tuple[Any, tuple[int | None, int | None, int | None], di
         if isinstance(part, torch.nn.Module):
             _awake(part.eval())
     pipe = getattr(diffusers, name)(**parts)
+    if name == "AllegroPipeline":
+        pipe.vae.enable_tiling()  # without, its decoder is not written
     pipe.set_progress_bar_config(disable=True)
     return pipe, tuple(known["size"]), known["call"]
 

@@ -114,7 +114,9 @@ def invert(
     clip, note, _ = fitted(video, generator)
     sampler = Sampler(method, steps, levels, guidance)
     say(f"inverting by {method} in {steps} steps, and sampling back")
-    trip = roundtrip(generator, clip, told(generator, caption, model), sampler=sampler, estimate=estimate, progress=True)
+    trip = roundtrip(
+        generator, clip, told(generator, caption, model), sampler=sampler, estimate=estimate, progress=True
+    )
     trip.inverted.save(out)
     settings = {
         "video": video,

@@ -58,7 +58,13 @@ def compared(generator: Driven) -> Account:
         told = call.arguments(PAIR[:1], generator.size, guidance=guidance)
         condition, worst = generator.condition(PAIR[0]), 0.0
         remembered = generator.form.answer(condition) if call.reads_images and guidance == 1.0 else None
-        for state, t, output in call.visit(told, Visit("end", remembered=remembered)).steps[:2]:
+        steps = call.visit(told, Visit("end", remembered=remembered)).steps
+        if len(steps) < 2:
+            raise ValueError(
+                f"{call.name} cannot be driven: of two steps it takes {len(steps)}, as a call does that starts inside "
+                "the schedule; take the pipeline of captions of the same weights"
+            )
+        for state, t, output in steps[:2]:
             s, x = generator.level_of(t), layout.latents(state.float(), 1)
             y = x if flow else x * math.hypot(1 - s, s)
             theirs = generator.velocity_of(layout.latents(output.float(), 1), y, s)

@@ -215,7 +215,10 @@ class Listening:
         self.seen.scheduler = _plain(self)
 
     def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
-        scaled = super().scale_model_input(sample, timestep)  # type: ignore[misc]
+        scale = getattr(super(), "scale_model_input", None)
+        if scale is None:
+            return sample
+        scaled = scale(sample, timestep)
         self.factor = float((scaled.double() * sample).sum() / sample.double().square().sum())
         return scaled
 

@@ -56,14 +56,14 @@ def test_directions_of_the_network_are_found_by_its_jacobian(driven):
     def velocity(code: torch.Tensor) -> torch.Tensor:
         return driven.predict(code.reshape(-1, *shape), 0.6, told).flatten(1)
 
-    found = JacobianSVD(velocity, count=2, blocks=2).fit(driven.noise(1).flatten(1))
+    found = JacobianSVD(function=velocity, count=2, blocks=2).fit(driven.noise(1).flatten(1))
     assert len(found.directions_) == 2
 
 
 def test_studies_take_an_image_for_a_clip_of_one_frame(driven, clips):
     trip = roundtrip(driven, clips[:1], "a red dog", num_steps=2, method="leapfrog")
     assert trip.numbers()["inversion_psnr"] > 100
-    moved = perturb(ll.LatentSpace(driven), clips[:1], dims=[0, 1], strengths=(1.0,))
+    moved = perturb(ll.LatentSpace(driven), clips, dims=[0, 1], strengths=(1.0,))
     assert moved is not None
 
 
@@ -106,6 +106,7 @@ def test_weights_of_gguf_come_back():
     from diffusers.quantizers.gguf.utils import GGUFParameter, _replace_with_gguf_linear
 
     own = whole.flux()
+    before = own.pipe.transformer.state_dict()
     state = {}
     for name, weight in own.pipe.transformer.state_dict().items():
         if name.endswith("attn.to_q.weight"):
@@ -114,7 +115,7 @@ def test_weights_of_gguf_come_back():
     _replace_with_gguf_linear(own.pipe.transformer, torch.float32, state)
     for name, weight in state.items():
         layer = own.pipe.transformer.get_submodule(name.removesuffix(".weight"))
-        layer.weight = weight
+        layer.weight, layer.bias = weight, torch.nn.Parameter(before[name.replace("weight", "bias")])
     returns(loaded(own))
 
 
