@@ -64,6 +64,8 @@ def built(name: str) -> tuple[Any, tuple[int | None, int | None, int | None], di
     pipe = getattr(diffusers, name)(**parts)
     if name == "AllegroPipeline":
         pipe.vae.enable_tiling()  # without, its decoder is not written
+    if (own := pipe.scheduler.config).get("use_flow_sigmas"):  # another solver of the same ODE
+        pipe.scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=own.get("flow_shift") or 1.0)
     pipe.set_progress_bar_config(disable=True)
     return pipe, tuple(known["size"]), known["call"]
 
