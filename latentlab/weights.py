@@ -163,7 +163,10 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def _inner(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
     if not hasattr(value, "__tensor_flatten__"):
-        return iter([(name, value)] if isinstance(value, Tensor) else [])
+        if not isinstance(value, Tensor):
+            return iter([])
+        with torch._C.DisableTorchFunctionSubclass():  # a parameter of packed bytes, such as gguf's, is read as bytes
+            return iter([(name, value.detach().as_subclass(Tensor))])
     inner = value.__tensor_flatten__()[0]  # a quantised weight, which has no bytes of its own
     return chain.from_iterable(_inner(f"{name}.{part}", getattr(value, part)) for part in sorted(inner))
 
