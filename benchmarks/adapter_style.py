@@ -26,7 +26,7 @@ from latentlab.data.moving.measure import angle_difference, measure
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.shapes import Video
-from latentlab.train.adapter import AdapterTraining, train_adapter
+from latentlab.train.adapter import AdapterTraining, Kind, train_adapter
 from latentlab.train.pictures import Examples, kept
 
 LIGHTS = torch.tensor([0.299, 0.587, 0.114])  # of red, green and blue in what is seen as bright
@@ -41,7 +41,7 @@ class Config:
     clips: int = 24
     steps: int = 400
     rank: int = 8
-    kind: str = "lora"
+    kind: Kind = "lora"
     prior: float = 1.0
     learning_rate: float = 1e-3
     num_steps: int = 16

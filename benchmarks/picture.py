@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -21,7 +22,7 @@ from latentlab.tour import CAPTIONS
 OUT = Path(__file__).parents[1] / "docs"
 FRAMES = (0, 5, 10, 15)
 STAR = "a large red star moving left"  # which is edited
-EDITS: tuple[dict[str, dict], ...] = (
+EDITS: tuple[dict[str, Any], ...] = (
     {"to": {"hue": "blue"}},
     {"to": {"background": "green"}},
     {"to": {"shape": "square"}},

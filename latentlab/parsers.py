@@ -238,7 +238,11 @@ def _edit(commands) -> None:
         default="auto",
         help="the edit network of pairs, or captions alone (default: auto, the network where the model has one)",
     )
-    p.add_argument("--mask", metavar="FILE", help="picture or clip, white where the clip may change")
+    p.add_argument(
+        "--mask",
+        metavar="FILE|BOX",
+        help="picture or clip, white where the clip may change, or LEFT,TOP,WIDTH,HEIGHT in pixels of the fitted clip",
+    )
     p.add_argument("--direction", help="of labelled clips: light, size, hue@240 (an angle), shape=star, direction@90")
     p.add_argument(
         "--strength", type=float, default=2.0, help="standard deviations (default: 2); negative is the other way"
@@ -466,7 +470,8 @@ def _why(commands) -> None:
     p.add_argument(
         "--adapter", action="append", default=[], metavar="FILE[=STRENGTH]", help="that is put on; several add up"
     )
-    _model_options(p, method="ddim", guidance=None)
+    add_model(p, _positive(int))
+    p.add_argument("--steps", type=_positive(int), default=25, help="solver steps (default: 25)")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from latentlab.commands.loading import loaded
 from latentlab.commands.result import check_file, fitted, record_of, say, tell
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
@@ -87,15 +88,12 @@ def _afterwards(generator: Generator, adapter, caption: str) -> dict[str, float]
         return {"levels_without": apart(caption), "levels_with": apart(behind)}
 
 
-def why_command(
-    caption: str, *, video, adapter, training, out, seed, device, json, model, steps, method, guidance
-) -> None:
+def why_command(caption: str, *, video, adapter, training, out, seed, device, json, model, steps) -> None:
     """For each word of a caption, at which stage it was lost, and what to do."""
     from latentlab.control.why import why
 
-    del method, guidance  # those of the model, which the words' shares are told for
     check_file(out)
-    generator = with_adapters(load(model, device=device), adapter)
+    generator = with_adapters(loaded(model, device=device), adapter)
     clip, note, _ = fitted(video, generator) if video else (None, "", 0.0)
     lines = None if training is None else Path(training).read_text(encoding="utf-8").splitlines()
     say("following each word from the text to the clip")

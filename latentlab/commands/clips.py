@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlab.commands.adapters import with_adapters
-from latentlab.commands.loading import loaded, told
+from latentlab.commands.loading import loaded, mask_of, told
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
 from latentlab.control.words import WEIGHED, Prompt, prompted
 from latentlab.generator.image import ImageGenerator
@@ -195,7 +195,7 @@ def edit(
     found = load_directions(directions) if directions else None
     generator = loaded(model, device=device)
     clip, note, fps = fitted(video, generator)
-    where = fitted(mask, generator)[0].mean(1, keepdim=True).add(1).div(2).clamp(0, 1) if mask else None
+    where = mask_of(mask, clip.shape[2:]) if mask else None
     if direction and found is None:
         say("finding the direction: encoding labelled clips, a minute or two")
     options: dict[str, Any] = {"strength": strength, "directions": found, "space": space} if direction else {}

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
-from latentlab.commands.loading import loaded, told
+from latentlab.commands.loading import loaded, mask_of, told
 from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
-from latentlab.control import extend, inpaint, read_mask
-from latentlab.directions.mask import Mask
+from latentlab.control import extend, inpaint
 from latentlab.video import check_target
 
 
@@ -44,7 +41,7 @@ def inpaint_command(
     check_target(out)
     generator = loaded(model, device=device)
     clip, note, fps = fitted(video, generator)
-    where = _mask(mask, clip.shape[2:])
+    where = mask_of(mask, clip.shape[2:])
     settings = {
         "video": video, "fitted": note, "mask": mask, "caption": caption, "start": start, "grow": grow,
         "feather": feather, "refine": refine, "blend": blend,
@@ -62,19 +59,3 @@ def inpaint_command(
         "" if Path(out).suffix in ("", ".mkv") else f"the file is {measured['file_psnr']} dB from that, an mkv is equal"
     )
     tell({"file": out, **numbers}, json, [note, *warned(known), *found.lines(), f"wrote {out}", near])
-
-
-def _mask(given: str, size: torch.Size) -> Mask:
-    """The mask of a file, or of a box as LEFT,TOP,WIDTH,HEIGHT in pixels of the clip."""
-    frames, height, width = size
-    parts = given.split(",")
-    if len(parts) != 4 or not all(part.strip().isdigit() for part in parts):
-        return read_mask(given, num_frames=frames, size=(height, width))
-    left, top, wide, high = map(int, parts)
-    if not (wide and high and left + wide <= width and top + high <= height):
-        raise ValueError(
-            f"--mask {given} is a box LEFT,TOP,WIDTH,HEIGHT, which the clip of {width} x {height} must hold"
-        )
-    mask = torch.zeros(1, 1, 1, height, width)
-    mask[..., top : top + high, left : left + wide] = 1
-    return mask

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from latentlab.asked import Asked
+from latentlab.control.masks import read_mask
+from latentlab.directions.mask import Mask
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.image import ImageGenerator
@@ -61,3 +63,19 @@ def told(generator: Generator, captions: str | Sequence[str], model: Asked | str
     if "image" in beside and not isinstance(generator, Coded):
         raise ValueError(f"--image is for pipelines of diffusers that read one, got a {type(generator).__name__}")
     return generator.condition(captions, **beside)  # a word that the model does not know is told here
+
+
+def mask_of(given: str, size: torch.Size) -> Mask:
+    """The mask of a file, or of a box as LEFT,TOP,WIDTH,HEIGHT in pixels of the clip."""
+    frames, height, width = size
+    parts = given.split(",")
+    if len(parts) != 4 or not all(part.strip().isdigit() for part in parts):
+        return read_mask(given, num_frames=frames, size=(height, width))
+    left, top, wide, high = map(int, parts)
+    if not (wide and high and left + wide <= width and top + high <= height):
+        raise ValueError(
+            f"--mask {given} is a box LEFT,TOP,WIDTH,HEIGHT, which the clip of {width} x {height} must hold"
+        )
+    mask = torch.zeros(1, 1, 1, height, width)
+    mask[..., top : top + high, left : left + wide] = 1
+    return mask

@@ -175,8 +175,11 @@ class Drawing:
         """What `Recipe.replay` needs to give the same frames again."""
         clip = self.source(setting).clip
         if self.kind is None:
-            return Recipe(described(self.space), self.steps(setting)).apply(self.space, clip).recipe
-        return Recipe(self.kind, self.steps(setting), **self._way()).apply(self.generator, clip).recipe
+            edited = Recipe(described(self.space), self.steps(setting)).apply(self.space, clip)
+        else:
+            edited = Recipe(self.kind, self.steps(setting), **self._way()).apply(self.generator, clip)
+        assert edited.recipe is not None  # moves along directions have one
+        return edited.recipe
 
     def _way(self) -> dict[str, Any]:
         """How the space inverts and draws; nothing where its codes are latents."""
