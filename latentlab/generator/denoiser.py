@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -51,8 +51,21 @@ class DenoiserConfig:
     temporal_attention: bool = True
 
 
-class Denoiser(nn.Module):
-    """Space-time U-Net (Ronneberger et al. 2015; Ho et al. 2022), velocity prediction (Lipman et al. 2023).
+class Windowed(Protocol):
+    """What the settings of every such denoiser say, see `DenoiserConfig`."""
+
+    @property
+    def latent_channels(self) -> int: ...
+    @property
+    def context_width(self) -> int: ...
+    @property
+    def window(self) -> int: ...
+    @property
+    def frame_patch(self) -> int: ...
+
+
+class Preconditioned(nn.Module):
+    """What a denoiser of whitened windows is, whatever its layers F: velocity prediction (Lipman et al. 2023).
 
     The clean latents are estimated as `c_skip y + c_out F(c_in y)` with the weights of Karras et al. (2022, eq. 7), for
     each cosine coefficient of a window and each channel by its own `spread`, its standard deviation in the training
@@ -64,44 +77,28 @@ class Denoiser(nn.Module):
 
     basis: Tensor
     spread: Tensor
+    caption: nn.Sequential
+    config: Windowed
 
-    def __init__(self, config: DenoiserConfig | None = None) -> None:
+    def __init__(self, config: Windowed) -> None:
         super().__init__()
-        self.config = c = config or DenoiserConfig()
-        if c.window % c.frame_patch:
-            raise ValueError(f"a window of {c.window} frames cannot be cut into patches of {c.frame_patch}")
-        embedding = 2 * c.widths[0]
-        self.time = nn.Sequential(nn.Linear(c.widths[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding))
-        self.caption = nn.Sequential(nn.Linear(c.context_width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
-        self.place = nn.Linear(c.widths[0], embedding)
-        self.register_buffer("basis", cosine_basis(c.window), persistent=False)
-        self.register_buffer("spread", torch.ones(c.window * c.latent_channels))
-        channels = (c.window + c.frame_patch) * c.latent_channels
-        self.enter = nn.Conv2d(channels, c.widths[0], 3, padding=1)
-        self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
-        for i, width in enumerate(c.widths):
-            self.down.append(nn.ModuleList(self._block(width, i) for _ in range(c.blocks)))
-            self.up.append(nn.ModuleList(self._block(2 * width, i) for _ in range(c.blocks)))
-            if i + 1 < len(c.widths):
-                self.shrink.append(nn.Conv2d(width, c.widths[i + 1], 2, stride=2))
-                self.grow.append(nn.ConvTranspose2d(c.widths[i + 1], width, 2, stride=2))
-        self.middle = self._block(c.widths[-1], -1)
-        self.leave = nn.Sequential(
-            nn.GroupNorm(8, c.widths[0]), nn.SiLU(), zero(nn.Conv2d(c.widths[0], channels, 3, padding=1))
-        )
+        if config.window % config.frame_patch:
+            raise ValueError(f"a window of {config.window} frames cannot be cut into patches of {config.frame_patch}")
+        self.config = config
+        self.register_buffer("basis", cosine_basis(config.window), persistent=False)
+        self.register_buffer("spread", torch.ones(config.window * config.latent_channels))
 
-    def _block(self, inputs: int, scale: int) -> Block:
-        c = self.config
-        return Block(
-            inputs,
-            c.widths[scale],
-            2 * c.widths[0],
-            heads=c.attention[scale] * c.widths[scale] // c.head_width,
-            context_width=c.context_width,
-            temporal_convolution=c.temporal_convolution,
-            temporal_attention=c.temporal_attention,
-        )
+    @property
+    def multiple(self) -> int:
+        """Of which the sides of the latents must be a multiple."""
+        raise NotImplementedError
+
+    def layers(self, x: Tensor, s: Tensor, tokens: Tensor, mask: Tensor, patches: int) -> Tensor:
+        """F, of patches `(batch * patch, channel, height, width)` of about unit variance, in their shape.
+
+        Channels are the frames of a patch, then the coefficients of its window; `patches` to a clip.
+        """
+        raise NotImplementedError
 
     def forward(
         self,
@@ -118,36 +115,24 @@ class Denoiser(nn.Module):
         batch, _, frames, height, width = y.shape
         if frames % c.window:
             raise ValueError(f"a clip's length must be a multiple of {c.window} frames for this denoiser, got {frames}")
-        ratio = 2 ** (len(c.widths) - 1)
-        if height % ratio or width % ratio:
-            raise ValueError(f"sides of the latents must be multiples of {ratio}, got {height} x {width}")
-        dtype = self.enter.weight.dtype
-        patches = frames // c.frame_patch
-        places = torch.arange(patches, device=y.device) % (c.window // c.frame_patch)
-        place = self.place(sinusoid(places, c.widths[0]).to(dtype))
-        embedding = self.time(sinusoid(1000 * s, c.widths[0]).to(dtype)) + self.caption(pooled(tokens, mask))
-        embedding = (embedding[:, None] + place).flatten(0, 1)
-        scene = Scene(F.silu(embedding), tokens, mask, patches)
-
+        if height % self.multiple or width % self.multiple:
+            raise ValueError(f"sides of the latents must be multiples of {self.multiple}, got {height} x {width}")
         z = self.to_coefficients(y)
         at, spread, scale = self._scales(s, frames // c.window)
-        x = self.enter(self._split(z * scale).to(dtype))
-        skips = []
-        for i, stage in enumerate(self.down):
-            for block in cast(nn.ModuleList, stage):
-                x = block(x, scene)
-                skips.append(x)
-            if i < len(self.shrink):
-                x = self.shrink[i](x)
-        x = self.middle(x, scene)
-        for i in reversed(range(len(self.up))):
-            for block in cast(nn.ModuleList, self.up[i]):
-                x = block(torch.cat([x, skips.pop()], dim=1), scene)
-            if i:
-                x = self.grow[i - 1](x)
+        x = self.layers(self._split(z * scale).to(self.dtype), s, tokens, mask, frames // c.frame_patch)
         # v = (y - clean) / s with the estimate of clean above; written so that nothing is divided by s.
-        v = (at - (1 - at) * spread**2) * scale**2 * z - spread * scale * self._join(self.leave(x).float())
+        v = (at - (1 - at) * spread**2) * scale**2 * z - spread * scale * self._join(x.float())
         return self.from_coefficients(v, batch)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def channels(self) -> int:
+        """Of what the layers are given: a patch's frames and its window's coefficients."""
+        return (self.config.window + self.config.frame_patch) * self.config.latent_channels
 
     def _split(self, z: Tensor) -> Tensor:
         """Each patch's frames, and beside them the coefficients of the window they are in."""
@@ -216,6 +201,73 @@ class Denoiser(nn.Module):
         turn = nn.init.orthogonal_(torch.empty(first.out_features, len(whiten), device=whiten.device))
         first.weight.copy_(turn @ whiten)
         first.bias.copy_(-turn @ whiten @ centre)
+
+
+class Denoiser(Preconditioned):
+    """Space-time U-Net (Ronneberger et al. 2015; Ho et al. 2022)."""
+
+    config: DenoiserConfig
+
+    def __init__(self, config: DenoiserConfig | None = None) -> None:
+        c = config or DenoiserConfig()
+        super().__init__(c)
+        embedding = 2 * c.widths[0]
+        self.time = nn.Sequential(nn.Linear(c.widths[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.caption = nn.Sequential(nn.Linear(c.context_width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.place = nn.Linear(c.widths[0], embedding)
+        channels = self.channels
+        self.enter = nn.Conv2d(channels, c.widths[0], 3, padding=1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
+        for i, width in enumerate(c.widths):
+            self.down.append(nn.ModuleList(self._block(width, i) for _ in range(c.blocks)))
+            self.up.append(nn.ModuleList(self._block(2 * width, i) for _ in range(c.blocks)))
+            if i + 1 < len(c.widths):
+                self.shrink.append(nn.Conv2d(width, c.widths[i + 1], 2, stride=2))
+                self.grow.append(nn.ConvTranspose2d(c.widths[i + 1], width, 2, stride=2))
+        self.middle = self._block(c.widths[-1], -1)
+        self.leave = nn.Sequential(
+            nn.GroupNorm(8, c.widths[0]), nn.SiLU(), zero(nn.Conv2d(c.widths[0], channels, 3, padding=1))
+        )
+
+    def _block(self, inputs: int, scale: int) -> Block:
+        c = self.config
+        return Block(
+            inputs,
+            c.widths[scale],
+            2 * c.widths[0],
+            heads=c.attention[scale] * c.widths[scale] // c.head_width,
+            context_width=c.context_width,
+            temporal_convolution=c.temporal_convolution,
+            temporal_attention=c.temporal_attention,
+        )
+
+    @property
+    def multiple(self) -> int:
+        return 2 ** (len(self.config.widths) - 1)
+
+    def layers(self, x: Tensor, s: Tensor, tokens: Tensor, mask: Tensor, patches: int) -> Tensor:
+        c = self.config
+        places = torch.arange(patches, device=x.device) % (c.window // c.frame_patch)
+        place = self.place(sinusoid(places, c.widths[0]).to(x.dtype))
+        embedding = self.time(sinusoid(1000 * s, c.widths[0]).to(x.dtype)) + self.caption(pooled(tokens, mask))
+        embedding = (embedding[:, None] + place).flatten(0, 1)
+        scene = Scene(F.silu(embedding), tokens, mask, patches)
+        x = self.enter(x)
+        skips = []
+        for i, stage in enumerate(self.down):
+            for block in cast(nn.ModuleList, stage):
+                x = block(x, scene)
+                skips.append(x)
+            if i < len(self.shrink):
+                x = self.shrink[i](x)
+        x = self.middle(x, scene)
+        for i in reversed(range(len(self.up))):
+            for block in cast(nn.ModuleList, self.up[i]):
+                x = block(torch.cat([x, skips.pop()], dim=1), scene)
+            if i:
+                x = self.grow[i - 1](x)
+        return self.leave(x)
 
 
 def pooled(
