@@ -434,6 +434,9 @@ def _train(commands) -> None:
         "answers, one of the others (default: ddpm)",
     )
     denoiser = p.add_argument_group("denoiser only")
+    denoiser.add_argument(
+        "--network", dest="layers", choices=("unet", "transformer"), help="of videos: its layers (default: unet)"
+    )
     denoiser.add_argument("--classes", action="store_true", help="pictures under their class")
     denoiser.add_argument("--no-temporal-attention", action="store_true", help="ablation")
     denoiser.add_argument("--no-temporal-convolution", action="store_true", help="ablation")

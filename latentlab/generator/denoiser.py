@@ -8,8 +8,8 @@ attention along the whole clip; captions enter by cross-attention and, averaged,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol, cast
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -123,6 +123,10 @@ class Preconditioned(nn.Module):
         # v = (y - clean) / s with the estimate of clean above; written so that nothing is divided by s.
         v = (at - (1 - at) * spread**2) * scale**2 * z - spread * scale * self._join(x.float())
         return self.from_coefficients(v, batch)
+
+    def header(self) -> dict[str, Any]:
+        """What a file of its weights says of it."""
+        return asdict(cast("DenoiserConfig", self.config))
 
     @property
     def dtype(self) -> torch.dtype:

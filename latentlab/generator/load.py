@@ -15,11 +15,12 @@ import torch
 from latentlab.checks import Count, clear_errors
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
-from latentlab.generator.denoiser import Denoiser, DenoiserConfig
+from latentlab.generator.denoiser import Denoiser, DenoiserConfig, Preconditioned
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
+from latentlab.generator.networks.transformer import TransformerConfig, TransformerDenoiser
 from latentlab.generator.pipelines.families import download, is_foreign, load_foreign, of_pipeline
 from latentlab.tensors import read_header
 from latentlab.weights import read_network, shipped
@@ -167,10 +168,10 @@ def _config(file: Path) -> GeneratorConfig:
     return config
 
 
-def _check_fits(file: Path, config: GeneratorConfig, autoencoder: Autoencoder, denoiser: Denoiser) -> None:
+def _check_fits(file: Path, config: GeneratorConfig, autoencoder: Autoencoder, denoiser: Preconditioned) -> None:
     """Raises unless the networks can hold clips of these settings."""
     window = denoiser.config.window
-    side = autoencoder.spatial_compression_ratio * 2 ** (len(denoiser.config.widths) - 1)
+    side = autoencoder.spatial_compression_ratio * denoiser.multiple
     if config.num_frames % window or config.height % side or config.width % side:
         raise ValueError(
             f"{file}: these networks hold clips of a multiple of {window} frames with sides that are multiples of "
@@ -183,9 +184,12 @@ def load_autoencoder(folder: Path) -> Autoencoder:
     return _network(folder / "autoencoder.safetensors", Autoencoder, AutoencoderConfig)
 
 
-def load_denoiser(folder: Path) -> Denoiser:
-    """The denoiser of a generator, or of its training run."""
-    return _network(folder / "denoiser.safetensors", Denoiser, DenoiserConfig)
+def load_denoiser(folder: Path) -> Denoiser | TransformerDenoiser:
+    """The denoiser of a generator of videos, or of its training run: a U-Net, or a transformer, as its header says."""
+    path = folder / "denoiser.safetensors"
+    if kind_of(path) == "transformer":
+        return _network(path, TransformerDenoiser, TransformerConfig, kind="transformer")
+    return _network(path, Denoiser, DenoiserConfig)
 
 
 def load_pixels(folder: Path) -> Pixels:

@@ -15,7 +15,7 @@ from latentlab.checks import Count, clear_errors
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip import ClipModel
 from latentlab.generator.condition import Condition
-from latentlab.generator.denoiser import Denoiser
+from latentlab.generator.denoiser import Preconditioned
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.run import batched
 from latentlab.shapes import Latents, Video, check_video
@@ -34,7 +34,9 @@ class NativeGenerator(Generator):
     """
 
     @clear_errors
-    def __init__(self, autoencoder: Autoencoder, denoiser: Denoiser, clip: ClipModel, config: GeneratorConfig) -> None:
+    def __init__(
+        self, autoencoder: Autoencoder, denoiser: Preconditioned, clip: ClipModel, config: GeneratorConfig
+    ) -> None:
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.denoiser = denoiser.eval().requires_grad_(False)
         self.clip = clip.eval().requires_grad_(False)
@@ -129,6 +131,6 @@ class NativeGenerator(Generator):
         """Writes `generator.json` and a safetensors file for each network; `load(folder)` reads them back."""
         folder = Path(folder)
         save_weights(folder / "autoencoder.safetensors", self.autoencoder, asdict(self.autoencoder.config), dtype=dtype)
-        save_weights(folder / "denoiser.safetensors", self.denoiser, asdict(self.denoiser.config), dtype=dtype)
+        save_weights(folder / "denoiser.safetensors", self.denoiser, self.denoiser.header(), dtype=dtype)
         save_weights(folder / "clip.safetensors", self.clip, self.clip.header(), dtype=dtype)
         write_text(folder / "generator.json", json.dumps(asdict(self.config), indent=2) + "\n")

@@ -14,7 +14,8 @@ from tqdm.auto import tqdm
 
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip import ClipModel
-from latentlab.generator.denoiser import Denoiser, DenoiserConfig
+from latentlab.generator.denoiser import Denoiser, DenoiserConfig, Preconditioned
+from latentlab.generator.networks.transformer import TransformerConfig, TransformerDenoiser
 from latentlab.metrics.flow import fields
 from latentlab.metrics.temporal import flicker_loss
 from latentlab.shapes import Latents
@@ -45,7 +46,7 @@ class DenoiserTraining:
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(steps=24_000, batch_size=16, learning_rate=1e-3, ema=0.999)
     )
-    network: DenoiserConfig = field(default_factory=DenoiserConfig)
+    network: DenoiserConfig | TransformerConfig = field(default_factory=DenoiserConfig)
     clips: int = 8_192
     caption_dropout: float = 0.1
     level_mean: float = 0.6
@@ -64,9 +65,9 @@ def train_denoiser(
     device: str = "auto",
     tracker: Tracker | None = None,
     sample: Callable[[nn.Module, int], None] | None = None,
-    start: Denoiser | None = None,
+    start: Preconditioned | None = None,
     encoded: Path | None = None,
-) -> Denoiser:
+) -> Preconditioned:
     """Trains on the latents of `data` and writes `denoiser.safetensors` to `out`.
 
     Args:
@@ -94,7 +95,8 @@ def train_denoiser(
     clip.tokenize(said)  # a word that the model does not know is told before the work
     latents = encode_all(data, autoencoder, count, encoded or out / "latents", config.loop.seed)
     torch.manual_seed(config.loop.seed)
-    model = Denoiser(config.network)
+    network = config.network
+    model = TransformerDenoiser(network) if isinstance(network, TransformerConfig) else Denoiser(network)
     with torch.no_grad():
         model.measure_captions(*(x.cpu() for x in clip.tokens(said)))
     if start is not None:
@@ -135,7 +137,7 @@ def train_denoiser(
         model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker, sample=sample
     )
     if is_main_process():
-        save_weights(out / "denoiser.safetensors", trained, asdict(config.network))
+        save_weights(out / "denoiser.safetensors", trained, trained.header())
     return trained
 
 

@@ -22,6 +22,7 @@ from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.load import load_autoencoder, load_clip, load_denoiser, load_image_denoiser
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks.transformer import TransformerConfig
 from latentlab.generator.objective import OBJECTIVES
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
@@ -173,12 +174,7 @@ def denoiser(data: Clips | Images, out: Path, *, device: str, **options) -> list
         loop=_loop(config.loop, options),
         clips=options["clips"] or config.clips,
         flicker=options["flicker_loss"] or 0.0,
-        network=DenoiserConfig(
-            latent_channels=encoder.config.latent_channels,
-            context_width=text.config.width,
-            temporal_attention=not options["no_temporal_attention"],
-            temporal_convolution=not options["no_temporal_convolution"],
-        ),
+        network=_layers(options, encoder.config.latent_channels, text.config.width),
     )
     shape = GeneratorConfig(num_frames=data.num_frames, height=data.size[0], width=data.size[1])
     captions = _captions(data)[:4] if isinstance(data, FolderClips) else list(PREVIEW)
@@ -193,9 +189,26 @@ def denoiser(data: Clips | Images, out: Path, *, device: str, **options) -> list
     return [out / "denoiser.safetensors", out / "generator"]
 
 
+def _layers(options: dict, latent_channels: int, context_width: int) -> DenoiserConfig | TransformerConfig:
+    """The network of `--network`, for these latents and captions."""
+    without = {name: bool(options[f"no_temporal_{name}"]) for name in ("attention", "convolution")}
+    if options.get("layers") != "transformer":
+        return DenoiserConfig(
+            latent_channels,
+            context_width,
+            temporal_attention=not without["attention"],
+            temporal_convolution=not without["convolution"],
+        )
+    if given := [f"--no-temporal-{name}" for name, off in without.items() if off]:
+        raise ValueError(f"{', '.join(given)}: of the U-Net, and the transformer has one attention over space and time")
+    return TransformerConfig(latent_channels, context_width)
+
+
 def image_denoiser(data: Images, out: Path, *, device: str, **options) -> list[Path]:
     """Trains a denoiser of pictures for `--objective`, and writes a whole generator beside it."""
     videos = ("autoencoder", "clip", "flicker_loss", "no_temporal_attention", "no_temporal_convolution", "clips")
+    if options.get("layers"):
+        raise ValueError("--network is of videos; that of pictures is a U-Net")
     if given := [f"--{name.replace('_', '-')}" for name in videos if options.get(name)]:
         raise ValueError(f"{', '.join(given)}: of videos only, and these are pictures")
     if options.get("objective") not in (None, *OBJECTIVES):

@@ -17,8 +17,9 @@ from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
-from latentlab.generator.load import load_autoencoder, load_clip
+from latentlab.generator.load import kind_of, load_autoencoder, load_clip
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks.transformer import TransformerConfig
 from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import (
@@ -272,3 +273,14 @@ def test_an_autoencoder_goes_on_whole_or_with_its_decoder_alone(data, tmp_path):
         assert 0.0 < moved(part, network) < 0.01  # one small step from where it was
     with pytest.raises(ValueError, match="decoder_only needs a network to start from"):
         train_autoencoder(data, tmp_path / "none", config, decoder_only=True, device="cpu")
+
+
+def test_a_transformer_trains_in_the_u_nets_place(data, tmp_path):
+    torch.manual_seed(0)
+    clip = ClipModel(ClipConfig(tuple(vocabulary()), width=32, embed_dim=32, text_layers=1, vision_layers=1))
+    network = TransformerConfig(2, 32, width=24, depth=2, head_width=12, window=1, frame_patch=1)
+    config = DenoiserTraining(steps(2), network, clips=4)
+    trained = train_denoiser(data, Autoencoder(NETWORK), clip, tmp_path, config, device="cpu")
+    assert all(map(math.isfinite, losses(tmp_path)))
+    assert_same_weights(trained, tmp_path / "denoiser.safetensors")
+    assert kind_of(tmp_path / "denoiser.safetensors") == "transformer"
