@@ -268,6 +268,8 @@ class Recipe:
         try:
             if settings["caption"] is None:
                 told = {name.removeprefix(_CONDITION): t for name, t in tensors.items() if name.startswith(_CONDITION)}
+                if not told:
+                    raise KeyError("tokens")
                 settings["caption"] = Condition.from_tensors(told)
             wrong = [name for name, value in settings.items() if not isinstance(value, _KINDS.get(name, object))]
             if wrong:

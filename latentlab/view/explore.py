@@ -74,7 +74,8 @@ def explore(
                 stacklevel=2,
             )
         coarse = copy(space)  # its caption and guidance too
-        coarse.num_steps, coarse.method, coarse.levels = min(PREVIEW_STEPS, space.num_steps), "ddim", "sampling"
+        steps = min(PREVIEW_STEPS, space.num_steps)
+        coarse.sampler = space.sampler.but(num_steps=steps, method="ddim", levels="sampling")
         preview = coarse.decode
     return Explorer(
         space,

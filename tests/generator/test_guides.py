@@ -1,5 +1,6 @@
 """Guides: descent against the closed form; exact, batched and graphed runs under them; what is refused."""
 
+import importlib
 import math
 import sys
 
@@ -146,5 +147,5 @@ def test_what_is_no_guide_or_is_of_other_clips_is_told(tiny_generator, known):
 def test_the_old_module_warns_and_works():
     sys.modules.pop("latentlab.generator.steer", None)
     with pytest.warns(DeprecationWarning, match="latentlab.generator.guides"):
-        from latentlab.generator import steer
+        steer = importlib.import_module("latentlab.generator.steer")
     assert steer.steered is steered

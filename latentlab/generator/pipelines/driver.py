@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, wraps
@@ -180,7 +181,9 @@ class Visiting:
     seen: Visit
 
     def set_timesteps(self, *args: Any, **options: Any) -> None:
-        super().set_timesteps(*args, **options)  # type: ignore[misc]
+        # Schedulers read their tensors as numbers, which derivatives in forward mode forbid: those are of this thread.
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(super().set_timesteps, *args, **options).result()  # type: ignore[misc]
         self.seen.scheduler = _plain(self)
         if self.seen.until == "schedule":
             raise Halt
