@@ -54,7 +54,7 @@ def test_directions_of_the_network_are_found_by_its_jacobian(driven):
     told, shape = driven.condition("a red dog"), driven.latent_shape
 
     def velocity(code: torch.Tensor) -> torch.Tensor:
-        return driven.predict(code.reshape(-1, *shape), 0.6, told).flatten(1)
+        return driven.predict(code.reshape(-1, *shape), 0.6, told.expand(len(code))).flatten(1)
 
     found = JacobianSVD(function=velocity, count=2, blocks=2).fit(driven.noise(2).flatten(1))
     assert len(found.directions_) == 2
