@@ -1,6 +1,7 @@
 """Does a generator fill what a mask covers, as the caption says, and leave the rest alone?
 
     python benchmarks/control.py [--clips 16] [--pairs 64] [--model FOLDER]
+    python benchmarks/control.py --masks     # masks carried from frame 0 to all, alone
     python benchmarks/control.py --decided   # measures at which flow time each factor is decided, and keeps that
 
 Held-out clips of moving shapes. The hole is where the object ever is, grown by 2 pixels. `fill`: another shape in the
@@ -23,7 +24,7 @@ from torch import Tensor
 
 import latentlab
 from latentlab.bench.spread import mean, median, percent
-from latentlab.control import dilate, inpaint, union
+from latentlab.control import dilate, inpaint, propagate, union
 from latentlab.control.decided import FILE
 from latentlab.data.moving.captions import HUES, hue_name
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
@@ -32,7 +33,7 @@ from latentlab.data.moving.measure import angle_difference, measure, track
 from latentlab.data.moving.render import draw
 from latentlab.generator.load import load
 from latentlab.generator.solver import solve
-from latentlab.metrics import flicker
+from latentlab.metrics import dis, flicker
 from latentlab.store import write_text
 
 BATCH = 8
@@ -54,7 +55,7 @@ def run(config: Config) -> dict:
     """Measures and returns the figures."""
     generator = load(config.model)
     options = {"num_steps": config.steps, "refine": config.refine}
-    figures: dict = {"fill": obeyed(generator, config.pairs, {**options, "refine": 0})}
+    figures: dict = {"masks": carried(config.clips), "fill": obeyed(generator, config.pairs, {**options, "refine": 0})}
     for name, question in QUESTIONS.items():
         rows = [question(generator, items, options) for items in _batches(config.clips)]
         figures[name] = {key: _figure(key, np.concatenate([row[key] for row in rows])) for key in rows[0]}
@@ -112,6 +113,19 @@ def halved(generator, items: Items, options: dict) -> dict:
     for one, (x, _) in zip(hole, track(items.source).mean(1), strict=True):
         one[..., : round(x)] = 1
     return _costs(inpaint(generator, items.source, hole, items.captions, grow=0, **options), items)
+
+
+def carried(count: int) -> dict:
+    """Intersection over union of masks carried from frame 0, mean over frames, beside the flow of `dis` alone."""
+    own, alone = [], []
+    for items in _batches(count):
+        first = items.mask.clone()
+        first[:, :, 1:] = 0
+        for into, options in ((own, {}), (alone, {"flow": dis, "colour": False})):
+            found, truth = propagate(first, items.source, **options).mask > 0.5, items.mask > 0.5
+            shares = (found & truth).sum((1, 3, 4)) / (found | truth).sum((1, 3, 4))
+            into.extend(shares.mean(1).tolist())
+    return {"iou": mean(own), "iou_of_dis_alone": mean(alone)}
 
 
 QUESTIONS = {"replaced": filled, "removal": removed, "background": beside, "half": halved}
@@ -244,10 +258,15 @@ def main() -> None:
     parser.add_argument("--model")
     for name in ("clips", "pairs", "steps", "refine"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Config(), name))
-    parser.add_argument("--decided", action="store_true")
+    for name in ("masks", "decided"):
+        parser.add_argument(f"--{name}", action="store_true")
     options = vars(parser.parse_args())
     torch.set_num_threads(2)
-    if not options.pop("decided"):
+    masks, asked = options.pop("masks"), options.pop("decided")
+    if masks:
+        print(json.dumps(carried(options["clips"]), indent=1))
+        return
+    if not asked:
         print(json.dumps(run(Config(**options)), indent=1, default=float))
         return
     generator = load(options["model"])
