@@ -19,6 +19,7 @@ import torch
 from latentlab.bench.spread import mean
 from latentlab.data.moving.captions import captions
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes, moving_shapes
+from latentlab.generator.denoiser import DenoiserConfig
 from latentlab.generator.load import load
 from latentlab.generator.native import NativeGenerator
 from latentlab.metrics import flicker
@@ -79,7 +80,9 @@ def trained(name: str, shipped: NativeGenerator, config: Config) -> NativeGenera
         DenoiserTraining().loop, steps=config.steps, batch_size=config.batch_size, ema=0.98, seed=config.seed,
         learning_rate=config.learning_rate, sample_every=config.steps, workers=0,
     )  # fmt: skip
-    base = DenoiserTraining(loop=loop, network=shipped.denoiser.config, clips=config.training_clips)
+    shape = shipped.denoiser.config
+    assert isinstance(shape, DenoiserConfig)  # the shipped model is a U-Net
+    base = DenoiserTraining(loop=loop, network=shape, clips=config.training_clips)
     denoiser = train_denoiser(
         MovingShapes(config.training_clips), shipped.autoencoder, shipped.clip,
         Path(config.out) / name.replace(" ", "_"), ARMS[name](base, config.weight), device=str(shipped.device),

@@ -27,7 +27,7 @@ from latentlab.bench.spread import mean, median
 from latentlab.data.moving.captions import caption as described
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.condition import Condition
-from latentlab.generator.denoiser import Denoiser
+from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.levels import analysis_levels
 from latentlab.generator.load import load
 from latentlab.generator.methods import METHODS
@@ -88,11 +88,12 @@ def run(config: Config) -> dict:
             figures[f"noise, {name}"] = encoding(generator, generator.encode(video), told, config.num_steps)
     figures |= {"self_test": self_test(generator), "cost": cost(generator, config)}
     figures["race"] = race(generator, config)
-    wide = deepcopy(generator)
-    torch.manual_seed(0)
     shape = generator.denoiser.config
-    wide.denoiser = Denoiser(replace(shape, widths=tuple(2 * w for w in shape.widths))).eval().requires_grad_(False)
-    figures["race_twice_as_wide"] = race(wide.to(generator.device), config)
+    if isinstance(shape, DenoiserConfig):
+        wide = deepcopy(generator)
+        torch.manual_seed(0)
+        wide.denoiser = Denoiser(replace(shape, widths=tuple(2 * w for w in shape.widths))).eval().requires_grad_(False)
+        figures["race_twice_as_wide"] = race(wide.to(generator.device), config)
     return figures | {"_clips": shown(seen)}
 
 
