@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 Video = Float[Tensor, "batch 3 frame height width"]
+Mask = Float[Tensor, "batch 1 frame height width"]
 Latents = Float[Tensor, "batch channel frame height width"]
 Noise = Float[Tensor, "batch channel frame height width"]
 Codes = Float[Tensor, "sample dim"]

@@ -10,13 +10,13 @@ import torch
 
 from latentlab.asked import Asked
 from latentlab.control.masks import read_mask
-from latentlab.directions.mask import Mask
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.load import load
 from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.families import is_foreign
+from latentlab.shapes import Mask
 from latentlab.video import read_fitted
 
 

@@ -5,10 +5,11 @@ from latentlab.control.inpaint import inpaint
 from latentlab.control.inpainted import Inpainted
 from latentlab.control.known import Known
 from latentlab.control.long import extend, stream
-from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, to_grid, union
+from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, union
 from latentlab.control.propagate import Propagated, propagate
 from latentlab.control.why import Why, why
 from latentlab.control.words import Prompt, Prompted, prompted, word_effect
+from latentlab.generator.grid import to_grid
 
 __all__ = [
     "Inpainted",

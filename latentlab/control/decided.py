@@ -14,8 +14,8 @@ def decided(generator: Model) -> dict[str, float]:
     """Flow time below which a caption no longer changes a factor, by the factor's name; empty where nobody measured it.
 
     Measured by switching from one caption to another on the way: the level at which half of the clips still obey the
-    second. `python benchmarks/control.py decided` measures the shipped model and writes the file; one of other weights
-    is not read.
+    second. `python benchmarks/control.py --decided` measures the shipped model and writes the file; that of other
+    weights is not read.
 
     >>> import latentlab as ll
     >>> set(decided(ll.load(device="cpu"))) <= {"background_hue", "hue", "size", "direction", "shape"}

@@ -16,14 +16,14 @@ from latentlab.control.inpainted import Inpainted
 from latentlab.control.known import Known
 from latentlab.control.refine import decoder, refined
 from latentlab.control.seam import matched, pasted, seam
-from latentlab.directions.mask import Mask
 from latentlab.generator.condition import Caption
 from latentlab.generator.generator import Generator
+from latentlab.generator.grid import to_grid
 from latentlab.generator.lock import alone
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.run import batches, spread
 from latentlab.generator.solver import solve
-from latentlab.shapes import Latents, Noise, Video, check_video
+from latentlab.shapes import Latents, Mask, Noise, Video, check_video
 
 Blend = Literal["match", "paste"]
 
@@ -60,7 +60,8 @@ def inpaint(
         mask: where to paint, 1, and where not, 0: `(height, width)` or `(batch, 1, frame, height, width)`, see
             `masks.as_mask`. Every latent that a painted pixel lies in is drawn anew. A mask of all is image-to-image
             translation, whose strength is `start`.
-        caption: what is in the clip, the hole's included; "", or what is behind, where something is to go.
+        caption: what is in the clip, the hole's included; "", or what is behind, where something is to go. A model that
+            never saw an empty scene, as the shipped one, draws another object there.
         start: flow time to draw from, above 0 and at most 1. Below 1 the hole keeps what is decided by then, see
             `Inpainted.fixed`.
         grow: pixels by which the mask is grown first. A tight mask leaves a rim, and its outline tells what was there.
@@ -101,7 +102,7 @@ def inpaint(
     region = masks.feather(hole, feather)
 
     clean = generator.encode(source, batch_size=batch_size)
-    free = masks.to_grid(hole, (clean.shape[2], clean.shape[3], clean.shape[4]))
+    free = to_grid(hole, (clean.shape[2], clean.shape[3], clean.shape[4]))
     levels = generator.levels(num_steps, clean.shape[1:])
     whole = start >= float(levels[0])
     levels = levels if whole else torch.cat([levels.new_tensor([start]), levels[levels < start]])

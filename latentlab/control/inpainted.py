@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.directions.mask import Mask
-from latentlab.shapes import Video
+from latentlab.shapes import Mask, Video
+
+SEEN = 0.5  # 8-bit levels of a step along a border beyond the autoencoder's own, from which it shows
 
 
 @dataclass(frozen=True)
@@ -69,4 +70,6 @@ class Inpainted:
         if not np.isnan(self.seam).all():
             floor = np.nanmax(self.floor_seam)
             lines.append(f"seam: {np.nanmax(self.seam):.2f} of 255 levels, of the autoencoder alone {floor:.2f}")
+            if np.nanmax(self.seam) > floor + SEEN:
+                lines.append("WARNING: the border can be seen; a larger mask, another caption or seed may fit better")
         return lines

@@ -8,11 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from latentlab.directions.mask import Mask
 from latentlab.generator.condition import Condition
 from latentlab.generator.guides import Guide
 from latentlab.generator.solver import Velocity
-from latentlab.shapes import Latents, Noise
+from latentlab.shapes import Latents, Mask, Noise
 from latentlab.tensors import tensor_digest
 
 

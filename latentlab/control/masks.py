@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from latentlab.checks import Count, Whole, clear_errors
-from latentlab.directions.mask import Mask
-from latentlab.shapes import Video
+from latentlab.generator.grid import check_mask
+from latentlab.shapes import Mask, Video
 from latentlab.video import probe, read, read_fitted
 
 
@@ -99,7 +99,7 @@ def dilate(mask: Mask, pixels: Whole) -> Mask:
     >>> dilate(torch.tensor([0.0, 0, 0, 1, 0]).view(1, 1, 1, 1, 5), 1).flatten()
     tensor([0., 0., 1., 1., 1.])
     """
-    _check(mask)
+    check_mask(mask)
     side = 2 * pixels + 1
     return F.max_pool3d(mask, (1, side, side), stride=1, padding=(0, pixels, pixels)) if pixels else mask
 
@@ -131,7 +131,7 @@ def invert(mask: Mask) -> Mask:
     >>> invert(torch.tensor([1.0, 0.25]).view(1, 1, 1, 1, 2)).flatten()
     tensor([0.0000, 0.7500])
     """
-    _check(mask)
+    check_mask(mask)
     return 1 - mask
 
 
@@ -142,7 +142,7 @@ def union(mask: Mask) -> Mask:
     >>> union(torch.eye(2).view(1, 1, 2, 1, 2)).flatten()
     tensor([1., 1., 1., 1.])
     """
-    _check(mask)
+    check_mask(mask)
     return mask.amax(2, keepdim=True).expand_as(mask)
 
 
@@ -181,53 +181,9 @@ def hull(mask: Mask) -> Mask:
     return _by_frame(mask, filled)
 
 
-@clear_errors
-def to_grid(mask: Mask, size: tuple[Count, Count, Count]) -> Mask:
-    """A mask on the grid of latents: the largest value of the pixels and frames that a latent holds.
-
-    A nearest or a mean value would lose thin strokes. Latents that hold several frames are those of the causal video
-    autoencoders: the first holds frame 0 alone and each that follows the next 4 (or 8), 1 to 4, 5 to 8, and so on. If
-    that does not come out even, all hold as many.
-
-    Args:
-        mask: at the size of the clip.
-        size: frames, height and width of the latents.
-
-    Raises:
-        ValueError: the frames cannot be shared out to that many latents.
-
-    >>> mask = torch.zeros(1, 1, 9, 16, 16)
-    >>> mask[:, :, 5, 3, 12] = 1
-    >>> to_grid(mask, (3, 2, 2))[0, 0, :, 0, 1]
-    tensor([0., 0., 1.])
-    """
-    _check(mask)
-    frames, latents = mask.shape[2], size[0]
-    if latents < frames:
-        if latents > 1 and (frames - 1) % (latents - 1) == 0:
-            each = (frames - 1) // (latents - 1)
-            mask = torch.cat([mask[:, :, :1].expand(-1, -1, each, -1, -1), mask[:, :, 1:]], 2)
-        if mask.shape[2] % latents:
-            raise ValueError(f"{latents} latents cannot share {frames} frames; their shape is {size}")
-        mask = mask.unflatten(2, (latents, -1)).amax(3)
-    if mask.shape[2] != latents:
-        raise ValueError(f"a mask of {frames} frames is not one of {latents} latents in time")
-    return F.adaptive_max_pool3d(mask, size)
-
-
-def _check(mask: Tensor) -> None:
-    if not isinstance(mask, Tensor) or mask.ndim != 5 or not mask.is_floating_point() or not mask.numel():
-        found = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        raise ValueError(f"a mask is floating point (batch, 1, frame, height, width), got {found}")
-    if mask.shape[1] != 1:
-        raise ValueError(f"a mask has one channel, axes (batch, 1, frame, height, width), got {tuple(mask.shape)}")
-    if not (mask.min() >= 0 and mask.max() <= 1):
-        raise ValueError(f"a mask is in [0, 1], got values from {float(mask.min()):.3g} to {float(mask.max()):.3g}")
-
-
 def _by_frame(mask: Mask, filled: Callable[[np.ndarray], np.ndarray]) -> Mask:
     """Another shape for what is painted in each frame; frames with nothing stay empty."""
-    _check(mask)
+    check_mask(mask)
     found = torch.zeros_like(mask)
     for frame, target in zip(mask.flatten(0, 2), found.flatten(0, 2), strict=True):
         if frame.any():

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from latentlab.checks import clear_errors
 from latentlab.control.masks import as_mask, dilate, erode
-from latentlab.directions.mask import Mask
 from latentlab.metrics.flow import Field, Flow, Frames, check_pair, dis, visible, warp
-from latentlab.shapes import Video, check_video
+from latentlab.shapes import Mask, Video, check_video
 
 BAND = 3  # pixels on either side of a carried outline within which colours decide
 REACH = 6.0  # pixels over which the colours of object and ground are averaged

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from latentlab.directions.mask import Mask
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.coded import Coded
-from latentlab.shapes import Latents, Video
+from latentlab.shapes import Latents, Mask, Video
 
 Decode = Callable[[Latents], Video]
 HELD = 0.1  # weight of the pixels in the hole, which should stay as they were drawn, beside those that are known

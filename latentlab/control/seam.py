@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.control.masks import dilate
-from latentlab.directions.mask import Mask
-from latentlab.shapes import Video
+from latentlab.shapes import Mask, Video
 
 RING = 4  # pixels around a hole whose colour is known on both sides of its border
 

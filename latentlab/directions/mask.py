@@ -11,10 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.checks import clear_errors
-from latentlab.shapes import CLAMPED, OVERSHOOT, Video, check_video
+from latentlab.shapes import CLAMPED, OVERSHOOT, Mask, Video, check_video
 
 Profile = str | Sequence[float] | Tensor
-Mask = Float[Tensor, "batch 1 frame height width"]
 PROFILES = ("constant", "ramp", "pulse")
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from latentlab.generator.adapter import Adapter, placed
 from latentlab.generator.condition import Condition
+from latentlab.generator.grid import check_mask, to_grid
 from latentlab.generator.guides import Guide
 from latentlab.generator.lock import alone
 from latentlab.generator.solver import Velocity
@@ -47,7 +47,7 @@ def adapted(
     found = generator.knowing({word: row for adapter in read for word, row in adapter.words.items()})
     found = found.having(merged(networks, beside)) if beside else found
     drawing = {role: networks[role] for role in updates if role not in BESIDE}
-    where = None if mask is None else on_grid(mask, generator.latent_shape[1:])
+    where = None if mask is None else _region(mask, generator.latent_shape[1:])
     return found.guided(Adapters(read, drawing, updates, where, None if levels is None else (low, high)))
 
 
@@ -150,31 +150,16 @@ def on(updates: list[tuple[nn.Module, Update, float]]) -> Iterator[None]:
         yield
 
 
-def on_grid(mask: Tensor, grid: tuple[int, int, int]) -> Tensor:
-    """A mask `(..., frame, height, width)`, 1 inside, of clips or of latents, as `(clip, 1, *grid)`.
-
-    A latent is inside where any pixel that it codes is. Latents that code several frames code the first one alone, as
-    causal autoencoders do.
+def _region(mask: Tensor, grid: tuple[int, int, int]) -> Tensor:
+    """A region on the grid of latents, of `(frame, height, width)` for all clips, or a mask of each; one frame is all.
 
     Raises:
-        ValueError: values beyond [0, 1], or a size of which latents are no whole parts.
+        ValueError: no mask, or one whose frames latents cannot share.
     """
-    if not isinstance(mask, Tensor) or mask.ndim not in (3, 5) or (mask.ndim == 5 and mask.shape[1] != 1):
-        found = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
-        raise ValueError(f"a mask has axes (frame, height, width), or (clip, 1, frame, height, width), got {found}")
-    mask = mask.reshape(-1, 1, *mask.shape[-3:]).float()
-    if not (mask >= 0).all() or not (mask <= 1).all():
-        raise ValueError(f"a mask lies within 0 and 1, got {float(mask.min()):g} to {float(mask.max()):g}")
-    frames, height, width = mask.shape[2:]
-    if height % grid[1] or width % grid[2]:
-        raise ValueError(f"a mask of {height} x {width} does not fit latents of {grid[1]} x {grid[2]}")
-    mask = F.max_pool3d(mask, (1, height // grid[1], width // grid[2]))
-    if frames in (1, grid[0]):
-        return mask.expand(-1, -1, grid[0], -1, -1)
-    step = (frames - 1) // (grid[0] - 1) if grid[0] > 1 else 0
-    if not step or (grid[0] - 1) * step + 1 != frames:
-        raise ValueError(f"a mask of {frames} frames does not fit latents of {grid[0]}")
-    return torch.cat([mask[:, :, :1], F.max_pool3d(mask[:, :, 1:], (step, 1, 1))], dim=2)
+    mask = mask[None, None] if isinstance(mask, Tensor) and mask.ndim == 3 else mask
+    check_mask(mask)
+    frames = grid[0] if mask.shape[2] == 1 else mask.shape[2]
+    return to_grid(mask.expand(-1, -1, frames, -1, -1), grid)
 
 
 def _check(strengths: Mapping[Adapter, float]) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from latentlab.directions.edit import Moves, edit
-from latentlab.directions.mask import Mask
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import FactorTable
-from latentlab.shapes import Codes
+from latentlab.shapes import Codes, Mask
 from latentlab.spaces.space import Space
 
 STRENGTHS = tuple(np.linspace(-3, 3, 11).round(3).tolist())  # standard deviations of the codes

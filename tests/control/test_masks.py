@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from latentlab.control import masks
+from latentlab.generator.grid import to_grid
 from latentlab.video import write
 
 
@@ -19,12 +20,12 @@ def test_a_frame_touches_the_latent_that_holds_it_and_no_other(ratio):
         mask = torch.zeros(1, 1, 1 + ratio * (latents - 1), 8, 8)
         mask[:, :, frame, 3, 5] = 1
         own = 0 if frame == 0 else 1 + (frame - 1) // ratio  # frame 0 alone, then groups of `ratio`
-        assert masks.to_grid(mask, (latents, 1, 1)).flatten().nonzero().flatten().tolist() == [own]
+        assert to_grid(mask, (latents, 1, 1)).flatten().nonzero().flatten().tolist() == [own]
 
 
 def test_frames_coded_one_by_one_keep_their_masks():
     mask = draw(1, 1, 5, 16, 24)
-    found = masks.to_grid(mask, (5, 2, 3))
+    found = to_grid(mask, (5, 2, 3))
     assert torch.equal(found[0, 0, 3, 1, 2], mask[0, 0, 3, 8:, 16:].max())
 
 
@@ -32,14 +33,14 @@ def test_frames_coded_one_by_one_keep_their_masks():
 def test_frames_that_come_out_even_are_shared_evenly(frames, latents):
     mask = torch.zeros(1, 1, frames, 8, 8)
     mask[:, :, -1] = 1
-    assert masks.to_grid(mask, (latents, 1, 1)).flatten().tolist() == [0.0] * (latents - 1) + [1.0]
+    assert to_grid(mask, (latents, 1, 1)).flatten().tolist() == [0.0] * (latents - 1) + [1.0]
 
 
 def test_latents_that_cannot_share_the_frames_are_refused():
     with pytest.raises(ValueError, match="6 frames"):
-        masks.to_grid(torch.zeros(1, 1, 6, 8, 8), (4, 1, 1))
+        to_grid(torch.zeros(1, 1, 6, 8, 8), (4, 1, 1))
     with pytest.raises(ValueError, match="2 frames"):
-        masks.to_grid(torch.zeros(1, 1, 2, 8, 8), (3, 1, 1))
+        to_grid(torch.zeros(1, 1, 2, 8, 8), (3, 1, 1))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -48,7 +49,7 @@ def test_every_stroke_of_two_pixels_reaches_the_grid(seed):
     row, column = rng.integers(63, size=2)
     mask = torch.zeros(64, 64)
     mask[row : row + 2, column : column + 2] = 1
-    grid = masks.to_grid(masks.as_mask(mask, torch.zeros(1, 3, 2, 64, 64)), (2, 8, 8))
+    grid = to_grid(masks.as_mask(mask, torch.zeros(1, 3, 2, 64, 64)), (2, 8, 8))
     expected = {(row // 8, column // 8), ((row + 1) // 8, (column + 1) // 8)}
     assert all(grid[0, 0, 1, i, j] == 1 for i, j in expected)
     assert grid.sum() <= 2 * 4
