@@ -144,7 +144,8 @@ class Account:
             said.append(f"flicker added: {self.flicker:+.2f} levels")
         if self.failed:
             return [*said, f"WARNING: not kept: {self.failed}"]
-        return [*said, f"kept: the target is reached and all else within its tolerance, as {self.read_by} reads it"]
+        target = "is reached" if self.asked else "moved"  # of a strength nobody asked where to
+        return [*said, f"kept: the target {target} and all else is within its tolerance, as {self.read_by} reads it"]
 
     def numbers(self) -> dict[str, Any]:
         """As a record holds it; readings that are not there are None."""

@@ -1,5 +1,7 @@
 """Inpainting, on tiny networks: what is outside stays to the bit, whatever the rest does."""
 
+from dataclasses import replace
+
 import pytest
 import tiny
 import torch
@@ -182,3 +184,13 @@ def test_a_shift_of_colour_is_matched():
     torch.testing.assert_close(matched(source + shift, source, hole), source, atol=1e-5, rtol=0)
     nothing = torch.zeros_like(hole)
     assert torch.equal(matched(source + 1, source, nothing), source + 1)
+
+
+def test_a_border_that_shows_is_told(generator):
+    clip = torch.zeros(1, 3, generator.config.num_frames, 16, 16)
+    mask = torch.zeros(16, 16)
+    mask[4:12, 4:12] = 1
+    found = inpaint(generator, clip, mask, num_steps=2, refine=0)
+    plain = replace(found, seam=(0.7,), floor_seam=(0.3,))
+    assert not any("border" in line for line in plain.lines())
+    assert any("border can be seen" in line for line in replace(found, seam=(0.9,), floor_seam=(0.3,)).lines())

@@ -10,6 +10,7 @@ import latentlab as ll
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.directions import Direction, blend, leak
 from latentlab.study.account import account
+from latentlab.study.change import Change
 from latentlab.study.edit_space import EditSpace
 from latentlab.study.recipe import Recipe
 from latentlab.study.steps import Step, draw
@@ -118,3 +119,10 @@ def test_a_blend_is_before_outside_after_inside_and_fades_between():
     assert leak(before, after, left(2)) == 1
     with pytest.raises(ValueError, match="feather is a number of pixels from 0 on, got -1"):
         blend(before, after, left(2), feather=-1)
+
+
+def test_of_a_strength_nobody_says_that_its_target_is_reached():
+    same = {"shape": 3, "hue": 10, "size": 8, "speed": 0.5, "background_hue": 200, "blur": 0.0}
+    dark, bright = (moving_shapes(1, seed=0, fixed={**same, "light": light})[0] for light in (0.6, 0.9))
+    assert account(dark, bright, "light").lines()[-1].startswith("kept: the target moved")
+    assert account(dark, bright, Change.of("light", 0.3, "by")).lines()[-1].startswith("kept: the target is reached")
