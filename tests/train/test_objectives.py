@@ -131,6 +131,6 @@ def test_factor_vae_without_a_critic_is_told(draw):
 
 
 def test_the_command_line_offers_every_objective():
-    from latentlab import parsers
+    from latentlab.parsers import training
 
-    assert tuple(OBJECTIVES) == parsers.OBJECTIVES
+    assert tuple(OBJECTIVES) == training.OBJECTIVES

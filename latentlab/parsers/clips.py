@@ -1,0 +1,125 @@
+"""Commands that make clips, and carry them to latents and noise and back."""
+
+from __future__ import annotations
+
+from latentlab.asked import add_model
+from latentlab.parsers.options import command, model_options, positive
+
+# Those of generator.windows, which would load torch.
+WINDOWS = ("keyframes", "average", "shuffled", "pinned")
+
+
+def tour(commands) -> None:
+    p = command(
+        commands,
+        "tour",
+        "See everything once: generate, invert, interpolate, edit, measure; ends with tour/report.html.",
+        "latentlab tour --video my.mp4 --out tour/",
+        out="tour",
+    )
+    p.add_argument("--video", metavar="CLIP", help="your own clip to take apart (default: one of moving shapes)")
+    p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")
+    add_model(p, positive(int))
+
+
+def generate(commands) -> None:
+    p = command(
+        commands,
+        "generate",
+        "Clips from captions, or images of a class.",
+        'latentlab generate "a large red star moving left" --out star.mp4\n'
+        "  latentlab generate --model runs/fashion/generator --class sneaker --class bag --out images",
+        out="generated.mp4",
+    )
+    p.add_argument("captions", nargs="*", metavar="CAPTION", help="one clip for each; several go to --out as a folder")
+    p.add_argument(
+        "--class", dest="classes", action="append", metavar="NAME", help="for a model of images; one for each"
+    )
+    p.add_argument("--num-frames", type=positive(int), help="of each clip, also more than the model's own (default)")
+    p.add_argument(
+        "--windows", choices=WINDOWS, default="keyframes", help="how a longer clip is joined (default: keyframes)"
+    )
+    p.add_argument("--churn", type=float, default=0.0, help="fresh noise a step, 0 (DDIM) to 1 (DDPM); default: 0")
+    p.add_argument(
+        "--adapter", action="append", default=[], metavar="FILE[=STRENGTH]", help="that is put on; several add up"
+    )
+    p.add_argument(
+        "--words",
+        choices=("velocity", "embedding", "attention"),
+        default="velocity",
+        help='where "a (large:1.5) [red] star|circle@0.6" weighs its words (default: velocity)',
+    )
+    model_options(p, method="ddim", guidance=None, length=False)
+
+
+def encode(commands) -> None:
+    p = command(
+        commands,
+        "encode",
+        "The latents of a clip, and how well they give it back.",
+        "latentlab encode my.mp4 --out latents.safetensors",
+        out="latents.safetensors",
+        seed=False,
+    )
+    p.add_argument("video", metavar="CLIP", help="video file or folder of images; fitted to the model, saying how")
+    add_model(p, positive(int))
+
+
+def invert(commands) -> None:
+    p = command(
+        commands,
+        "invert",
+        "The noise from which the model draws a clip, and the error of the round trip.",
+        "latentlab invert my.mp4 --steps 25 --out noise.safetensors",
+        out="noise.safetensors",
+    )
+    p.add_argument("video", metavar="CLIP", help="video file or folder of images")
+    p.add_argument("--caption", default="", help='what the clip shows (default: "", nothing said)')
+    p.add_argument(
+        "--levels",
+        choices=("analysis", "sampling"),
+        help="for noise to be read, near the true encoding, or to be sampled back (default: what suits the method)",
+    )
+    p.add_argument(
+        "--estimate", action="store_true", help="say how far the noise is from the true encoding, at thrice the calls"
+    )
+    model_options(p)
+
+
+def interpolate(commands) -> None:
+    p = command(
+        commands,
+        "interpolate",
+        "Clips between two clips.",
+        "latentlab interpolate a.mp4 b.mp4 --path slerp --space noise --points 5 --out path/",
+        out="path",
+    )
+    p.add_argument("first", metavar="CLIP", help="from")
+    p.add_argument("last", metavar="CLIP", help="to")
+    p.add_argument(
+        "--path", choices=("lerp", "slerp"), default="slerp", help="straight, or along the sphere (default: slerp)"
+    )
+    p.add_argument("--space", choices=("latent", "noise"), default="noise", help="where to walk (default: noise)")
+    p.add_argument(
+        "--spacing",
+        choices=("parameter", "uniform"),
+        default="parameter",
+        help="even steps of the path, or of what is seen, at a hundred clips more (default: parameter)",
+    )
+    p.add_argument("--points", type=positive(int, least=2), default=5, help="clips, ends included (default: 5)")
+    model_options(p, told=False)
+
+
+def extend(commands) -> None:
+    p = command(
+        commands,
+        "extend",
+        "A clip that goes on: more frames after its last, drawn by windows that reach into it.",
+        'latentlab extend my.mp4 --by 48 --caption "a red star moving left slowly" --out longer.mp4',
+        out="extended.mp4",
+    )
+    p.add_argument("video", metavar="CLIP", help="video file or folder of images; fitted to the model, saying how")
+    p.add_argument("--by", type=positive(int), required=True, help="frames more")
+    p.add_argument("--caption", default="", help='what the clip shows (default: "", nothing said)')
+    p.add_argument("--windows", choices=WINDOWS, default="keyframes", help="how they are joined (default: keyframes)")
+    model_options(p, method="ddim", guidance=None)

@@ -1,0 +1,107 @@
+"""Commands that change clips."""
+
+from __future__ import annotations
+
+from latentlab.asked import add_model
+from latentlab.parsers.options import command, model_options, positive, whole_number
+
+
+def edit(commands) -> None:
+    p = command(
+        commands,
+        "edit",
+        "A clip with one thing changed and all else as it was, and an account of whether it is.",
+        "latentlab edit star.mp4 --to hue=blue --out blue.mp4\n"
+        "  latentlab edit star.mp4 --by 'size*1.25' --by light+0.2 --by place=+5,0 --out moved.mp4\n"
+        '  latentlab edit star.mp4 --caption "a blue star" --out blue.mp4\n'
+        "  latentlab edit my.mp4 --direction light --strength 2 --directions d.safetensors --out bright.mp4",
+        out="edited.mp4",
+    )
+    p.add_argument("video", metavar="CLIP", help="video file or folder of images")
+    target = "FACTOR=VALUE"
+    p.add_argument("--to", action="append", metavar=target, help="hue=blue, shape=star, direction=left, light=0.9")
+    p.add_argument(
+        "--by", action="append", metavar="FACTOR+VALUE", help="size*1.25, light+0.2, place=+5,0, direction+90"
+    )
+    p.add_argument("--caption", help="what the clip is to show")
+    p.add_argument("--source", default="", help='what it shows, for --method flow (default: "", nothing said)')
+    p.add_argument(
+        "--method",
+        choices=("auto", "network", "flow"),
+        default="auto",
+        help="the edit network of pairs, or captions alone (default: auto, the network where the model has one)",
+    )
+    p.add_argument(
+        "--mask",
+        metavar="FILE|BOX",
+        help="picture or clip, white where the clip may change, or LEFT,TOP,WIDTH,HEIGHT in pixels of the fitted clip",
+    )
+    p.add_argument("--direction", help="of labelled clips: light, size, hue@240 (an angle), shape=star, direction@90")
+    p.add_argument(
+        "--strength", type=float, default=2.0, help="standard deviations (default: 2); negative is the other way"
+    )
+    p.add_argument(
+        "--directions", metavar="FILE", help="what `latentlab directions` wrote (default: found anew, a minute)"
+    )
+    p.add_argument(
+        "--space",
+        choices=("latent", "noise", "h-space"),
+        default="latent",
+        help="of a direction: latents, inverted noise, the denoiser's innermost activations (default: latent)",
+    )
+    add_model(p, positive(int))
+
+
+def directions(commands) -> None:
+    p = command(
+        commands,
+        "directions",
+        "Finds the directions of all factors once, from labelled clips, for `latentlab edit --directions`.",
+        "latentlab directions --out d.safetensors",
+        out="directions.safetensors",
+    )
+    p.add_argument("--space", choices=("latent", "noise", "h-space"), default="latent", help="(default: latent)")
+    p.add_argument(
+        "--labelled", type=positive(int, least=2), help="clips to find them with (default: as the space needs)"
+    )
+    add_model(p, positive(int))
+
+
+def replay(commands) -> None:
+    p = command(
+        commands,
+        "replay",
+        "A clip edited again as a recipe says, to the same frames; `edit` writes one beside its clip.",
+        "latentlab replay edited.recipe.safetensors my.mp4 --out again.mp4",
+        out="replayed.mp4",
+        seed=False,
+    )
+    p.add_argument("recipe", metavar="RECIPE", help="file of a recipe")
+    p.add_argument("video", metavar="CLIP", help="the clip that the recipe edits")
+    add_model(p, positive(int))
+
+
+def inpaint(commands) -> None:
+    p = command(
+        commands,
+        "inpaint",
+        "A clip with what a mask covers drawn anew; all else stays as it is.",
+        'latentlab inpaint my.mp4 --mask mask.png --caption "a small green circle" --out filled.mkv',
+        out="inpainted.mp4",
+    )
+    p.add_argument("video", metavar="CLIP", help="video file, image or folder of images; fitted to the model")
+    p.add_argument(
+        "--mask",
+        required=True,
+        metavar="FILE|BOX",
+        help="picture or video, white where to paint, or LEFT,TOP,WIDTH,HEIGHT in pixels of the fitted clip",
+    )
+    p.add_argument("--caption", default="", help='what the clip shows, hole included (default: "", whatever fits)')
+    p.add_argument("--start", type=float, default=1.0, help="flow time to draw from; less keeps more (default: 1)")
+    p.add_argument("--grow", type=whole_number, default=4, help="pixels the mask is grown by (default: 4)")
+    p.add_argument("--feather", type=whole_number, default=2, help="pixels of soft edge (default: 2)")
+    p.add_argument("--refine", type=whole_number, default=30, help="decodings for the border (default: 30)")
+    p.add_argument(
+        "--blend", choices=("match", "paste"), default="match", help="colours at the border (default: match)"
+    )
+    model_options(p, method="ddim", guidance=None)

@@ -1,0 +1,76 @@
+"""Commands that measure clips and models."""
+
+from __future__ import annotations
+
+from latentlab.asked import add_model
+from latentlab.parsers.options import command, positive
+
+
+def flicker(commands) -> None:
+    p = command(
+        commands,
+        "flicker",
+        "How much clips flicker, in 8-bit levels.",
+        "latentlab flicker a.mp4 b.mp4 --json",
+        out="",
+        seed=False,
+        device=False,
+    )
+    p.add_argument("videos", nargs="+", metavar="CLIP", help="video files or folders of images")
+
+
+def score(commands) -> None:
+    p = command(
+        commands,
+        "score",
+        "Clips scored one by one, and as a set against a reference; goes on where it was stopped.",
+        "latentlab score generated/ --against real/ --out score/",
+        out="score",
+    )
+    p.add_argument("clips", nargs="+", metavar="CLIP", help="video files, folders of images, or folders of videos")
+    p.add_argument("--against", nargs="+", default=[], metavar="REF", help="reference clips; equal names are paired")
+    p.add_argument(
+        "--features",
+        default="reader-td",
+        help="reader-td, i3d=FILE, videomae=FILE, inception=FILE (default: reader-td)",
+    )
+    p.add_argument("--trust", action="store_true", help="run a FILE of features that is not the published one")
+    p.add_argument("--bootstrap", type=positive(int), default=100, help="draws for intervals (default: 100)")
+
+
+def bench(commands) -> None:
+    p = command(
+        commands,
+        "bench",
+        "Runs the scripts of benchmarks/, keeps their answers, and writes one page; or compares two such folders.",
+        "latentlab bench inversion edits --repeats 3 --out bench/new\n"
+        "  latentlab bench inversion --set inversion.clips=4 --out bench/small\n"
+        "  latentlab bench --compare bench/old bench/new --out bench/changes",
+        out="bench",
+        device=False,
+    )
+    p.add_argument("names", nargs="*", metavar="NAME", help="scripts (default: all)")
+    p.add_argument("--scripts", metavar="FOLDER", help="where they are (default: benchmarks/ of the checkout)")
+    p.add_argument("--set", action="append", default=[], metavar="NAME.FIELD=VALUE", help="a setting of a script")
+    p.add_argument("--repeats", type=positive(int), default=1, help="two or more give intervals (default: 1)")
+    p.add_argument("--jobs", type=positive(int), default=1, help="processes at a time (default: 1)")
+    p.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="folders written by --out; runs nothing")
+
+
+def why(commands) -> None:
+    p = command(
+        commands,
+        "why",
+        "Why a caption was not obeyed: for each word the stage at which it was lost, and what to do.",
+        'latentlab why "a large red star moving left on a blue background"\n'
+        '  latentlab why "a red star" --video star.mp4 --training captions.txt',
+        out="why.json",
+    )
+    p.add_argument("caption", metavar="CAPTION", help="what was asked for")
+    p.add_argument("--video", metavar="CLIP", help="what came of it (default: it is drawn)")
+    p.add_argument("--training", metavar="FILE", help="captions of the training set, one a line, to count words in")
+    p.add_argument(
+        "--adapter", action="append", default=[], metavar="FILE[=STRENGTH]", help="that is put on; several add up"
+    )
+    add_model(p, positive(int))
+    p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")

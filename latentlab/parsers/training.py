@@ -1,0 +1,108 @@
+"""The command that trains networks."""
+
+from __future__ import annotations
+
+from latentlab.parsers.options import command, height_and_width, positive
+
+# Those of train, which would load torch.
+NETWORKS = ("adapter", "autoencoder", "clip", "denoiser", "edits", "reader", "vector-vae")
+# Those of train.objectives, likewise.
+OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
+# Those of generator.objective, likewise: what a denoiser of pictures is asked for.
+ANSWERS = ("ddpm", "x0", "v", "flow", "edm")
+TRAINING = """\
+Train a network; a run that was stopped goes on when the same command is given again.
+
+A generator is three networks, trained in this order: the autoencoder turns frames into latents and back, clip learns
+which caption fits which clip, the denoiser learns to make latents under captions and needs the other two. Its run
+writes a folder `generator` that `--model` of the other commands reads. The reader reads factors off moving shapes;
+edits changes latents of these factor by factor and needs the autoencoder; the vector-vae has one short code for a clip
+and needs no other network.
+
+Your own videos: --data FOLDER takes all of it, subfolders too. clip.txt beside clip.mp4 is its caption. Videos are
+scaled and cropped to --size, and windows of --num-frames are cut at random, as many as there are different ones (but
+see --clips). Files that cannot be read are named, counted and left out.
+
+Pictures with a class, no autoencoder and no captions: train denoiser --data fashion-mnist --objective ddpm --classes;
+or --data digits, or a folder of idx files or of a folder for each class, which --classes tells from one of videos.
+
+Runs of a few steps show whether all fits: --steps 20 --clips 64.
+"""
+
+
+def train(commands) -> None:
+    p = command(
+        commands,
+        "train",
+        "Train a network; a run that was stopped goes on when the same command is given again.",
+        "latentlab train autoencoder --out runs/autoencoder\n"
+        "  latentlab train clip --out runs/clip\n"
+        "  latentlab train denoiser --autoencoder runs/autoencoder --clip runs/clip --out runs/denoiser\n"
+        "  latentlab train autoencoder --data my_videos/ --size 64x96 --out runs/mine\n"
+        "  latentlab train vector-vae --objective beta-tcvae --out runs/vector-vae\n"
+        "  latentlab train denoiser --data fashion-mnist --objective ddpm --classes --out runs/fashion\n"
+        "  latentlab train adapter --data my_drawings/ --trigger ink --out runs/ink\n"
+        "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
+        out="runs/NETWORK",
+    )
+    p.description = TRAINING
+    p.set_defaults(out=None)
+    p.add_argument("network", choices=NETWORKS, help="what to train")
+    data = "moving-shapes, moving-scenes, dsprites, fashion-mnist, digits, or a folder of video files or of pictures"
+    p.add_argument("--data", default="moving-shapes", help=data)
+    p.add_argument(
+        "--num-frames",
+        type=positive(int),
+        help="of a folder's clips (default: 16; denoiser: a multiple of it), or of a vector-vae's (default: 1)",
+    )
+    p.add_argument(
+        "--size",
+        type=height_and_width,
+        metavar="HxW",
+        help="of a folder's clips in pixels (default: 64x64); multiples of 8, for denoiser and vector-vae of 16",
+    )
+    p.add_argument(
+        "--autoencoder",
+        metavar="FOLDER",
+        help="run whose latents the denoiser learns (default: shipped), or whose decoder is refined",
+    )
+    p.add_argument(
+        "--start", metavar="FOLDER", help="run or generator to go on from, or: shipped (autoencoder, clip, denoiser)"
+    )
+    p.add_argument("--clip", metavar="FOLDER", help="run of the CLIP model (denoiser only; default: shipped)")
+    p.add_argument("--steps", type=positive(int), help="how many (default: as the shipped weights were trained)")
+    p.add_argument("--batch-size", type=positive(int), help="clips or frames a step")
+    p.add_argument("--learning-rate", type=positive(float), help="peak of AdamW")
+    p.add_argument("--clips", type=positive(int), help="clips to draw first (not for autoencoder and reader)")
+    p.add_argument("--save-every", type=positive(int), help="steps between checkpoints")
+    p.add_argument("--sample-every", type=positive(int), help="steps between sample grids")
+    p.add_argument("--precision", choices=("auto", "float32", "bfloat16"), help="auto: bfloat16 on CUDA")
+    p.add_argument(
+        "--objective",
+        choices=(*OBJECTIVES, *ANSWERS),
+        help=f"vector-vae: one of the first {len(OBJECTIVES)} (default: beta-tcvae); denoiser of pictures: what it "
+        "answers, one of the others (default: ddpm)",
+    )
+    denoiser = p.add_argument_group("denoiser only")
+    denoiser.add_argument(
+        "--network", dest="layers", choices=("unet", "transformer"), help="of videos: its layers (default: unet)"
+    )
+    denoiser.add_argument("--classes", action="store_true", help="pictures under their class")
+    denoiser.add_argument("--no-temporal-attention", action="store_true", help="ablation")
+    denoiser.add_argument("--no-temporal-convolution", action="store_true", help="ablation")
+    denoiser.add_argument("--flicker-loss", type=positive(float), metavar="WEIGHT", help="penalty on flicker")
+    adapter = p.add_argument_group("adapter only")
+    adapter.add_argument("--kind", choices=("lora", "full", "word"), help="low-rank (default), all weights, or a word")
+    adapter.add_argument("--trigger", metavar="WORD", help="new word that calls the look")
+    adapter.add_argument("--rank", type=positive(int), help="of a low-rank one (default: 8)")
+    adapter.add_argument("--target", choices=("all", "attention"), help="layers that change (default: all)")
+    adapter.add_argument("--prior", type=float, help="weight of staying the base without the word (default: 1)")
+    adapter.add_argument("--model", metavar="FOLDER", help="generator to adapt (default: the shipped model)")
+    adapter.add_argument("--anyway", action="store_true", help="also what the autoencoder cannot hold")
+    vae = p.add_argument_group("vector-vae only")
+    vae.add_argument("--strength", type=positive(float), help="beta, gamma or lambda of the objective")
+    vae.add_argument("--warmup", type=float, help="share of the steps in which the weights rise (default: 0.6)")
+    vae.add_argument("--dims", type=positive(int), help="length of its code (default: 10)")
+    vae.add_argument("--rings", type=positive(int), help="dims that are angles, for hues and turns (default: none)")
+    vae.add_argument("--moves", action="store_true", help="the last two dims move the picture")
+    vae.add_argument("--motion-dims", type=positive(int), help="of a motion code for each frame (default: none)")
