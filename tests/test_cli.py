@@ -1,9 +1,11 @@
 """The command line on the shipped model, in this process: what it writes, and how it answers bad input."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -331,9 +333,10 @@ def test_whatever_goes_wrong_is_one_line(error, said, monkeypatch, capsys):
 
 
 def running(*arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "latentlab", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True, **options
-    )
+    """The command, which may be interrupted even where the tests run in the background of a shell."""
+    command = [sys.executable, "-m", "latentlab", *arguments]
+    interruptible = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible, **options)
 
 
 @pytest.mark.parametrize(("number", "code", "said"), [(2, 130, "interrupted"), (15, 143, "terminated")])
