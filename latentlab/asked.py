@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FLOATS = ("float32", "bfloat16", "float16")
+LENGTH = "frames_of_model"  # where --num-frames is the model's alone, and the command has none of its own
 NAMES = ("size", "dtype", "vae_dtype", "variant", "revision", "tiling", "offload", "compiled", "image", "negative")
 
 
@@ -57,7 +58,7 @@ def add_model(
     p.add_argument("--model", metavar="FOLDER", help="generator or pipeline, or hub id (default: the shipped model)")
     g = p.add_argument_group("for pipelines of diffusers")
     if length:
-        g.add_argument("--num-frames", type=count, help="of a clip (default: the pipeline's)")
+        g.add_argument("--num-frames", dest=LENGTH, type=count, help="of a clip (default: the pipeline's)")
     g.add_argument("--size", type=_size, metavar="HxW", help="height and width of a clip (default: the pipeline's)")
     g.add_argument("--dtype", choices=FLOATS, help="of the denoiser (default: float32)")
     g.add_argument("--vae-dtype", choices=FLOATS, help="of the autoencoder (default: float32)")
@@ -75,12 +76,8 @@ def gathered(arguments: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a command, those of `add_model` as one, `model`; a number of frames that a command has stays too."""
     if "compiled" not in arguments:
         return arguments
-    own = {
-        name: arguments.pop(name)
-        for name in (*NAMES, "image", "negative")
-        if name in arguments and name != "num_frames"
-    }
-    frames = arguments.get("num_frames") if "windows" in arguments else arguments.pop("num_frames", None)
+    own = {name: arguments.pop(name) for name in NAMES if name in arguments}
+    frames = arguments.pop(LENGTH) if LENGTH in arguments else arguments.get("num_frames")
     return {**arguments, "model": Asked(folder=arguments["model"], num_frames=frames, **own)}
 
 

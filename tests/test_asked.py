@@ -1,12 +1,16 @@
 """What the command line asks of a model of diffusers."""
 
 import json
+from inspect import signature
 
 import pytest
+import tiny
 
 from latentlab.asked import Asked, gathered
 from latentlab.cli import main
+from latentlab.commands import COMMANDS
 from latentlab.parsers import parser
+from latentlab.tour import tour
 
 
 def asked(*words: str) -> Asked:
@@ -54,3 +58,30 @@ def test_an_image_of_a_pipeline_by_one_command(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert (tmp_path / "car.png").is_file()
     assert told["flicker"] == [None]  # of one frame there is none
+
+
+LEAST = {  # what each command cannot do without
+    "generate": ["a star"],
+    "encode": ["a.mp4"],
+    "invert": ["a.mp4"],
+    "interpolate": ["a.mp4", "b.mp4"],
+    "edit": ["a.mp4", "--to", "hue=blue"],
+    "replay": ["a.safetensors", "a.mp4"],
+    "extend": ["a.mp4", "--by", "16"],
+    "inpaint": ["a.mp4", "--mask", "0,0,8,8"],
+    "flicker": ["a.mp4"],
+    "score": ["a/"],
+    "bench": ["inversion"],
+    "train": ["clip"],
+    "why": ["a star"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_takes_what_its_parser_gives(name):
+    arguments = gathered(vars(parser().parse_args([name, *LEAST.get(name, [])])))
+    signature(COMMANDS[name]).bind(**{key: x for key, x in arguments.items() if key not in ("command", "traceback")})
+
+
+def test_the_tour_of_images_under_a_class_names_classes(tmp_path):
+    assert tour(tmp_path, model=tiny.images(), num_steps=2).numbers["direction"]["name"] == "a > b"

@@ -82,7 +82,7 @@ def generate(
     record = record_of(generator, "generate", {"captions": captions, **settings}, seed, numbers, frames)
     record.save(beside(target) if len(files) == 1 else files[0].parent / "record.json")
     lines = [f"wrote {_line(f, caption, j)}" for f, caption, j in zip(files, captions, numbers["flicker"], strict=True)]
-    tell({"files": [str(f) for f in files], **numbers}, json, [*lines, FLOOR])
+    tell({"files": [str(f) for f in files], **numbers}, json, [*lines, *([FLOOR] if clips.shape[2] > 1 else [])])
 
 
 def encode(video: str, *, out: str, device: str, json: bool, model) -> None:

@@ -134,7 +134,7 @@ def _source(video: str | Path | None, generator: Generator, seed: int, num_steps
         clip = read_fitted(video, c.num_frames, (c.height, c.width))
         return clip.video, clip.note
     if without_factors(generator):
-        caption = captions.CAPTIONS[0]
+        caption = captions.captions_of(generator)[0]
         return drawn(generator, caption, seed=seed, num_steps=num_steps), f"drawn by the model: “{caption}”"
     shown = {"shape": 3, "hue": 50, "background_hue": 230, "speed": 0.7, "size": 8.5, "light": 0.9, "direction": 30}
     return moving_shapes(1, HELD_OUT_SEED + seed, fixed=shown)[0], "one clip of moving shapes that training never saw"
@@ -205,7 +205,7 @@ def _interpolate(walk: Walk) -> Section:
     walk.tick("interpolating between two clips")
     end = {"shape": 0, "hue": 300, "background_hue": 120, "size": 8.0, "light": 0.9}
     other = (
-        drawn(walk.generator, captions.CAPTIONS[1], seed=walk.seed + 1, num_steps=walk.num_steps)
+        drawn(walk.generator, captions.captions_of(walk.generator)[1], seed=walk.seed + 1, num_steps=walk.num_steps)
         if without_factors(walk.generator)
         else moving_shapes(1, HELD_OUT_SEED + walk.seed + 1, fixed=end)[0]
     )

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from latentlab.directions import MeanDifference, edit
+from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
 from latentlab.shapes import Video
 from latentlab.view.report import Section, Strip, line_figure
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
     from latentlab.tour import Walk
 
 CAPTIONS = ("a red car", "a blue car", "a small dog", "a big dog")
-PAIR = CAPTIONS[:2]  # between which a direction is found
 DRAWN = 4  # clips of each, from the same noise
 
 
 def without_factors(generator: Generator) -> bool:
     """Whether the factors of its clips are not known: all models but those of moving shapes."""
     return not isinstance(generator, NativeGenerator)
+
+
+def captions_of(generator: Generator) -> tuple[str, ...]:
+    """What it is told, the first two those between which a direction is found; classes where it knows no captions."""
+    return generator.classes[: len(CAPTIONS)] if isinstance(generator, ImageGenerator) else CAPTIONS
 
 
 def drawn(generator: Generator, caption: str, *, seed: int, num_steps: int) -> Video:
@@ -33,8 +38,9 @@ def drawn(generator: Generator, caption: str, *, seed: int, num_steps: int) -> V
 
 def generated(walk: Walk) -> Section:
     walk.tick("generating from captions")
-    clips = walk.generator.generate(list(CAPTIONS), seed=walk.seed, num_steps=walk.num_steps, progress="sampling").cpu()
-    players = [walk.player(f"generated {i}", clips[i : i + 1], caption) for i, caption in enumerate(CAPTIONS)]
+    captions = captions_of(walk.generator)
+    clips = walk.generator.generate(list(captions), seed=walk.seed, num_steps=walk.num_steps, progress="sampling").cpu()
+    players = [walk.player(f"generated {i}", clips[i : i + 1], caption) for i, caption in enumerate(captions)]
     c = walk.generator.config
     kind = "Images" if c.num_frames == 1 else "Clips"
     return Section(
@@ -52,13 +58,13 @@ def edited(walk: Walk) -> Section:
 
     walk.tick("finding a direction between two captions")
     generator, options = walk.generator, {"num_steps": walk.num_steps, "method": "ddim"}
-    noise = generator.noise(DRAWN, seed=walk.seed)
+    pair, noise = captions_of(generator)[:2], generator.noise(DRAWN, seed=walk.seed)
     sides = [
         generator.sample(noise, caption, guidance=generator.config.guidance, batch_size=1, **options)
-        for caption in PAIR
+        for caption in pair
     ]
     codes = torch.cat(sides).flatten(1).cpu()
-    name = " > ".join(PAIR)
+    name = " > ".join(pair)
     found = MeanDifference(names=[name], share=0.5, folds=0, permutations=0).fit(
         codes, np.repeat([[0.0], [1.0]], DRAWN, axis=0)
     )[name]
@@ -71,7 +77,7 @@ def edited(walk: Walk) -> Section:
     players = [walk.player(f"{name} {t}", clips[i : i + 1], t, f"moved {apart[i]:.1f}") for i, t in enumerate(titles)]
     figure = line_figure(list(STRENGTHS), {"moved": apart}, "strength (standard deviations)", "mean 8-bit levels moved")
     return Section(
-        f"A direction from “{PAIR[0]}” to “{PAIR[1]}”",
+        f"A direction from “{pair[0]}” to “{pair[1]}”",
         f"{DRAWN} clips of each caption are drawn from the same noise; the mean difference of their latents is a "
         "direction, along which the source moves. Exact factors, which moving shapes have, are not known here.",
         [Strip(players), figure],
