@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from latentlab.shapes import Latents, Video
@@ -26,6 +26,7 @@ class AutoencoderConfig:
         encoder_blocks, decoder_blocks: residual blocks at each of the three scales, in the order of `widths`.
         norm: "group" (Wu & He 2018) takes its statistics over the whole frame, so that a change in one place changes
             all others a little; "pixel" takes them over the channels at each pixel, so that what is far stays as it is.
+        encoder_norm: that of the encoder, where it differs: the decoder was trained anew for latents that stay.
     """
 
     latent_channels: int = 6
@@ -33,10 +34,13 @@ class AutoencoderConfig:
     encoder_blocks: tuple[int, int, int] = (1, 1, 2)
     decoder_blocks: tuple[int, int, int] = (1, 2, 3)
     norm: Literal["group", "pixel"] = "group"
+    encoder_norm: Literal["group", "pixel"] | None = None
 
     def __post_init__(self) -> None:
         if self.norm not in ("group", "pixel"):
             raise ValueError(f"norm must be 'group' or 'pixel', got {self.norm!r}")
+        if self.encoder_norm not in ("group", "pixel", None):
+            raise ValueError(f"encoder_norm must be 'group', 'pixel' or None, got {self.encoder_norm!r}")
 
 
 class PixelNorm(nn.Module):
@@ -75,12 +79,13 @@ class ResidualBlock(nn.Module):
 
 
 def _encoder(c: AutoencoderConfig) -> nn.Sequential:
+    norm = c.encoder_norm or c.norm
     layers: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(12, c.widths[0], 3, padding=1)]
     for i, width in enumerate(c.widths):
         if i:
             layers.append(nn.Conv2d(c.widths[i - 1], width, 2, stride=2))
-        layers += [ResidualBlock(width, c.norm) for _ in range(c.encoder_blocks[i])]
-    layers += [_norm(c.norm, c.widths[-1]), nn.SiLU(), nn.Conv2d(c.widths[-1], 2 * c.latent_channels, 1)]
+        layers += [ResidualBlock(width, norm) for _ in range(c.encoder_blocks[i])]
+    layers += [_norm(norm, c.widths[-1]), nn.SiLU(), nn.Conv2d(c.widths[-1], 2 * c.latent_channels, 1)]
     return nn.Sequential(*layers)
 
 
@@ -137,16 +142,31 @@ class Autoencoder(nn.Module):
         frames = self.decoder(rearrange(z, "b c f h w -> (b f) c h w"))
         return rearrange(frames, "(b f) c h w -> b c f h w", b=len(z))
 
-    def forward(self, video: Video, noise: Latents, blur: Float[Tensor, " batch"]) -> tuple[Video, Tensor]:
+    def forward(
+        self,
+        video: Video,
+        noise: Latents,
+        blur: Float[Tensor, " batch"],
+        pasted: Bool[Tensor, "batch height width"] | None = None,
+    ) -> tuple[Video, Tensor]:
         """Training pass: a clip from a sample of the posterior (made with `noise`), and the KL divergence
         from N(0, 1) in nats, averaged over latent entries.
 
-        The posterior is widened by `blur`, in standard deviations of the batch's latents.
+        The posterior is widened by `blur`, in standard deviations of the batch's latents. The cells `pasted` of a
+        clip are those of the clip before it in the batch.
         """
         mean, logvar = self.posterior(video)
         kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
         widened = blur[:, None, None, None, None] ** 2 * mean.var((0, 2, 3, 4), keepdim=True)
-        return self.reconstruct(mean + (logvar.exp() + widened).sqrt() * noise), kl
+        z = mean + (logvar.exp() + widened).sqrt() * noise
+        return self.reconstruct(z if pasted is None else put_together(z, pasted)), kl
+
+
+def put_together(
+    clips: Float[Tensor, "batch channel frame height width"], pasted: Bool[Tensor, "batch height width"]
+) -> Float[Tensor, "batch channel frame height width"]:
+    """Each clip, with the clip before it in the batch where `pasted` (CutMix, Yun et al. 2019, eq. 1)."""
+    return torch.where(pasted[:, None, None], clips.roll(1, 0), clips)
 
 
 def _per_channel(values: Tensor) -> Tensor:

@@ -83,6 +83,20 @@ def train(commands) -> None:
         help=f"vector-vae: one of the first {len(OBJECTIVES)} (default: beta-tcvae); denoiser of pictures: what it "
         "answers, one of the others (default: ddpm)",
     )
+    autoencoder = p.add_argument_group("autoencoder only")
+    autoencoder.add_argument("--latent-channels", type=positive(int), help="of its latents (default: 6)")
+    autoencoder.add_argument(
+        "--norm",
+        choices=("group", "pixel"),
+        help="group: over the whole frame (default); pixel: local, so that a change stays where it is made",
+    )
+    autoencoder.add_argument("--object-weight", type=positive(float), help="of errors on objects (default: 1)")
+    autoencoder.add_argument(
+        "--cutmix",
+        type=float,
+        metavar="SHARE",
+        help="of the clips, to put together in latents and ask for apart (default: 0)",
+    )
     denoiser = p.add_argument_group("denoiser only")
     denoiser.add_argument(
         "--network", dest="layers", choices=("unet", "transformer"), help="of videos: its layers (default: unet)"

@@ -5,6 +5,9 @@ set knows where these are: a shape that comes out bent shows there, and hardly i
 
 Noise is added to the latents, up to a fifth of their spread. Without it the encoder may write a shape's outline into
 differences so fine that no denoiser gets them right, though the decoder reads them well.
+
+Latents of two frames may be put together, each in its own part of the grid, and must come back as these parts of the
+two frames: so a change made in one place stays there (CutMix, Yun et al. 2019, on latents).
 """
 
 from __future__ import annotations
@@ -17,12 +20,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from tqdm.auto import trange
 
 from latentlab.data.moving.dataset import MovingShapes
-from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
+from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig, put_together
 from latentlab.shapes import Video
 from latentlab.train.grid import save_grid
 from latentlab.train.identity import identity
@@ -51,6 +54,8 @@ class AutoencoderTraining:
         edge_weight: weight of the squared error of pixels' differences (after Mathieu et al. 2016, eq. 6).
         object_weight: how much more the errors count on objects and two pixels around them, for `MovingShapes` alone.
         noise: most noise that is added to a clip's latents, in their standard deviations; each clip draws its own.
+        cutmix: share of the clips in whose latents a rectangle comes from another clip; what is within a cell of its
+            edge does not count.
     """
 
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1900, batch_size=32, learning_rate=2e-3))
@@ -59,6 +64,11 @@ class AutoencoderTraining:
     edge_weight: float = 1.0
     object_weight: float = 1.0
     noise: float = 0.2
+    cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cutmix <= 1:
+            raise ValueError(f"cutmix is a share from 0 to 1, got {self.cutmix}")
 
 
 def train_autoencoder(
@@ -118,11 +128,16 @@ def train_autoencoder(
             (b, config.network.latent_channels, f, h // 8, w // 8), generator=generator, device=video.device
         )
         blur = config.noise * torch.rand(b, generator=generator, device=video.device)
-        again, kl = net(video, noise, blur)
+        near = batch.get("near", torch.zeros_like(video[:, :1]))
+        weight = 1 + (config.object_weight - 1) * near
+        pasted = None
+        if config.cutmix:
+            pasted = rectangles(b, h // 8, w // 8, config.cutmix, generator).to(video.device)
+            video, weight = parts(video, weight, pasted)
+        again, kl = net(batch["video"], noise, blur, pasted)
         off = again.float() - video
         mse = off.pow(2).mean()
-        weight = torch.ones(()) if "near" not in batch else 1 + (config.object_weight - 1) * batch["near"]
-        weight = (weight / weight.mean()).sqrt().to(video)
+        weight = (weight / weight.mean()).sqrt()
         off = weight * off
         pixels = off.pow(2).mean()
         edges = off.diff(dim=-1).pow(2).mean() + off.diff(dim=-2).pow(2).mean()
@@ -151,6 +166,32 @@ def train_autoencoder(
     return trained
 
 
+def begun(start: Autoencoder, config: AutoencoderConfig) -> Autoencoder:
+    """A network of this shape that goes on from the weights of `start`: other norms keep its scales, and channels of
+    the latents that are new begin as the seed of torch draws them.
+
+    Raises:
+        ValueError: more than norms and channels of the latents differ.
+    """
+    c, d = start.config.latent_channels, config.latent_channels
+    alike = replace(start.config, latent_channels=d, norm=config.norm, encoder_norm=config.encoder_norm)
+    if alike != config:
+        raise ValueError(
+            f"a network can go on with other norms and channels alone: it has {start.config}, got {config}"
+        )
+    network = Autoencoder(config)
+    weights, known = network.state_dict(), min(c, d)
+    for name, value in start.state_dict().items():
+        if weights[name].shape == value.shape:
+            weights[name] = value
+        elif name.startswith("encoder"):  # its last layer: means, then log-variances
+            weights[name][:known], weights[name][d : d + known] = value[:known], value[c : c + known]
+        elif name.startswith("decoder"):
+            weights[name][:, :known] = value[:, :known]
+    network.load_state_dict(weights)
+    return network
+
+
 def around(mask: Float[Tensor, "*batch height width"]) -> Float[Tensor, "*batch height width"]:
     """1 on an object and two pixels around it, 0 elsewhere.
 
@@ -159,6 +200,33 @@ def around(mask: Float[Tensor, "*batch height width"]) -> Float[Tensor, "*batch 
     """
     flat = (mask > 0.01).to(mask).flatten(0, -3)
     return F.max_pool2d(flat[:, None], 5, 1, 2)[:, 0].view_as(mask)
+
+
+def parts(
+    video: Video, weight: Float[Tensor, "batch 1 frame height width"], pasted: Bool[Tensor, "batch rows columns"]
+) -> tuple[Video, Float[Tensor, "batch 1 frame height width"]]:
+    """What clips with `pasted` cells must come back as, and what its errors weigh: nothing within a cell of the seam,
+    where the decoder sees both."""
+    cell = video.shape[-1] // pasted.shape[-1]
+    pixels = pasted.repeat_interleave(cell, 1).repeat_interleave(cell, 2)
+    one = pixels[:, None].float()
+    near_both = F.max_pool2d(one, 2 * cell + 1, 1, cell) * F.max_pool2d(1 - one, 2 * cell + 1, 1, cell)
+    return put_together(video, pixels), put_together(weight, pixels) * (1 - near_both)[:, :, None]
+
+
+def rectangles(
+    batch: int, height: int, width: int, share: float, generator: torch.Generator
+) -> Bool[Tensor, "batch height width"]:
+    """One random rectangle of cells a clip, from a strip to nearly all of it; none in all but `share` of the clips."""
+    draw = torch.rand(batch, 5, generator=generator, device=generator.device)
+
+    def span(ends: Float[Tensor, "batch 2"], length: int) -> Bool[Tensor, "batch length"]:
+        first, last = (ends * length).floor().sort(dim=1).values.unbind(1)
+        place = torch.arange(length, device=ends.device)
+        return (place >= first[:, None]) & (place <= last[:, None])
+
+    rows, columns = span(draw[:, :2], height), span(draw[:, 2:4], width)
+    return rows[:, :, None] & columns[:, None, :] & (draw[:, 4] < share)[:, None, None]
 
 
 def _picks(data: ClipSource, count: int, key: tuple[int, int]) -> list[tuple[int, int]]:

@@ -66,6 +66,7 @@ def train_denoiser(
     tracker: Tracker | None = None,
     sample: Callable[[nn.Module, int], None] | None = None,
     start: Preconditioned | None = None,
+    fresh: tuple[str, ...] = (),
     encoded: Path | None = None,
 ) -> Preconditioned:
     """Trains on the latents of `data` and writes `denoiser.safetensors` to `out`.
@@ -79,7 +80,8 @@ def train_denoiser(
         device: "auto", "cpu", "cuda", ...
         tracker: called with `(figures, step)`.
         sample: called with `(denoiser, step)` now and then, to draw sample grids.
-        start: a trained network to go on from, with all of its weights that have a place in the new one.
+        start: a trained network to go on from, see `begin_from`.
+        fresh: layers of it that begin anew all the same, as "caption" under another CLIP model.
         encoded: folder of the encoded latents, which runs on the same clips may share; None is one in `out`.
 
     Returns:
@@ -100,7 +102,7 @@ def train_denoiser(
     with torch.no_grad():
         model.measure_captions(*(x.cpu() for x in clip.tokens(said)))
     if start is not None:
-        begin_from(model, start)
+        begin_from(model, start, fresh)
     model.measure_spread(latents[:1024])  # after it: the other network may come from other latents
 
     def make_batch(step: int) -> dict[str, Tensor]:
@@ -132,6 +134,7 @@ def train_denoiser(
         "autoencoder": fingerprint(autoencoder)[:16],
         "clip_model": fingerprint(clip)[:16],
         "start": start and fingerprint(start)[:16],
+        **({"fresh": list(fresh)} if fresh else {}),
     }
     trained = train(
         model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker, sample=sample
@@ -141,13 +144,17 @@ def train_denoiser(
     return trained
 
 
-def begin_from(model: nn.Module, start: nn.Module) -> None:
+def begin_from(model: nn.Module, start: nn.Module, fresh: tuple[str, ...] = ()) -> None:
     """Takes over every weight of `start` that `model` has too, as when a layer is left out of it.
 
+    The layers `fresh` begin anew, and so do those where latents come in and go out, if these have other channels.
+
     Raises:
-        ValueError: the two have nothing, or nothing of the same shape, under one name.
+        ValueError: the two have nothing, or elsewhere nothing of the same shape, under one name.
     """
     own, given = model.state_dict(), start.state_dict()
+    anew = (*fresh, "enter", "leave", "spread") if len(own["spread"]) != len(given["spread"]) else fresh
+    given = {name: value for name, value in given.items() if name.split(".")[0] not in anew}
     shared = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
     misfits = [name for name in own if name in given and name not in shared]
     if misfits or not shared:

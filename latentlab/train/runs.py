@@ -24,7 +24,7 @@ from latentlab.generator.load import load_autoencoder, load_clip, load_denoiser,
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.transformer import TransformerConfig
 from latentlab.generator.objective import OBJECTIVES
-from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
+from latentlab.train.autoencoder import AutoencoderTraining, begun, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
 from latentlab.train.edits import EditTraining, train_edits
@@ -34,7 +34,7 @@ from latentlab.train.loop import LoopConfig, is_main_process
 from latentlab.train.objectives import OBJECTIVES as VAE_OBJECTIVES
 from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
-from latentlab.weights import shipped
+from latentlab.weights import fingerprint, shipped
 
 Clips = MovingShapes | FolderClips
 PREVIEW = (
@@ -121,6 +121,17 @@ def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) ->
         raise ValueError("--autoencoder trains the decoder of that one alone, --start goes on with all of it; give one")
     with shipped() as own:
         start = load_autoencoder(own if folder == "shipped" else Path(folder)) if folder else None
+    names = ("object_weight", "cutmix")
+    config = replace(config, **{name: options[name] for name in names if options.get(name) is not None})
+    given = {name: options[name] for name in ("latent_channels", "norm") if options.get(name) is not None}
+    if start is not None and given:
+        if refined and given.get("latent_channels", start.config.latent_channels) != start.config.latent_channels:
+            raise ValueError(
+                f"--autoencoder keeps the latents, of {start.config.latent_channels} channels; give --start"
+            )
+        stays = {"encoder_norm": start.config.encoder_norm or start.config.norm} if refined else {}
+        start = begun(start, replace(start.config, **given, **stays))
+    config = replace(config, network=replace(config.network, **given))
     train_autoencoder(data, out, config, start=start, decoder_only=bool(refined), device=device)
     return [out / "autoencoder.safetensors"]
 
@@ -167,7 +178,10 @@ def denoiser(data: Clips | Images, out: Path, *, device: str, **options) -> list
     with shipped() as own:
         encoder = load_autoencoder(Path(options["autoencoder"] or own))
         text = load_clip(Path(options["clip"] or own))
-        begin = options["start"] and load_denoiser(own if options["start"] == "shipped" else Path(options["start"]))
+        folder = own if options["start"] == "shipped" else Path(options["start"] or "")
+        begin = load_denoiser(folder) if options["start"] else None
+        beside = begin is not None and (folder / "clip.safetensors").exists()
+        fresh = ("caption",) if beside and fingerprint(load_clip(folder)) != fingerprint(text) else ()
     config = DenoiserTraining()
     config = replace(
         config,
@@ -183,7 +197,7 @@ def denoiser(data: Clips | Images, out: Path, *, device: str, **options) -> list
         video = NativeGenerator(encoder, network, text, shape).generate(captions, num_steps=16)
         save_grid(out / "samples" / f"{step:07d}.png", video[:, :, ::3], columns=1)
 
-    trained = train_denoiser(data, encoder, text, out, config, device=device, sample=sample, start=begin or None)
+    trained = train_denoiser(data, encoder, text, out, config, device=device, sample=sample, start=begin, fresh=fresh)
     if is_main_process():
         NativeGenerator(encoder, trained, text, shape).save(out / "generator", dtype=torch.float16)
     return [out / "denoiser.safetensors", out / "generator"]

@@ -13,14 +13,14 @@ from tiny import awake
 from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.reader import Reader, ReaderConfig
-from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
+from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig, put_together
 from latentlab.generator.clip import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.load import kind_of, load_autoencoder, load_clip
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.transformer import TransformerConfig
-from latentlab.train.autoencoder import AutoencoderTraining, train_autoencoder
+from latentlab.train.autoencoder import AutoencoderTraining, begun, parts, rectangles, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
 from latentlab.train.denoiser import (
     DenoiserTraining,
@@ -92,6 +92,61 @@ def test_an_autoencoder_without_statistics_of_the_frame_learns_objects_more_than
     assert logs[0]["psnr"] == pytest.approx(logs[1]["psnr"], abs=1e-4)
     assert logs[0]["loss"] > 1.05 * logs[1]["loss"]
     assert isinstance(plain, Autoencoder)
+
+
+def test_rectangles_are_whole_and_of_the_share_that_was_asked():
+    cells = rectangles(400, 6, 9, 0.7, torch.Generator().manual_seed(0))
+    there = cells.any(2).any(1)
+    assert 0.6 < there.float().mean() < 0.8
+    rows, columns = cells.any(2), cells.any(1)
+    assert torch.equal(cells, rows[:, :, None] & columns[:, None, :])  # a product of two spans,
+    for span in (rows, columns):  # each in one piece
+        assert (span.int().diff(dim=1) == 1).sum(1).max() <= 1
+        assert (span.int().diff(dim=1) == -1).sum(1).max() <= 1
+    assert (cells[there].sum((1, 2)) > 27).any()
+    assert (cells[there].sum((1, 2)) < 4).any()
+    assert not rectangles(50, 6, 9, 0.0, torch.Generator()).any()
+
+
+def test_clips_with_pasted_cells_come_back_as_their_parts_and_their_seam_counts_nothing():
+    video = torch.tensor([0.0, 1.0])[:, None, None, None, None].expand(2, 3, 1, 32, 32)
+    weight = 2 * video[:, :1] + 1
+    pasted = torch.zeros(2, 4, 4, dtype=torch.bool)
+    pasted[0, :, 2:] = True  # the right half of the first comes from the clip before it, which is the last
+    target, weight = parts(video, weight, pasted)
+    assert torch.equal(target[1], video[1])
+    assert torch.equal(weight[1], torch.full((1, 1, 32, 32), 3.0))
+    assert target[0].mean((0, 1, 2)).tolist() == [0.0] * 16 + [1.0] * 16
+    assert weight[0].mean((0, 1, 2)).tolist() == [1.0] * 8 + [0.0] * 16 + [3.0] * 8
+    latents = torch.arange(2.0)[:, None, None, None, None].expand(2, 2, 1, 4, 4)
+    assert torch.equal(put_together(latents, pasted)[:, 0, 0], pasted.float() + latents[:, 0, 0])
+
+
+def test_a_decoder_of_another_norm_learns_latents_that_stay(tmp_path):
+    scenes = Rendered(4)
+    torch.manual_seed(0)
+    start = Autoencoder(NETWORK)
+    local = begun(start, replace(NETWORK, norm="pixel", encoder_norm="group"))
+    config = AutoencoderTraining(steps(2), cutmix=1.0)
+    trained = train_autoencoder(scenes, tmp_path, config, start=local, decoder_only=True, device="cpu")
+    assert load_autoencoder(tmp_path).config == local.config
+    clip = scenes.clip(0)
+    torch.testing.assert_close(trained.encode(clip), start.encode(clip), rtol=0, atol=0)
+    assert not torch.equal(trained.decode(start.encode(clip)), local.decode(start.encode(clip)))
+
+
+def test_a_network_goes_on_with_other_norms_and_channels_alone():
+    torch.manual_seed(0)
+    start = Autoencoder(NETWORK)
+    video = torch.rand(2, 3, 1, 16, 16)
+    wider = begun(start, replace(NETWORK, latent_channels=5))
+    torch.testing.assert_close(wider.posterior(video)[0][:, :2], start.posterior(video)[0])
+    torch.testing.assert_close(wider.posterior(video)[1][:, :2], start.posterior(video)[1])
+    z = torch.randn(2, 2, 1, 2, 2)
+    more = torch.cat([z, torch.zeros(2, 3, 1, 2, 2)], 1)
+    torch.testing.assert_close(wider.reconstruct(more), start.reconstruct(z))
+    with pytest.raises(ValueError, match=r"with other norms and channels alone: it has .*widths=\(8, 8, 8\)"):
+        begun(start, replace(NETWORK, widths=(8, 8, 16)))
 
 
 def test_objects_cannot_count_more_where_nobody_knows_them(tmp_path):
@@ -197,6 +252,16 @@ def test_a_denoiser_goes_on_from_another_that_has_more_layers():
         torch.testing.assert_close(value, given[name])
     with pytest.raises(ValueError, match="cannot go on"):
         begin_from(Denoiser(replace(whole, widths=(8, 8))), start)
+
+
+def test_a_denoiser_goes_on_with_latents_of_other_channels_and_another_clip_model():
+    whole = DenoiserConfig(2, 32, (16, 16), 1, head_width=8, frame_patch=1)
+    start, model = awake(Denoiser(whole)), Denoiser(replace(whole, latent_channels=3))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    begin_from(model, start, ("caption",))
+    for name, value in model.state_dict().items():
+        new = name.split(".")[0] in ("enter", "leave", "spread", "caption")
+        torch.testing.assert_close(value, before[name] if new else start.state_dict()[name])
 
 
 def test_a_penalty_on_flicker_is_the_flicker_of_what_the_network_has_in_mind(data):

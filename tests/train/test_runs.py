@@ -11,7 +11,7 @@ from latentlab.data import DSprites, FolderClips, MovingShapes, moving_shapes
 from latentlab.data.moving.scene_captions import scene_captions, scene_vocabulary
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.clip import Tokenizer
-from latentlab.generator.load import load_clip
+from latentlab.generator.load import load_autoencoder, load_clip
 from latentlab.parsers import parser
 from latentlab.train.denoiser import encode_all
 from latentlab.train.identity import identity
@@ -84,6 +84,21 @@ def test_an_autoencoder_trains_on_clips_of_any_length_and_size(folder, tmp_path,
     assert "wrote" in capsys.readouterr().out
     assert run("train", "autoencoder", "--data", str(folder), "--out", str(tmp_path), *options, "--size", "16") == 2
     assert "data was 4 videos" in capsys.readouterr().err
+
+
+def test_a_local_decoder_for_latents_that_stay(folder, tmp_path, capsys):
+    options = ("--data", str(folder), "--size", "16", "--num-frames", "1", "--steps", "1", "--batch-size", "2")
+    local = ("--autoencoder", "shipped", "--norm", "pixel", "--cutmix", "0.5")
+    assert run("train", "autoencoder", *options, *local, "--out", str(tmp_path / "local")) == 0
+    shape = load_autoencoder(tmp_path / "local").config
+    assert (shape.norm, shape.encoder_norm) == ("pixel", "group")
+    capsys.readouterr()
+    assert run("train", "autoencoder", *options, "--autoencoder", "shipped", "--latent-channels", "9") == 2
+    assert (
+        f"--autoencoder keeps the latents, of {shape.latent_channels} channels; give --start" in capsys.readouterr().err
+    )
+    assert run("train", "autoencoder", *options, "--cutmix", "1.5") == 2
+    assert "cutmix is a share from 0 to 1, got 1.5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
