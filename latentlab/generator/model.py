@@ -31,6 +31,15 @@ _FINGERPRINTS: WeakKeyDictionary[nn.Module, tuple[str, str]] = WeakKeyDictionary
 HELD = ("encode", "decode", "condition", "predict", "sample", "invert")  # what has the networks to itself
 
 
+class Networks(dict[str, nn.Module]):
+    """Networks by role. A number still gives the one at that place, as in the tuple that this was."""
+
+    def __missing__(self, place: object) -> nn.Module:
+        if isinstance(place, int):
+            return list(self.values())[place]
+        raise KeyError(place)
+
+
 class Model(ABC):
     """An autoencoder, and a denoiser between noise and its latents.
 

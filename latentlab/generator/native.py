@@ -17,6 +17,7 @@ from latentlab.generator.clip import ClipModel
 from latentlab.generator.condition import Condition
 from latentlab.generator.denoiser import Preconditioned
 from latentlab.generator.generator import Generator, GeneratorConfig
+from latentlab.generator.model import Networks
 from latentlab.generator.run import batched
 from latentlab.shapes import Latents, Video, check_video
 from latentlab.store import write_text
@@ -43,8 +44,8 @@ class NativeGenerator(Generator):
         self.config = config
 
     @property
-    def networks(self) -> dict[str, nn.Module]:
-        return {"autoencoder": self.autoencoder, "denoiser": self.denoiser, "text": self.clip}
+    def networks(self) -> Networks:
+        return Networks(autoencoder=self.autoencoder, denoiser=self.denoiser, text=self.clip)
 
     @property
     def adaptable(self) -> dict[str, nn.Module]:

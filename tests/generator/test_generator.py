@@ -351,7 +351,15 @@ def test_the_dtype_is_the_denoisers_whatever_stands_beside_it(tiny_generator):
     assert tiny_generator.dtype == torch.float32
     tiny_generator.denoiser.to(torch.bfloat16)
     assert tiny_generator.dtype == torch.bfloat16
-    assert list(tiny_generator.networks) == ["autoencoder", "denoiser", "text"]
+
+
+def test_networks_are_known_by_role_and_still_by_number(tiny_generator):
+    networks = tiny_generator.networks
+    assert list(networks) == ["autoencoder", "denoiser", "text"]
+    assert networks[1] is networks["denoiser"] is tiny_generator.denoiser
+    assert networks[-1] is tiny_generator.clip
+    with pytest.raises(KeyError, match="vae"):
+        networks["vae"]
 
 
 def test_what_the_model_does_not_read_is_refused(tiny_generator):
