@@ -209,16 +209,18 @@ def decide(generator, count: int = 12) -> dict[str, float]:
     pairs = [(scene(), scene()) for _ in range(count)]
     text = "a {size} {hue} {shape} moving {direction} on a {background} background"
     first, second = ([text.format(**pair[i]) for pair in pairs] for i in (0, 1))
-    noise = generator.noise(count, seed=0)
+    noise, names = generator.noise(count, seed=0), ("background_hue", "hue", "size", "direction", "shape")
     levels = generator.levels(25, noise.shape[1:])
     fields = [
         generator.velocity(generator.condition(captions), generator.config.guidance) for captions in (first, second)
     ]
-    names = ("background_hue", "hue", "size", "direction", "shape")
+    way = [noise]  # under the first captions; those that follow leave it where they take over
+    solve(fields[0], noise, levels, method="ddim", callback=lambda step, s, y: way.append(y))
     shares = {name: [] for name in names}
     for switch in SWITCHES:
-        ends = solve(lambda y, s, at=switch: fields[int(s < at)](y, s), noise, levels, method="ddim")
-        read = measure(generator.decode(ends).cpu())
+        at = int((levels >= switch).sum())  # the first level below
+        end = solve(fields[1], way[at], levels[at:], method="ddim")
+        read = measure(generator.decode(end).cpu())
         for name in names:
             hits = [_obeys(name, value, pair[1]) for value, pair in zip(read[name], pairs, strict=True)
                     if _word(name, pair[0]) != _word(name, pair[1])]  # fmt: skip

@@ -69,6 +69,7 @@ LEAST = {  # what each command cannot do without
     "replay": ["a.safetensors", "a.mp4"],
     "extend": ["a.mp4", "--by", "16"],
     "inpaint": ["a.mp4", "--mask", "0,0,8,8"],
+    "paint": ["a.mp4"],
     "flicker": ["a.mp4"],
     "score": ["a/"],
     "bench": ["inversion"],

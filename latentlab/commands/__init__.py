@@ -7,6 +7,7 @@ from collections.abc import Callable
 from latentlab.commands.adapters import why_command
 from latentlab.commands.clips import directions_command, edit, encode, generate, interpolate, invert, replay
 from latentlab.commands.control import extend_command, inpaint_command
+from latentlab.commands.paint import paint_command
 from latentlab.commands.runs import bench, tour, train
 from latentlab.commands.scores import flicker_command, score
 
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "replay": replay,
     "extend": extend_command,
     "inpaint": inpaint_command,
+    "paint": paint_command,
     "flicker": flicker_command,
     "score": score,
     "bench": bench,

@@ -17,12 +17,14 @@ from latentlab.control.known import Known
 from latentlab.control.refine import decoder, refined
 from latentlab.control.seam import matched, pasted, seam
 from latentlab.generator.condition import Caption
+from latentlab.generator.exactness import sample
 from latentlab.generator.generator import Generator
 from latentlab.generator.grid import to_grid
+from latentlab.generator.levels import analysis_levels
 from latentlab.generator.lock import alone
 from latentlab.generator.native import NativeGenerator
-from latentlab.generator.run import batches, spread
-from latentlab.generator.solver import solve
+from latentlab.generator.run import as_state, batches, spread
+from latentlab.generator.sampler import DRAW, Sampler
 from latentlab.shapes import Latents, Mask, Noise, Video, check_video
 
 Blend = Literal["match", "paste"]
@@ -41,10 +43,11 @@ def inpaint(
     refine: Whole = 30,
     blend: Blend = "match",
     seed: Seed = 0,
-    num_steps: Count = 25,
-    method: str = "ddim",
+    sampler: Sampler = DRAW,
+    num_steps: Count | None = None,
+    method: str | None = None,
     guidance: float | None = None,
-    batch_size: Count = 16,
+    batch_size: Count | None = None,
     callback: Callable[[float], object] | None = None,
 ) -> Inpainted:
     """Draws anew what a mask covers; where `Inpainted.region` is 0, every pixel stays the source's.
@@ -69,7 +72,8 @@ def inpaint(
         refine: decodings, with gradients, that `refined` may take, clip by clip; 0 is none.
         blend: "match", or "paste" without matching colours.
         seed: of the noise; item i depends on `(seed, i)` alone.
-        num_steps, method, guidance, batch_size: as in `Generator.generate`.
+        sampler: how, see `Sampler`; the words that follow change one setting each, as in `Generator.generate`.
+        num_steps, method, guidance, batch_size: of the sampler.
         callback: called with the share of the work that is done, 0 to 1; an error of its own ends the work.
 
     Returns:
@@ -101,12 +105,15 @@ def inpaint(
     hole = masks.dilate(_held(mask, generator), grow)
     region = masks.feather(hole, feather)
 
+    sampler = sampler.but(num_steps=num_steps, method=method, guidance=guidance, batch_size=batch_size)
+    batch_size, guidance = sampler.batch_size, sampler.guiding(generator.config.guidance)
     clean = generator.encode(source, batch_size=batch_size)
     free = to_grid(hole, (clean.shape[2], clean.shape[3], clean.shape[4]))
-    levels = generator.levels(num_steps, clean.shape[1:])
+    levels = generator.levels(sampler.num_steps, clean.shape[1:])
+    if sampler.levels == "analysis":
+        levels = analysis_levels(sampler.num_steps, high=float(levels[0]), low=float(levels[-1]))
     whole = start >= float(levels[0])
     levels = levels if whole else torch.cat([levels.new_tensor([start]), levels[levels < start]])
-    guidance = generator.config.guidance if guidance is None else guidance
     parts = batches(len(clean), batch_size)
     step = _counted(callback, len(parts) * (len(levels) - 1) + refine * len(clean))
     drawn = []
@@ -114,7 +121,8 @@ def inpaint(
         noise = _noise(clean, seed, rows)
         velocity = generator.guided(Known(clean[rows], noise, free[rows])).velocity(condition[rows], guidance)
         begin = _between(clean[rows], noise, float(levels[0]), free[rows] if whole else None)
-        drawn.append(solve(velocity, begin, levels, method=method, callback=step) / spread(levels[-1]))
+        begin = as_state(generator, begin, sampler.method)
+        drawn.append(sample(velocity, begin, levels, method=sampler.method, callback=step).float() / spread(levels[-1]))
     latents = torch.cat(drawn)
     if refine:
         with alone(*generator.modules):

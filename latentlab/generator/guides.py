@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,9 @@ from latentlab.checks import clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents
+
+if TYPE_CHECKING:
+    from latentlab.generator.model import Model
 
 Energy = Callable[[Latents], Float[Tensor, ""]]
 
@@ -57,6 +60,15 @@ class Guide(ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What the field depends on, as JSON holds it, tensors by `tensor_digest`; empty for one that only reads."""
+
+    def bound(self, generator: Model) -> Guide:
+        """The guide as it runs on a generator, made by `guided`; itself, unless it needs that generator's networks.
+
+        Args:
+            generator: without guides.
+        """
+        del generator
+        return self
 
     def tensors(self) -> Mapping[str, Tensor]:
         """What differs from clip to clip, by name: first axis batch, one row for all clips or one for each.

@@ -237,7 +237,7 @@ class Model(ABC):
                     f"a guide is a latentlab.generator.guides.Guide, and says its settings; got {type(guide).__name__}"
                 )
         other = copy.copy(self)
-        other.guides = (*self.guides, *guides)
+        other.guides = (*self.guides, *(guide.bound(self.unguided) for guide in guides))
         return other
 
     @property
@@ -297,7 +297,7 @@ class Model(ABC):
         condition = condition.to(self.device, self.dtype)
 
         def predict(y: Tensor, s: float, under: Condition) -> Tensor:
-            return self.predict(y.float(), s, under).to(y.dtype)  # a state may be float64, see `_state`
+            return self.predict(y.float(), s, under).to(y.dtype)  # a state may be float64, see `as_state`
 
         if guidance == 1.0:
             return lambda y, s: predict(y, s, condition)

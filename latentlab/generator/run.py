@@ -58,7 +58,7 @@ def in_batches(
     ends = []
     for rows in batches(len(condition), sampler.batch_size):
         given = {
-            name: start * _state(generator, y[rows], sampler.method) for name, y in states.items() if y is not None
+            name: start * as_state(generator, y[rows], sampler.method) for name, y in states.items() if y is not None
         }
 
         def run(given: Tensors, rows: slice = rows) -> T:
@@ -91,7 +91,7 @@ def _captured(generator: Generator, loop: tuple, run: Callable[[Tensors], T], gi
     return generator.graphs(key, run, given)
 
 
-def _state(generator: Generator, y: Tensor, method: str) -> Tensor:
+def as_state(generator: Generator, y: Tensor, method: str) -> Tensor:
     """A state as the solver takes it: in float64 where the method retraces its steps.
 
     A network in bfloat16 rounds its input; a state that differs in its last digit on the way back may round to

@@ -6,7 +6,7 @@ import argparse
 
 from latentlab import __version__
 from latentlab.parsers.clips import encode, extend, generate, interpolate, invert, tour
-from latentlab.parsers.edits import directions, edit, inpaint, replay
+from latentlab.parsers.edits import directions, edit, inpaint, paint, replay
 from latentlab.parsers.options import FORMAT
 from latentlab.parsers.scores import bench, flicker, score, why
 from latentlab.parsers.training import train
@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         replay,
         extend,
         inpaint,
+        paint,
         flicker,
         score,
         bench,

@@ -105,3 +105,22 @@ def inpaint(commands) -> None:
         "--blend", choices=("match", "paste"), default="match", help="colours at the border (default: match)"
     )
     model_options(p, method="ddim", guidance=None)
+
+
+def paint(commands) -> None:
+    p = command(
+        commands,
+        "paint",
+        "A page on this machine to paint a mask on a clip and have it filled; by mouse, touch or keys.",
+        "latentlab paint my.mp4\n"
+        "  latentlab paint my.mp4 --model FOLDER --out filled.mkv\n"
+        "  latentlab paint my.mp4 --masks   # at the clip's own size, masks alone",
+        out="",
+        seed=False,
+    )
+    p.add_argument("video", metavar="CLIP", help="video file, image or folder of images; fitted to the model")
+    p.add_argument("--caption", default="", help="that the page begins with")
+    p.add_argument("--masks", action="store_true", help="paint, carry and save masks, without a model")
+    p.add_argument("--port", type=whole_number, default=0, help="of the page (default: any that is free)")
+    p.add_argument("--no-open", dest="opens", action="store_false", help="print the address, and open no browser")
+    add_model(p, positive(int))

@@ -10,6 +10,7 @@ from latentlab.control import inpaint, masks
 from latentlab.control.known import known
 from latentlab.control.refine import refined
 from latentlab.control.seam import matched, pasted, seam
+from latentlab.generator.sampler import Sampler
 from latentlab.generator.solver import solve
 
 QUICK = {"num_steps": 2, "refine": 2}
@@ -194,3 +195,14 @@ def test_a_border_that_shows_is_told(generator):
     plain = replace(found, seam=(0.7,), floor_seam=(0.3,))
     assert not any("border" in line for line in plain.lines())
     assert any("border can be seen" in line for line in replace(found, seam=(0.9,), floor_seam=(0.3,)).lines())
+
+
+@pytest.mark.parametrize("sampler", [Sampler("midpoint", 2), Sampler("leapfrog", 3), Sampler("ddim", 2, "analysis")])
+def test_a_sampler_says_how(generator, sampler):
+    made = inpaint(generator, clip(), corner(), "a star", sampler=sampler, refine=0)
+    words = {"method": sampler.method, "num_steps": sampler.num_steps, "guidance": sampler.guidance}
+    same = inpaint(generator, clip(), corner(), "a star", sampler=Sampler(levels=sampler.levels), refine=0, **words)
+    assert torch.equal(made.video, same.video)
+    drawn = inpaint(generator, clip(), corner(), "a star", refine=0)
+    assert not torch.equal(made.video, drawn.video)
+    assert torch.equal(made.video[..., 9:], clip()[..., 9:])
