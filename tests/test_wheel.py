@@ -30,6 +30,13 @@ def test_the_wheel_carries_all_weights_within_30_mb(wheel):
 
 
 @pytest.mark.slow
+def test_the_wheel_carries_the_pages(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        held = {Path(name).name for name in archive.namelist() if "/view/pages/" in name}
+    assert held == {path.name for path in (ROOT / "latentlab/view/pages").iterdir() if path.is_file()}
+
+
+@pytest.mark.slow
 def test_the_wheel_runs_elsewhere(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

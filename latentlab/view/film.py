@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from latentlab.shapes import Video
+from latentlab.view.pages import render
 
 
 def strip(video: Video) -> str:
@@ -54,24 +55,12 @@ def film(
     True
     """
     count, rows, columns = video.shape[2:]
-    height = round(width * rows / columns)
-    place = "" if frame is None else f"background-position:-{min(max(frame, 0), count - 1) * width}px 0;"
-    move = (
-        f"animation:{key} {count / fps:.3f}s steps({count}) -{age % (count / fps):.3f}s infinite;"
-        if frame is None and count > 1
-        else ""
-    )
-    away = f"background-position:-{count * width}px 0"
-    return (
-        f"<style>@keyframes {key}{{from{{background-position:0 0}}to{{{away}}}}}"
-        f"@media(prefers-reduced-motion:reduce){{.{key}{{animation:none!important}}}}</style>"
-        f'<figure style="margin:0 8px 0 0;display:inline-block;vertical-align:top">'
-        f'<div class="{key}" role="img" aria-label="{escape(title or "clip", quote=True)}" '
-        f'style="width:{width}px;height:{height}px;'
-        f"background-image:url({strip(video)});background-size:{count * width}px {height}px;"
-        f'image-rendering:pixelated;border-radius:4px;{place}{move}"></div>'
-        f'<figcaption style="font:12px/1.6 sans-serif">{escape(title)}</figcaption></figure>'
-    )
+    plays = frame is None and count > 1
+    return render(
+        "film.html", strip=strip(video), title=title, key=key, count=count, width=width,
+        height=round(width * rows / columns), frame=0 if frame is None else min(max(frame, 0), count - 1),
+        seconds=count / fps if plays else 0, played=age % (count / fps),
+    )  # fmt: skip
 
 
 def still(clips: dict[str, Video], *, width: int = 224, fps: float = 8.0) -> str:

@@ -6,23 +6,21 @@ request: clips and pictures lie inside it, and its content security policy forbi
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 
 from latentlab.shapes import Video
-from latentlab.store import digest, write_text
+from latentlab.store import write_text
 from latentlab.video import data_uri
 from latentlab.view.chart import Chart, Line, Panel
 from latentlab.view.figure import Figure
+from latentlab.view.pages import render
 from latentlab.view.style import PALETTE
 
 SMALL, SHOWN, WIDEST = 128, 160, 320  # clips up to SMALL px wide are shown at SHOWN px, others at most at WIDEST
@@ -168,11 +166,6 @@ class Section:
     how_to_read: str = ""
 
 
-def script_hash(text: str) -> str:
-    """SHA-256 of a script of a page, by which its policy knows it, in base64; of the bytes that `write_text` writes."""
-    return base64.b64encode(bytes.fromhex(digest(text.encode(errors="backslashreplace")))).decode("ascii")
-
-
 @dataclass(frozen=True)
 class Report:
     """A page of sections that works offline, from a file, in light and dark.
@@ -194,11 +187,7 @@ class Report:
 
     def html(self) -> str:
         """Returns the whole page."""
-        page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        page.filters["sha256"] = script_hash
-        page.filters["paragraphs"] = lambda text: [p for p in re.split(r"\n\s*\n", text.strip()) if p]
-        template = files("latentlab.view").joinpath("report.html.j2").read_text(encoding="utf-8")
-        return page.from_string(template).render(report=self, palette=PALETTE)
+        return render("report.html", report=self, palette=PALETTE)
 
     def save(self, path: str | Path) -> None:
         """Writes the page to a file; a run killed midway leaves an older one whole."""

@@ -7,13 +7,11 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
@@ -21,8 +19,9 @@ from tqdm.auto import tqdm
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
 from latentlab.store import write_text
+from latentlab.view.pages import render
 from latentlab.view.projection import Projection
-from latentlab.view.report import Player, script_hash
+from latentlab.view.report import Player
 from latentlab.view.style import CATEGORIES, MAPS, PALETTE, colored
 
 GRID = 65_535  # places along a side of the square that holds all maps
@@ -48,11 +47,8 @@ class Scatter:
 
     def html(self) -> str:
         """The whole page."""
-        page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        page.filters["sha256"] = script_hash
-        template = files("latentlab.view").joinpath("scatter.html.j2").read_text(encoding="utf-8")
-        return page.from_string(template).render(
-            title=self.title, step_label=self.step_label, notes=self.notes, data=Markup(self.data),
+        return render(
+            "scatter.html", title=self.title, step_label=self.step_label, notes=self.notes, data=Markup(self.data),
             media="'self' file:" if self.linked else "",
             alt=f"{self.title}: a map of points. Arrows go to the nearest point, Enter selects it, Escape clears the "
             "selection, plus and minus zoom, Shift with an arrow moves the view.",

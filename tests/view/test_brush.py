@@ -37,7 +37,7 @@ def opened(tmp_path_factory):
     Image.new("RGB", (64, 32), "gray").save(picture, "png")  # twice as wide as high
     address = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
     page = tmp_path_factory.mktemp("brush") / "page.html"
-    page.write_text(PAGE.replace("SOURCE", json.dumps(brush.SCRIPT)).replace("PICTURE", address))
+    page.write_text(PAGE.replace("SOURCE", json.dumps(brush.Brush._esm)).replace("PICTURE", address))
     shown = browser.Browser(400, 400)
     shown.open(page, "window.ready && document.querySelector('canvas').height == 128")
     yield shown

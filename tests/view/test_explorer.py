@@ -471,6 +471,6 @@ def test_a_setting_out_of_range_is_told(bad):
 def test_a_film_plays_or_stands():
     clip = torch.zeros(1, 3, 4, 8, 8)
     assert "animation" in film(clip)
-    assert "background-position:-512px" in film(clip, frame=2, width=256)
+    assert ") -512px 0 /" in film(clip, frame=2, width=256)
     with pytest.raises(ValueError, match="one clip"):
         strip(clip[0])

@@ -139,7 +139,7 @@ def test_policy_forbids_all_but_this_script():
     page = Page(full_report().html())
     (policy,) = [m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
     html = full_report().html()
-    script = html[html.index("<script>") + len("<script>") : html.index("</script>")]
+    script = html[html.index('<script type="module">') + len('<script type="module">') : html.index("</script>")]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     rules = dict(rule.split(None, 1) for rule in str(policy).split("; "))
     assert rules["default-src"] == "'none'"
@@ -263,7 +263,7 @@ def test_contrast_in_light_and_dark():
     html = Report("r").html()
     style = html[html.index("<style>") : html.index("</style>")]
     themes = [dict(re.findall(r"--([\w-]+): (#\w+);", part)) for part in style.split("prefers-color-scheme: dark")]
-    assert len(themes) == 2
+    themes = [themes[0], {**themes[1], **themes[2]}]
     for theme, column in zip(themes, zip(*PALETTE, strict=True), strict=True):
         for name in ("ink", "soft", "link"):
             assert contrast(theme[name], theme["page"]) >= 4.5
