@@ -1,25 +1,38 @@
 """Control: tell a generator where and what, by masks, keyframes, references, adapters and words."""
 
 from latentlab.control.adapters import extract, merge
+from latentlab.control.conflicts import Conflicts, conflicts
+from latentlab.control.fusion import Fusion, Given
 from latentlab.control.inpaint import inpaint
 from latentlab.control.inpainted import Inpainted
+from latentlab.control.keyframes import keyframes
 from latentlab.control.known import Known
+from latentlab.control.known_region import KnownRegion, read_known_region
 from latentlab.control.long import extend, stream
 from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, union
 from latentlab.control.propagate import Propagated, propagate
+from latentlab.control.reference import Reference
+from latentlab.control.shaped import Shaped
 from latentlab.control.why import Why, why
 from latentlab.control.words import Prompt, Prompted, prompted, word_effect
 from latentlab.generator.grid import to_grid
 
 __all__ = [
+    "Conflicts",
+    "Fusion",
+    "Given",
     "Inpainted",
     "Known",
+    "KnownRegion",
     "Prompt",
     "Prompted",
     "Propagated",
+    "Reference",
+    "Shaped",
     "Why",
     "as_mask",
     "box",
+    "conflicts",
     "dilate",
     "erode",
     "extend",
@@ -28,9 +41,11 @@ __all__ = [
     "hull",
     "inpaint",
     "invert",
+    "keyframes",
     "merge",
     "prompted",
     "propagate",
+    "read_known_region",
     "read_mask",
     "stream",
     "to_grid",

@@ -14,15 +14,18 @@ from latentlab.control import masks
 from latentlab.control.decided import decided
 from latentlab.control.inpainted import Inpainted
 from latentlab.control.known import Known
+from latentlab.control.known_region import KnownRegion
 from latentlab.control.refine import decoder, refined
 from latentlab.control.seam import matched, pasted, seam
 from latentlab.generator.condition import Caption
 from latentlab.generator.exactness import sample
 from latentlab.generator.generator import Generator
 from latentlab.generator.grid import to_grid
+from latentlab.generator.guides import Guide
 from latentlab.generator.levels import analysis_levels
 from latentlab.generator.lock import alone
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.generator.run import as_state, batches, spread
 from latentlab.generator.sampler import DRAW, Sampler
 from latentlab.shapes import Latents, Mask, Noise, Video, check_video
@@ -42,6 +45,7 @@ def inpaint(
     feather: Whole = 2,
     refine: Whole = 30,
     blend: Blend = "match",
+    network: KnownRegionNetwork | None = None,
     seed: Seed = 0,
     sampler: Sampler = DRAW,
     num_steps: Count | None = None,
@@ -71,6 +75,7 @@ def inpaint(
         feather: pixels outside of that over which new and old are mixed.
         refine: decodings, with gradients, that `refined` may take, clip by clip; 0 is none.
         blend: "match", or "paste" without matching colours.
+        network: that was trained to hear what is known, see `control.read_known_region`; None fills without.
         seed: of the noise; item i depends on `(seed, i)` alone.
         sampler: how, see `Sampler`; the words that follow change one setting each, as in `Generator.generate`.
         num_steps, method, guidance, batch_size: of the sampler.
@@ -119,7 +124,10 @@ def inpaint(
     drawn = []
     for rows in parts:
         noise = _noise(clean, seed, rows)
-        velocity = generator.guided(Known(clean[rows], noise, free[rows])).velocity(condition[rows], guidance)
+        guides: list[Guide] = [Known(clean[rows], noise, free[rows])]
+        if network is not None:
+            guides.insert(0, KnownRegion(network, clean[rows], free[rows]))
+        velocity = generator.guided(*guides).velocity(condition[rows], guidance)
         begin = _between(clean[rows], noise, float(levels[0]), free[rows] if whole else None)
         begin = as_state(generator, begin, sampler.method)
         drawn.append(sample(velocity, begin, levels, method=sampler.method, callback=step).float() / spread(levels[-1]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -132,8 +132,16 @@ def in_order(adapters: Strengths) -> dict[Adapter, float]:
     return dict(sorted(read.items(), key=lambda item: item[0].digest))
 
 
+class Addition(Protocol):
+    """What is added to a layer's output, an `Update` or another."""
+
+    def of(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """At the input x."""
+        ...
+
+
 @contextmanager
-def on(updates: list[tuple[nn.Module, Update, float]]) -> Iterator[None]:
+def on(updates: Sequence[tuple[nn.Module, Addition, float]]) -> Iterator[None]:
     """Adds `strength * update` to the layers' outputs, for this thread and as long as the block lasts.
 
     Whoever shares the layers with other threads holds them, see `alone`.

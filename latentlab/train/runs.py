@@ -20,7 +20,7 @@ from latentlab.data.pictures import Images, images
 from latentlab.generator.denoiser import DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.image import ImageGenerator
-from latentlab.generator.load import load_autoencoder, load_clip, load_denoiser, load_image_denoiser
+from latentlab.generator.load import load, load_autoencoder, load_clip, load_denoiser, load_image_denoiser
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.transformer import TransformerConfig
 from latentlab.generator.objective import OBJECTIVES
@@ -30,7 +30,8 @@ from latentlab.train.denoiser import DenoiserTraining, train_denoiser
 from latentlab.train.edits import EditTraining, train_edits
 from latentlab.train.grid import save_grid
 from latentlab.train.image import ImageTraining, pixels_of, train_image_denoiser, with_classes
-from latentlab.train.loop import LoopConfig, is_main_process
+from latentlab.train.known_region import KnownRegionTraining, train_known_region
+from latentlab.train.loop import LoopConfig, device_for_training, is_main_process
 from latentlab.train.objectives import OBJECTIVES as VAE_OBJECTIVES
 from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
@@ -53,7 +54,13 @@ PICTURES = ("fashion-mnist", "digits")  # of `data.images`, which --data names
 SCENE_CONTEXT = 48  # tokens of the longest caption of two objects whose motions change, with room
 
 # Of what the frames and the sides of clips must be multiples, for each network.
-MULTIPLES = {"autoencoder": (1, 8), "clip": (1, 8), "denoiser": (DenoiserConfig().window, 16), "vector-vae": (1, 16)}
+MULTIPLES = {
+    "autoencoder": (1, 8),
+    "clip": (1, 8),
+    "denoiser": (DenoiserConfig().window, 16),
+    "known-region": (DenoiserConfig().window, 16),
+    "vector-vae": (1, 16),
+}
 
 
 def open_data(
@@ -169,6 +176,25 @@ def edits(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path
     return [out / "edits.safetensors"]
 
 
+def known_region(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+    """Trains what the denoiser of `--model` is told of known latents."""
+    generator = load(options.get("model"), device=device_for_training(device))
+    if not isinstance(generator, NativeGenerator):
+        raise ValueError(
+            f"known-region is told to a denoiser of latentlab's own videos, got {type(generator).__name__}"
+        )
+    c = generator.config
+    if (data.num_frames, *data.size) != (c.num_frames, c.height, c.width):
+        raise ValueError(
+            f"the model makes clips of {c.num_frames} frames of {c.height} x {c.width}, the data has {data.num_frames} "
+            f"of {data.size[0]} x {data.size[1]}"
+        )
+    config = KnownRegionTraining()
+    given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
+    train_known_region(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
+    return [out / "known_region.safetensors"]
+
+
 def denoiser(data: Clips | Images, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the denoiser and writes a whole generator beside it, for `latentlab.load`."""
     if isinstance(data, Images):
@@ -265,6 +291,7 @@ RUNS: dict[str, Callable[..., list[Path]]] = {
     "clip": clip,
     "denoiser": denoiser,
     "edits": edits,
+    "known-region": known_region,
     "reader": reader,
     "vector-vae": vector_vae,
 }

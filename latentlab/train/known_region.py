@@ -1,0 +1,170 @@
+"""Trains what a denoiser is told of known latents: keyframes, halves, boxes and holes, drawn at random."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from latentlab.checks import clear_errors
+from latentlab.generator.adapted import on
+from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks.known_region import KnownRegionNetwork
+from latentlab.shapes import Latents, Mask
+from latentlab.train.clip import CaptionedClips
+from latentlab.train.denoiser import encode_all
+from latentlab.train.identity import identity
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.order import epoch_order
+from latentlab.weights import fingerprint, save_weights
+
+# What is free, and how often it is asked for.
+KINDS = {
+    "all": 0.1, "first": 0.15, "first and last": 0.1, "keyframes": 0.1, "first half": 0.1, "side": 0.1, "box": 0.15,
+    "moving box": 0.1, "all but a box": 0.1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KnownRegionTraining:
+    """Settings of one run.
+
+    Args:
+        loop: steps, rates, seed.
+        rank: of the updates of the denoiser's layers; 8 is 1.5 MB for the shipped one.
+        clips: how many clips of the data are encoded, once, before training.
+        caption_dropout: share of clips trained without their caption.
+        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
+    """
+
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=2000, batch_size=16, learning_rate=1e-3, warmup=50, weight_decay=0.0, ema=0.99
+        )
+    )
+    rank: int = 8
+    clips: int = 4096
+    caption_dropout: float = 0.2
+    level_mean: float = 0.6
+    level_spread: float = 1.2
+
+
+@clear_errors
+def train_known_region(
+    generator: NativeGenerator,
+    data: CaptionedClips,
+    out: Path,
+    config: KnownRegionTraining | None = None,
+    *,
+    tracker: Tracker | None = None,
+    encoded: Path | None = None,
+) -> KnownRegionNetwork:
+    """Trains on the latents of `data` and writes `known_region.safetensors` (float16) to `out`.
+
+    The loss is that of the denoiser, over all latents, with states as a run has them: those that are known are noised
+    as the others are, and what they are is told beside.
+
+    Args:
+        generator: whose denoiser is told; it stays as it is.
+        data: captioned clips.
+        out: folder of the run; a run found there is resumed.
+        config: settings.
+        tracker: called with `(figures, step)`.
+        encoded: folder of the encoded latents, which runs may share; None is one in `out`.
+    """
+    config = config or KnownRegionTraining()
+    where = device_for_training(str(generator.device))
+    for network in generator.modules:  # frozen from the first step on: attention rounds otherwise under grad
+        network.eval().requires_grad_(False)
+    count, clip = min(config.clips, len(data)), generator.clip
+    clip.tokenize([data.caption(i) for i in range(min(count, 4096))])  # an unknown word is told before the work
+    latents = encode_all(data, generator.autoencoder, count, encoded or out / "latents", config.loop.seed)
+    torch.manual_seed(config.loop.seed)
+    model = _Trained(KnownRegionNetwork(generator.denoiser, config.rank))  # type: ignore[arg-type]
+    denoiser = generator.denoiser
+
+    def make_batch(step: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([config.loop.seed, step])
+        picks = epoch_order(count, config.loop.batch_size, step, config.loop.seed)
+        dropped = rng.random(len(picks)) < config.caption_dropout
+        said = ["" if drop else data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)]
+        free = torch.stack([random_free(rng, latents.shape[2:]) for _ in picks])
+        return {"latents": latents[picks].float(), "numbers": clip.tokenize(said), "free": free}
+
+    def loss(net: nn.Module, batch: dict[str, Tensor], rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        clean, free = batch["latents"], batch["free"]
+        noise = torch.randn(clean.shape, generator=rng, device=clean.device)
+        normal = torch.randn(len(clean), generator=rng, device=clean.device)
+        s = torch.sigmoid(config.level_mean + config.level_spread * normal)
+        with torch.no_grad():
+            tokens, mask = clip.token_states(batch["numbers"])
+        y = torch.lerp(clean, noise, s[:, None, None, None, None])
+        v = net(y, s, tokens, mask, clean, free)
+        return denoiser.error(v.float(), noise - clean, s), {}
+
+    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
+        "data": identity(data),
+        "base": fingerprint(denoiser)[:16],
+        "autoencoder": fingerprint(generator.autoencoder)[:16],
+    }
+    trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker).network
+    if is_main_process():
+        save_weights(out / "known_region.safetensors", trained, trained.header(), dtype=torch.float16)
+    return trained
+
+
+class _Trained(nn.Module):
+    """The denoiser under its known-region network; only that is its own."""
+
+    def __init__(self, network: KnownRegionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, y: Latents, s: Tensor, tokens: Tensor, mask: Tensor, clean: Latents, free: Mask) -> Latents:
+        with on(self.network.updates(clean, free)):
+            return self.network.denoiser(y, s, tokens, mask)
+
+
+def random_free(rng: np.random.Generator, shape: tuple[int, ...]) -> Mask:
+    """What is free, 1, in one clip's latents `(1, frame, height, width)`, of a kind drawn from `KINDS`.
+
+    >>> random_free(np.random.default_rng(0), (16, 8, 8)).shape
+    torch.Size([1, 16, 8, 8])
+    """
+    kinds = list(KINDS)
+    return free_of(kinds[rng.choice(len(kinds), p=np.array(list(KINDS.values())) / sum(KINDS.values()))], rng, shape)
+
+
+def free_of(kind: str, rng: np.random.Generator, shape: tuple[int, ...]) -> Mask:
+    """What is free of one kind: all; all but some frames, or a part of time or space; a box, still or moving, or
+    all but one."""
+    frames, height, width = shape
+    free = torch.ones(1, *shape)
+    if kind == "first":
+        free[:, 0] = 0
+    elif kind == "first and last":
+        free[:, [0, -1]] = 0
+    elif kind == "keyframes":
+        free[:, rng.choice(frames, size=int(rng.integers(1, max(2, frames // 2))), replace=False)] = 0
+    elif kind == "first half":
+        free[:, : int(rng.integers(1, max(2, frames)))] = 0
+    elif kind == "side":
+        across, cut = int(rng.integers(2)), float(rng.uniform(0.25, 0.75))
+        length = (height, width)[across]
+        known = range(round(cut * length)) if rng.random() < 0.5 else range(round(cut * length), length)
+        free.index_fill_(2 + across, torch.tensor(list(known), dtype=torch.long), 0)
+    elif kind in ("box", "moving box", "all but a box"):
+        size = rng.uniform(0.25, 0.75, 2)
+        start, end = rng.uniform(0, 1 - size, (2, 2))
+        end = end if kind == "moving box" else start
+        inside = torch.zeros(1, *shape)
+        for frame in range(frames):
+            at = start + (end - start) * frame / max(1, frames - 1)
+            top, left = (round(a * n) for a, n in zip(at, (height, width), strict=True))
+            high, wide = (max(1, round(a * n)) for a, n in zip(size, (height, width), strict=True))
+            inside[:, frame, top : top + high, left : left + wide] = 1
+        free = 1 - inside if kind == "all but a box" else inside
+    return free
