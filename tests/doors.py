@@ -69,6 +69,7 @@ LEFT_OUT = {
     **dict.fromkeys(("NativeGenerator.predict", "Between.forward"), "called by the solver, at each step"),
     "Generator": "the base of all generators; its methods are asked",
     "Guide": "the base of all guides",
+    "Guide.bound": "called by `guided`",
     "GeneratorConfig": "read from a generator's file, which `load` checks",
     **dict.fromkeys(
         ("Condition", "Condition.cat", "Condition.expand", "Condition.from_tensors", "Condition.to"),
