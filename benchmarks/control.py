@@ -1,20 +1,26 @@
 """Does a generator fill what a mask covers, as the caption says, and leave the rest alone?
 
-    python benchmarks/control.py [--clips 16] [--pairs 64] [--model FOLDER]
-    python benchmarks/control.py --masks     # masks carried from frame 0 to all, alone
+    python benchmarks/control.py [--clips 16] [--pairs 64] [--model FOLDER] [--out runs/control] [--minutes 9]
+    python benchmarks/control.py --only masks,fused --clips 8
     python benchmarks/control.py --decided   # measures at which flow time each factor is decided, and keeps that
 
-Held-out clips of moving shapes. The hole is where the object ever is, grown by 2 pixels. `fill`: another shape in the
-opposite hue, read back by `measure`. `removal`: the background's caption; what the hole should show is known, the same
-scene without its object. `background`: a box where nothing is. `half`: half of the frame, through the object's
-centre, under its own caption. The seam is in 8-bit levels beside that of the autoencoder's own clip, pasted alike.
+Each question is asked of 4 clips at a time; answers are kept in --out, and a run that was stopped, or that --minutes
+ended, goes on where it was. Held-out clips of moving shapes. `masks`: carried from frame 0 to all. In the others the
+hole is where the object ever is, grown by 2 pixels. `fill`: another shape in the opposite hue, read back by `measure`.
+`removal`: the background's caption; what the hole should show is known, the same scene without its object.
+`background`: a box where nothing is. `half`: half of the frame, through the object's centre, under its own caption.
+`keyframes`: the first and the last frame are given. `referenced`: frame 0 as a `Reference`, with no caption; `words`:
+instead, the hue and shape that the model's CLIP reads in it. `fused`: the shape by one caption, the hue by another, the
+place by a mask, under each rule. The seam is in 8-bit levels beside that of the autoencoder's own clip, pasted alike.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,19 +30,20 @@ from torch import Tensor
 
 import latentlab
 from latentlab.bench.spread import mean, median, percent
-from latentlab.control import dilate, inpaint, propagate, union
+from latentlab.control import Fusion, Given, Reference, dilate, inpaint, propagate, union
 from latentlab.control.decided import FILE
 from latentlab.data.moving.captions import HUES, hue_name
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
 from latentlab.data.moving.factors import SHAPES
 from latentlab.data.moving.measure import angle_difference, measure, track
+from latentlab.data.moving.measure import mask as mask_of
 from latentlab.data.moving.render import draw
 from latentlab.generator.load import load
 from latentlab.generator.solver import solve
 from latentlab.metrics import dis, flicker
 from latentlab.store import write_text
 
-BATCH = 8
+BATCH = 4
 SWITCHES = (1.01, 0.985, 0.97, 0.96, 0.94, 0.92, 0.89, 0.85, 0.78, 0.7, 0.6, 0.5, 0.4, 0.25)
 
 
@@ -45,41 +52,58 @@ class Config:
     """What to measure."""
 
     model: str | None = None
-    clips: int = 16  # of each question but the captions'
+    clips: int = 16  # of each question but `fill`
     pairs: int = 64  # of a clip and a caption that it does not obey
     steps: int = 25
     refine: int = 30
+    only: tuple[str, ...] = ()  # questions; none is all
+    out: str = ""  # where answers are kept, if anywhere
+    minutes: float = math.inf  # after which no other is begun
 
 
 def run(config: Config) -> dict:
-    """Measures and returns the figures."""
-    generator = load(config.model)
+    """Measures and returns the figures, of all clips that were measured in time."""
+    generator, began = load(config.model), time.monotonic()
     options = {"num_steps": config.steps, "refine": config.refine}
-    figures: dict = {"masks": carried(config.clips), "fill": obeyed(generator, config.pairs, {**options, "refine": 0})}
-    for name, question in QUESTIONS.items():
-        rows = [question(generator, items, options) for items in _batches(config.clips)]
-        figures[name] = {key: _figure(key, np.concatenate([row[key] for row in rows])) for key in rows[0]}
+    place = Path(config.out) / f"{generator.fingerprint()[:12]}-{config.steps}-{config.refine}" if config.out else None
+    figures: dict = {}
+    for name in config.only or QUESTIONS:
+        count, rows = config.pairs if name == "fill" else config.clips, []
+        for first in range(0, count, BATCH):
+            wanted = range(first, min(count, first + BATCH))
+            file = place and place / f"{name}-{wanted.start}-{wanted.stop}.json"
+            if file and file.is_file():
+                rows.append(json.loads(file.read_text()))
+            elif time.monotonic() - began < 60 * config.minutes:
+                found = QUESTIONS[name](generator, _items(MovingShapes(count, HELD_OUT_SEED), wanted), options)
+                rows.append({key: [float(x) for x in values] for key, values in found.items()})
+                if file:
+                    write_text(file, json.dumps(rows[-1]))
+        if rows:
+            figures[name] = {key: _figure(key, np.concatenate([row[key] for row in rows])) for key in rows[0]}
     return figures
 
 
 def _figure(name: str, values: np.ndarray) -> dict:
-    """Of the clips: the worst of what must not be, the share of frames, the median of the rest."""
+    """Of the clips: the worst of what must not be, the share of what was obeyed, the median of the rest."""
     if name == "outside_largest_difference":
         return {"value": float(values.max())}
-    return mean(values) if name == "frames_with_an_object" else median(values)
+    if name.startswith("obeyed"):
+        return percent(list(values > 0))
+    return mean(values) if name == "frames_with_an_object" or name.startswith("iou") else median(values)
 
 
-def obeyed(generator, count: int, options: dict) -> dict:
-    """How often the new shape and hue are those of the caption."""
-    shapes, hues = [], []
-    for items in _batches(count):
-        source, hole, captions, asked = items.source, items.hole, items.contrary, items.asked
-        read = measure(inpaint(generator, source, hole, captions, **options).video.cpu())
-        shapes += [SHAPES[int(shape)] == goal if shape == shape else False for shape, (goal, _) in
-                   zip(read["shape"], asked, strict=True)]  # fmt: skip
-        hues += [hue_name(hue) == goal if hue == hue else False for hue, (_, goal) in
-                 zip(read["hue"], asked, strict=True)]  # fmt: skip
-    return {"shape": percent(shapes), "hue": percent(hues)}
+def obeyed(generator, items: Items, options: dict) -> dict:
+    """Whether the new shape and hue are those of the caption."""
+    found = inpaint(generator, items.source, items.hole, items.contrary, **{**options, "refine": 0})
+    return _read(found.video, items.asked)
+
+
+def _read(video: Tensor, asked: Sequence[tuple[str, str]]) -> dict:
+    read = measure(video.cpu())
+    shapes = [s == s and SHAPES[int(s)] == goal for s, (goal, _) in zip(read["shape"], asked, strict=True)]
+    hues = [h == h and hue_name(h) == goal for h, (_, goal) in zip(read["hue"], asked, strict=True)]
+    return {"obeyed_shape": shapes, "obeyed_hue": hues}
 
 
 def filled(generator, items: Items, options: dict) -> dict:
@@ -115,20 +139,107 @@ def halved(generator, items: Items, options: dict) -> dict:
     return _costs(inpaint(generator, items.source, hole, items.captions, grow=0, **options), items)
 
 
-def carried(count: int) -> dict:
+def carried(generator, items: Items, options: dict) -> dict:
     """Intersection over union of masks carried from frame 0, mean over frames, beside the flow of `dis` alone."""
-    own, alone = [], []
-    for items in _batches(count):
-        first = items.mask.clone()
-        first[:, :, 1:] = 0
-        for into, options in ((own, {}), (alone, {"flow": dis, "colour": False})):
-            found, truth = propagate(first, items.source, **options).mask > 0.5, items.mask > 0.5
-            shares = (found & truth).sum((1, 3, 4)) / (found | truth).sum((1, 3, 4))
-            into.extend(shares.mean(1).tolist())
-    return {"iou": mean(own), "iou_of_dis_alone": mean(alone)}
+    del generator, options
+    first, found = items.mask.clone(), {}
+    first[:, :, 1:] = 0
+    for name, how in (("iou", {}), ("iou_of_dis_alone", {"flow": dis, "colour": False})):
+        made, truth = propagate(first, items.source, **how).mask > 0.5, items.mask > 0.5
+        found[name] = ((made & truth).sum((1, 3, 4)) / (made | truth).sum((1, 3, 4))).mean(1)
+    return found
 
 
-QUESTIONS = {"replaced": filled, "removal": removed, "background": beside, "half": halved}
+def kept(generator, items: Items, options: dict) -> dict:
+    """First and last frame given, under the clip's own caption: the jump beside them, and the path between."""
+    source, last = items.source, items.source.shape[2] - 1
+    mask = torch.ones(len(source), 1, last + 1, 64, 64)
+    mask[:, :, [0, last]] = 0
+    found = inpaint(generator, source, mask, items.captions, grow=0, feather=0, **{**options, "refine": 0})
+    again = generator.decode(generator.encode(source))
+
+    def jump(video: Tensor) -> np.ndarray:
+        steps = (video[:, :, [1, last]] - video[:, :, [0, last - 1]]).abs().mean((1, 2, 3, 4)) * 127.5
+        return steps.cpu().numpy()
+
+    def decibels(video: Tensor) -> np.ndarray:
+        error = (video.cpu() - source)[:, :, [0, last]].square().mean((1, 2, 3, 4)) / 4
+        return (-10 * error.log10()).numpy()
+
+    way = np.linalg.norm(track(found.video.cpu()) - track(source), axis=2)[:, 1:-1]
+    return {
+        "kept_over_floor": decibels(found.raw) - decibels(again),
+        "jump": jump(found.video),
+        "jump_of_truth": jump(source),
+        "path_error": np.nan_to_num(np.nanmean(way, 1), nan=64.0),
+    }
+
+
+def referenced(generator, items: Items, options: dict) -> dict:
+    """Frame 0 as a reference, without a caption; and without either."""
+    asked = [(SHAPES[int(shape)], hue_name(hue)) for shape, hue in zip(*_truth(items), strict=True)]
+    found: dict = {}
+    for weight in (0.0, 1.0, 4.0):
+        clips = [
+            generator.guided(Reference(clip[None, :, :1], weight)).generate("", seed=i, num_steps=options["num_steps"])
+            for i, clip in enumerate(items.source)
+        ]
+        read = _read(torch.cat(clips), asked)
+        found |= {f"{name}_at_weight_{weight:g}": values for name, values in read.items()}
+    return found
+
+
+def worded(generator, items: Items, options: dict) -> dict:
+    """The hue and shape that CLIP reads in frame 0, as the caption."""
+    asked = [(SHAPES[int(shape)], hue_name(hue)) for shape, hue in zip(*_truth(items), strict=True)]
+    return _read(generator.generate(seen_words(generator, items.source), num_steps=options["num_steps"]), asked)
+
+
+def seen_words(generator, clips: Tensor) -> list[str]:
+    """The caption of a hue and a shape that lies nearest to each clip, by the model's CLIP."""
+    captions = [f"a {hue} {shape}" for hue in HUES for shape in SHAPES]
+    with torch.no_grad():
+        text = generator.clip.encode_text(captions)
+        near = generator.clip.encode_video(clips.to(generator.device)) @ text.T
+    return [captions[i] for i in near.argmax(1).tolist()]
+
+
+def fused(generator, items: Items, options: dict) -> dict:
+    """Shape by one caption, hue by another, place by a mask, by each rule; Dice beside that of another clip's mask."""
+    found: dict = {}
+    for rule in ("sum", "priority", "by_level", "by_mask"):
+        clips = []
+        for i, (shape, hue) in enumerate(items.asked):
+            given = [
+                Given(f"a {shape}", weight=1.0, levels=(1, 0), name="shape"),
+                Given(hue, weight=0.9, name="hue"),
+                Given(items.mask[i : i + 1], weight=0.6, levels=(1, 0.5), name="mask"),
+            ]
+            both = generator.guided(Fusion(given, rule=rule))
+            clips.append(both.generate("", seed=i, num_steps=options["num_steps"]))
+        video = torch.cat(clips).cpu()
+        read = _read(video, items.asked)
+        found |= {f"{name}_{rule}": values for name, values in read.items()}
+        found[f"iou_dice_{rule}"] = _dice(mask_of(video), items.mask)
+    found["iou_dice_of_chance"] = _dice(items.mask.roll(1, 0), items.mask)
+    return found
+
+
+def _dice(made: Tensor, truth: Tensor) -> np.ndarray:
+    made = made.nan_to_num(0)
+    both = 2 * (made * truth).sum((1, 2, 3, 4)) / (made + truth).sum((1, 2, 3, 4)).clamp(min=1e-6)
+    return both.cpu().numpy()
+
+
+def _truth(items: Items) -> tuple[np.ndarray, np.ndarray]:
+    read = measure(items.source)
+    return read["shape"], read["hue"]
+
+
+QUESTIONS = {
+    "masks": carried, "fill": obeyed, "replaced": filled, "removal": removed, "background": beside, "half": halved,
+    "keyframes": kept, "referenced": referenced, "words": worded, "fused": fused,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -146,12 +257,6 @@ class Items:
     @property
     def hole(self) -> Tensor:
         return dilate(union((self.mask > 0).float()), 2)
-
-
-def _batches(count: int) -> Iterator[Items]:
-    data = MovingShapes(count, HELD_OUT_SEED)
-    for first in range(0, count, BATCH):
-        yield _items(data, range(first, min(count, first + BATCH)))
 
 
 def _items(data: MovingShapes, indices: Sequence[int]) -> Items:
@@ -260,21 +365,19 @@ def main() -> None:
     parser.add_argument("--model")
     for name in ("clips", "pairs", "steps", "refine"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Config(), name))
-    for name in ("masks", "decided"):
-        parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--only", default="", help=f"some of {', '.join(QUESTIONS)}, divided by commas")
+    parser.add_argument("--out", default="")
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--decided", action="store_true")
     options = vars(parser.parse_args())
-    torch.set_num_threads(2)
-    masks, asked = options.pop("masks"), options.pop("decided")
-    if masks:
-        print(json.dumps(carried(options["clips"]), indent=1))
+    if options.pop("decided"):
+        generator = load(options["model"])
+        found = {"weights": generator.fingerprint(), "levels": decide(generator)}
+        write_text(Path(latentlab.__file__).parent / "shipped" / FILE, json.dumps(found, indent=2) + "\n")
+        print(found)
         return
-    if not asked:
-        print(json.dumps(run(Config(**options)), indent=1, default=float))
-        return
-    generator = load(options["model"])
-    found = {"weights": generator.fingerprint(), "levels": decide(generator)}
-    write_text(Path(latentlab.__file__).parent / "shipped" / FILE, json.dumps(found, indent=2) + "\n")
-    print(found)
+    only = tuple(filter(None, options.pop("only").split(",")))
+    print(json.dumps(run(Config(**options, only=only)), indent=1, default=float))
 
 
 if __name__ == "__main__":

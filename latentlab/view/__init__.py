@@ -3,6 +3,7 @@
 from latentlab.face import face
 
 _HOMES = {
+    "MaskBrush": "painting.brush",
     "Report": "report",
     "project": "projection",
     "project_series": "projection",

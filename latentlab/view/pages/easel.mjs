@@ -5,7 +5,7 @@ const INK = [86, 180, 233], COVER = 150; // of 255, where a mask is 1
 const SMALLEST = 512; // pixels of the canvas, so that the brush is round on small clips too
 
 export class Easel {
-  // canvas: where; width, height, count: of the clip, pixels and frames; changed: called when masks or place changed
+  // canvas: where; width, height, count: of the clip, pixels and frames; changed: called with whether masks did, or the brush
   constructor(canvas, width, height, count, changed = () => {}) {
     Object.assign(this, { canvas, width, height, count, changed });
     this.scale = Math.max(1, Math.round(SMALLEST / Math.max(width, height)));
@@ -86,15 +86,17 @@ export class Easel {
     this.mark([place]);
   }
 
-  go(place) {
-    this.mark(along(this.stroke.last, place, Math.max(0.5, this.radius / 2)));
-    this.stroke.last = place;
+  go(places) {
+    const step = Math.max(0.5, this.radius / 2);
+    const way = places.flatMap((place, i) => along(i ? places[i - 1] : this.stroke.last, place, step));
+    this.stroke.last = places.at(-1);
+    this.mark(way);
   }
 
   end() {
     if (!this.stroke) return;
     this.stroke = null;
-    this.changed();
+    this.changed(true);
   }
 
   mark(places) {
@@ -154,20 +156,20 @@ export class Easel {
   redrawn() {
     this.paintCover();
     this.render();
-    this.changed();
+    this.changed(true);
   }
 
   resize(by) {
     this.radius = Math.min(Math.max(this.width, this.height) / 2, Math.max(0.5, this.radius + by));
     this.render();
-    this.changed();
+    this.changed(false);
   }
 
   move(x, y) {
     const inside = (value, side) => Math.min(side - 0.5, Math.max(0.5, Math.floor(value) + 0.5));
     this.at = [inside(this.at[0] + x, this.width), inside(this.at[1] + y, this.height)];
     this.render();
-    this.changed();
+    this.changed(false);
   }
 
   press(wipe) {
@@ -190,7 +192,8 @@ export class Easel {
     on("pointermove", (event) => {
       if (!event.isPrimary) return;
       if (this.stroke) {
-        (event.getCoalescedEvents?.() ?? []).concat(event).forEach((one) => this.go(place(one)));
+        const between = event.getCoalescedEvents?.() ?? [];
+        this.go((between.length ? between : [event]).map(place));
       } else {
         this.at = place(event);
         this.render();
