@@ -73,6 +73,7 @@ LEAST = {  # what each command cannot do without
     "flicker": ["a.mp4"],
     "score": ["a/"],
     "bench": ["inversion"],
+    "batch": ["brief.toml"],
     "train": ["clip"],
     "why": ["a star"],
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from latentlab.commands.adapters import why_command
+from latentlab.commands.batch import batch
 from latentlab.commands.clips import directions_command, edit, encode, generate, interpolate, invert, replay
 from latentlab.commands.control import extend_command, inpaint_command
 from latentlab.commands.paint import paint_command
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "flicker": flicker_command,
     "score": score,
     "bench": bench,
+    "batch": batch,
     "train": train,
     "why": why_command,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from latentlab import __version__
+from latentlab.parsers.batches import batch
 from latentlab.parsers.clips import encode, extend, generate, interpolate, invert, tour
 from latentlab.parsers.edits import directions, edit, inpaint, paint, replay
 from latentlab.parsers.options import FORMAT
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         extend,
         inpaint,
         paint,
+        batch,
         flicker,
         score,
         bench,
