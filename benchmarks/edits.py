@@ -30,8 +30,12 @@ from latentlab.directions.ruler import Ruler
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.metrics.perceptual import psnr
-from latentlab.study.edit_space import DIRECTION_SEED, EditSpace
+from latentlab.shapes import Codes, Video
+from latentlab.spaces import Around
+from latentlab.study.edit_space import DIRECTION_SEED, Kind, edit_space
+from latentlab.study.edits import find_directions
 from latentlab.study.scoreboard import Sweep, score_sweep
+from latentlab.study.steps import Step, draw
 from latentlab.view.report import Player
 
 DIRECTIONS = ("hue@0", "hue@120", "hue@240", "size", "light", "direction@0", "direction@90")
@@ -44,7 +48,7 @@ class Config:
     """What to measure."""
 
     model: str | None = None
-    spaces: tuple[str, ...] = ("latent",)
+    spaces: tuple[Kind, ...] = ("latent",)
     clips: int = 32
     reach: float = 2.0
     strengths: int = 7
@@ -62,15 +66,15 @@ def run(config: Config) -> dict:
     floors: dict[str, float] = {}
     clips = [Player(video[:1], "a held-out clip")]
     for kind in config.spaces:
-        space = EditSpace(generator, kind, video)
-        floors[kind] = round(float(psnr(space.decode(space.codes).cpu(), video).mean()), 2)
-        found = space.find(labelled=config.labelled, progress=True)
+        here = edit_space(generator, kind).around(video)
+        floors[kind] = round(float(psnr(here.unedited.cpu(), video).mean()), 2)
+        found = find_directions(generator, space=kind, labelled=config.labelled, progress=True)
         by_chance = []
         for seed in tqdm(range(config.nulls), desc=f"{kind}, null"):
-            chance = between_halves(space, seed)
-            by_chance.append([measure(space.edit(chance, float(s)).cpu()) for s in strengths])
+            chance = between_halves(here.codes, seed)
+            by_chance.append([measure(moved(here, chance, s)) for s in strengths])
         for name in tqdm(DIRECTIONS, desc=kind):
-            edits = [space.edit(found[name], float(s)).cpu() for s in strengths]
+            edits = [moved(here, found[name], s) for s in strengths]
             read = [measure(edit) for edit in edits]
             score = judge(name, read, strengths, ruler)
             nulls = [judge(name, tables, strengths, ruler) for tables in by_chance]
@@ -122,9 +126,14 @@ def judge(name: str, read: list[FactorTable], strengths: np.ndarray, ruler: Rule
     return Judged(spearman, score.precision, score.leakage, (score.low, score.high))
 
 
-def between_halves(space: EditSpace, seed: int) -> Direction:
+def moved(here: Around, direction: Direction, strength: float) -> Video:
+    """The clips, edited."""
+    return draw([Step(direction, float(strength))], here).video.cpu()
+
+
+def between_halves(codes: Codes, seed: int) -> Direction:
     """From the mean of one random half of the clips to that of the other: a difference of means on shuffled labels."""
-    codes = space.codes.float().cpu()
+    codes = codes.float().cpu()
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
     first, second = order.tensor_split(2)
     way = codes[first].mean(0) - codes[second].mean(0)

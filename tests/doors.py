@@ -25,7 +25,7 @@ Call = tuple[Callable[..., Any], dict[str, Any]]
 
 RESULTS = {
     "Advice",
-    "Anchor",
+    "Around",
     "Clip",
     "Comparison",
     "Data",
@@ -172,9 +172,8 @@ def inner() -> spaces.BottleneckSpace:
     return spaces.BottleneckSpace(generator(), num_steps=2)
 
 
-@functools.cache
-def _inner_codes() -> torch.Tensor:
-    return inner().encode(clips())
+def edited_noise() -> spaces.NoiseSpace:
+    return spaces.NoiseSpace(generator(), sampler=ll.EDIT, num_steps=2)
 
 
 @functools.cache
@@ -743,11 +742,11 @@ CALLS: dict[str, Callable[[], Call]] = {
         },
     ),
     "BottleneckSpace.encode": on(lambda: inner(), "encode", video=clips()),
-    "BottleneckSpace.decode": on(lambda: inner().around(clips()), "decode", codes=_inner_codes()),
     "BottleneckSpace.around": on(lambda: inner(), "around", video=clips()),
     "BottleneckSpace.floor": on(lambda: inner(), "floor", video=clips()),
-    "BottleneckSpace.anchored": on(lambda: inner(), "anchored", video=clips()),
-    "BottleneckSpace.replay": on(lambda: inner(), "replay", anchor=inner().anchored(clips()), codes=_inner_codes()),
+    "NoiseSpace.around": on(
+        lambda: spaces.NoiseSpace(generator(), sampler=ll.EDIT, num_steps=2), "around", video=clips()
+    ),
     "VectorSpace": lambda: (spaces.VectorSpace, {"vae": small_vae(), "num_frames": 4}),
     "VectorSpace.groups": on(lambda: spaces.VectorSpace(small_vae(), num_frames=4), "groups", axis="frame"),
     "VectorSpace.unrolled": on(

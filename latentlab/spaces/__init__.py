@@ -1,5 +1,6 @@
 """Latent spaces behind one interface: `encode` turns clips into codes, `decode` turns codes into clips."""
 
+from latentlab.spaces.around import Around
 from latentlab.spaces.attention import attention, watched, words
 from latentlab.spaces.bottleneck import BottleneckSpace
 from latentlab.spaces.cache import Cached
@@ -12,6 +13,7 @@ from latentlab.spaces.text import TextSpace, pulled
 from latentlab.spaces.vector import VectorSpace
 
 __all__ = [
+    "Around",
     "Blocks",
     "BottleneckSpace",
     "Cached",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,8 +17,8 @@ from latentlab.generator.guides import Guide
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.sampler import EDIT, Sampler
 from latentlab.generator.solver import Velocity
-from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Latents, Video
+from latentlab.spaces.around import Around
 from latentlab.spaces.hooks import find_layer, hooked
 from latentlab.spaces.space import Described
 from latentlab.spaces.told import Caption, plain
@@ -28,30 +27,15 @@ from latentlab.tensors import tensor_digest
 Meet = Callable[[Tensor, float, Condition], Tensor | None]  # activations, level, condition; what goes on instead
 
 
-@dataclass(frozen=True, eq=False)
-class Anchor:
-    """Clips whose sampling runs are replayed with other activations.
-
-    Attributes:
-        video: the clips.
-        runs: their noise, batch by batch.
-        codes: their own codes, `(sample, dim)`.
-    """
-
-    video: Video
-    runs: tuple[Inverted, ...]
-    codes: Codes
-
-
 class BottleneckSpace(Described):
     """h-space (Kwon et al. 2023; Haas et al. 2024): what a layer of the denoiser says while a clip is inverted.
 
     A code is no clip by itself: it says how a run differs from the one that draws a given clip. So codes are decoded
-    by the space around some clips: it replays their runs with activations moved by the difference from their own codes,
+    around some clips: that replays their runs with activations moved by the difference from their own codes,
     at all chosen levels. Unmoved codes give the clips' round trip.
 
         here = space.around(clips)
-        here.decode(edit(here.encode(clips), direction, 2.0))
+        here.decode(edit(here.codes, direction, 2.0))
 
     Args:
         generator: whose denoiser.
@@ -66,7 +50,6 @@ class BottleneckSpace(Described):
         progress: show a bar.
 
     Attributes:
-        anchor: the clips that the space is around, None where it is around none.
         called: flow times at which activations are read and moved, rising.
         shape: of a code: level (where there is one each), what the batch holds of one clip, then the layer's own axes.
 
@@ -78,7 +61,7 @@ class BottleneckSpace(Described):
     (4, 128, 4, 4)
     """
 
-    by_place = True
+    batch_dependent = True
 
     @clear_errors
     def __init__(
@@ -105,7 +88,6 @@ class BottleneckSpace(Described):
         self.num_steps, self.method, self.batch_size = sampler.num_steps, sampler.method, sampler.batch_size
         self.levels, self.per_level, self.caption, self.progress = levels, per_level, caption, progress
         self.condition = generator.as_condition(caption)
-        self.anchor: Anchor | None = None
         self.called = self._levels_called()
         inside = self._shape_of_layer()
         self.shape = (len(self.called), *inside) if per_level else inside
@@ -119,64 +101,38 @@ class BottleneckSpace(Described):
 
     @clear_errors
     def encode(self, video: Video) -> Codes:
-        """Codes of clips; those that the space is around are not inverted again."""
-        if self.anchor is not None and torch.equal(self.anchor.video, video):
-            return self.anchor.codes.clone()
-        return self.anchored(video).codes
+        """Codes `(sample, dim)` of clips."""
+        return torch.cat([codes for _, codes in self._runs(video)])
 
     @clear_errors
     def decode(self, codes: Codes) -> Video:
-        """The clips that the space is around, drawn again with their activations moved to these codes, one for each.
+        """Only around clips, which a code moves.
 
         Raises:
-            ValueError: it is around no clips, or another number of them.
+            ValueError: always.
         """
-        if self.anchor is None:
-            raise ValueError(
-                "codes of this space move clips, and do not say which: use space.around(clips).decode(codes)"
-            )
-        return self.replay(self.anchor, codes)
+        raise ValueError("codes of this space move clips, and do not say which: use space.around(clips).decode(codes)")
 
     @clear_errors
-    def around(self, video: Video) -> BottleneckSpace:
-        """The same space, starting from these clips: `decode` of it takes one code for each."""
-        if self.anchor is not None and torch.equal(self.anchor.video, video):
-            return self
-        space = copy.copy(self)
-        space.anchor = self.anchored(video)
-        return space
+    def around(self, video: Video) -> Around:
+        """Clips inverted, with what the layer said on the way: decoded, their runs are replayed with activations moved
+        to these codes, one for each clip."""
+        runs = self._runs(video)
+        codes = torch.cat([own for _, own in runs])
 
-    @clear_errors
-    def floor(self, video: Video) -> Float[Tensor, " batch"]:
-        here = self.around(video)
-        return psnr(here.decode(here.encode(video)).cpu(), video.cpu())
+        def decode(moved: Codes) -> Video:
+            moves = self.unflatten(moved) - self.unflatten(codes).to(moved)
+            each = zip(runs, moves.split([len(run) for run, _ in runs]), strict=True)
+            return self.generator.decode(torch.cat([self._sample(run, by) for (run, _), by in each]))
 
-    @clear_errors
-    def anchored(self, video: Video) -> Anchor:
-        """Clips inverted, with what the layer said on the way."""
+        return Around(codes, decode)
+
+    def _runs(self, video: Video) -> list[tuple[Inverted, Codes]]:
+        """Clips inverted, batch by batch, with what the layer said on the way."""
         latents = self.generator.encode(video)
         told, size = self.condition.expand(len(latents)), self.batch_size
         batches = [slice(first, first + size) for first in range(0, len(latents), size)]
-        inverted = [self._invert(latents[rows], told[rows]) for rows in batches]
-        return Anchor(video, tuple(run for run, _ in inverted), torch.cat([codes for _, codes in inverted]))
-
-    @clear_errors
-    def replay(self, anchor: Anchor, codes: Codes) -> Video:
-        """The anchor's clips, drawn again with their activations moved to these codes.
-
-        Raises:
-            ValueError: another number of codes, or codes of another space.
-        """
-        if len(codes) != len(anchor.codes):
-            raise ValueError(
-                f"{len(codes)} codes, but this space is around {len(anchor.codes)} clips; see around(clips)"
-            )
-        moves = self.unflatten(codes) - self.unflatten(anchor.codes).to(codes)
-        latents, first = [], 0
-        for run in anchor.runs:
-            latents.append(self._sample(run, moves[first : first + len(run)]))
-            first += len(run)
-        return self.generator.decode(torch.cat(latents))
+        return [self._invert(latents[rows], told[rows]) for rows in batches]
 
     def _invert(self, latents: Latents, condition: Condition) -> tuple[Inverted, Codes]:
         seen: dict[float, Tensor] = {}
@@ -214,7 +170,7 @@ class BottleneckSpace(Described):
         """Levels at which the denoiser is called both ways, found by a run without the network."""
         low, high = self.levels
         both = []
-        asked = Asked()
+        asked = Levels()
         still = self.generator.guided(asked)
         zeros = torch.zeros(1, *self.generator.latent_shape)
         inverted = still.invert(zeros, self.condition[:1], sampler=self.sampler)
@@ -270,7 +226,7 @@ class AtLayer(Guide):
         return {} if self.moves is None else {"moves": self.moves}
 
 
-class Asked(Guide):
+class Levels(Guide):
     """Notes the levels of all calls, and leaves the network out of them."""
 
     capturable = False

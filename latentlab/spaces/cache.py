@@ -12,7 +12,8 @@ from torch import Tensor
 
 from latentlab.checks import clear_errors
 from latentlab.shapes import Codes, Video
-from latentlab.spaces.space import Described
+from latentlab.spaces.around import Around
+from latentlab.spaces.space import Described, Space, as_space
 from latentlab.store import digest
 from latentlab.tensors import read_tensors, write_tensors
 
@@ -36,7 +37,7 @@ class Cached(Described):
         hits, misses: clips that were known, and that were not.
 
     Raises:
-        ValueError: a space of codes that stand for nothing clip by clip, see `by_place`.
+        ValueError: a space of codes that stand for nothing clip by clip, see `batch_dependent`.
 
     >>> from latentlab import LatentSpace, load
     >>> space = LatentSpace(load(device="cpu"))
@@ -49,16 +50,16 @@ class Cached(Described):
     """
 
     @clear_errors
-    def __init__(self, space: Described, *, megabytes: float = 512, folder: str | Path | None = None) -> None:
-        if space.by_place:
+    def __init__(self, space: Space, *, megabytes: float = 512, folder: str | Path | None = None) -> None:
+        self.space = as_space(space)
+        if self.space.batch_dependent:
             raise ValueError(
                 f"codes of this {type(space).__name__} belong to the clips that they were encoded with, all in their "
                 "order, and cannot be kept clip by clip; keep them yourself"
             )
         if megabytes <= 0:
             raise ValueError(f"megabytes must be positive, got {megabytes}")
-        self.space, self.room = space, int(megabytes * 2**20)
-        self.shape, self.axes, self.prior, self.device = space.shape, space.axes, space.prior, space.device
+        self.prior, self.device, self.room = self.space.prior, self.space.device, int(megabytes * 2**20)
         self.folder = None if folder is None else Path(folder)
         self.hits = self.misses = 0
         self._known: Kept[Tensor] = Kept(self.room)
@@ -66,6 +67,20 @@ class Cached(Described):
         if self.folder is not None:
             for file in sorted(self.folder.glob("*.safetensors"), key=lambda file: file.stat().st_mtime):
                 self._book(file)
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Of a code, as the space has it."""
+        return self.space.shape
+
+    @property
+    def axes(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The space's own."""
+        return self.space.axes
+
+    @property
+    def grid(self) -> tuple[int, ...] | None:
+        return self.space.grid
 
     def settings(self) -> dict[str, Any]:
         return self.space.settings()
@@ -96,6 +111,10 @@ class Cached(Described):
         """Clips of codes."""
         return self.space.decode(codes)
 
+    def around(self, video: Video) -> Around:
+        """Clips in the space itself, whose way back may hold more than a code."""
+        return self.space.around(video)
+
     def _recall(self, key: str) -> Tensor | None:
         if (code := self._known.get(key)) is not None:
             return code
@@ -107,7 +126,7 @@ class Cached(Described):
             code, intact = tensors["code"], header["sum"]
         except (ValueError, KeyError, TypeError):  # cut short or foreign: as if it were not there, and written anew
             return None
-        if code.shape != (self.dim,) or content_key(code, key) != intact:
+        if code.ndim != 1 or content_key(code, key) != intact:
             return None
         path.touch()
         self._files.get(key)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from latentlab.checks import Count, clear_errors
+from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator.generator import Generator
+from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import LevelsFor
 from latentlab.generator.sampler import Sampler
-from latentlab.shapes import Codes, Video
+from latentlab.shapes import Codes, Noise, Video
+from latentlab.spaces.around import Around
 from latentlab.spaces.latent import LatentSpace
 from latentlab.spaces.told import Caption, plain
 
@@ -30,6 +32,7 @@ class NoiseSpace(LatentSpace):
             before, as models need that are told an image: `caption=generator.condition(video[:, :, 0])`.
         num_frames: frames of the latents; None is the generator's own.
         progress: show a bar.
+        seed: of methods that draw noise on the way there.
 
     >>> import latentlab
     >>> space = NoiseSpace(latentlab.load(), caption="a red star", num_steps=2)
@@ -54,6 +57,7 @@ class NoiseSpace(LatentSpace):
         num_frames: Count | None = None,
         batch_size: Count | None = None,
         progress: bool = False,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(generator, num_frames=num_frames)
         words = {"num_steps": num_steps, "method": method, "levels": levels, "guidance": guidance}
@@ -62,11 +66,12 @@ class NoiseSpace(LatentSpace):
         self.num_steps, self.method, self.levels = sampler.num_steps, sampler.method, sampler.inverting
         self.sampler = replace(sampler, levels=self.levels, guidance=self.guidance)
         self.batch_size, self.caption, self.progress = sampler.batch_size, caption, progress
-        self.condition = generator.as_condition(caption)
-        self.by_place = len(self.condition) > 1
+        self.condition, self.seed = generator.as_condition(caption), seed
+        self.batch_dependent = len(self.condition) > 1
 
     def settings(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("num_steps", "method", "levels", "guidance")}
+        own |= {"seed": self.seed} if self.seed else {}
         return {**super().settings(), **own, "caption": plain(self.caption)}
 
     def __repr__(self) -> str:
@@ -81,13 +86,35 @@ class NoiseSpace(LatentSpace):
         Raises:
             ValueError: several captions, but not one for each clip.
         """
-        latents = self.unflatten(super().encode(video))
-        bar = "inverting" if self.progress else False
-        return self.generator.invert(latents, self.condition, sampler=self.sampler, progress=bar).noise.flatten(1)
+        return self._inverted(video).noise.flatten(1)
+
+    def _inverted(self, video: Video) -> Inverted:
+        latents, bar = self.unflatten(super().encode(video)), "inverting" if self.progress else False
+        return self.generator.invert(latents, self.condition, sampler=self.sampler, seed=self.seed, progress=bar)
 
     @clear_errors
     def decode(self, codes: Codes) -> Video:
         """Clips of codes; errors as in `encode`."""
+        return self._sampled(self.unflatten(codes))
+
+    def _sampled(self, noise: Noise | Inverted) -> Video:
         bar = "sampling" if self.progress else False
-        latents = self.generator.sample(self.unflatten(codes), self.condition, sampler=self.sampler, progress=bar)
+        if isinstance(noise, Inverted):
+            latents = self.generator.sample(noise, progress=bar)
+        else:
+            latents = self.generator.sample(noise, self.condition, sampler=self.sampler, progress=bar)
         return self.generator.decode(latents, batch_size=self.batch_size)
+
+    @clear_errors
+    def around(self, video: Video) -> Around:
+        """Clips in this space; noise to be edited is sampled along the very way that each clip came, exactly where the
+        method is."""
+        if self.levels == "analysis":
+            return super().around(video)
+        inverted = self._inverted(video)
+        codes = inverted.noise.flatten(1)
+
+        def decode(moved: Codes) -> Video:
+            return self._sampled(inverted.moved(self.unflatten(moved.to(codes) - codes)))
+
+        return Around(codes, decode, self.grid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,8 @@ import torch
 from latentlab.checks import Seed, clear_errors
 from latentlab.directions.direction import Direction
 from latentlab.shapes import Codes, Video
-from latentlab.spaces.space import Described
+from latentlab.spaces.around import Around
+from latentlab.spaces.space import Described, Space, as_space
 from latentlab.store import digest
 
 
@@ -25,14 +25,16 @@ class Reduced(Described):
     anything of them.
 
     Args:
-        space: with axes.
+        space: with axes; a bare pair of `encode` and `decode` has one, "dim", whose length `rest` shows, see
+            `as_space`.
         rest: wide codes to fill in from, `(1 or sample, dim)`; None fills in zeros.
     """
 
-    def __init__(self, space: Described, *, rest: Codes | None = None) -> None:
-        self.space, self.by_place, self.device = space, space.by_place, space.device
-        self.rest = torch.zeros(1, space.dim) if rest is None else rest
-        space.unflatten(self.rest)
+    def __init__(self, space: Space, *, rest: Codes | None = None) -> None:
+        self.space = as_space(space, codes=rest)
+        self.batch_dependent, self.device = self.space.batch_dependent, self.space.device
+        self.rest = torch.zeros(1, self.space.dim) if rest is None else rest
+        self.space.unflatten(self.rest)
 
     @abstractmethod
     def down(self, wide: Codes) -> Codes:
@@ -54,12 +56,12 @@ class Reduced(Described):
             raise ValueError(f"{len(codes)} codes, but the rest is of {len(rest)} clips; give one, or one for each")
         return self.space.decode(rest + self.up(codes - self.down(rest)))
 
-    def around(self, video: Video) -> Reduced:
-        """The same reduction, filling in from these clips: unmoved codes give what the wide space gives."""
-        other = copy.copy(self)
-        other.space = self.space.around(video)
-        other.rest = other.space.encode(video)
-        return other
+    def around(self, video: Video) -> Around:
+        """Clips in this space, with what was left out filled in from them: unmoved codes give what the wide space
+        gives."""
+        wide = self.space.around(video)
+        codes = self.down(wide.codes)
+        return Around(codes, lambda moved: wide.decode(wide.codes + self.up(moved.to(codes) - codes)), self.grid)
 
     def lift(self, direction: Direction) -> Direction:
         """A direction of this space as one of the wide space; a strength moves as far as before."""
@@ -91,8 +93,9 @@ class Blocks(Reduced):
     """
 
     @clear_errors
-    def __init__(self, space: Described, block: Mapping[str, int | None], *, rest: Codes | None = None) -> None:
+    def __init__(self, space: Space, block: Mapping[str, int | None], *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
+        space = self.space
         self.axes, self.block = space.axes, [1] * len(space.axes)
         for axis, length in block.items():
             at = place_of(space, axis)
@@ -137,8 +140,9 @@ class Places(Reduced):
     """
 
     @clear_errors
-    def __init__(self, space: Described, axis: str, places: Sequence[int], *, rest: Codes | None = None) -> None:
+    def __init__(self, space: Space, axis: str, places: Sequence[int], *, rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
+        space = self.space
         self.at, self.axes, self.places = place_of(space, axis), space.axes, list(places)
         count = space.shape[self.at]
         if not self.places or len(set(self.places)) < len(self.places) or not all(0 <= p < count for p in self.places):
@@ -179,9 +183,9 @@ class TimeResidual(Reduced):
     """
 
     @clear_errors
-    def __init__(self, space: Described, *, axis: str = "frame", rest: Codes | None = None) -> None:
+    def __init__(self, space: Space, *, axis: str = "frame", rest: Codes | None = None) -> None:
         super().__init__(space, rest=rest)
-        self.at, self.shape, self.axes = place_of(space, axis), space.shape, space.axes
+        self.at, self.shape, self.axes = place_of(self.space, axis), self.space.shape, self.space.axes
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "axis": self.axes[self.at]}
@@ -220,12 +224,12 @@ class Components(Reduced):
 
     @clear_errors
     def __init__(
-        self, space: Described, codes: Codes, count: int = 64, *, rest: Codes | None = None, seed: Seed = 0
+        self, space: Space, codes: Codes, count: int = 64, *, rest: Codes | None = None, seed: Seed = 0
     ) -> None:
         from latentlab.directions.unsupervised import PCA
 
-        space.unflatten(codes)
         super().__init__(space, rest=codes.mean(0, keepdim=True) if rest is None else rest)
+        self.space.unflatten(codes)
         found = PCA(count=count, random_state=seed).fit(codes)
         kept = found.scale_ > 1e-6 * max(float(found.scale_.max()), 1e-30)
         self.mean = codes.mean(0)

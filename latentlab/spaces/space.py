@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -13,6 +15,7 @@ from torch import Tensor
 from latentlab.checks import clear_errors
 from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Video, check_codes, check_video
+from latentlab.spaces.around import Around
 
 AXES = ("channel", "frame", "height", "width")  # of latents
 
@@ -47,16 +50,19 @@ class Described(ABC):
         shape: of one code with its axes; its product is the number of dims.
         axes: names of those axes; empty where a code has none.
         prior: what its codes are drawn from: "normal" (independent, unit variance), or None where nobody knows.
-        by_place: whether a clip's code, or the clip of a code, depends on the clips it came with: on its place among
-            several captions, or on those that the space is `around`. Such codes cannot be cached clip by clip.
+        batch_dependent: whether a clip's code, or the clip of a code, depends on the clips it came with: on its place
+            among several captions, or on those that codes are decoded `around`. Such codes cannot be cached clip by
+            clip.
         device: where codes are; None follows the clips.
+        generator: that draws clips of captions for it; None where there is none.
     """
 
     shape: tuple[int, ...]
     axes: tuple[str, ...] = ()
     prior: str | None = None
-    by_place: bool = False
+    batch_dependent: bool = False
     device: torch.device | None = None
+    generator: Any = None
 
     @abstractmethod
     def encode(self, video: Video) -> Codes:
@@ -71,14 +77,9 @@ class Described(ABC):
         return {}
 
     def describe(self) -> dict[str, Any]:
-        """Name, axes, prior and settings, for a report or a file."""
-        return {
-            "space": type(self).__name__,
-            "shape": list(self.shape),
-            "axes": list(self.axes),
-            "prior": self.prior,
-            **self.settings(),
-        }
+        """Name, axes, prior and settings as JSON holds them, for a report or a file."""
+        own = {"space": type(self).__name__, "shape": self.shape, "axes": self.axes, "prior": self.prior}
+        return json.loads(json.dumps({**own, **self.settings()}))
 
     def __repr__(self) -> str:
         sides = ", ".join(f"{name} {length}" for name, length in zip(self.axes, self.shape, strict=False))
@@ -91,6 +92,17 @@ class Described(ABC):
         for length in self.shape:
             count *= length
         return count
+
+    @property
+    def grid(self) -> tuple[int, ...] | None:
+        """Channel, frame, height and width of a code, for profiles and masks; None where it has no such axes."""
+        return self.shape if self.axes == AXES else None
+
+    @property
+    def by_place(self) -> bool:
+        """The name of `batch_dependent` in version 0.1."""
+        warnings.warn("by_place is batch_dependent since version 0.2", DeprecationWarning, stacklevel=2)
+        return self.batch_dependent
 
     def groups(self, axis: str) -> dict[str, list[int]]:
         """Dims at each place along an axis, by name: "frame0", "frame1", ...; for finders that look at each alone.
@@ -117,45 +129,78 @@ class Described(ABC):
         check_codes(codes)
         return codes.reshape(len(codes), *self.shape)
 
-    def around(self, video: Video) -> Self:
-        """The same space, with what its codes leave open taken from these clips; most leave nothing open."""
-        del video
-        return self
+    def around(self, video: Video) -> Around:
+        """Clips in this space, ready to be moved: their codes, and how moved ones become clips.
+
+            here = space.around(clips)
+            here.decode(edit(here.codes, direction, 2.0))
+
+        What codes leave open is taken from the clips, and noise to be edited goes back the very way that it came.
+        """
+        return Around(self.encode(video), self.decode, self.grid)
 
     def floor(self, video: Video) -> Float[Tensor, " batch"]:
-        """What the space itself loses: `decode(encode(video))` against the clips, PSNR in decibels."""
-        return psnr(self.decode(self.encode(video)).cpu(), video.cpu())
+        """What the space itself loses: clips after the way there and back, PSNR in decibels."""
+        return psnr(self.around(video).unedited.cpu(), video.cpu())
 
 
 class Pair(Described):
     """A pair of `encode` and `decode` with what every space can do, see `as_space`."""
 
-    axes = ("dim",)
+    def __init__(self, space: Space, shape: tuple[int, ...] | None) -> None:
+        self.space, self._shape, self.generator = space, shape, getattr(space, "generator", None)
 
-    def __init__(self, space: Space, dim: int) -> None:
-        self.space, self.shape = space, (dim,)
+    @property
+    def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Of a code, which the first clip shows where the class does not say it."""
+        if self._shape is None:
+            name = type(self.space).__name__
+            raise ValueError(f"how long codes of {name} are shows with a clip: use as_space({name}(), clips)")
+        return self._shape
+
+    @property
+    def axes(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those of latents for four sides, as nobody names others."""
+        if len(self.shape) == 4:
+            return AXES
+        return ("dim",) if len(self.shape) == 1 else tuple(f"axis{i}" for i in range(len(self.shape)))
+
+    @property
+    def grid(self) -> tuple[int, ...] | None:
+        return self._shape if self._shape is not None and len(self._shape) == 4 else None
 
     def encode(self, video: Video) -> Codes:
-        return self.space.encode(video)
+        codes = self.space.encode(video)
+        if not isinstance(codes, Tensor) or codes.ndim != 2 or len(codes) != len(video):
+            said = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
+            name = type(self.space).__name__
+            raise ValueError(f"codes are a tensor (sample, dim), and {name}.encode of {len(video)} clips gave {said}")
+        self._shape = self._shape or tuple(codes.shape[1:])
+        return codes
 
     def decode(self, codes: Codes) -> Video:
-        self.unflatten(codes)
+        if self._shape is not None:
+            self.unflatten(codes)
         return self.space.decode(codes)
 
     def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "space": type(self.space).__name__}
+        return {"space": type(self.space).__name__}
+
+    def __repr__(self) -> str:
+        return f"Pair({type(self.space).__name__})" if self._shape is None else super().__repr__()
 
 
 @clear_errors
-def as_space(space: Space, clips: Video) -> Described:
-    """A space that has the rest, from any that has `encode` and `decode`: so a model of your own is cached and reduced.
+def as_space(space: Space, clips: Video | None = None, *, codes: Codes | None = None) -> Described:
+    """A space that has the rest, from any that has `encode` and `decode`: so a model of your own joins by writing two.
 
     What it says of itself is its class's name; codes that depend on more, such as weights, are kept apart by having a
-    `Described` of your own, whose `settings` name them.
+    `Described` of your own, whose `settings` name them. Where the class has a `shape`, that is the shape of a code.
 
     Args:
         space: a pair, whose codes are `(sample, dim)`; one of latentlab's own is returned as it is.
-        clips: one at least, that show how long a code is.
+        clips: one at least, that show how long a code is; None waits for the first that are encoded.
+        codes: show it, too.
 
     Raises:
         TypeError: no pair of both.
@@ -173,12 +218,12 @@ def as_space(space: Space, clips: Video) -> Described:
         return space
     if not all(callable(getattr(space, name, None)) for name in ("encode", "decode")):
         raise TypeError(f"a space has encode(video) and decode(codes), got {type(space).__name__}")
-    check_video(clips=clips)
-    codes = space.encode(clips[:1])
-    if not isinstance(codes, Tensor) or codes.ndim != 2 or len(codes) != 1:
-        said = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
-        raise ValueError(f"codes are a tensor (sample, dim), and {type(space).__name__}.encode of one clip gave {said}")
-    return Pair(space, codes.shape[1])
+    shape = getattr(space, "shape", None) or (None if codes is None else codes.shape[1:])
+    pair = Pair(space, None if shape is None else tuple(shape))
+    if clips is not None:
+        check_video(clips=clips)
+        pair.encode(clips[:1])
+    return pair
 
 
 @clear_errors

@@ -68,7 +68,7 @@ def collateral(
     cycle = float("nan")
     if ground.around is not None:
         there = ground.around(edited)
-        back = there.decode(move(there.encode(edited), direction, -strength)).cpu()
+        back = there.decode(move(there.codes, direction, -strength)).cpu()
         cycle = float(psnr(back, before).median())
     frames = [_by_frame(ground, video) for video in (before, after)]
     drift = [_drift(ground, table, len(before)) for table in frames]

@@ -8,13 +8,15 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import torch
+from tqdm.auto import tqdm
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.data.moving.captions import DIRECTIONS, HUES
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.factors import FACTORS, SHAPES, SIDE
 from latentlab.data.moving.measure import measure
-from latentlab.directions import Direction, DirectionSet
+from latentlab.directions import Direction, DirectionSet, Effect
 from latentlab.directions.mask import Mask, blend, leak
 from latentlab.factors import FactorTable
 from latentlab.generator.generator import Generator
@@ -25,7 +27,7 @@ from latentlab.shapes import Latents, Video
 from latentlab.study.account import Account, CaptionAccount, account, caption_account
 from latentlab.study.change import Change, Value, changes
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
-from latentlab.study.edit_space import EditSpace
+from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, Kind, edit_space
 from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Edited, Recipe
 from latentlab.study.steps import Step
@@ -70,7 +72,7 @@ def edit_clip(
     source: str = "",
     method: Literal["auto", "network", "flow"] | EditNetwork = "auto",
     directions: DirectionSet | None = None,
-    space: Literal["latent", "noise", "h-space"] = "latent",
+    space: Kind = "latent",
     profile: str | tuple[float, ...] = "constant",
     mask: Mask | None = None,
     read: Callable[[Video], FactorTable] | None = None,
@@ -214,7 +216,7 @@ def accounted(edited: Edited, target: str) -> tuple[Account, ...]:
 def find_directions(
     generator: Generator,
     *,
-    space: Literal["latent", "noise", "h-space"] = "latent",
+    space: Kind = "latent",
     labelled: int | None = None,
     seed: Seed = 0,
     progress: bool = False,
@@ -235,8 +237,12 @@ def find_directions(
     >>> find_directions(ll.load(), labelled=4)["hue@240"].name
     'hue@240'
     """
-    clip, _ = moving_shapes(1, seed)  # any: it says where codes of this space lie
-    found = EditSpace(generator, space, clip).find(labelled=labelled, seed=seed, progress=progress).found_
+    place = edit_space(generator, space)
+    video, factors = moving_shapes(labelled or LABELLED[space], DIRECTION_SEED + seed)
+    chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress or None)
+    codes = torch.cat([place.encode(chunk) for chunk in chunks])
+    # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.
+    found = Effect(folds=0, permutations=0).fit(codes, factors).found_
     return replace(found, provenance={**found.provenance, **_home(generator, space)})
 
 
@@ -247,7 +253,7 @@ def _home(generator: Generator, space: str) -> dict[str, str]:
 def _direction(
     generator: Generator,
     known: DirectionSet | None,
-    space: Literal["latent", "noise", "h-space"],
+    space: Kind,
     name: str,
     strength: float,
     seed: int,

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from latentlab.factors import Factor, FactorTable
 from latentlab.metrics.disentanglement.groups import read_places
 from latentlab.shapes import Codes, Video
-from latentlab.spaces import Space
+from latentlab.spaces import Space, as_space
 from latentlab.study.attributes import Measure, appearance
 
 AT_MOST = 64  # dims that are tried one by one without being named
@@ -131,7 +131,7 @@ def perturb(
         strengths: how far, in standard deviations of the codes, not 0.
         measures: of attributes; `appearance`, `data.moving.measure`, `likeness(...)` or your own.
         scale: standard deviation of each dim, `(dim,)`; by default over the clips.
-        batch: clips decoded at once; all of them where a code is what it is beside the others (`by_place`).
+        batch: clips decoded at once; all of them where a code is what it is beside the others (`batch_dependent`).
         progress: show a bar.
 
     Returns:
@@ -150,17 +150,21 @@ def perturb(
         raise ValueError("no clips to start from; give 8 or more")
     if not measures or batch < 1:
         raise ValueError(f"at least one measure and a batch of 1 are needed, got {len(measures)} and {batch}")
-    if getattr(space, "by_place", False):
+    space, draw = as_space(space), space.decode
+    codes = start if start.ndim == 2 else None
+    if space.batch_dependent:
         batch = len(start)
-        space = space.around(start) if start.ndim == 5 and hasattr(space, "around") else space  # type: ignore[attr-defined]
-    codes = start if start.ndim == 2 else space.encode(start)
+        if codes is None:
+            here = space.around(start)
+            codes, draw = here.codes, here.decode
+    codes = space.encode(start) if codes is None else codes
     if bad := int((~codes.isfinite()).sum()):
         raise ValueError(f"codes of the start hold {bad} values that are NaN or infinite; leave those clips out")
     units = _units(dims, codes.shape[1])
     step = _scale(scale, codes)
 
     def decode(moved: Codes) -> Video:
-        return torch.cat([space.decode(part).float().cpu() for part in moved.split(batch)])
+        return torch.cat([draw(part).float().cpu() for part in moved.split(batch)])
 
     still = decode(codes)
     base = _measured(measures, still)

@@ -18,10 +18,11 @@ from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
 from latentlab.record import block_means, frame_hash
 from latentlab.shapes import Video
-from latentlab.spaces.space import Space
+from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.spaces.space import Described, Space, as_space
 from latentlab.spaces.told import Caption
 from latentlab.study.account import Account, CaptionAccount
-from latentlab.study.edit_space import EditSpace, Place, described
+from latentlab.study.edit_space import edit_space
 from latentlab.study.fidelity import Fidelity, fidelity
 from latentlab.study.steps import Step, draw
 from latentlab.tensors import read_tensors, write_tensors
@@ -76,9 +77,9 @@ class Recipe:
     """Edits of a clip, one after another in one space, and what they gave.
 
     Args:
-        space: "latent", "noise" or "h-space" of a generator; or, for any space whatever, what `described` says of it.
+        space: "latent", "noise" or "h-space" of a generator; or, for any space whatever, its description: see `of`.
         steps: the edits; they add up.
-        num_steps, method, seed, caption, guidance: of the inversion in a generator's spaces, see `EditSpace`; the
+        num_steps, method, seed, caption, guidance: of the inversion in a generator's spaces, see `NoiseSpace`; the
             description of another space holds its own.
         weights: fingerprint of the generator that it was made with, "" before it was; that of another space is in its
             description.
@@ -99,7 +100,7 @@ class Recipe:
 
     >>> space = ll.spaces.Places(ll.LatentSpace(generator), "channel", [0])
     >>> push = Direction("push", np.eye(1, space.dim)[0], 1.0)
-    >>> edited = Recipe(described(space), (Step(push, 2.0),)).apply(space, clip)
+    >>> edited = Recipe.of(space, (Step(push, 2.0),)).apply(space, clip)
     >>> edited.space, edited.recipe.replay(space, clip).recipe.frames == edited.recipe.frames
     ('Places', True)
     """
@@ -119,6 +120,21 @@ class Recipe:
     pytorch: str = ""
     means: Tensor | None = field(default=None, repr=False)
 
+    @staticmethod
+    def of(space: Space, steps: Sequence[Step]) -> Recipe:
+        """Edits in a space. For latents, and noise to be edited, the generator is enough to make them again.
+
+        Args:
+            space: any.
+            steps: the edits.
+        """
+        if type(space) is LatentSpace:  # a subclass may decode differently
+            return Recipe("latent", tuple(steps))
+        if type(space) is NoiseSpace and space.levels == "sampling":
+            way = {name: getattr(space, name) for name in ("num_steps", "method", "seed", "caption", "guidance")}
+            return Recipe("noise", tuple(steps), **way)
+        return Recipe(as_space(space).describe(), tuple(steps))
+
     @torch.no_grad()
     def apply(self, model: Generator | Space, clip: Video) -> Edited:
         """Edits clips, and notes in the new recipe what gave what.
@@ -130,12 +146,12 @@ class Recipe:
         Raises:
             ValueError: no such space, another one than is described, or directions of another one.
         """
-        here = self._place(model, clip)
-        unedited = here.decode(here.codes).cpu()
-        drawn = draw(self.steps, here.codes, here.shape, here.decode, lambda: unedited)
-        video = drawn.video.cpu()
+        space = self._space(model)
+        here = space.around(clip)
+        drawn = draw(self.steps, here)
+        video, unedited = drawn.video.cpu(), here.unedited.cpu()
         floor = psnr(unedited, clip.cpu()).mean()
-        made = {"weights": _weights(model), "device": str(getattr(model, "device", None) or here.codes.device)}
+        made = {"weights": _weights(model), "device": str(space.device or here.codes.device)}
         made |= {"threads": torch.get_num_threads(), "pytorch": str(torch.__version__), "means": block_means(video)}
         recipe = replace(self, source=frame_hash(clip), frames=frame_hash(video), **made)
         known = fidelity(model, clip, decoded=unedited) if isinstance(model, Generator) else None
@@ -152,7 +168,7 @@ class Recipe:
         """
         if not self.frames:
             raise ValueError("this recipe was never applied, so there is nothing to compare with: use apply")
-        self._check(model)
+        self._space(model)
         for what, was, now in (("model", self.weights, _weights(model)), ("clip", self.source, frame_hash(clip))):
             if was != now:
                 raise ValueError(f"another {what} than the recipe was made with: {was[:12]} then, {now[:12]} now")
@@ -188,24 +204,24 @@ class Recipe:
         """The space in a word."""
         return self.space if isinstance(self.space, str) else str(self.space.get("space", "a space"))
 
-    def _place(self, model: Generator | Space, clip: Video) -> Place:
-        self._check(model)
-        if isinstance(self.space, str):
-            way = {name: getattr(self, name) for name in ("num_steps", "method", "seed", "caption", "guidance")}
-            here = EditSpace(model, self.space, clip, **way)  # type: ignore[arg-type]
-            return Place(here.codes, here.decode, here.shape)
-        return Place.of(model, clip)  # type: ignore[arg-type]
+    def _space(self, model: Generator | Space) -> Described:
+        """The space that is edited in.
 
-    def _check(self, model: Generator | Space) -> None:
-        """Raises unless this is what the recipe is of."""
-        if isinstance(self.space, str) == (not isinstance(model, Generator)):
+        Raises:
+            ValueError: this is not what the recipe is of.
+        """
+        if isinstance(self.space, str) and isinstance(model, Generator):
+            way = {name: getattr(self, name) for name in ("num_steps", "method", "caption", "guidance")}
+            return edit_space(model, self.space, **way, **({"seed": self.seed} if self.space == "noise" else {}))
+        if isinstance(self.space, str) or isinstance(model, Generator):
             wanted = f"a {self.place}" if isinstance(model, Generator) else "the generator, not a space of it"
             raise ValueError(f"this recipe edits in {self.place}; it takes {wanted}, got {type(model).__name__}")
-        if not isinstance(self.space, str):
-            was, now = dict(self.space), described(model)  # type: ignore[arg-type]
-            if other := [name for name in was | now if was.get(name) != now.get(name)]:
-                said = ", ".join(f"{name} ({was.get(name)} then, {now.get(name)} now)" for name in other)
-                raise ValueError(f"another space than the recipe was made for: {said}")
+        space = as_space(model)
+        was, now = dict(self.space), space.describe()
+        if other := [name for name in was | now if was.get(name) != now.get(name)]:
+            said = ", ".join(f"{name} ({was.get(name)} then, {now.get(name)} now)" for name in other)
+            raise ValueError(f"another space than the recipe was made for: {said}")
+        return space
 
     def save(self, path: str | Path) -> None:
         """Writes a safetensors file, settings as JSON in its header; atomic.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +10,7 @@ import torch
 from latentlab.directions import Direction, Normal, edit
 from latentlab.directions.mask import Mask, blend, fit_mask, leak
 from latentlab.shapes import Codes, Video
-
-Decode = Callable[[Codes], Video]
+from latentlab.spaces.around import Around
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,39 +48,29 @@ class Drawn:
     leak: float = float("nan")
 
 
-def draw(
-    steps: Sequence[Step],
-    codes: Codes,
-    shape: tuple[int, ...] | None,
-    decode: Decode,
-    unedited: Callable[[], Video] | None = None,
-) -> Drawn:
-    """Moves codes by each step and decodes them.
+def draw(steps: Sequence[Step], here: Around) -> Drawn:
+    """Moves the codes of clips by each step and decodes them.
 
     A decoder that looks at whole frames, as all with group norms do, carries a change of some codes everywhere. So the
     clip is blended in pixels: outside of all masks it is the one without the masked steps.
 
     Args:
-        steps: the edits.
-        codes: `(sample, dim)`.
-        shape: of one code, see `edit`.
-        decode: codes to clips.
-        unedited: the decoded `codes`, where they are kept; called if there are masks and no steps without.
+        steps: the edits, which add up.
+        here: the clips, in a space.
 
-    >>> codes, push = torch.zeros(1, 12), Direction("push", torch.ones(12) / 12**0.5, 1.0)
+    >>> push = Direction("push", torch.ones(12) / 12**0.5, 1.0)
     >>> step = Step(push, 1.0, mask=torch.tensor([1.0, 0.0]).view(1, 1, 1, 1, 2))
-    >>> spread = lambda codes: (codes + codes.mean()).view(1, 3, 1, 1, 4)
-    >>> drawn = draw([step], codes.view(1, 12), (3, 1, 1, 4), spread)
-    >>> (drawn.video - spread(codes))[0, 0, 0, 0].tolist()[3], round(drawn.leak, 2)
+    >>> here = Around(torch.zeros(1, 12), lambda codes: (codes + codes.mean()).view(1, 3, 1, 1, 4), (3, 1, 1, 4))
+    >>> drawn = draw([step], here)
+    >>> (drawn.video - here.unedited)[0, 0, 0, 0].tolist()[3], round(drawn.leak, 2)
     (0.0, 0.33)
     """
     masks = [step.mask for step in steps if step.mask is not None]
-    video = decode(_moved(codes, steps, shape))
+    video = here.decode(_moved(here, steps))
     if not masks:
         return Drawn(video)
     free = [step for step in steps if step.mask is None]
-    before = decode(_moved(codes, free, shape)) if free or unedited is None else unedited()
-    before = before.to(video)
+    before = (here.decode(_moved(here, free)) if free else here.unedited).to(video)
     size = (video.shape[2], video.shape[3], video.shape[4])
     mask = fit_mask(torch.as_tensor(masks[0]).cpu(), size)
     for other in masks[1:]:
@@ -89,8 +78,9 @@ def draw(
     return Drawn(blend(before, video, mask), before, leak(before, video, mask))
 
 
-def _moved(codes: Codes, steps: Sequence[Step], shape: tuple[int, ...] | None) -> Codes:
+def _moved(here: Around, steps: Sequence[Step]) -> Codes:
+    codes = here.codes
     for step in steps:
-        where = {"profile": step.profile, "mask": step.mask, "preserve": step.preserve, "shape": shape}
+        where = {"profile": step.profile, "mask": step.mask, "preserve": step.preserve, "shape": here.shape}
         codes = edit(codes, step.direction, step.strength, **where)
     return codes

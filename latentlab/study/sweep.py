@@ -14,7 +14,7 @@ from latentlab.directions.edit import Moves, edit
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import FactorTable
 from latentlab.shapes import Codes, Mask
-from latentlab.spaces.space import Space
+from latentlab.spaces.around import Around
 
 STRENGTHS = tuple(np.linspace(-3, 3, 11).round(3).tolist())  # standard deviations of the codes
 
@@ -30,7 +30,7 @@ class Ground:
         decode: codes to clips, or whatever `read` reads.
         read: the factors of them, such as `measure`.
         reference: factors whose spread is the unit.
-        around: clips to the space that codes and decodes them, for the way back; None where there is none.
+        around: clips to their codes and how these are decoded, for the way back; None where there is none.
         mask: where the object is in clips, for what happens outside it.
     """
 
@@ -38,7 +38,7 @@ class Ground:
     decode: Callable[[Codes], Any]
     read: Callable[[Any], FactorTable]
     reference: FactorTable
-    around: Callable[[Any], Space] | None = None
+    around: Callable[[Any], Around] | None = None
     mask: Callable[[Any], Mask] | None = None
 
     @cached_property

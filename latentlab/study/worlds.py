@@ -197,7 +197,7 @@ class ModelWorld(World):
         reference = MovingShapes(1000, DIRECTION_SEED).factors().select(JUDGED)
         here = self.space.around(video)
         read = lambda seen: measure(seen.cpu()).select(JUDGED)  # noqa: E731
-        return Ground(here.encode(video), here.decode, read, reference, around=self.space.around, mask=mask)
+        return Ground(here.codes, here.decode, read, reference, around=self.space.around, mask=mask)
 
     def truth(self, seed: int) -> dict[str, np.ndarray]:
         """Kept in `folder`; the same for all seeds."""

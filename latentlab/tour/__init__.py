@@ -23,10 +23,12 @@ from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.metrics.temporal import flicker
 from latentlab.record import Record, frame_hash
 from latentlab.shapes import Video
+from latentlab.spaces import LatentSpace
 from latentlab.study.account import account
-from latentlab.study.edit_space import EditSpace
+from latentlab.study.edits import find_directions
 from latentlab.study.fidelity import Fidelity, fidelity
 from latentlab.study.roundtrip import roundtrip
+from latentlab.study.steps import Step, draw
 from latentlab.tour import captions
 from latentlab.tour.captions import drawn, without_factors
 from latentlab.video import read, read_fitted, write
@@ -252,13 +254,13 @@ def _sunken(norms: dict[str, list[float]]) -> str:
 def _edit(walk: Walk) -> Section:
     walk.tick("finding a semantic direction")
     name = "light"
-    space = EditSpace(walk.generator, "latent", walk.source)
-    direction = space.find(seed=walk.seed, progress=True)[name]
-    clips = torch.cat([space.edit(direction, strength) for strength in STRENGTHS]).cpu()
+    direction = find_directions(walk.generator, seed=walk.seed, progress=True)[name]
+    here = LatentSpace(walk.generator).around(walk.source)
+    clips = torch.cat([draw([Step(direction, strength)], here).video for strength in STRENGTHS]).cpu()
     levels = [round(float(x), 2) for x in clips.add(1).mul(127.5).mean(dim=(1, 2, 3, 4))]
     walk.numbers["direction"] = {
         "name": name,
-        "space": space.kind,
+        "space": "latent",
         "strengths": list(STRENGTHS),
         "measured_light": [round(float(x), 4) for x in measure(clips)["light"]],
         "mean_level": levels,
@@ -272,7 +274,7 @@ def _edit(walk: Walk) -> Section:
     return Section(
         f"A direction for {name}",
         "Clips with known factors are encoded, and one joint regression of their codes on all factors gives a direction"
-        f" for each. Here the clip moves along “{name}” in {space.kind} space.",
+        f" for each. Here the clip moves along “{name}” in latent space.",
         [Strip(players), figure],
         f"Measured from the pixels, the mean level goes from {levels[0]:.0f} to {levels[-1]:.0f} and "
         f"{'rises' if levels == sorted(levels) else 'does not rise'} at every step. {told}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from latentlab.interpolate import lerp, nlerp, slerp
 from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Codes, Video
-from latentlab.spaces import LatentSpace, NoiseSpace
-from latentlab.study.edit_space import EditSpace, Place, described, frames_of
+from latentlab.spaces.around import Around
+from latentlab.spaces.space import Space, as_space
 from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Recipe
 from latentlab.study.steps import Step, draw
@@ -34,28 +34,22 @@ Decode = Callable[[Codes], Video]
 Directions = Mapping[str, Moves] | Iterable[Moves]
 
 
-class Space(Protocol):
-    """What the explorer needs of a space."""
-
-    def encode(self, video: Video) -> Codes: ...
-    def decode(self, codes: Codes) -> Video: ...
-
-
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A clip to edit: its codes, how codes near them become a clip, and a word if the model knows none such."""
+    """A clip to edit, where it lies in the space, and a word if the model knows none such."""
 
     clip: Video
-    codes: Codes
-    decode: Decode
+    here: Around
     warning: str = ""
-    _decoded: dict[Decode, Video] = field(default_factory=dict)
+    _others: dict[Decode, Around] = field(default_factory=dict)
 
-    def unedited(self, decode: Decode) -> Video:
-        """The decoded codes, kept for each way to decode."""
-        if decode not in self._decoded:
-            self._decoded[decode] = decode(self.codes)
-        return self._decoded[decode]
+    def by(self, decode: Decode | None) -> Around:
+        """The same place with another decoder, kept with the unedited clip of each."""
+        if decode is None:
+            return self.here
+        if decode not in self._others:
+            self._others[decode] = Around(self.here.codes, decode, self.here.shape)
+        return self._others[decode]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,37 +87,25 @@ class Drawing:
     """
 
     def __init__(self, space: Space, directions: Directions, clip: Video, other: Video | None = None) -> None:
-        self.space, self.clip, self.other = space, clip, other
-        self.generator: Any = getattr(space, "generator", None)
+        self.space, self.clip, self.other = as_space(space), clip, other
+        self.generator = self.space.generator
         self.directions = {name: _named(name, move) for name, move in by_name(directions).items()}
         self._sources: OrderedDict[Any, Source] = OrderedDict()
         self._other: Tensor | None = None
 
     @property
-    def kind(self) -> str | None:
-        """ "latent" or "noise" where edits go along the very way that a clip came; of codes to be read, None."""
-        space = self.space
-        if type(space) is NoiseSpace and space.levels == "sampling":  # a subclass may decode differently
-            return "noise"
-        return "latent" if type(space) is LatentSpace else None
-
-    @property
-    def shape(self) -> tuple[int, ...] | None:
-        """Channel, frame, height and width of a code; None where codes have no such axes."""
-        return frames_of(self.space)
+    def replayable(self) -> bool:
+        """Whether the generator alone makes an edit again, without the space."""
+        return isinstance(Recipe.of(self.space, ()).space, str)
 
     def source(self, setting: Setting) -> Source:
         """The clip that a setting edits."""
         key = None if setting.caption is None else (setting.caption, setting.seed)
         if key not in self._sources:
             clip = self.clip if key is None else self.generator.generate(setting.caption, seed=setting.seed).cpu()
-            if self.kind:  # in noise, edits go along the very way that the clip came
-                place = EditSpace(self.generator, self.kind, clip, **self._way())
-            else:
-                place = Place.of(self.space, clip)
             known = isinstance(self.generator, Generator)
             warning = fidelity(self.generator, clip).warning if known else ""
-            self._sources[key] = Source(clip, place.codes, place.decode, warning)
+            self._sources[key] = Source(clip, self.space.around(clip), warning)
         self._sources.move_to_end(key)
         while len(self._sources) > CLIPS:
             self._sources.popitem(last=False)
@@ -150,10 +132,10 @@ class Drawing:
         mask = setting.mask(self.clip)
         if mask is None and setting.profile == "constant" and not setting.keys:
             return (*steps, *(Step(self.directions[name], value) for name, value in setting.strengths))
-        if self.shape is None:
+        if self.space.grid is None:
             raise ValueError(
                 "boxes, paint, frames, keys and profiles need a space whose codes have frames and places; "
-                f"{type(self.space).__name__} has none"
+                f"{self.space.describe()['space']} has none"
             )
         for name in setting.names:
             if setting.keys:
@@ -165,33 +147,26 @@ class Drawing:
     def draw(self, setting: Setting, decode: Decode | None = None) -> View:
         """A setting as a clip; `decode` takes the place of the space's own."""
         source = self.source(setting)
-        way = decode or source.decode
-        drawn = draw(self.steps(setting), source.codes, self.shape, way, lambda: source.unedited(way))
-        video, unedited = (clip.float().cpu().clamp(-1, 1) for clip in (drawn.video, source.unedited(way)))
+        here = source.by(decode)
+        drawn = draw(self.steps(setting), here)
+        video, unedited = (clip.float().cpu().clamp(-1, 1) for clip in (drawn.video, here.unedited))
         said = figures(video, unedited, source.clip.float().cpu(), setting.mask(video), drawn.leak)
         return View(video, source.clip, unedited, said, source.warning)
 
     def recipe(self, setting: Setting) -> Recipe:
         """What `Recipe.replay` needs to give the same frames again."""
-        clip = self.source(setting).clip
-        if self.kind is None:
-            edited = Recipe(described(self.space), self.steps(setting)).apply(self.space, clip)
-        else:
-            edited = Recipe(self.kind, self.steps(setting), **self._way()).apply(self.generator, clip)
+        made = Recipe.of(self.space, self.steps(setting))
+        model = self.generator if isinstance(made.space, str) else self.space
+        edited = made.apply(model, self.source(setting).clip)
         assert edited.recipe is not None  # moves along directions have one
         return edited.recipe
-
-    def _way(self) -> dict[str, Any]:
-        """How the space inverts and draws; nothing where its codes are latents."""
-        names = ("num_steps", "method", "caption", "guidance") if self.kind == "noise" else ()
-        return {name: getattr(self.space, name) for name in names}
 
     def _towards(self, setting: Setting) -> Direction:
         """From the clip to a point on the path to the other, as one move."""
         assert self.other is not None
         if self._other is None:
             self._other = self.space.encode(self.other)
-        start = self.source(setting).codes
+        start = self.source(setting).here.codes
         move = (WALKS[setting.path](start, self._other, setting.position)[0] - start)[0]
         length = float(move.norm())
         vector = move / length if length else move
@@ -199,10 +174,11 @@ class Drawing:
 
     def _over_time(self, setting: Setting, name: str) -> tuple[float, ...]:
         """Strength in each frame of the codes, which may be fewer than those of the clip."""
-        assert self.shape is not None
+        assert self.space.grid is not None
+        count = self.space.grid[1]
         frames = torch.tensor([setting.at(frame)[name] for frame in range(self.clip.shape[2])])
-        frames = F.adaptive_avg_pool1d(frames[None, None], self.shape[1])[0, 0]
-        return tuple((frames * profile_weights(setting.profile, self.shape[1])).tolist())
+        frames = F.adaptive_avg_pool1d(frames[None, None], count)[0, 0]
+        return tuple((frames * profile_weights(setting.profile, count)).tolist())
 
 
 def _named(name: str, move: Moves) -> Direction:

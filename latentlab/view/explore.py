@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from copy import copy
-from typing import Any
 
 import torch
 
@@ -14,9 +13,9 @@ from latentlab.data.moving.dataset import moving_shapes
 from latentlab.directions import Direction
 from latentlab.generator.load import load
 from latentlab.shapes import Video
-from latentlab.spaces import LatentSpace, NoiseSpace
+from latentlab.spaces import LatentSpace, NoiseSpace, Space, as_space
 from latentlab.view.controls import Reach
-from latentlab.view.drawing import Directions, Space
+from latentlab.view.drawing import Directions
 from latentlab.view.explorer import Explorer
 
 EXAMPLES, COMPONENTS, FEW = 48, 6, 32
@@ -59,10 +58,9 @@ def explore(
     >>> explorer = explore(limits={"component 1": (-1, 1)})  # doctest: +SKIP
     """
     space = LatentSpace(load()) if space is None else space
-    generator: Any = getattr(space, "generator", None)
-    if clip is None and generator is None:
+    if clip is None and as_space(space).generator is None:
         raise ValueError("this space has no generator to draw a clip with; pass clip=")
-    source: Video = generator.generate(caption, seed=seed).cpu() if clip is None else clip
+    source: Video = as_space(space).generator.generate(caption, seed=seed).cpu() if clip is None else clip
     if directions is None:
         directions = default_directions(space, source)
     preview = None

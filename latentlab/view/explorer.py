@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from latentlab.shapes import Codes, Video
+from latentlab.spaces.space import Space
 from latentlab.view import recipe_file
 from latentlab.view.controls import Controls, Reach
-from latentlab.view.drawing import Directions, Drawing, Space, View
+from latentlab.view.drawing import Directions, Drawing, View
 from latentlab.view.film import film, still
 from latentlab.view.setting import Setting
 from latentlab.view.worker import LatestWins
@@ -67,7 +68,7 @@ class Explorer:
         self._following = False  # while widgets are moved by us and not by a person
         reach = {name: (limits or {}).get(name, (-REACH, REACH)) for name in self.drawing.directions}
         self.controls = Controls(
-            reach, clip.shape[2], local=self.drawing.shape is not None, between=other is not None,
+            reach, clip.shape[2], local=self.drawing.space.grid is not None, between=other is not None,
             caption=caption if self.drawing.generator is not None else None, seed=seed,
         )  # fmt: skip
         self._screen, self._said = ipywidgets.HTML(), ipywidgets.HTML("<i>drawing ...</i>")
@@ -105,7 +106,7 @@ class Explorer:
             "keep": lambda: self.keep(self._name()),
             "recall": lambda: self.recall(self._name()),
             "export recipe": lambda: self.export(
-                self._name() + (recipe_file.REPLAYED if self.drawing.kind else ".json")
+                self._name() + (recipe_file.REPLAYED if self.drawing.replayable else ".json")
             ),
         }
         for name, act in acts.items():

@@ -12,7 +12,6 @@ import numpy as np
 from latentlab.directions import Direction
 from latentlab.record import frame_hash, to_json
 from latentlab.store import digest, write_text
-from latentlab.study.edit_space import described
 from latentlab.view.drawing import Drawing
 from latentlab.view.setting import Setting
 
@@ -70,7 +69,7 @@ def read(path: str | Path, drawing: Drawing) -> tuple[Setting, dict[str, Setting
 def identity(drawing: Drawing, settings: Iterable[Setting]) -> dict[str, Any]:
     """What some settings depend on besides themselves, by name; nothing that none of them uses."""
     settings, space, generator = list(settings), drawing.space, drawing.generator
-    found = {name if name == "space" else f"space's {name}": value for name, value in described(space).items()}
+    found = {name if name == "space" else f"space's {name}": value for name, value in space.describe().items()}
     if generator is not None:
         found["generator"] = generator.fingerprint()
     if any(setting.caption is None for setting in settings):

@@ -38,7 +38,7 @@ def assert_as_alone(*works) -> None:
 
 def test_h_space_decodes_beside_a_thread_that_samples(tiny_generator, clips):
     space = BottleneckSpace(tiny_generator, num_steps=2).around(clips[:1])
-    codes, noise = space.encode(clips[:1]) + 1, tiny_generator.noise(1)
+    codes, noise = space.codes + 1, tiny_generator.noise(1)
     assert_as_alone(lambda: space.decode(codes), lambda: tiny_generator.sample(noise, num_steps=2))
 
 

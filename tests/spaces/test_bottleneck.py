@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from latentlab import EDIT
 from latentlab.spaces import BottleneckSpace
 from latentlab.spaces.hooks import hooked
 
@@ -21,7 +22,7 @@ def test_unmoved_codes_give_the_round_trip_and_no_hook_is_left(tiny_generator, c
     round_trip = tiny_generator.decode(tiny_generator.encode(clips))
     here = space.around(clips)
     torch.testing.assert_close(here.decode(codes), round_trip, atol=2e-4, rtol=0)
-    torch.testing.assert_close(here.encode(clips), codes)
+    torch.testing.assert_close(here.codes, codes)
     assert (space.floor(clips) > 0).all()
     assert hooks(tiny_generator) == 0
     assert tiny_generator.guides == ()
@@ -41,31 +42,31 @@ def test_codes_are_what_the_layer_says_on_the_way_to_noise(tiny_generator, clips
 
 def test_moving_a_code_moves_the_activations_by_as_much_at_the_chosen_levels_alone(tiny_generator, clips):
     space = BottleneckSpace(tiny_generator, num_steps=5, levels=(0.5, 1.0))
-    space = space.around(clips[:1])
-    codes = space.encode(clips[:1])
+    here = space.around(clips[:1])
+    codes = here.codes
     whole = BottleneckSpace(tiny_generator, num_steps=5)
     assert set(space.called) < set(whole.called)
     assert min(space.called) >= 0.5
     before, calls = [], []
-    run = space.anchor.runs[0]
+    run = tiny_generator.invert(tiny_generator.encode(clips[:1]), sampler=EDIT, num_steps=5)
     with hooked(tiny_generator.denoiser.middle, lambda h: before.append(h.clone())):
         tiny_generator.sample(run)
     moved = codes + 0.5
     middle = tiny_generator.denoiser.middle
     with hooked(middle, lambda h: calls.append(h.clone())):
         # The space's own hook comes later, so this one sees the activations before they are moved.
-        space.decode(moved)
+        here.decode(moved)
     assert len(calls) == len(before) == len(whole.called)
     torch.testing.assert_close(calls[0], before[0])  # the first call meets the same state
-    assert (space.decode(moved) - space.decode(codes)).abs().max() > 1e-4
+    assert (here.decode(moved) - here.decode(codes)).abs().max() > 1e-4
 
 
 def test_one_level_can_be_moved_by_itself(tiny_generator, clips):
     space = BottleneckSpace(tiny_generator, num_steps=4, per_level=True)
-    space = space.around(clips[:1])
-    codes = space.unflatten(space.encode(clips[:1]))
+    here = space.around(clips[:1])
+    codes = space.unflatten(here.codes).clone()
     codes[:, 0] += 1  # the level next to the clip
-    low = space.decode(codes.flatten(1))
+    low = here.decode(codes.flatten(1))
     round_trip = tiny_generator.decode(tiny_generator.encode(clips[:1]))
     assert (low - round_trip).abs().max() > 1e-4
 
@@ -73,12 +74,12 @@ def test_one_level_can_be_moved_by_itself(tiny_generator, clips):
 def test_a_space_around_clips_stays_with_them(tiny_generator, clips):
     space = BottleneckSpace(tiny_generator, num_steps=3)
     stays = space.around(clips[:1])
-    codes = stays.encode(clips[:1])
-    stays.encode(clips[1:])  # others are encoded and leave no trace
+    codes = stays.codes
+    space.encode(clips[1:])  # others are encoded and leave no trace
     torch.testing.assert_close(
         stays.decode(codes), tiny_generator.decode(tiny_generator.encode(clips[:1])), atol=2e-4, rtol=0
     )
-    with pytest.raises(ValueError, match=r"3 codes, but this space is around 1 clips; see around"):
+    with pytest.raises(ValueError, match=r"codes of these clips have shape \(1, 128\), got \(3, 128\)"):
         stays.decode(codes.expand(3, -1))
 
 
@@ -101,5 +102,5 @@ def test_bad_settings_are_told(tiny_generator, clips):
     with pytest.raises(ValueError, match="do not say which"):
         space.decode(torch.zeros(3, 128))
     space = BottleneckSpace(tiny_generator, num_steps=3)
-    with pytest.raises(ValueError, match=r"codes of BottleneckSpace are \(sample, 128\)"):
+    with pytest.raises(ValueError, match=r"have shape \(3, 128\), got \(3, 7\)"):
         space.around(clips).decode(torch.zeros(3, 7))

@@ -39,7 +39,7 @@ def test_down_undoes_up_and_clips_keep_their_rest(name, wide, clips):
     torch.testing.assert_close(space.down(space.up(codes)), codes + zero, atol=1e-5, rtol=1e-5)
     around = space.around(clips)
     torch.testing.assert_close(around.decode(codes), wide.decode(wide.encode(clips)), atol=1e-5, rtol=0)
-    with pytest.raises(ValueError, match="1 codes, but the rest is of 3 clips"):
+    with pytest.raises(ValueError, match=r"codes of these clips have shape \(3, .*got \(1, "):
         around.decode(codes[:1])
 
 
@@ -94,7 +94,7 @@ def test_reductions_of_h_space_go_by_the_names_of_its_axes(tiny_generator, clips
     torch.testing.assert_close(mean.encode(clips), codes.mean(at).flatten(1))
     torch.testing.assert_close(first.encode(clips), codes.select(at, 0).flatten(1))
     moving, here = TimeResidual(inner, axis=axis).around(clips), inner.around(clips)
-    torch.testing.assert_close(moving.decode(moving.encode(clips)), here.decode(here.encode(clips)))
+    torch.testing.assert_close(moving.unedited, here.unedited)
 
 
 def test_wrong_blocks_places_and_axes_are_told(wide):

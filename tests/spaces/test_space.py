@@ -5,8 +5,12 @@ import json
 import pytest
 import torch
 
+from latentlab import edit, project
+from latentlab.directions import Direction
 from latentlab.metrics.perceptual import psnr
 from latentlab.spaces import Blocks, Cached, Components, LatentSpace, NoiseSpace, as_space, statistics
+from latentlab.study.recipe import Recipe
+from latentlab.study.steps import Step
 
 
 @pytest.mark.parametrize("kind", [LatentSpace, NoiseSpace])
@@ -104,18 +108,54 @@ class Mine:
 
 def test_a_bare_pair_is_cached_and_reduced_like_any_space(clips):
     space = as_space(Mine(), clips)
-    codes = space.encode(clips)
     assert (space.dim, space.describe()["space"], space.floor(clips).isinf().all()) == (3072, "Mine", True)
-    kept = Cached(space)
-    assert torch.equal(kept.encode(clips), kept.encode(clips))
-    assert (kept.hits, kept.misses) == (3, 3)
     means = Blocks(space, {"dim": 256}).around(clips)  # a frame of a channel each
-    assert means.encode(clips).shape == (3, 12)
-    torch.testing.assert_close(means.decode(means.encode(clips)), clips)
-    moved = means.decode(means.encode(clips) + 1)
-    torch.testing.assert_close(moved, clips + 1)
-    parts = Components(space, codes, 2).around(clips)
-    torch.testing.assert_close(parts.decode(parts.encode(clips)), clips, atol=1e-5, rtol=0)
-    assert as_space(space, clips) is space
+    assert means.codes.shape == (3, 12)
+    torch.testing.assert_close(means.unedited, clips)
+    torch.testing.assert_close(means.decode(means.codes + 1), clips + 1)
+    assert as_space(space) is space
     with pytest.raises(TypeError, match="got str"):
         as_space("latent", clips)
+
+
+def test_encode_and_decode_alone_are_enough_wherever_a_space_is_asked_for(clips):
+    codes = Mine().encode(clips)
+    kept = Cached(Mine())
+    assert torch.equal(kept.encode(clips), kept.encode(clips))
+    assert (kept.hits, kept.misses, kept.dim) == (3, 3, 3072)
+    assert torch.equal(kept.around(clips).unedited, clips)
+    parts = Components(Mine(), codes, 2).around(clips)
+    torch.testing.assert_close(parts.unedited, clips, atol=1e-5, rtol=0)
+    means = Blocks(Mine(), {"dim": 256}, rest=codes.mean(0, keepdim=True))
+    assert (means.shape, means.encode(clips).shape) == ((12,), (3, 12))
+    with pytest.raises(ValueError, match=r"codes of Mine are shows with a clip: use as_space\(Mine\(\), clips\)"):
+        Blocks(Mine(), {"dim": 256})
+    push = Direction("push", torch.eye(1, 3072)[0].numpy(), 1.0)
+    edited = Recipe.of(Mine(), [Step(push, 2.0)]).apply(Mine(), clips)
+    assert torch.equal(edited.video, Mine().decode(edit(codes, push, 2.0)))
+    assert torch.equal(edited.recipe.replay(Mine(), clips).video, edited.video)
+    assert project(codes.repeat(2, 1) + torch.eye(6, 3072), method="pca").points.shape == (6, 2)
+
+
+def test_codes_that_are_none_are_named(clips):
+    class Flat(Mine):
+        def encode(self, video):
+            return video
+
+    with pytest.raises(ValueError, match=r"Flat\.encode of 1 clips gave \(1, 3, 4, 16, 16\)"):
+        as_space(Flat(), clips)
+
+
+@pytest.mark.parametrize("method", ["midpoint", "leapfrog"])
+def test_around_clips_unmoved_noise_goes_back_the_way_it_came(tiny_generator, clips, method):
+    space = NoiseSpace(tiny_generator, num_steps=3, method=method, levels="sampling")
+    here, floor = space.around(clips), tiny_generator.decode(tiny_generator.encode(clips))
+    assert torch.equal(here.codes, space.encode(clips))
+    moved = here.codes + 0.1
+    if method == "leapfrog":  # which remembers more of its way than the noise
+        torch.testing.assert_close(here.unedited, floor, atol=1e-6, rtol=0)
+    else:
+        torch.testing.assert_close(here.decode(moved), space.decode(moved), atol=1e-4, rtol=0)
+    assert torch.equal(Cached(space).around(clips).unedited, here.unedited)
+    with pytest.warns(DeprecationWarning, match="by_place is batch_dependent"):
+        assert not space.by_place

@@ -50,26 +50,26 @@ def test_a_condition_stands_for_a_caption_and_is_told_apart_by_its_values(tiny_g
 
 def test_under_guidance_activations_are_the_captions_and_are_moved_with_and_without(tiny_generator, clips):
     space = BottleneckSpace(tiny_generator, caption="a red star", guidance=2.0, num_steps=3, per_level=True)
-    space = space.around(clips)
+    here = space.around(clips)
     said = []
     with hooked(tiny_generator.denoiser.middle, lambda h: said.append(h.chunk(2)[1].reshape(3, 4, 32, 1, 1))):
         tiny_generator.invert(tiny_generator.encode(clips), "a red star", guidance=2.0, num_steps=3, method="leapfrog")
     codes = space.encode(clips)
     torch.testing.assert_close(space.unflatten(codes), torch.stack(said[1:], 1))
     round_trip = tiny_generator.decode(tiny_generator.encode(clips))
-    torch.testing.assert_close(space.decode(codes), round_trip, atol=2e-4, rtol=0)
+    torch.testing.assert_close(here.decode(codes), round_trip, atol=2e-4, rtol=0)
     moved, before, met = torch.zeros(3, *space.shape), [], []
     moved[:, -1] = 0.5  # the level next to noise, which a run from noise meets first
     with hooked(tiny_generator.denoiser.middle, lambda h: before.append(h.clone())):
-        space.decode(codes)
+        here.decode(codes)
     after = tiny_generator.denoiser.up[-1][0].register_forward_hook(lambda m, x, y: met.append(x[0][:, :32]))
-    space.decode(codes + moved.flatten(1))
+    here.decode(codes + moved.flatten(1))
     after.remove()
     torch.testing.assert_close(met[0], before[0] + 0.5)  # what the next layer is given of it, both times
 
 
 def test_what_depends_on_the_other_clips_is_not_cached(tiny_generator, clips):
-    assert not NoiseSpace(tiny_generator, caption="a star").by_place
+    assert not NoiseSpace(tiny_generator, caption="a star").batch_dependent
     latents = LatentSpace(tiny_generator)
     around = BottleneckSpace(tiny_generator, num_steps=2)
     inside = Components(around, around.encode(clips), count=2)

@@ -9,9 +9,10 @@ import torch
 import latentlab as ll
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.directions import Direction, blend, leak
+from latentlab.spaces import Around
 from latentlab.study.account import account
 from latentlab.study.change import Change
-from latentlab.study.edit_space import EditSpace
+from latentlab.study.edit_space import edit_space
 from latentlab.study.recipe import Recipe
 from latentlab.study.steps import Step, draw
 
@@ -91,8 +92,8 @@ def test_a_masked_edit_of_the_shipped_model_is_local(generator, brighter, streng
     assert change[..., :30].mean() > 0.05
     assert 0.5 < edited.leak < 1.1  # what group norms would have spread
     assert edited.recipe.replay(generator, source).recipe.frames == edited.recipe.frames
-    space = EditSpace(generator, "latent", source)
-    assert torch.equal(space.edit(brighter, strength, mask=left()).cpu(), edited.video)
+    here = edit_space(generator, "latent").around(source)
+    assert torch.equal(draw([Step(brighter, strength, mask=left())], here).video.cpu(), edited.video)
 
 
 def test_steps_without_a_mask_act_everywhere_beside_one_with_a_mask():
@@ -102,11 +103,12 @@ def test_steps_without_a_mask_act_everywhere_beside_one_with_a_mask():
     def decode(z: torch.Tensor) -> torch.Tensor:
         return (z + z.mean()).reshape(1, *shape)
 
-    drawn = draw([Step(push, 0.25), Step(push, 0.5, mask=left(1, 8))], codes, shape, decode)
+    here = Around(codes, decode, shape)
+    drawn = draw([Step(push, 0.25), Step(push, 0.5, mask=left(1, 8))], here)
     assert drawn.video[..., -1].unique().tolist() == pytest.approx([0.5])
     assert drawn.video[..., 0].unique().tolist() == pytest.approx([1.25])
     assert drawn.leak == pytest.approx(0.25 / 0.75)
-    assert np.isnan(draw([Step(push, 0.25)], codes, shape, decode).leak)
+    assert np.isnan(draw([Step(push, 0.25)], here).leak)
 
 
 def test_a_blend_is_before_outside_after_inside_and_fades_between():

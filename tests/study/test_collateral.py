@@ -1,7 +1,5 @@
 """Side effects of edits on clips where they are planted."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -10,6 +8,7 @@ from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.measure import mask, measure
 from latentlab.directions import Direction
 from latentlab.metrics.flow import still
+from latentlab.spaces import Around
 from latentlab.study.collateral import collateral
 from latentlab.study.scoreboard import Ground
 
@@ -27,7 +26,7 @@ def decode(codes: torch.Tensor) -> torch.Tensor:
 
 def ground(decode, back: torch.Tensor | None = None) -> Ground:
     """The way back finds the codes `back`."""
-    around = None if back is None else lambda video: SimpleNamespace(encode=lambda video: back, decode=decode)
+    around = None if back is None else lambda video: Around(back, decode)
     return Ground(torch.zeros(4, 2), decode, measure, REFERENCE, around=around, mask=mask)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from latentlab import EDIT
 from latentlab.directions import Direction, Normal, Turning, edit
 from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig
 from latentlab.record import frame_hash
@@ -21,8 +22,9 @@ from latentlab.spaces import (
     TextSpace,
     VectorSpace,
 )
-from latentlab.study.edit_space import EditSpace, described
-from latentlab.study.recipe import Recipe, Step
+from latentlab.study.edit_space import edit_space
+from latentlab.study.recipe import Recipe
+from latentlab.study.steps import Step, draw
 from latentlab.tensors import read_tensors, write_tensors
 
 DIMS = 2 * 4 * 2 * 2
@@ -69,8 +71,8 @@ def test_a_recipe_under_a_caption_and_guidance_replays(tiny_generator, clips, ki
     edited.recipe.save(tmp_path / "edit.safetensors")
     again = Recipe.load(tmp_path / "edit.safetensors").replay(tiny_generator, clips)
     assert torch.equal(again.video, edited.video)
-    place = EditSpace(tiny_generator, "noise", clips, num_steps=3, caption=caption, guidance=1.5)
-    torch.testing.assert_close(place.decode(place.codes), tiny_generator.decode(tiny_generator.encode(clips)))
+    here = edit_space(tiny_generator, "noise", num_steps=3, caption=caption, guidance=1.5).around(clips)
+    torch.testing.assert_close(here.unedited, tiny_generator.decode(tiny_generator.encode(clips)))
 
 
 @pytest.mark.parametrize("space", ["latent", "noise"])
@@ -83,14 +85,14 @@ def test_no_strength_is_the_round_trip_and_its_loss_is_told(tiny_generator, clip
 
 
 def test_an_edit_in_h_space_is_written_down_too(tiny_generator, clips, tmp_path):
-    place = EditSpace(tiny_generator, "h-space", clips, num_steps=3)
-    vector = np.random.default_rng(0).standard_normal(place.codes.shape[1])
+    here = edit_space(tiny_generator, "h-space", num_steps=3).around(clips)
+    vector = np.random.default_rng(0).standard_normal(here.codes.shape[1])
     push = Direction("push", vector / np.linalg.norm(vector), 3.0)
     edited = Recipe("h-space", (Step(push, 2.0),), num_steps=3).apply(tiny_generator, clips)
-    assert torch.equal(edited.video, place.edit(push, 2.0))
+    assert torch.equal(edited.video, draw([Step(push, 2.0)], here).video)
     decoded = tiny_generator.decode(tiny_generator.encode(clips))
     assert (edited.video - decoded).abs().max() > 1e-4
-    torch.testing.assert_close(place.decode(place.codes), decoded, atol=2e-4, rtol=0)
+    torch.testing.assert_close(here.unedited, decoded, atol=2e-4, rtol=0)
     edited.recipe.save(tmp_path / "edit.safetensors")
     again = Recipe.load(tmp_path / "edit.safetensors").replay(tiny_generator, clips)
     assert torch.equal(again.video, edited.video)
@@ -103,12 +105,13 @@ def test_steps_add_up(tiny_generator, clips):
 
 
 def test_an_edit_in_noise_is_sampled_along_the_way_the_clip_came(tiny_generator, clips):
-    place = EditSpace(tiny_generator, "noise", clips, num_steps=3)
-    assert place.inverted is not None
-    assert place.inverted.exact
-    by = (edit(place.codes, direction("light"), 2.0) - place.codes).view_as(place.inverted.noise)
-    expected = tiny_generator.decode(tiny_generator.sample(place.inverted.moved(by)))
-    assert torch.equal(place.edit(direction("light"), 2.0), expected)
+    here = edit_space(tiny_generator, "noise", num_steps=3).around(clips)
+    inverted = tiny_generator.invert(tiny_generator.encode(clips), sampler=EDIT, num_steps=3)
+    assert inverted.exact
+    assert torch.equal(here.codes, inverted.noise.flatten(1))
+    by = (edit(here.codes, direction("light"), 2.0) - here.codes).view_as(inverted.noise)
+    expected = tiny_generator.decode(tiny_generator.sample(inverted.moved(by)))
+    assert torch.equal(draw([Step(direction("light"), 2.0)], here).video, expected)
 
 
 @pytest.mark.parametrize("kind", ["latent", "noise", "h-space"])
@@ -116,10 +119,10 @@ def test_an_edit_in_noise_is_sampled_along_the_way_the_clip_came(tiny_generator,
 def test_directions_are_found_in_the_codes_that_they_move(tiny_generator, clips, kind, method):
     """Under the same steps, method, levels, caption and guidance: a standard deviation of others is another one."""
     way = {"num_steps": 3, "method": method, "caption": "a red star", "guidance": 1.5}
-    place = EditSpace(tiny_generator, kind, clips, **way)
-    torch.testing.assert_close(place.space.encode(clips), place.codes)
+    space = edit_space(tiny_generator, kind, **way)
+    torch.testing.assert_close(space.encode(clips), space.around(clips).codes)
     if kind == "noise":
-        assert (place.space.levels, place.inverted.levels_for) == ("sampling", "sampling")
+        assert space.levels == "sampling"
 
 
 def test_what_cannot_be_replayed_says_why(tiny_generator, clips):
@@ -215,10 +218,10 @@ def test_a_recipe_of_any_space_replays_to_the_same_frames(tiny_generator, clips,
     space = spaces(tiny_generator)[kind]
     vector = np.random.default_rng(0).standard_normal(space.dim)
     push = Direction("push", vector / np.linalg.norm(vector), 3.0)
-    edited = Recipe(described(space), (Step(push, 2.0),)).apply(space, clips)
+    edited = Recipe.of(space, (Step(push, 2.0),)).apply(space, clips)
     here = space.around(clips)
-    assert torch.equal(edited.video, here.decode(edit(here.encode(clips), push, 2.0)))
-    assert (edited.video - here.decode(here.encode(clips))).abs().max() > 1e-4
+    assert torch.equal(edited.video, here.decode(edit(here.codes, push, 2.0)))
+    assert (edited.video - here.unedited).abs().max() > 1e-4
     edited.recipe.save(tmp_path / "edit.safetensors")
     loaded = Recipe.load(tmp_path / "edit.safetensors")
     assert loaded.place == edited.space == space.describe()["space"]
@@ -229,7 +232,7 @@ def test_a_recipe_of_any_space_replays_to_the_same_frames(tiny_generator, clips,
 
 def test_a_recipe_of_another_space_says_what_differs(tiny_generator, clips):
     few, many = (NoiseSpace(tiny_generator, num_steps=n) for n in (2, 3))
-    made = Recipe(described(few), (Step(direction("light"), 1.0),)).apply(few, clips).recipe
+    made = Recipe.of(few, (Step(direction("light"), 1.0),)).apply(few, clips).recipe
     with pytest.raises(ValueError, match=r"another space than the recipe was made for: num_steps \(2 then, 3 now\)"):
         made.replay(many, clips)
     with pytest.raises(ValueError, match="edits in latent; it takes the generator, not a space of it, got NoiseSpace"):
@@ -240,7 +243,7 @@ def test_axes_of_a_layer_are_not_taken_for_frames(tiny_generator, clips):
     space = BottleneckSpace(tiny_generator, num_steps=2)
     assert len(space.shape) == 4
     push = Direction("push", np.eye(1, space.dim)[0], 1.0)
-    for made, model in ((Recipe("h-space", ()), tiny_generator), (Recipe(described(space), ()), space)):
+    for made, model in ((Recipe("h-space", ()), tiny_generator), (Recipe.of(space, ()), space)):
         with pytest.raises(ValueError, match="codes of other spaces move as a whole"):
             replace(made, num_steps=2, steps=(Step(push, 1.0, "ramp"),)).apply(model, clips)
 

@@ -13,8 +13,9 @@ from PIL import Image
 from latentlab.directions import Direction, DirectionSet, Range, Turning
 from latentlab.record import frame_hash
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace
-from latentlab.study.edit_space import EditSpace
+from latentlab.study.edit_space import edit_space
 from latentlab.study.recipe import Recipe
+from latentlab.study.steps import Step, draw
 from latentlab.view.explore import default_directions, explore
 from latentlab.view.explorer import Explorer
 from latentlab.view.film import film, strip
@@ -202,10 +203,10 @@ def test_a_told_space_draws_under_its_caption_and_guidance(tiny_generator, clips
     explorer = explore(space, {"push": push}, clip=clips[:1])
     explorer.set(Setting(strengths=(("push", 2.0),)))
     assert explorer.wait(60)
-    expected = EditSpace(tiny_generator, "noise", clips[:1], **told).edit(push, 2.0)
+    expected = draw([Step(push, 2.0)], edit_space(tiny_generator, "noise", **told).around(clips[:1])).video
     assert torch.equal(explorer.video, expected.clamp(-1, 1))
     codes = space.encode(clips[:1])
-    torch.testing.assert_close(explorer.drawing.source(explorer.setting).codes, codes)
+    torch.testing.assert_close(explorer.drawing.source(explorer.setting).here.codes, codes)
     coarse = NoiseSpace(tiny_generator, levels="sampling", **{**told, "method": "ddim"}).decode(codes)
     torch.testing.assert_close(explorer._worker._stages[0](Setting()).video, coarse.clamp(-1, 1))
     explorer.export(tmp_path / "told.safetensors")
@@ -323,8 +324,8 @@ def test_noise_that_is_to_be_read_is_explored_in_its_own_codes_with_a_word(tiny_
     push = Direction("push", np.eye(1, space.dim)[0], 3.0)
     with pytest.warns(UserWarning, match=r'method="leapfrog".*levels for analysis: to be read'):
         explorer = explore(space, {"push": push}, clip=clips[:1])
-    assert explorer.drawing.kind is None
-    torch.testing.assert_close(explorer.drawing.source(explorer.setting).codes, space.encode(clips[:1]))
+    assert not explorer.drawing.replayable
+    torch.testing.assert_close(explorer.drawing.source(explorer.setting).here.codes, space.encode(clips[:1]))
     explorer.close()
 
 
