@@ -67,6 +67,7 @@ LEFT_OUT = {
     "NativeGenerator": "made of networks; `load` makes it",
     **dict.fromkeys(("i3d", "inception", "raft", "videomae"), "needs a network's file"),
     **dict.fromkeys(("NativeGenerator.predict", "Between.forward"), "called by the solver, at each step"),
+    "BottleneckSpace.decode": "raises, whatever it is given",
     "Generator": "the base of all generators; its methods are asked",
     "Guide": "the base of all guides",
     "Guide.bound": "called by `guided`",
@@ -76,7 +77,7 @@ LEFT_OUT = {
         "tensors of a model's own, which it reads; tests/generator/test_condition.py asks it",
     ),
     **dict.fromkeys(
-        ("Recipe", "Recipe.apply", "Recipe.load", "Recipe.replay", "Recipe.save"),
+        ("Recipe", "Recipe.apply", "Recipe.load", "Recipe.of", "Recipe.replay", "Recipe.save"),
         "edits written down; tests/study/test_recipe.py asks it",
     ),
     **dict.fromkeys(("FactorTable", "FactorTable.select", "FactorTable.spec"), "tests/test_factors.py asks it"),
@@ -743,7 +744,6 @@ CALLS: dict[str, Callable[[], Call]] = {
     ),
     "BottleneckSpace.encode": on(lambda: inner(), "encode", video=clips()),
     "BottleneckSpace.around": on(lambda: inner(), "around", video=clips()),
-    "BottleneckSpace.floor": on(lambda: inner(), "floor", video=clips()),
     "NoiseSpace.around": on(
         lambda: spaces.NoiseSpace(generator(), sampler=ll.EDIT, num_steps=2), "around", video=clips()
     ),
@@ -757,6 +757,7 @@ CALLS: dict[str, Callable[[], Call]] = {
     "Blocks": lambda: (spaces.Blocks, {"space": latent(), "block": {"frame": None}, "rest": None}),
     "Blocks.down": on(lambda: spaces.Blocks(latent(), {"frame": None}), "down", wide=LATENTS.flatten(1)),
     "Blocks.up": on(lambda: spaces.Blocks(latent(), {"frame": None}), "up", codes=draw(2, 8)),
+    "Cached.around": on(lambda: spaces.Cached(latent()), "around", video=clips()),
     "Cached": lambda: (spaces.Cached, {"space": latent(), "megabytes": 1.0, "folder": None}),
     "Cached.encode": on(lambda: spaces.Cached(latent()), "encode", video=clips()),
     "Cached.decode": on(lambda: spaces.Cached(latent()), "decode", codes=LATENTS.flatten(1)),

@@ -50,7 +50,7 @@ def edit(
         mask: where and when to move, `(1 or sample, 1, frame, height, width)` in [0, 1], at the size of the clip or of
             the codes; needs `shape`. Codes outside stay as they are, but a decoder that looks at whole frames (any with
             group norms) changes the clip there too: `latentlab.directions.blend` puts the clip back where the mask is
-            0, `leak` says how much it takes back. `EditSpace.edit`, recipes and the explorer do so by themselves.
+            0, `leak` says how much it takes back. `study.steps.draw`, recipes and the explorer do so by themselves.
         preserve: what reads the factors to keep: `found.normals("size", "hue")`. Their readings stay as they are
             (InterFaceGAN's conditional manipulation, Shen et al. 2020, eq. 5, here inside the mask); the move that is
             left is the nearest that does so. Moves of `Effect` leave each other's readings alone, but a mask or profile

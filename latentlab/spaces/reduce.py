@@ -228,8 +228,9 @@ class Components(Reduced):
     ) -> None:
         from latentlab.directions.unsupervised import PCA
 
+        space = as_space(space, codes=codes)
+        space.unflatten(codes)
         super().__init__(space, rest=codes.mean(0, keepdim=True) if rest is None else rest)
-        self.space.unflatten(codes)
         found = PCA(count=count, random_state=seed).fit(codes)
         kept = found.scale_ > 1e-6 * max(float(found.scale_.max()), 1e-30)
         self.mean = codes.mean(0)
