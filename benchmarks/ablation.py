@@ -8,14 +8,13 @@ it is, and with `flicker_loss` beside its error. The runs are kept under `--out`
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean
 from latentlab.data.moving.captions import captions
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes, moving_shapes
@@ -98,9 +97,4 @@ def flickers(video: torch.Tensor) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in asdict(Config()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    figures = run(Config(**vars(parser.parse_args())))
-    del figures["_clips"]
-    print(json.dumps(figures, indent=2))
+    main(run)

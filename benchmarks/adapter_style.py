@@ -10,16 +10,14 @@ goes on when it was stopped.
 
 from __future__ import annotations
 
-import argparse
-import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-import latentlab
+from latentlab.bench.flags import main
 from latentlab.data.moving.captions import caption
 from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED, moving_shapes
 from latentlab.data.moving.measure import angle_difference, measure
@@ -108,14 +106,5 @@ def run(config: Config) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    for field in fields(Config):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
-    config = Config(**vars(parser.parse_args()))
-    found = run(config)
-    print(json.dumps({"version": latentlab.__version__, "config": asdict(config), **found}, indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    main(run)

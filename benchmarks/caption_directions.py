@@ -15,8 +15,6 @@ in standard deviations.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +25,7 @@ import torch
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.factors import FactorSampler
 from latentlab.data.moving.measure import measure
@@ -171,13 +170,4 @@ def correlation(values: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    parser.add_argument("--places", default=",".join(Config.places))
-    parser.add_argument("--factors", default=",".join(Config.factors))
-    parser.add_argument("--seeds", type=int, default=Config.seeds)
-    parser.add_argument("--num-steps", type=int, default=Config.num_steps)
-    a = parser.parse_args()
-    places, factors = tuple(a.places.split(",")), tuple(a.factors.split(","))
-    config = Config(model=a.model, places=places, factors=factors, seeds=a.seeds, num_steps=a.num_steps)
-    print(json.dumps(run(config), indent=2))
+    main(run)

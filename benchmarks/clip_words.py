@@ -7,14 +7,13 @@ Beside it: how often a clip's own caption is the nearest of 128.
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import percent
 from latentlab.data.moving.captions import DIRECTIONS, HUES, caption, words
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
@@ -76,7 +75,4 @@ def right(model: ClipModel, seen: torch.Tensor, said: list[str], told: list[str]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip")
-    parser.add_argument("--clips", type=int, default=Config.clips)
-    print(json.dumps(run(Config(**vars(parser.parse_args()))), indent=2))
+    main(run)

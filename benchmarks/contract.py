@@ -20,8 +20,6 @@ knows no exact rendering, says the same as the judge.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +28,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, percent
 from latentlab.data.moving.captions import caption
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
@@ -310,16 +309,4 @@ def pictures(asked: Asked, video: Video, kept: np.ndarray, found: Judged, title:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    parser.add_argument("--methods", default="network")
-    parser.add_argument("--factors", default=",".join(EDITS))
-    parser.add_argument("--clips", type=int, default=Config.clips)
-    parser.add_argument("--labelled", type=int, default=Config.labelled)
-    parser.add_argument("--seed", type=int, default=0)
-    a = parser.parse_args()
-    methods, factors = tuple(a.methods.split(",")), tuple(a.factors.split(","))
-    config = Config(model=a.model, methods=methods, factors=factors, clips=a.clips, labelled=a.labelled, seed=a.seed)
-    figures = run(config)
-    del figures["_clips"]
-    print(json.dumps(figures, indent=2))
+    main(run)

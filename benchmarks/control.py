@@ -16,7 +16,6 @@ place by a mask, under each rule. The seam is in 8-bit levels beside that of the
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
@@ -29,6 +28,7 @@ import torch
 from torch import Tensor
 
 import latentlab
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, median, percent
 from latentlab.control import Fusion, Given, Reference, dilate, inpaint, propagate, union
 from latentlab.control.decided import FILE
@@ -49,21 +49,36 @@ SWITCHES = (1.01, 0.985, 0.97, 0.96, 0.94, 0.92, 0.89, 0.85, 0.78, 0.7, 0.6, 0.5
 
 @dataclass(frozen=True)
 class Config:
-    """What to measure."""
+    """What to measure.
+
+    Args:
+        model: folder; None is the shipped one.
+        clips: of each question but `fill`.
+        pairs: of a clip and a caption that it does not obey.
+        only: questions; none is all.
+        out: folder where answers are kept, if anywhere.
+        minutes: after which no other question is begun.
+        decided: measure at which flow time each factor is decided, alone, and keep that beside the shipped weights.
+    """
 
     model: str | None = None
-    clips: int = 16  # of each question but `fill`
-    pairs: int = 64  # of a clip and a caption that it does not obey
+    clips: int = 16
+    pairs: int = 64
     steps: int = 25
     refine: int = 30
-    only: tuple[str, ...] = ()  # questions; none is all
-    out: str = ""  # where answers are kept, if anywhere
-    minutes: float = math.inf  # after which no other is begun
+    only: tuple[str, ...] = ()
+    out: str = ""
+    minutes: float = math.inf
+    decided: bool = False
 
 
 def run(config: Config) -> dict:
     """Measures and returns the figures, of all clips that were measured in time."""
     generator, began = load(config.model), time.monotonic()
+    if config.decided:
+        found = {"weights": generator.fingerprint(), "levels": decide(generator)}
+        write_text(Path(latentlab.__file__).parent / "shipped" / FILE, json.dumps(found, indent=2) + "\n")
+        return found
     options = {"num_steps": config.steps, "refine": config.refine}
     place = Path(config.out) / f"{generator.fingerprint()[:12]}-{config.steps}-{config.refine}" if config.out else None
     figures: dict = {}
@@ -360,25 +375,5 @@ def _half(levels: np.ndarray, share: Sequence[float]) -> float:
     return 0.0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    for name in ("clips", "pairs", "steps", "refine"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Config(), name))
-    parser.add_argument("--only", default="", help=f"some of {', '.join(QUESTIONS)}, divided by commas")
-    parser.add_argument("--out", default="")
-    parser.add_argument("--minutes", type=float, default=math.inf)
-    parser.add_argument("--decided", action="store_true")
-    options = vars(parser.parse_args())
-    if options.pop("decided"):
-        generator = load(options["model"])
-        found = {"weights": generator.fingerprint(), "levels": decide(generator)}
-        write_text(Path(latentlab.__file__).parent / "shipped" / FILE, json.dumps(found, indent=2) + "\n")
-        print(found)
-        return
-    only = tuple(filter(None, options.pop("only").split(",")))
-    print(json.dumps(run(Config(**options, only=only)), indent=1, default=float))
-
-
 if __name__ == "__main__":
-    main()
+    main(run)

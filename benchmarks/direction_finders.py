@@ -11,7 +11,6 @@ What caption pairs do is asked by `caption_directions.py`, the model's spaces by
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean
 from latentlab.directions import (
     LDA,
@@ -117,4 +117,4 @@ def jacobian() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(Config()), indent=2))
+    main(run)

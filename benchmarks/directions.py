@@ -14,22 +14,20 @@ the other; "random" is their null, shuffled labels that of the rest.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
-from latentlab.bench.pool import workers
+from latentlab.bench.flags import main
+from latentlab.bench.pool import each
 from latentlab.directions import edit
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
@@ -153,10 +151,8 @@ def run(config: Config) -> dict[str, Any]:
             with suppress(Exception):  # what fails here fails in the cells, which say so
                 world.codes(variant)
                 world.truth(0)
-    with workers(config.processes, _single) as pool:
-        waiting = [pool.submit(measure_cell, config, cell) for cell in missing]
-        for done in tqdm(as_completed(waiting), total=len(waiting), desc="cells"):
-            done.result()
+    jobs = [(config, cell) for cell in missing]
+    each(measure_cell, jobs, processes=config.processes, title="cells", prepare=_single)
     results = [_known(cell.file(config)) for cell in wanted]
     unfit = [
         {"space": space, "finder": finder, "failed": reason}
@@ -228,37 +224,12 @@ def _single() -> None:
     torch.set_num_threads(1)
 
 
-def words(kind: type, text: str) -> tuple:
-    """A list divided by semicolons, or by commas if there are none."""
-    return tuple(kind(word.strip()) for word in text.split(";" if ";" in text else ","))
-
-
-def parse() -> Config:
-    """Settings from the command line; see `words` for lists."""
-    first = argparse.ArgumentParser(add_help=False)
-    first.add_argument("--quick", action="store_true", help="minutes of one core: few finders, clips and strengths")
-    preset, rest = first.parse_known_args()
-    base = QUICK if preset.quick else Config(out="")
-    parser = argparse.ArgumentParser(
-        description=__doc__, parents=[first], formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for name in Config.__dataclass_fields__:
-        default = getattr(base, name)
-        flag = "--" + name.replace("_", "-")
-        if isinstance(default, tuple):
-            parser.add_argument(flag, type=partial(words, type(default[0]) if default else str), default=default)
-        elif isinstance(default, bool):
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
-        else:
-            kind = int if isinstance(default, int) else str
-            parser.add_argument(flag, type=kind, default=default, required=name == "out")
-    chosen = vars(parser.parse_args(rest))
-    return Config(**{name: chosen[name] for name in Config.__dataclass_fields__})
+def rows(figures: Mapping[str, Any]) -> str:
+    """The page's rows as text, and what failed."""
+    measured = figures["_cells"]
+    table = [table_row(group) for group in grouped([row for row in measured if "scores" in row])]
+    return "\n".join(" | ".join(map(str, row)) for row in [*table, *(("failed", *row) for row in failures(measured))])
 
 
 if __name__ == "__main__":
-    measured = run(parse())["_cells"]
-    for group in grouped([row for row in measured if "scores" in row]):
-        print(" | ".join(map(str, table_row(group))))
-    for row in failures(measured):
-        print(" | ".join(("failed", *row)))
+    main(run, presets={"quick": QUICK}, show=rows)

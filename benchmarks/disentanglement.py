@@ -9,7 +9,6 @@ in --out. `objectives.py` beside it trains vector VAEs for six objectives.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.kept import kept
 from latentlab.data import moving_frames, moving_shapes
 from latentlab.data.moving.captions import caption
@@ -220,10 +220,4 @@ def interval(ci: list[float] | None) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Config.out)
-    parser.add_argument("--vae", type=Path, help="folder of a vector VAE (default: the shipped one)")
-    for name in ("samples", "clips"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Config, name))
-    parser.add_argument("--noise", action="store_true", help="score the noise and h-space too")
-    print(to_json(run(Config(**vars(parser.parse_args())))))
+    main(run)

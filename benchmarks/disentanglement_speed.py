@@ -1,14 +1,12 @@
 """How long do the disentanglement metrics take? Six factors of 4 to 15 values, noisy codes, beside the bars.
 
-python benchmarks/disentanglement_speed.py [--skip-large]
+python benchmarks/disentanglement_speed.py [--no-large]
 
 Seconds are those of the clock, and of the processor where others use the machine too. One thread.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from latentlab.bench.flags import main
 from latentlab.metrics import disentanglement as dis
 
 SIZES = (10, 10, 10, 8, 4, 15)
@@ -30,7 +29,11 @@ ALONE = True
 
 @dataclass(frozen=True)
 class Config:
-    """What to time."""
+    """What to time.
+
+    Args:
+        large: also DCI of 50,000 x 64, a minute or two.
+    """
 
     large: bool = True
     repeats: int = 5
@@ -82,6 +85,4 @@ def bar(name: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--skip-large", action="store_true", help="leave out DCI of 50,000 x 64, a minute or two")
-    print(json.dumps(run(Config(large=not parser.parse_args().skip_large)), indent=2))
+    main(run)

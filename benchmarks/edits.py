@@ -1,6 +1,6 @@
 """Does a direction move what it says, and nothing else? Effect directions on held-out clips, judged by `measure`.
 
-    python benchmarks/edits.py [--space latent,noise] [--clips 32] [--labelled 256]
+    python benchmarks/edits.py [--spaces latent,noise] [--clips 32] [--labelled 256]
 
 Each clip is encoded into the space, moved by seven strengths and decoded. A score is the Spearman correlation of the
 strength and the measured target, per clip; the table shows the median over clips. A circular factor is judged by the
@@ -12,8 +12,6 @@ loses without any edit.
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -21,6 +19,7 @@ import torch
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import median, percent
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes, moving_shapes
 from latentlab.data.moving.factors import NAMES
@@ -161,15 +160,4 @@ def _spearman(strengths: np.ndarray, target: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    parser.add_argument("--space", default="latent")
-    parser.add_argument("--clips", type=int, default=32)
-    parser.add_argument("--reach", type=float, default=2.0)
-    parser.add_argument("--labelled", type=int, help="clips that directions are found with")
-    a = parser.parse_args()
-    spaces = tuple(a.space.split(","))
-    config = Config(model=a.model, spaces=spaces, clips=a.clips, reach=a.reach, labelled=a.labelled)
-    figures = run(config)
-    del figures["_clips"]
-    print(json.dumps(figures, indent=2))
+    main(run)

@@ -8,12 +8,13 @@ slider and waits for those that bring the picture. The VAE of VectorSpace has ra
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from latentlab.bench.flags import main
 
 BARS = {"VectorSpace": 0.15, "LatentSpace": 0.25, "NoiseSpace": 1.0}  # seconds to a new picture
 
@@ -149,8 +150,4 @@ class Page:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spaces", default=",".join(BARS), help=",".join(BARS))
-    parser.add_argument("--moves", type=int, default=Config.moves)
-    a = parser.parse_args()
-    print(json.dumps(run(Config(spaces=tuple(a.spaces.split(",")), moves=a.moves)), indent=2))
+    main(run)

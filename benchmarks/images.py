@@ -10,8 +10,6 @@ python benchmarks/images.py --model runs/fashion/generator [--images 1000] [--gu
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean
 from latentlab.data import Images, images
 from latentlab.generator.image import ImageGenerator
@@ -121,20 +120,5 @@ def features(network: Classifier, clips: Video) -> Tensor:
     return torch.cat([network.look(part[:, :1, 0]) for part in clips.cpu().split(500)])
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=Config.model)
-    parser.add_argument("--data", default=Config.data)
-    parser.add_argument("--images", type=int, default=Config.images)
-    parser.add_argument("--guidance", default="1,2.5")
-    parser.add_argument("--num-steps", type=int, default=Config.num_steps)
-    parser.add_argument("--churn", type=float, default=Config.churn)
-    parser.add_argument("--epochs", type=int, default=Config.epochs)
-    given = vars(parser.parse_args())
-    guidance = tuple(float(g) for g in given.pop("guidance").split(","))
-    print(json.dumps(run(Config(**given, guidance=guidance)), indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    main(run)

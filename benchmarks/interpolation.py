@@ -9,8 +9,6 @@ python benchmarks/interpolation.py [--pairs 4] [--points 9]
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from dataclasses import asdict, dataclass
@@ -20,6 +18,7 @@ import torch
 from scipy.stats import chi2
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, percent
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.generator import Generator
@@ -241,11 +240,4 @@ def speed() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    parser.add_argument("--pairs", type=int, default=4)
-    parser.add_argument("--points", type=int, default=9)
-    a = parser.parse_args()
-    figures = run(Config(model=a.model, pairs=a.pairs, points=a.points))
-    del figures["_clips"]
-    print(json.dumps(figures, indent=2))
+    main(run)

@@ -9,16 +9,15 @@ and 0. A row says how often the interval holds it, and how wide it is beside the
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.metrics.disentanglement import score
 from latentlab.metrics.disentanglement.score import CORE
-from latentlab.record import to_json
 
 SIZES = (10, 10, 10, 8, 4, 15)  # values of the factors
 TURN, NOISE, STRANGE = np.pi / 6, 0.3, 4
@@ -101,13 +100,4 @@ def table(found: dict[str, dict[str, float]]) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("trials", "samples", "many", "null", "bootstrap"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Config, name))
-    for name in ("metrics", "codes"):
-        chosen = getattr(Config, name)
-        parser.add_argument(f"--{name}", type=lambda text: tuple(text.split(",")), default=chosen)
-    results = run(Config(**vars(parser.parse_args())))
-    for kind in results["config"]["codes"]:
-        print(f"{kind} codes\n{table(results[kind])}\n")
-    print(to_json(results))
+    main(run, show=lambda found: "\n\n".join(f"{kind}\n{table(found[kind])}" for kind in found["config"]["codes"]))

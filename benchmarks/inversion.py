@@ -6,13 +6,11 @@ halved until two runs agree, at hundreds of calls of the network a clip: `--enco
 Then a race: our loop, on a GPU also compiled and as a CUDA graph, against diffusers' own loop and the bare network,
 for this model and for a wider one of random weights.
 
-python benchmarks/inversion.py [--clips 32] [--steps 25] [--methods ddim,midpoint,...] [--encoded 2]
+python benchmarks/inversion.py [--clips 32] [--num-steps 25] [--methods ddim,midpoint,...] [--encoded 2]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, median
 from latentlab.data.moving.captions import caption as described
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
@@ -286,16 +285,4 @@ def wait(gpu: bool) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    parser.add_argument("--clips", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--encoded", type=int, default=2, help="clips whose noise is held against the true encoding")
-    a = parser.parse_args()
-    config = Config(
-        model=a.model, clips=a.clips, num_steps=a.steps, methods=tuple(a.methods.split(",")), encoded=a.encoded
-    )
-    figures = run(config)
-    del figures["_clips"]
-    print(json.dumps(figures, indent=2))
+    main(run)

@@ -9,15 +9,14 @@ where they are, all other factors being equal: root mean square, in the same uni
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, percent
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.factors import SHAPES
@@ -75,8 +74,4 @@ def apart(generator: Generator, scenes: int) -> dict[str, dict]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    parser.add_argument("--clips", type=int, default=150)
-    a = parser.parse_args()
-    print(json.dumps(run(Config(model=a.model, clips=a.clips)), indent=2))
+    main(run)

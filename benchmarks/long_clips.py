@@ -5,13 +5,11 @@ read by `data.measure`. Drift is how far the first and the last differ in what s
 jumps where the change from frame to frame at the windows' edges is larger than elsewhere. Memory is that above the
 loaded model's while a clip of 64 frames and one of 1,024 are streamed to a file, each in a process of its own.
 
-python benchmarks/long_clips.py [--clips 16] [--frames 64] [--windows keyframes,average,shuffled,pinned] [--memory 0]
+python benchmarks/long_clips.py [--clips 16] [--frames 64] [--windows keyframes,average,shuffled,pinned] [--no-memory]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, median
 from latentlab.control import stream
 from latentlab.data import measure
@@ -125,21 +124,8 @@ def _resident_after_load(peak_kb: int) -> int:
     return int(status.read_text().split()[1]) * resource.getpagesize() if status.exists() else peak_kb * 1024
 
 
-def main() -> None:
-    """Command line."""
-    if sys.argv[1:2] == ["--stream"]:
-        return streamed(int(sys.argv[2]), sys.argv[3])
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model")
-    parser.add_argument("--clips", type=int, default=16)
-    parser.add_argument("--frames", type=int, default=64)
-    parser.add_argument("--num-steps", type=int, default=25)
-    parser.add_argument("--windows", default=",".join(WAYS))
-    parser.add_argument("--memory", type=int, default=1)
-    given = vars(parser.parse_args())
-    config = Config(**{**given, "windows": tuple(given["windows"].split(",")), "memory": bool(given["memory"])})
-    return print(json.dumps(run(config), indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--stream"]:
+        streamed(int(sys.argv[2]), sys.argv[3])
+    else:
+        main(run)

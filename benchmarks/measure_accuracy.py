@@ -5,12 +5,13 @@ python benchmarks/measure_accuracy.py [--only one,scenes] [--count 512]
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from latentlab.bench.flags import main
 from latentlab.data.moving.captions import hue_name
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.factors import SHAPES
@@ -22,14 +23,27 @@ from latentlab.factors import FactorTable
 
 @dataclass(frozen=True)
 class Config:
-    """Held-out clips; the noise is Gaussian, in 8-bit levels."""
+    """Held-out clips.
 
+    Args:
+        only: "one" is clips of one object, "scenes" those of none, one or two.
+        count: of the clips.
+        noise: Gaussian, in 8-bit levels, on clips of one object.
+    """
+
+    only: tuple[str, ...] = ("one", "scenes")
     count: int = 512
     seed: int = HELD_OUT_SEED
     noise: tuple[float, ...] = (0.0, 4.0)
 
 
-def run(config: Config) -> dict[str, dict[str, dict[str, float]]]:
+def run(config: Config) -> dict[str, Any]:
+    """Errors by noise level and factor; of scenes the share that is right."""
+    one = errors(config) if "one" in config.only else {}
+    return {**one, **({"scenes": scenes(config.count)} if "scenes" in config.only else {})}
+
+
+def errors(config: Config) -> dict[str, dict[str, dict[str, float]]]:
     """For each noise level and factor: share of clips read, median and 95th-percentile absolute error."""
     video, factors = moving_shapes(config.count, config.seed)
     generator = torch.Generator().manual_seed(config.seed)
@@ -107,21 +121,5 @@ def scenes(count: int, seed: int = HELD_OUT_SEED) -> dict[str, float]:
     return {name: float(np.concatenate(hits).mean()) for name, hits in right.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="one,scenes")
-    parser.add_argument("--count", type=int, default=Config().count)
-    a = parser.parse_args()
-    if "one" in a.only.split(","):
-        for condition, errors in run(Config(count=a.count)).items():
-            print(condition)
-            for name, row in errors.items():
-                print(f"  {name:15}" + "  ".join(f"{key} {value:.2g}" for key, value in row.items()))
-    if "scenes" in a.only.split(","):
-        print(f"scenes of none, one and two objects, {a.count} exact renders, share right")
-        for name, share in scenes(a.count).items():
-            print(f"  {name:20} {share:.3f}")
-
-
 if __name__ == "__main__":
-    main()
+    main(run)

@@ -1,6 +1,6 @@
 """What do six objectives make of the same network? Vector VAEs, each with several seeds, scored on frames of their own.
 
-    python benchmarks/objectives.py --out runs/objectives [--jobs 2] [--data moving-shapes] [--steps 5000] [--seeds 3]
+    python benchmarks/objectives.py [--processes 2] [--data moving-shapes] [--steps 5000] [--seeds 3]
 
 A reduced setting, beside the range that the large study found in the full one. A run that was stopped goes on where it
 was: every model and every score is kept in --out.
@@ -8,17 +8,15 @@ was: every model and every score is kept in --out.
 
 from __future__ import annotations
 
-import argparse
-from concurrent.futures import as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.kept import kept, short
-from latentlab.bench.pool import workers
+from latentlab.bench.pool import each
 from latentlab.bench.spread import mean
 from latentlab.data import DSprites, MovingShapes, moving_frames
 from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED
@@ -73,18 +71,14 @@ class Config:
 
     def __post_init__(self) -> None:
         if min(self.seeds, self.steps, self.frames, self.processes) < 1 or self.samples < LEAST:
-            raise ValueError(f"seeds, steps, frames and jobs must be 1 or more and samples {LEAST}; got {self}")
+            raise ValueError(f"seeds, steps, frames and processes must be 1 or more and samples {LEAST}; got {self}")
 
 
 def run(config: Config) -> dict[str, Any]:
     """Trains and scores them all, writes the page; returns each figure with its interval over seeds."""
-    jobs = [(name, seed) for seed in range(config.seeds) for name in SIX]
-    found: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in SIX}
-    # Fresh processes: torch's threads do not survive a fork.
-    with workers(config.processes) as pool:
-        running = {pool.submit(scores, config, *job): job[0] for job in jobs}
-        for done in tqdm(as_completed(running), total=len(jobs), desc="six objectives"):
-            found[running[done]].append(done.result())
+    jobs = [(config, name, seed) for seed in range(config.seeds) for name in SIX]
+    rows = each(scores, jobs, processes=config.processes, title="six objectives")
+    found = {name: [row for (_, of, _), row in zip(jobs, rows, strict=True) if of == name] for name in SIX}
     figures = {
         name: {m: mean([row[m]["value"] for row in rows], null_of(rows, m)) for m in (*METRICS, "psnr")}
         for name, rows in found.items()
@@ -151,10 +145,4 @@ def said(figure: dict[str, Any], decimals: int) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", default=Config.out)
-    parser.add_argument("--data", choices=tuple(DATA), default=Config.data)
-    for name in ("seeds", "steps", "frames", "samples"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Config, name))
-    parser.add_argument("--jobs", dest="processes", type=int, default=Config.processes, help="models trained at once")
-    print(to_json(run(replace(Config(), **vars(parser.parse_args())))))
+    main(run)

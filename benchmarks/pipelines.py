@@ -1,7 +1,7 @@
 """Every pipeline class of diffusers that makes clips or images of captions or an image: checked, refused, or not tried.
 
     python benchmarks/pipelines.py                      # the table of all that are known here, tens of minutes on a CPU
-    python benchmarks/pipelines.py Flux Latte SanaVideo # some
+    python benchmarks/pipelines.py --only Flux,Latte # some
 
 Tiny pipelines of random weights are built from their classes by the settings in `pipelines.json` beside this file,
 which are those of diffusers' own tests (Apache-2.0), with tokenizers of a few words in the place of trained ones. Each
@@ -12,7 +12,6 @@ call over five steps without and with guidance, and against itself there and bac
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -26,6 +25,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
+from latentlab.bench.flags import main
 from latentlab.generator.pipelines.driven import Driven
 
 SETTINGS = Path(__file__).with_suffix(".json")
@@ -145,9 +145,21 @@ def _awake(network: torch.nn.Module) -> None:
                 parameter.copy_(0.1 * torch.randn(parameter.shape, generator=random))
 
 
-def main(wanted: list[str]) -> None:
+@dataclass(frozen=True)
+class Config:
+    """Which classes.
+
+    Args:
+        only: their names, with or without "Pipeline"; none is all that are known here.
+    """
+
+    only: tuple[str, ...] = ()
+
+
+def table(config: Config) -> dict[str, str]:
+    """A line for each class, said as it is made."""
     known = json.loads(SETTINGS.read_text())
-    names = [f"{name.removesuffix('Pipeline')}Pipeline" for name in wanted] or sorted(known)
+    names = [f"{name.removesuffix('Pipeline')}Pipeline" for name in config.only] or sorted(known)
     rows = []
     for name in names:
         try:
@@ -158,10 +170,11 @@ def main(wanted: list[str]) -> None:
     done = [row for row in rows if row.status.startswith("checked")]
     video = [row for row in done if known[row.name]["size"][0]]
     print(f"{len(done)} checked to {EQUAL:g}, {len(video)} of them of video, {len(rows) - len(done)} not, as it says")
-    if not wanted:
+    if not config.only:
         others = [name for name in listed() if name not in known]
         print(f"not tried, {len(others)}: {', '.join(others)}")
+    return {row.name: row.status for row in rows}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(table)

@@ -9,8 +9,6 @@ out anew. Beside it stands how far neighbours on the map differ in the hue of th
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, median
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.load import load
@@ -155,13 +154,4 @@ def parts(figures: dict[str, Any]) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    parser.add_argument("--clips", type=int, default=512)
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--large", type=int, default=100_000)
-    a = parser.parse_args()
-    config = Config(model=a.model, clips=a.clips, methods=tuple(a.methods.split(",")), large=a.large)
-    figures = run(config)
-    del figures["_points"], figures["_clips"]
-    print(json.dumps(figures, indent=2))
+    main(run)

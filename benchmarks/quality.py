@@ -1,12 +1,10 @@
 """How good is the shipped model? Every figure of its model card, on clips and captions that training never saw.
 
-python benchmarks/quality.py [--only autoencoder,known,captions,static,frechet,scenes] [--out quality.json]
+python benchmarks/quality.py [--only autoencoder,known,captions,static,frechet,scenes]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.bench.script import load_script
 from latentlab.bench.spread import mean, percent
 from latentlab.data.moving.captions import DIRECTIONS, HUES, captions, words
@@ -254,29 +253,4 @@ def _generate(generator: Generator, said: list[str], config: Config) -> torch.Te
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
-    parser.add_argument("--autoencoder", help="folder of a training run; with --only autoencoder")
-    parser.add_argument("--only", default=",".join(Config().only))
-    parser.add_argument("--clips", type=int, default=256)
-    parser.add_argument("--frechet", type=int, default=1024)
-    parser.add_argument("--guidance", type=float)
-    parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--method", default="ddim")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out")
-    a = parser.parse_args()
-    result = run(
-        Config(
-            model=a.model, autoencoder=a.autoencoder, seed=a.seed,
-            clips=a.clips, frechet=a.frechet, guidance=a.guidance, num_steps=a.steps,
-            method=a.method, only=tuple(a.only.split(",")),
-        )
-    )  # fmt: skip
-    del result["_clips"]
-    text = json.dumps(result, indent=2)
-    print(text)
-    if a.out:
-        from latentlab.store import write_text
-
-        write_text(a.out, text + "\n")
+    main(run)

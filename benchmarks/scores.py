@@ -7,9 +7,7 @@ The network under LPIPS is drawn at random here: the question is whether both co
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -25,6 +23,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
+from latentlab.bench.flags import main
 from latentlab.data import moving_shapes
 from latentlab.metrics import perceptual
 from latentlab.metrics.frechet import Moments, frechet
@@ -229,8 +228,4 @@ def timed(compute: Callable, repeats: int = 7) -> tuple:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join(Config().only))
-    parser.add_argument("--clips", type=int, default=1000)
-    a = parser.parse_args()
-    print(json.dumps(run(Config(only=tuple(a.only.split(",")), clips=a.clips)), indent=2))
+    main(run)

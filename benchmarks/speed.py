@@ -8,8 +8,6 @@ other bars are processor seconds of one thread. `yardstick` is the seconds of a 
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -27,6 +25,7 @@ import torch
 from tqdm.auto import tqdm
 
 from latentlab.bench import load_script
+from latentlab.bench.flags import main
 
 ALONE = True
 
@@ -240,9 +239,4 @@ def script(name: str) -> ModuleType:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help=",".join(ROWS))
-    parser.add_argument("--large", action="store_true")
-    a = parser.parse_args()
-    only = tuple(name for name in a.only.split(",") if name)
-    print(json.dumps(run(Config(only=only, large=a.large)), indent=2))
+    main(run)

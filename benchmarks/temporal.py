@@ -7,8 +7,6 @@ FOLDER of clips gives the photographs (their first frames, panned); without one,
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import statistics
 import time
@@ -25,6 +23,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentlab.bench import load_script
+from latentlab.bench.flags import main
 from latentlab.bench.spread import mean
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.render import render
@@ -294,10 +293,4 @@ def parts(figures: dict[str, Any]) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips")
-    parser.add_argument("--taef2")
-    arguments = parser.parse_args()
-    figures = run(Config(arguments.clips, arguments.taef2))
-    del figures["_clips"]
-    print(json.dumps(figures, indent=2))
+    main(run)

@@ -10,18 +10,16 @@ verdict other than "obeyed" where nothing was planted: the model's own failures 
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-import latentlab
+from latentlab.bench.flags import main
 from latentlab.control.why import Word, why
 from latentlab.data.moving.captions import HUES
 from latentlab.data.moving.factors import SHAPES
@@ -130,13 +128,5 @@ def said(word: Word) -> str:
     return f"{word.verdict} ({word.word} read as {word.read!r})"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    for field in fields(Config):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
-    config = Config(**vars(parser.parse_args()))
-    print(json.dumps({"version": latentlab.__version__, "config": asdict(config), **run(config)}, indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    main(run)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from typing import TypeVar
+
+from tqdm.auto import tqdm
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -42,3 +47,19 @@ def _follow(prepare: Callable[[], object] | None) -> None:
     threading.Thread(target=watch, daemon=True).start()
     if prepare is not None:
         prepare()
+
+
+def each(
+    measure: Callable[..., Result],
+    jobs: Sequence[tuple],
+    *,
+    processes: int,
+    title: str = "",
+    prepare: Callable[[], object] | None = None,
+) -> list[Result]:
+    """What `measure(*job)` returns for each job, in their order, worked out by several processes."""
+    with workers(processes, prepare) as pool:
+        running = [pool.submit(measure, *job) for job in jobs]
+        for done in tqdm(as_completed(running), total=len(running), desc=title, disable=None):
+            done.result()  # what fails, fails at once
+    return [done.result() for done in running]
