@@ -10,9 +10,7 @@ after the next frame does.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentlab.bench.flags import main
 from latentlab.view.painting import Server, Session
 
 ALONE = True
@@ -113,12 +112,5 @@ def _milliseconds(values: list[float]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("frames", "side", "strokes"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Config(), name))
-    print(json.dumps(run(Config(**vars(parser.parse_args()))), indent=1))
-
-
 if __name__ == "__main__":
-    main()
+    main(run)

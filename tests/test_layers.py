@@ -23,7 +23,11 @@ LAYERS = (  # lowest first
     ("cli", "__main__"),
 )
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
-SAME = {("__main__", "cli"), ("parsers", "__version__")}  # `python -m latentlab`, and the version
+SAME = {
+    ("__main__", "cli"),
+    ("parsers", "__version__"),
+    ("bench", "__version__"),
+}  # `python -m latentlab`, and the version
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
 
 

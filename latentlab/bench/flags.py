@@ -13,7 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import latentlab
+from latentlab import __version__
 from latentlab.record import to_json
 
 
@@ -45,7 +45,7 @@ def main(
     figures = run(config)
     plain = {name: value for name, value in figures.items() if not name.startswith("_")}
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
-    said = {"version": latentlab.__version__, "config": settings, **plain}
+    said = {"version": __version__, "config": settings, **plain}
     sys.stdout.write((to_json(said) if show is None else show(figures)) + "\n")
 
 
