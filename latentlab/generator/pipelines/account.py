@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from latentlab.generator.pipelines.driver import Visit
+from latentlab.generator.pipelines.driver import Step, Visit
+from latentlab.generator.pipelines.path import Path
+from latentlab.generator.pipelines.reading import ASKED, PAIR, apart
 
 if TYPE_CHECKING:
     from latentlab.generator.pipelines.driven import Driven
 
-PAIR = ("a small dog runs", "one red car stops")  # captions to tell apart
-ASKED = 3.0  # guidance under which it is seen what a call makes of it
 ROUNDING = {torch.float32: 1e-3}  # of velocities, over their spread; for half precision `HALF`
 HALF = 0.1
 
@@ -52,22 +50,24 @@ def compared(generator: Driven) -> Account:
     Raises:
         ValueError: they differ, or the same question has two answers, as where a loop draws noise.
     """
-    call, flow, differences = generator.call, generator.flow, []
-    layout = generator.layout(generator.size)
-    for guidance in [1.0] if generator.guidance == "none" else [1.0, ASKED]:
+    call, reading, differences = generator.call, generator.reading, []
+    layout, path = generator.layout(generator.size), generator.path(generator.size)
+    for guidance in [1.0] if reading.guidance == "none" else [1.0, ASKED]:
         told = call.arguments(PAIR[:1], generator.size, guidance=guidance)
         condition, worst = generator.condition(PAIR[0]), 0.0
-        remembered = generator.form.answer(condition) if call.reads_images and guidance == 1.0 else None
+        remembered = reading.form.answer(condition) if call.reads_images and guidance == 1.0 else None
         steps = call.visit(told, Visit("end", remembered=remembered)).steps
         if len(steps) < 2:
             raise ValueError(
                 f"{call.name} cannot be driven: of two steps it takes {len(steps)}, as a call does that starts inside "
                 "the schedule; take the pipeline of captions of the same weights"
             )
-        for state, t, output in steps[:2]:
-            s, x = generator.level_of(t), layout.latents(state.float(), 1)
-            y = x if flow else x * math.hypot(1 - s, s)
-            theirs = generator.velocity_of(layout.latents(output.float(), 1), y, s)
+        for step in steps[:2]:
+            s, x = level(step, path), layout.latents(step.state.float(), 1)
+            y = path.flow_state(step.factor * x if path.kind == "preserving" else x, s)
+            theirs = path.velocity(layout.latents(step.output.float(), 1), y, s)
+            if layout.held.any():
+                theirs = torch.where(layout.held.to(theirs.device), torch.zeros_like(theirs), theirs)
             ours, again = (generator.velocity(condition, guidance)(y, s) for _ in range(2))
             if not torch.equal(ours, again):
                 raise ValueError(
@@ -84,9 +84,10 @@ def compared(generator: Driven) -> Account:
             "on their number"
         )
     guided = differences[1] if len(differences) > 1 else None
-    return Account(call.name, generator.guidance, generator.batches, differences[0], guided)
+    return Account(call.name, reading.guidance, reading.batches, differences[0], guided)
 
 
-def apart(a: Tensor, b: Tensor) -> float:
-    """Largest difference, over the spread of b."""
-    return float((a - b).abs().max() / b.std().clamp(min=1e-12))
+def level(step: Step, path: Path) -> float:
+    """The level of a step, by its sigma where that tells it."""
+    told = path.kind in ("flow", "exploding") and step.sigma is not None
+    return path.level(step.sigma) if told and step.sigma is not None else path.level_called(step.timestep)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from latentlab.generator.pipelines.driver import Visit, codec_name, denoisers, visit
+from latentlab.generator.pipelines.driver import CODECS, DENOISERS, Visit, codec_name, denoisers, visit
 from latentlab.generator.pipelines.remembered import Answers
 
 FRAMES = ("num_frames", "video_length", "frames")  # what calls name the length of a clip
@@ -112,6 +112,12 @@ class Call:
         }
         if missing := [part for part, there in parts.items() if not there]:
             raise ValueError(f"{self.name} cannot be driven: it has no {', no '.join(missing)}")
+        inside = self.signature.get("strength")
+        if inside is not None and self.more.get("strength", inside.default) != 1.0:
+            raise ValueError(
+                f"{self.name} cannot be driven: its call starts inside the schedule, from an image or clip of its own; "
+                "take the pipeline of captions of the same weights, or give call={'strength': 1.0}"
+            )
         if streams := [name for name in SOUND if getattr(self.pipe, name, None) is not None]:
             raise ValueError(f"{self.name} cannot be driven: it steps sound beside the picture ({', '.join(streams)})")
         known = ("self", "prompt", "image", "height", "width", *FRAMES, *self.more)
@@ -128,3 +134,21 @@ class Call:
 
 def _few(items: Sequence) -> Any:
     return items[0] if len(items) == 1 else list(items)
+
+
+def unfit(kind: type) -> str | None:
+    """Why no pipeline of a class can be driven, as far as what it takes says so."""
+    call, parts = inspect.signature(kind.__call__).parameters, inspect.signature(kind.__init__).parameters
+    if (inside := call.get("strength")) is not None and inside.default != 1.0:
+        return "its call starts inside the schedule, from a clip or image of its own"
+    if "scheduler" not in parts:
+        return "it has no scheduler of its own"
+    if not any(name in parts for name in CODECS):
+        return "it has no autoencoder"
+    if not any(name in parts for name in DENOISERS):
+        return "it has no denoiser (a transformer or U-Net)"
+    if not hasattr(kind, "prepare_latents"):
+        return "it has no method prepare_latents, in which noise is made"
+    if sound := [name for name in SOUND if name in parts]:
+        return f"it steps sound beside the picture ({', '.join(sound)})"
+    return None

@@ -114,16 +114,18 @@ class Coded(Generator):
     def _fitting(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         """The smallest length and size from these upwards that the model can hold."""
         side, step = self.coder.space_ratio * self.patch, self.coder.frame_step
-        extra = 1 if self.coder.time_ratio > 1 else 0
+        extra = self.coder.alone if self.coder.time_ratio > 1 else 0
         return -(-(frames - extra) // step) * step + extra, -(-height // side) * side, -(-width // side) * side
 
     def _latent_grid(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         ratio = self.coder.space_ratio
-        return (frames - 1) // self.coder.time_ratio + 1, height // ratio, width // ratio
+        alone = self.coder.alone
+        return (frames - alone) // self.coder.time_ratio + alone, height // ratio, width // ratio
 
     def _clip_of(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         ratio = self.coder.space_ratio
-        return (frames - 1) * self.coder.time_ratio + 1, height * ratio, width * ratio
+        alone = self.coder.alone
+        return (frames - alone) * self.coder.time_ratio + alone, height * ratio, width * ratio
 
     def _check_kept(self, found: Sequence[int], expected: Sequence[int], what: str) -> None:
         if tuple(found) != tuple(expected):
@@ -134,7 +136,7 @@ class Coded(Generator):
 
     def _rule(self) -> str:
         side = self.coder.space_ratio * self.patch
-        frames = f"{self.coder.frame_step}k + 1 frames and " if self.coder.time_ratio > 1 else ""
+        frames = f"{self.coder.frame_step}k{' + 1' * self.coder.alone} frames and " if self.coder.time_ratio > 1 else ""
         return f"{frames}sides that are multiples of {side}"
 
 

@@ -21,16 +21,21 @@ class Coder:
     Attributes:
         vae: the autoencoder.
         images: whether it codes frames one by one.
-        time_ratio, space_ratio: frames and pixels a side for each latent.
-        frame_step: clips have a whole number of these, plus one frame if `time_ratio` is above 1.
+        time_ratio, space_ratio: frames and pixels a side for each latent; of an autoencoder of video they are read from
+            a clip that it encodes.
+        alone: frames at the beginning of a clip that have a latent of their own, 1 or 0.
+        frame_step: clips have a whole number of these, and those frames.
         frames_at_once: frames that an autoencoder of images takes together; the result does not depend on it, except
             when decoding with a temporal decoder (`AutoencoderKLTemporalDecoder`); a pipeline's is that of its U-Net.
     """
 
     def __init__(self, vae) -> None:
         self.vae = vae.eval().requires_grad_(False)
-        self.images = next(p for p in vae.encoder.parameters() if p.ndim >= 4).ndim == 4
+        self.images = not any(p.ndim == 5 for p in vae.encoder.parameters())
         self.time_ratio, self.space_ratio = _ratios(vae)
+        self.alone = 1
+        if not self.images:
+            self._try()
         # CogVideoX decodes latent frames in pairs, and four clip frames too many where their number is even.
         self.frame_step = self.time_ratio * (2 if type(vae).__name__ == "AutoencoderKLCogVideoX" else 1)
         self.temporal_decoder = type(vae).__name__ == "AutoencoderKLTemporalDecoder"
@@ -80,6 +85,38 @@ class Coder:
             video = self._per_image(own, z) if self.images else own(z)
         return video.float().clamp(-1, 1)
 
+    @torch.no_grad()
+    def _try(self) -> None:
+        """Reads ratios from clips that are encoded: two latents long, and a frame longer.
+
+        Raises:
+            ValueError: an autoencoder that encodes in tiles alone.
+        """
+        hint, side = self.time_ratio if self.time_ratio > 1 else 4, max(64, 2 * self.space_ratio)
+        found: dict[int, tuple[int, ...]] = {}
+        for frames in (2 * hint + 1, 2 * hint):
+            clip = torch.zeros(1, 3, frames, side, side, device=self.device, dtype=self.vae.dtype)
+            try:
+                found[frames] = tuple(self._mode(clip).shape)
+            except NotImplementedError as error:
+                raise ValueError(
+                    f"{type(self.vae).__name__} encodes nothing as it stands ({error}); load it with tiling=True, or "
+                    "call its enable_tiling() first"
+                ) from error
+            except (RuntimeError, ValueError):  # a length that it does not take
+                continue
+            if len(found) == 1 and found[frames][2] == 3:
+                break
+        if not found:
+            return  # what its settings say
+        longer, even = found.get(2 * hint + 1), found.get(2 * hint)
+        shape = longer or even
+        if even is not None and even[2] == 2 and (longer is None or longer[2] != 3):
+            self.time_ratio, self.alone = hint, 0
+        elif longer is not None:
+            self.time_ratio = 2 * hint // max(longer[2] - 1, 1)
+        self.space_ratio = side // shape[-1]  # type: ignore[index]
+
     def _mode(self, x: Tensor) -> Tensor:
         coded = self.vae.encode(x)
         if hasattr(coded, "latent_dist"):
@@ -111,8 +148,14 @@ class Coder:
         scale = (config.get("scaling_factor") or 1.0) / (
             1.0 if std is None else torch.as_tensor(std, device=self.device).float()
         )
-        shift, scale = (torch.as_tensor(t, device=self.device).float().view(-1, 1, 1, 1) for t in (shift, scale))
+        shift, scale = (self._of_channels(torch.as_tensor(t, device=self.device).float()) for t in (shift, scale))
         return shift, scale
+
+    def _of_channels(self, t: Tensor) -> Tensor:
+        """Statistics of channels; of some autoencoders they are told for each frame of a clip, and nearly equal."""
+        if t.numel() > 1 and t.numel() != self.channels:
+            t = t.view(self.channels, -1).mean(1)
+        return t.view(-1, 1, 1, 1)
 
 
 def _ratios(vae) -> tuple[int, int]:

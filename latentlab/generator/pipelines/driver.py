@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, wraps
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +29,23 @@ class Halt(BaseException):
     """The call has shown what was asked of it; no `except Exception` of a pipeline may hold it up."""
 
 
+class Step(NamedTuple):
+    """One step of a pipeline's own loop: its state, by which factor the network got it, timestep, sigma and output."""
+
+    state: Tensor
+    factor: float
+    timestep: float
+    sigma: float | None
+    output: Tensor
+
+
 @dataclass
 class Visit:
     """One call of a pipeline: what is put into it, and what was seen on the way.
 
     Attributes:
         until: where it stops.
-        state: put in the place of the noise that the pipeline drew.
+        state: of the noise that the pipeline drew, what is put in its place.
         time: the one timestep and sigma that are visited; None are the first of the schedule.
         returned: what the step gives back.
         remembered: answers of encoders, in the order of their calls, in the place of asking them.
@@ -42,7 +53,7 @@ class Visit:
         scheduler: as the pipeline set it.
         made: the noise that the pipeline drew.
         heard, at: what the network said, after guidance, and of which state: what came to the step.
-        steps: (state as the network got it, timestep, output) of each step, where the schedule is the pipeline's own.
+        steps: of each step, where the schedule is the pipeline's own.
         encoded: answers of encoders.
         decoded: what came to the autoencoder.
         options: arguments and options that came with it.
@@ -50,7 +61,7 @@ class Visit:
     """
 
     until: Until = "step"
-    state: Tensor | None = None
+    state: Callable[[Tensor], Tensor] | None = None
     time: tuple[float, float] | None = None
     returned: Tensor | None = None
     remembered: Sequence[tuple[str, Any]] | None = None
@@ -59,7 +70,7 @@ class Visit:
     made: Tensor | None = None
     heard: Tensor | None = None
     at: Tensor | None = None
-    steps: list[tuple[Tensor, float, Tensor]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     encoded: list[tuple[str, Any]] = field(default_factory=list)
     decoded: list[Tensor] = field(default_factory=list)
     options: tuple[tuple, dict] = ((), {})
@@ -74,9 +85,10 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
         told: arguments of its call.
         seen: what is put in, and where it stops.
     """
-    own = object.__new__(type(pipe))
+    own = object.__new__(_placed(type(pipe)))
     vars(own).update(vars(pipe), _progress_bar_config={"disable": True})
     parts = vars(own)
+    parts["place"] = device_of(pipe)
     parts["scheduler"] = _scheduler(pipe.scheduler, seen)
     parts["maybe_free_model_hooks"] = lambda: None  # whoever drives does that, once it is done with the networks
     calls = Calls(seen)
@@ -99,6 +111,30 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
     return seen
 
 
+@lru_cache(maxsize=64)
+def _placed(kind: type) -> type:
+    """A class of pipelines that knows its device: diffusers looks through all layers for it, at every question."""
+    return type(kind.__name__, (kind,), {"_execution_device": property(lambda self: vars(self)["place"])})
+
+
+_DEVICES: WeakKeyDictionary[nn.Module, tuple[Any, torch.device]] = WeakKeyDictionary()
+
+
+def device_of(pipe) -> torch.device:
+    """Where a pipeline computes; asked anew once its denoiser has moved, or begins to wait elsewhere."""
+    names = denoisers(pipe)
+    if not names:
+        return pipe._execution_device
+    first = getattr(pipe, names[0])
+    hooks = tuple(getattr(first, name, None) is not None for name in ("_hf_hook", "_diffusers_hook"))
+    seen = next(first.parameters()).device, hooks, id(getattr(pipe, "_offload_device", None))
+    known = _DEVICES.get(first)
+    if known is None or known[0] != seen:
+        known = _DEVICES[first] = seen, pipe._execution_device
+    return known[1]
+
+
+@lru_cache(maxsize=64)
 def encoders(kind: type) -> list[str]:
     """Methods of a class of pipelines that read captions and images."""
     starts = ("encode_", "_encode_", "prepare_image", "prepare_cond", "prepare_ip_adapter", "prepare_reference")
@@ -148,13 +184,13 @@ class Calls:
             known = self.given is not None and any(name == "prepare_latents" for name, _ in self.given)
             found = self._again("prepare_latents") if known else real(*args, **options)
             self.seen.encoded.append(("prepare_latents", found))
-            several, state = isinstance(found, tuple | list), self.seen.state
+            several = isinstance(found, tuple | list)
             first = found[0] if several else found
             if self.seen.made is None:
                 self.seen.made = first
-            if state is None:
+            if self.seen.state is None:
                 return found
-            state = state.to(first.device, first.dtype)
+            state = self.seen.state(first).to(first.device, first.dtype)
             return type(found)([state, *found[1:]]) if several else state
 
         return prepared
@@ -195,11 +231,13 @@ class Visiting:
             self.sigmas = torch.tensor([sigma, 0.0], dtype=torch.float32, device=self.sigmas.device)
 
     def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
-        del timestep
-        return sample
+        return super().scale_model_input(sample, timestep) if _denoises(self) else sample  # type: ignore[misc]
 
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **options: Any) -> Stepped:
-        del timestep, args, options
+        del timestep, args
+        if _denoises(self) and options.get("pred_original_sample") is None:  # asked for clean data alone
+            own: Any = self
+            return Stepped([sample, own.precondition_outputs(sample, model_output, own.sigmas[0])])
         if self.seen.heard is None:
             self.seen.heard, self.seen.at = model_output, sample
         if self.seen.returned is None:
@@ -226,10 +264,19 @@ class Listening:
         return scaled
 
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **options: Any) -> Any:
-        self.seen.steps.append((self.factor * sample, float(timestep), model_output))
+        if _denoises(self) and options.get("pred_original_sample") is None:
+            return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
+        sigmas, count = getattr(self, "sigmas", None), len(self.seen.steps)
+        sigma = None if sigmas is None or count >= len(sigmas) else float(sigmas[count])
+        self.seen.steps.append(Step(sample, self.factor, float(timestep), sigma, model_output))
         if self.seen.heard is None:
             self.seen.heard, self.seen.at = model_output, sample
         return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
+
+
+def _denoises(scheduler: Any) -> bool:
+    """Whether its step makes clean data of what the network says, and is asked for that first (Karras et al. 2022)."""
+    return hasattr(scheduler, "precondition_outputs")
 
 
 @lru_cache(maxsize=64)

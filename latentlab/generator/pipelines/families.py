@@ -205,7 +205,9 @@ def _tiled(vae, tiling: bool):
 
 def _autoencoder_kind(diffusers, path: str | Path, config: Mapping[str, Any]) -> Any:
     name = str(config.get("_class_name", "network of an unknown class"))
-    if not name.startswith("Autoencoder") or not hasattr(diffusers, name):
+    if not hasattr(diffusers, name) or not all(
+        hasattr(getattr(diffusers, name), part) for part in ("encode", "decode")
+    ):
         raise ValueError(f"{path} holds a {name}; give the folder of an autoencoder or of a whole pipeline")
     return getattr(diffusers, name)
 

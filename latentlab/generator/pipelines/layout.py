@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from latentlab.shapes import Latents
@@ -21,7 +21,7 @@ class Layout:
 
     Attributes:
         native, stepped: shapes of the noise that the pipeline makes, and of the states that its scheduler steps.
-        entry, where: place of each latent in either, flattened.
+        entry, where: place of each latent in either, flattened; -1 where it is held: an image's, which no step moves.
         shift, scale: the autoencoder's own latents are `scale * y + shift`.
         images: whether the autoencoder codes frames one by one, so that its batch is frames.
     """
@@ -39,15 +39,27 @@ class Layout:
         """Of the latents of one clip."""
         return tuple(self.where.shape)  # type: ignore[return-value]
 
+    @property
+    def held(self) -> Bool[Tensor, "channel frame height width"]:
+        """Which latents are those of an image that the clip is made of, whatever is stepped."""
+        return self.where < 0
+
+    def placed(self, y: Latents, made: Tensor) -> Tensor:
+        """The pipeline's own noise with latents in their places; what has no latent stays as it was made."""
+        own, free = made.reshape(len(y), -1).to(y.device), (~self.held).to(y.device)
+        flat = y[:, free].to(own.dtype)
+        at = self.entry.to(y.device)[free].expand(len(y), -1)
+        return own.scatter(1, at, flat).reshape(made.shape).to(made.device)
+
     def states(self, y: Latents) -> Tensor:
-        """Latents as the pipeline makes its noise."""
-        flat = y.flatten(1)
-        made = torch.zeros_like(flat).scatter(1, self.entry.to(y.device).flatten().expand(len(y), -1), flat)
-        return made.reshape(len(y) * self.native[0], *self.native[1:])
+        """Latents as noise that the pipeline could have made, 0 in what has no latent."""
+        return self.placed(y, y.new_zeros(len(y) * self.native[0], *self.native[1:]))
 
     def latents(self, stepped: Tensor, count: int) -> Latents:
-        """What came to the scheduler's step, as latents."""
-        return stepped.reshape(count, -1)[:, self.where.to(stepped.device).flatten()].reshape(count, *self.shape)
+        """What came to the scheduler's step, as latents; 0 where they are held."""
+        where = self.where.to(stepped.device)
+        found = stepped.reshape(count, -1)[:, where.clamp(min=0).flatten()].reshape(count, *self.shape)
+        return torch.where(where < 0, torch.zeros_like(found), found) if (where < 0).any() else found
 
     def coded(self, y: Latents) -> Latents:
         """Latents as the autoencoder has them."""
@@ -56,6 +68,10 @@ class Layout:
     def normal(self, z: Latents) -> Latents:
         """The autoencoder's latents at the scale of the pipeline's states."""
         return (z - self.shift.to(z.device)) / self.scale.to(z.device)
+
+    def of_clips(self, z: Tensor, count: int) -> Latents:
+        """What came to the autoencoder, as latents of `count` clips, at the autoencoder's scale."""
+        return z.unflatten(0, (count, -1)).movedim(1, 2) if self.images else z
 
 
 def read_layout(
@@ -66,6 +82,8 @@ def read_layout(
 ) -> Layout:
     """Numbers the states by the digits of their places and looks where the numbers come out.
 
+    A latent that does not change with the states is held, and has the shift and scale of its channel elsewhere.
+
     Args:
         native, stepped: shapes of the pipeline's noise and of the states that are stepped, of one clip.
         enter: noise -> the state at the first step.
@@ -74,34 +92,49 @@ def read_layout(
     Raises:
         ValueError: states that are mixed, dropped or changed otherwise than by shift and scale.
     """
-    count = math.prod(stepped)
-    if math.prod(native) != count:
-        raise ValueError(
-            f"its noise {native} and what it steps {stepped} differ in size: more than one stream of states"
-        )
     z0, z1 = (leave(torch.full(stepped, value)).double() for value in (0.0, 1.0))
-    if z0.numel() != count:
-        raise ValueError(f"{count} states are stepped and {z0.numel()} are decoded; another length or size may fit")
-    scale = z1 - z0
-    if not (scale != 0).all():
-        fixed = int((scale == 0).sum())
-        raise ValueError(
-            f"{fixed} of {count} latents do not follow from its states, as where a clip's first image is held"
-        )
-    where, entry = torch.zeros(z0.shape, dtype=torch.long), torch.zeros(stepped, dtype=torch.long)
-    places, power = torch.arange(count), 1
-    while power < count:
-        digit = (places // power % DIGITS).float()
-        out = (leave(digit.reshape(stepped)).double() - z0) / scale
-        where += power * _whole(out)
-        entry += power * _whole(enter(digit.reshape(native)).double())
-        power *= DIGITS
-    for found in (where, entry):
-        if not torch.equal(found.flatten().sort().values, places):
-            raise ValueError("its states are no rearrangement of the latents that are decoded")
     images = z0.ndim == 4
-    where, z0, scale = ((t.movedim(0, 1) if images else t[0]) for t in (where, z0, scale))
-    return Layout(native, stepped, entry.flatten()[where], where, z0.float(), scale.float(), images)
+    free, scale = z1 != z0, z1 - z0
+    if not free.any():
+        raise ValueError("what it decodes does not follow from its states")
+    if int(free.sum()) > math.prod(stepped):
+        raise ValueError(
+            f"{math.prod(stepped)} states are stepped and {int(free.sum())} are decoded; another size may fit"
+        )
+    whole = int(free.sum()) == free.numel()
+    if whole and math.prod(stepped) != free.numel():
+        raise ValueError(
+            f"{math.prod(stepped)} states are stepped and {free.numel()} are decoded; another length or size may fit"
+        )
+    where = _numbers(stepped, lambda digits: (leave(digits).double() - z0) / torch.where(free, scale, 1.0))
+    entry = _numbers(native, lambda digits: enter(digits).double())
+    for found in (where[free], entry[entry >= 0].flatten()):
+        if len(found.unique()) != found.numel():
+            raise ValueError("its states are no rearrangement of the latents that are decoded")
+    at = torch.where(free, entry.flatten()[where.clamp(0, math.prod(stepped) - 1)], -1)
+    where = torch.where(free, where, -1)
+    at, where, z0, scale, free = ((t.movedim(0, 1) if images else t[0]) for t in (at, where, z0, scale, free))
+    shift, scale = (t if whole else _of_channels(t, free) for t in (z0, scale))
+    return Layout(native, stepped, at, where, shift.float(), scale.float(), images)
+
+
+def _numbers(shape: tuple[int, ...], sent: Callable[[Tensor], Tensor]) -> Tensor:
+    """The place in a tensor of some shape that each number of what is made of it came from."""
+    places, power, found = torch.arange(math.prod(shape)), 1, None
+    while power < len(places):
+        digits = (places // power % DIGITS).float().reshape(shape)
+        came = _whole(sent(digits)) * power
+        found = came if found is None else found + came
+        power *= DIGITS
+    return torch.zeros(shape, dtype=torch.long) if found is None else found
+
+
+def _of_channels(t: Tensor, free: Tensor) -> Tensor:
+    """Values with those of their channel's free places where they are not free."""
+    rows = zip(t, free, strict=True)
+    if not free.flatten(1).any(1).all():
+        raise ValueError("some channels of what it decodes do not follow from its states")
+    return torch.stack([torch.where(f, values, values[f].median()) for values, f in rows])
 
 
 def _whole(t: Tensor) -> Tensor:

@@ -22,45 +22,60 @@ class Form:
 
     Attributes:
         answers: of one caption; what no caption changes stands in them.
-        each: places of tensors whose first axis is the captions.
+        each: places of tensors whose first axis is the captions, each with the rows of a caption: under guidance there
+            may be two of it, all first ones before all second ones; 0 rows are a tensor without such an axis.
         lists: places of lists that hold a tensor for each caption.
         tokens: place of the tokens, among either; None where there are none.
         mask: place of their mask; None where every token counts.
     """
 
     answers: Answers
-    each: frozenset[str]
+    each: Mapping[str, int]
     lists: frozenset[str]
     tokens: str | None
     mask: str | None
 
     @staticmethod
-    def of(one: Answers, two: Answers | None = None) -> Form:
-        """The form of answers to one caption, and to two; without the latter, what has one row is of the caption."""
+    def of(one: Answers, two: Answers | None = None, *, plain: Answers = (), other: Answers = ()) -> Form:
+        """The form of answers to one caption, and to two.
+
+        Without the latter, what has one row is of the caption, and what has two where `plain` answers have one, and
+        whatever differs from `other`, answers to another caption.
+        """
         first = dict(_tensors(one))
         if two is None:
-            each, lists = {place for place, t in first.items() if t.ndim > 1 and len(t) == 1}, set()
+            alone = {place: len(t) for place, t in _tensors(plain) if t.ndim}
+            rows = {place: len(t) for place, t in first.items() if t.ndim > 1}
+            each = {p: n for p, n in rows.items() if n == 1 or (n == 2 and alone.get(p) == 1)}
+            each |= dict.fromkeys(differing(one, other) - each.keys(), 0)
+            lists = set()
         else:
             second = dict(_tensors(two))
             pairs = {p: (t, second[p]) for p, t in first.items() if p in second}
-            each = {p for p, (a, b) in pairs.items() if a.ndim and len(b) == 2 * len(a) and len(a) == 1}
+            each = {p: len(a) for p, (a, b) in pairs.items() if a.ndim and len(b) == 2 * len(a) and len(a) in (1, 2)}
             lengths = dict(_lists(two))
             lists = {p for p, n in _lists(one) if n == 1 and lengths.get(p) == 2}
         of_lists = [p for p in first if any(p.rpartition("/")[0] == at for at in lists)]
-        told = [p for p in first if p in each and first[p].ndim == 3 and first[p].is_floating_point()]
+        told = [p for p in first if each.get(p) == 1 and first[p].ndim == 3 and first[p].is_floating_point()]
         told += [p.rpartition("/")[0] for p in of_lists if first[p].ndim == 2]
         tokens = next(iter(told), None)
         mask = None
         if tokens in first:
             shape = first[tokens].shape[:2]
-            masks = [p for p in each if p != tokens and first[p].shape == shape and _binary(first[p])]
+            masks = [
+                p for p, n in each.items() if n == 1 and p != tokens and first[p].shape == shape and _binary(first[p])
+            ]
             mask = next(iter(sorted(masks)), None)
-        return Form(tuple(one), frozenset(each), frozenset(lists), tokens, mask)
+        return Form(tuple(one), each, frozenset(lists), tokens, mask)
 
     def condition(self, answers: Answers) -> Condition:
         """Answers to some captions as what latentlab keeps of them."""
         found = dict(_tensors(answers))
-        parts: dict[str, Tensor] = {place: found[place] for place in sorted(self.each) if place in found}
+        parts: dict[str, Tensor] = {}
+        for place, rows in sorted(self.each.items()):
+            if place in found:
+                t = found[place]
+                parts[place] = t if rows == 1 else t.unflatten(0, (rows, -1)).movedim(0, 1) if rows else t[None]
         for at in sorted(self.lists):
             rows = [t for place, t in found.items() if place.rpartition("/")[0] == at]
             longest = max(len(t) for t in rows)
@@ -86,7 +101,10 @@ class Form:
             own[self.mask] = condition.mask
 
         def tensor(place: str, like: Tensor) -> Tensor:
-            return own[place].to(like.device, like.dtype) if place in own else like
+            if place not in own:
+                return like
+            t = own[place].to(like.device, like.dtype)
+            return {0: lambda: t[0], 2: lambda: t.movedim(1, 0).flatten(0, 1)}.get(self.each.get(place, 1), lambda: t)()
 
         def rows(place: str, like: Tensor) -> list[Tensor]:
             padded = own[place].to(like.device, like.dtype)
@@ -111,6 +129,12 @@ class Form:
 def count(answers: Answers) -> int:
     """Tensors among answers."""
     return len(list(_tensors(answers)))
+
+
+def differing(one: Answers, other: Answers) -> set[str]:
+    """Places of tensors that are not the same in two answers."""
+    known = dict(_tensors(other))
+    return {p for p, t in _tensors(one) if p in known and not (t.shape == known[p].shape and torch.equal(t, known[p]))}
 
 
 def _tensors(answers: Answers) -> Iterator[tuple[str, Tensor]]:

@@ -105,7 +105,7 @@ def flow_levels(
     if sigmas is not None and "sigmas" not in takes:
         shift = math.exp(mu) if dynamic and mu is not None else own.config.get("flow_shift", own.config.get("shift"))
         s, shift = torch.tensor([*sigmas, 0.0], dtype=torch.float64), 1.0 if shift is None else shift
-        return _falling(shift * s / (1 + (shift - 1) * s), own, num_steps)
+        return falling(shift * s / (1 + (shift - 1) * s), own, num_steps)
     own.set_timesteps(num_steps, **dynamic) if sigmas is None else own.set_timesteps(sigmas=sigmas, **dynamic)
     return levels_of(own, num_steps, flow=True)
 
@@ -131,12 +131,12 @@ def levels_of(own, num_steps: int, *, flow: bool) -> Float[Tensor, " level"]:
     if hasattr(own, "sigmas"):
         sigmas = own.sigmas.double()
         levels = (1 - sigmas if own.config.get("invert_sigmas") else sigmas) if flow else sigmas / (1 + sigmas)
-        return _falling(levels, own, num_steps)
+        return falling(levels, own, num_steps)
     if not hasattr(own, "alphas_cumprod"):
         return probed(own, "flow" if flow else own.config.get("prediction_type"))[0]
     final = float(getattr(own, "final_alpha_cumprod", 1.0))
     alphas = torch.cat([own.alphas_cumprod[own.timesteps.cpu().long()], torch.tensor([final])])
-    return _falling(_of_alphas(alphas), own, num_steps)
+    return falling(_of_alphas(alphas), own, num_steps)
 
 
 @lru_cache(maxsize=8)
@@ -239,7 +239,7 @@ def _of_alphas(alphas_cumprod: Tensor) -> Tensor:
     return sigma / (alpha + sigma)
 
 
-def _falling(s: Tensor, scheduler, num_steps: int) -> Tensor:
+def falling(s: Tensor, scheduler, num_steps: int) -> Tensor:
     """Levels, each told once where a scheduler of second order repeats them.
 
     A last step that stays where it is, as where timesteps end at 0 and `set_alpha_to_one` is False, is none.
