@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor, nn
 
 from latentlab.generator.condition import Condition
@@ -27,8 +28,10 @@ from latentlab.generator.pipelines.reading import PAIR, pictures, read_captions,
 from latentlab.generator.pipelines.remembered import Answers
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Video, check_video
+from latentlab.tensors import tensor_digest
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def _moved_back(method: Callable[P, T]) -> Callable[P, T]:
@@ -142,8 +145,8 @@ class Driven(Coded):
         return self
 
     def settings(self) -> dict[str, Any]:
-        plain = {k: v for k, v in sorted(self.call.more.items()) if isinstance(v, str | int | float | bool)}
-        return {**self.path(self.size).settings(), "call": plain, **super().settings()}
+        given = {name: _identity(value) for name, value in sorted(self.call.more.items()) if value is not None}
+        return {**self.path(self.size).settings(), "call": given, **super().settings()}
 
     # ----------------------------------------------------------------------------------------------------------- sizes
     def layout(self, size: Size) -> Layout:
@@ -396,6 +399,21 @@ class Driven(Coded):
         args, options = self.decoding
         clips = [self.coder.decoded(layout.coded(y[None].to(self.device).float()), *args, **options) for y in latents]
         return torch.cat(clips)
+
+
+def _identity(value: Any) -> Any:
+    """An argument of a call as a record holds it: tensors and pictures by their content."""
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _identity(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_identity(part) for part in value]
+    if isinstance(value, Tensor):
+        return tensor_digest(value)
+    if isinstance(value, Image.Image | np.ndarray):
+        return tensor_digest(torch.from_numpy(np.array(value)))
+    return type(value).__name__
 
 
 def _number(parameter: inspect.Parameter | None, otherwise: float) -> float:

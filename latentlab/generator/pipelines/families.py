@@ -17,6 +17,7 @@ from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.pipelines.coded import AutoencoderOnly, Coded
 from latentlab.generator.pipelines.cogvideox import CogVideoX
 from latentlab.generator.pipelines.driven import Driven
+from latentlab.generator.pipelines.files import check_weights
 from latentlab.generator.pipelines.hunyuan import Hunyuan
 from latentlab.generator.pipelines.ltx import LTX
 from latentlab.generator.pipelines.mochi import Mochi
@@ -157,6 +158,7 @@ def load_foreign(
     diffusers = _diffusers(folder)
     if not (folder / "model_index.json").is_file():
         own = _autoencoder_kind(diffusers, folder, _read(folder / "config.json"))
+        check_weights(folder, [""], variant)
         vae = own.from_pretrained(folder, dtype=vae_dtype, use_safetensors=True, variant=variant)
         return AutoencoderOnly(_tiled(vae, tiling), GeneratorConfig()).to(device or "cpu")
     pipe = read_pipeline(diffusers, folder, dtype=dtype, vae_dtype=vae_dtype, variant=variant)
@@ -179,6 +181,7 @@ def read_pipeline(
     if gone:
         warnings.warn(f"{folder} names {', '.join(gone)} and does not hold it; loaded without", stacklevel=2)
         absent |= dict.fromkeys(gone)
+    check_weights(folder, [name for name in parts if name not in gone], variant)
     dtypes = {"vae": vae_dtype, "default": dtype}
     return kind.from_pretrained(folder, dtype=dtypes, use_safetensors=True, variant=variant, **absent)
 

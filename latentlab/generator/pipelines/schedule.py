@@ -100,6 +100,13 @@ def flow_levels(
     """
     check_counts(num_steps=num_steps)
     check_invertible(scheduler, flow=True)
+    if mu is None and scheduler.config.get("use_dynamic_shifting"):
+        name = type(scheduler).__name__
+        raise ValueError(
+            f"{name} with use_dynamic_shifting=True shifts its levels by the size of the clip, of which this pipeline "
+            f"tells it nothing; set generator.pipe.scheduler = {name}.from_config(generator.pipe.scheduler.config, "
+            "use_dynamic_shifting=False, shift=3.0)"
+        )
     own, takes = deepcopy(scheduler), signature(scheduler.set_timesteps).parameters
     dynamic = {"mu": mu} if mu is not None and own.config.get("use_dynamic_shifting") else {}
     if sigmas is not None and "sigmas" not in takes:

@@ -1,5 +1,6 @@
 """Pipelines that no family is written for, driven by their own calls, against those calls."""
 
+import copy
 import threading
 
 import pytest
@@ -154,3 +155,29 @@ def test_a_pipeline_without_autoencoder_is_refused():
     pipe = diffusers.DDIMPipeline(whole.unet(), whole.ddim())
     with pytest.raises(ValueError, match="DDIMPipeline cannot be driven: it has no autoencoder"):
         ll.load(pipe)
+
+
+def test_pictures_among_the_arguments_of_a_call_are_part_of_what_a_latent_remembers(flux):
+    def remembered(card):
+        generator = copy.copy(flux)
+        generator.call = copy.copy(flux.call)
+        generator.call.more = {"control_image": card}
+        return generator.settings()["call"]["control_image"]
+
+    black, white = torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8)
+    assert remembered(black) == remembered(black.clone()) != remembered(white)
+
+
+def test_what_an_offloading_pipeline_moves_is_moved_back(flux, monkeypatch):
+    moved = []
+    monkeypatch.setattr(flux.pipe, "_all_hooks", ["of each network"], raising=False)
+    monkeypatch.setattr(flux.pipe, "maybe_free_model_hooks", lambda: moved.append("back"), raising=False)
+    told = flux.condition("a red dog")
+    assert moved == ["back"]
+    latents = flux.sample(flux.noise(1), told, num_steps=2)
+    assert len(moved) == 2
+    flux.decode(latents)
+    assert len(moved) == 3
+    with pytest.raises(ValueError):
+        flux.decode(latents[:, :1])
+    assert len(moved) == 4  # after an error, too
