@@ -15,7 +15,6 @@ pytestmark = pytest.mark.skipif(not SCRIPTS.is_dir(), reason="an installed packa
 FILES = sorted(file for file in SCRIPTS.glob("*.py") if "main(" in file.read_text(encoding="utf-8"))
 ENTRIES = {
     "picture": "pictures",
-    "pipelines": "table",
 }  # not asked by `latentlab bench`
 
 
