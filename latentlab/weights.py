@@ -19,6 +19,7 @@ from latentlab.store import digest
 from latentlab.tensors import read_tensors, write_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
+SHIPPED = ("fashion-mnist",)  # models that come with latentlab beside the video model, by their folders
 BLOCK = 1024  # words that `state_of` sums
 
 
@@ -171,6 +172,6 @@ def _inner(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
     return chain.from_iterable(_inner(f"{name}.{part}", getattr(value, part)) for part in sorted(inner))
 
 
-def shipped() -> AbstractContextManager[Path]:
-    """Folder of the weights that come with latentlab, for a `with` block."""
-    return as_file(files("latentlab") / "shipped")
+def shipped(name: str = "") -> AbstractContextManager[Path]:
+    """Folder of the weights that come with latentlab, for a `with` block: of the video model, or one of `SHIPPED`."""
+    return as_file(files("latentlab") / "shipped" / name)

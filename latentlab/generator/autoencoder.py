@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from latentlab.shapes import Latents, Video
+from latentlab.store import digest
+from latentlab.weights import fingerprint
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,17 @@ class Autoencoder(nn.Module):
     def decode(self, latents: Latents) -> Video:
         """The clip of these latents."""
         return self.reconstruct(latents * _per_channel(self.std) + _per_channel(self.mean))
+
+    def encoding(self) -> str:
+        """Fingerprint of what makes the latents, the encoder and their scales: decoders may differ over equal latents.
+
+        >>> one, other = Autoencoder(), Autoencoder()
+        >>> other.encoder = one.encoder
+        >>> one.encoding() == other.encoding(), fingerprint(one) == fingerprint(other)
+        (True, False)
+        """
+        scales = torch.stack([self.mean, self.std]).float().cpu().numpy()
+        return digest(fingerprint(self.encoder), scales.tobytes())
 
     def posterior(self, video: Video) -> tuple[Latents, Latents]:
         """Mean and log-variance of q(latents | video), not normalised."""

@@ -23,7 +23,7 @@ from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfi
 from latentlab.generator.networks.transformer import TransformerConfig, TransformerDenoiser
 from latentlab.generator.pipelines.families import download, is_foreign, load_foreign, of_pipeline
 from latentlab.tensors import read_header
-from latentlab.weights import read_network, shipped
+from latentlab.weights import SHIPPED, read_network, shipped
 
 LARGEST = 2**31  # pixels of a clip
 
@@ -69,7 +69,8 @@ def load(
     (`generator.account`). An image is a clip of one frame.
 
     Args:
-        path: folder that `save` of a generator wrote; folder of a diffusers pipeline or autoencoder; folder of a tiny
+        path: "fashion-mnist", a model of pictures under a class that ships with latentlab; folder that `save` of a
+            generator wrote; folder of a diffusers pipeline or autoencoder; folder of a tiny
             autoencoder (`*_encoder.pth` and `*_decoder.pth`); id of a pipeline or an autoencoder on the hub, which is
             downloaded; or a `DiffusionPipeline` that is held in memory, which is taken as it is: adapted, quantised,
             offloaded, with any scheduler. None is the model that ships with latentlab.
@@ -112,6 +113,9 @@ def load(
             f"a generator is loaded from a folder, a hub id or a pipeline of diffusers, got {type(path).__name__}"
         )
     folder = Path(path)
+    if not folder.exists() and str(path) in SHIPPED:
+        with shipped(str(path)) as own:
+            return load(own, device=place, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, **clip)
     if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
         folder = download(str(path), revision=revision, variant=variant)
     dtype, vae_dtype = dtype or torch.float32, vae_dtype or torch.float32

@@ -31,7 +31,7 @@ from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, Kind, edit_spac
 from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Edited, Recipe
 from latentlab.study.steps import Step
-from latentlab.weights import fingerprint, shipped
+from latentlab.weights import shipped
 
 STRONGEST = 100.0  # standard deviations
 
@@ -196,7 +196,7 @@ def network_of(generator: Generator) -> EditNetwork | None:
     with shipped() as folder:
         file = folder / "edits.safetensors"
         network = load_edits(file) if file.is_file() else None
-    if network is None or network.config.autoencoder != fingerprint(generator.autoencoder):
+    if network is None or network.config.autoencoder != generator.autoencoder.encoding():
         return None
     return network.to(generator.device)
 

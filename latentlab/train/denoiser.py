@@ -173,7 +173,7 @@ def flicker_of(autoencoder: Autoencoder, clean: Latents, estimate: Latents) -> F
 def encode_all(data: CaptionedClips, autoencoder: Autoencoder, count: int, folder: Path, seed: int) -> Latents:
     """Latents of the first `count` clips, float16, kept in shards so that a killed run goes on where it was."""
     device = autoencoder.mean.device
-    key = f"{fingerprint(autoencoder)[:16]}-{short(identity(data))}-{seed}"
+    key = f"{autoencoder.encoding()[:16]}-{short(identity(data))}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     rank, world = rank_and_world()
     shards = [range(first, min(count, first + SHARD)) for first in range(0, count, SHARD)]

@@ -25,7 +25,7 @@ from latentlab.generator.networks.edits import EditConfig, EditNetwork
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.identity import identity, short
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
-from latentlab.weights import fingerprint, save_weights
+from latentlab.weights import save_weights
 
 DRAWN = (*EDITS, "shape", "rotation")  # edits of one frame; the two that are hardest to learn twice
 SHARD = 128  # frames whose pairs lie in one file
@@ -92,7 +92,7 @@ def train_edits(
         side=side,
         condition=CONDITION,
         reading=READING,
-        autoencoder=fingerprint(autoencoder),
+        autoencoder=autoencoder.encoding(),
     )
     config = replace(config, network=network)
     pairs = draw_pairs(data, autoencoder, config, drawn or out / "pairs")
@@ -129,7 +129,7 @@ def train_edits(
 
     about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
         "data": identity(data),
-        "autoencoder": fingerprint(autoencoder)[:16],
+        "autoencoder": autoencoder.encoding()[:16],
     }
     trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
     if is_main_process():
@@ -146,7 +146,7 @@ def draw_pairs(data: MovingShapes, autoencoder: Autoencoder, config: EditTrainin
         `frame`, and `two`: whether another object is there.
     """
     seed, device = config.loop.seed, autoencoder.mean.device
-    key = f"{fingerprint(autoencoder)[:16]}-{short(f'{identity(data)} {config.two} {DRAWN}')}-{seed}"
+    key = f"{autoencoder.encoding()[:16]}-{short(f'{identity(data)} {config.two} {DRAWN}')}-{seed}"
     two = MovingShapes(len(data), data.seed, objects=2)
     shards = []
     firsts = range(0, config.frames, SHARD)

@@ -24,7 +24,7 @@ class EditConfig:
         width, blocks: of the network that edits.
         hidden: of its condition.
         reader_width: of the network that reads.
-        autoencoder: fingerprint of the one whose latents these are.
+        autoencoder: `encoding` of the one whose latents these are.
     """
 
     latent_channels: int = 6
