@@ -111,6 +111,10 @@ def found() -> directions.DirectionSet:
     return directions.DirectionSet.measured(("light", "size"), np.eye(6)[:2], CODES)
 
 
+def drifting() -> data.Drifting:
+    return data.Drifting(data.images("digits", split="test"), 3)
+
+
 @functools.cache
 def clip_file() -> Path:
     path = Path.cwd() / "clip.mp4"
@@ -335,6 +339,12 @@ CALLS: dict[str, Callable[[], Call]] = {
     "Images.caption": on(lambda: data.images("digits", split="test"), "caption", index=0, seed=0),
     "Images.factors": on(lambda: data.images("digits", split="test"), "factors", indices=[0, 1]),
     "Images.draw": on(lambda: data.images("digits", split="test"), "draw", count=1, seed=0),
+    "Images.levels": on(lambda: data.images("digits", split="test"), "levels", indices=[0, 1], seed=0),
+    "Images.checked": on(lambda: data.images("digits", split="test"), "checked", indices=[0, 1]),
+    "Drifting": lambda: (data.Drifting, {"pictures": data.images("digits", split="test"), "num_frames": 3}),
+    "Drifting.clip": on(drifting, "clip", index=0, seed=0, frames=[0, 1]),
+    "Drifting.levels": on(drifting, "levels", indices=[0, 1], seed=0),
+    "Drifting.caption": on(drifting, "caption", index=0, seed=0),
     # metrics of clips
     "psnr": lambda: (metrics.psnr, {"video": clips(), "reference": clips(seed=1)}),
     "ssim": lambda: (metrics.ssim, {"video": clips(), "reference": clips(seed=1)}),

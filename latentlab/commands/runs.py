@@ -53,7 +53,8 @@ def train(network: str, *, data, num_frames, size, out, seed, device, json, **op
     from latentlab.train.runs import RUNS, open_data
 
     folder = Path(out or f"runs/{network}")
-    clips = open_data(network, data, num_frames=num_frames, size=size, classes=options["classes"])
+    pictures = {"classes": options["classes"], "inflate": bool(options["inflate"])}
+    clips = open_data(network, data, num_frames=num_frames, size=size, **pictures)
     skipped = {str(path): reason for path, reason in getattr(clips, "skipped", {}).items()}
     if skipped and is_main_process():  # before the hours of training
         few = "; ".join(f"{path}: {reason}" for path, reason in list(skipped.items())[:3])

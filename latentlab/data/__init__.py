@@ -1,5 +1,6 @@
 """Clips to train on and to measure with."""
 
+from latentlab.data.drifting import Drifting
 from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes, moving_shapes
@@ -8,5 +9,6 @@ from latentlab.data.moving.measure import measure
 from latentlab.data.pictures import Images, images
 
 __all__ = [
-    "DSprites", "FolderClips", "Images", "MovingShapes", "images", "measure", "moving_frames", "moving_shapes",
+    "DSprites", "Drifting", "FolderClips", "Images", "MovingShapes", "images", "measure", "moving_frames",
+    "moving_shapes",
 ]  # fmt: skip

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.factors import Factor, FactorTable
@@ -90,26 +92,33 @@ class Images:
     @clear_errors
     def clip(self, index: int, *, seed: Seed = 0, frames: Sequence[int] | None = None) -> Video:
         """One picture, `(1, 3, 1, height, width)`; `seed` and `frames` leave nothing to choose."""
-        self._check([index])
+        self.checked([index])
         return self.clips([index])
 
     @clear_errors
     def clips(self, indices: Sequence[int] | np.ndarray | None = None) -> Video:
         """Some pictures, or all, `(image, 3, 1, height, width)`."""
-        chosen = self._check(np.arange(len(self)) if indices is None else indices)
+        chosen = self.checked(np.arange(len(self)) if indices is None else indices)
         pictures = self.pixels[chosen][:, None]
         return from_uint8(np.broadcast_to(pictures, (*pictures.shape[:-1], 3)))
 
     @clear_errors
+    def levels(self, indices: Sequence[int] | np.ndarray, *, seed: Seed = 0) -> Float[Tensor, "image c 1 h w"]:
+        """Some pictures with their own channels, in [-1, 1]; `seed` leaves nothing to choose."""
+        del seed
+        pictures = torch.from_numpy(self.pixels[self.checked(indices)])
+        return pictures.movedim(-1, 1)[:, :, None].float() / 127.5 - 1
+
+    @clear_errors
     def caption(self, index: int, *, seed: Seed = 0) -> str:
         """The name of a picture's class."""
-        self._check([index])
+        self.checked([index])
         return self.names[self.labels[index]]
 
     @clear_errors
     def factors(self, indices: Sequence[int] | np.ndarray | None = None) -> FactorTable:
         """The classes of some pictures, or of all, as a table of one factor."""
-        chosen = self._check(np.arange(len(self)) if indices is None else indices)
+        chosen = self.checked(np.arange(len(self)) if indices is None else indices)
         spec = Factor("class", "categorical", 0, len(self.names) - 1, labels=self.names)
         return FactorTable(self.labels[chosen, None].astype(float), (spec,))
 
@@ -126,8 +135,14 @@ class Images:
         chosen = np.random.default_rng(seed).choice(len(self), count, replace=count > len(self))
         return self.clips(chosen), self.factors(chosen)
 
-    def _check(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        chosen = np.asarray(indices, dtype=None if len(indices) else int)
+    def checked(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Indices as an array.
+
+        Raises:
+            IndexError: they are no whole numbers, or there are no such pictures.
+        """
+        chosen = np.asarray(indices)
+        chosen = chosen if chosen.size else chosen.astype(int)
         if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
             raise IndexError(f"pictures go by a list of whole numbers, got {chosen.dtype} of shape {chosen.shape}")
         if chosen.size and not 0 <= chosen.min() <= chosen.max() < len(self):

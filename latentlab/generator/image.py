@@ -24,7 +24,8 @@ ANY = "any"  # the class that says nothing, beside ""
 
 
 class ImageGenerator(Generator):
-    """Images, clips of one frame, under a class: what `latentlab train denoiser --classes` makes.
+    """Images, clips of one frame, under a class: what `latentlab train denoiser --classes` makes; or clips of several,
+    by a network with layers over time: `--inflate`.
 
     A caption is the name of a class. Levels are those that the objective of the network was trained at.
 
@@ -42,10 +43,11 @@ class ImageGenerator(Generator):
                 f"pixels of {pixels.config.latent_channels} channels and a denoiser of "
                 f"{denoiser.config.latent_channels} do not belong together"
             )
-        if config.num_frames != 1 or config.height % (m := denoiser.config.multiple) or config.width % m:
+        held, m = denoiser.config.num_frames, denoiser.config.multiple
+        if config.num_frames != held or config.height % m or config.width % m:
             raise ValueError(
-                f"this network holds one frame with sides that are multiples of {denoiser.config.multiple}, got "
-                f"{config.num_frames} of {config.height} x {config.width}"
+                f"this network holds {'one frame' if held == 1 else f'{held} frames'} with sides that are multiples of "
+                f"{m}, got {config.num_frames} of {config.height} x {config.width}"
             )
         self.pixels = pixels.eval().requires_grad_(False)
         self.denoiser = denoiser.eval().requires_grad_(False)
@@ -66,7 +68,7 @@ class ImageGenerator(Generator):
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int]:
-        return self.pixels.config.latent_channels, 1, self.config.height, self.config.width
+        return self.pixels.config.latent_channels, self.config.num_frames, self.config.height, self.config.width
 
     @clear_errors
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> ImageGenerator:

@@ -26,6 +26,8 @@ see --clips). Files that cannot be read are named, counted and left out.
 
 Pictures with a class, no autoencoder and no captions: train denoiser --data fashion-mnist --objective ddpm --classes;
 or --data digits, or a folder of idx files or of a folder for each class, which --classes tells from one of videos.
+Such a model learns time: train denoiser --data fashion-mnist --inflate fashion-mnist adds layers over time that learn
+from pictures that drift; its own weights stay, and so do its pictures.
 
 Runs of a few steps show whether all fits: --steps 20 --clips 64.
 """
@@ -103,6 +105,9 @@ def train(commands) -> None:
         "--network", dest="layers", choices=("unet", "transformer"), help="of videos: its layers (default: unet)"
     )
     denoiser.add_argument("--classes", action="store_true", help="pictures under their class")
+    denoiser.add_argument(
+        "--inflate", metavar="MODEL", help="of pictures, as fashion-mnist: layers over time are added to it and learn"
+    )
     denoiser.add_argument("--no-temporal-attention", action="store_true", help="ablation")
     denoiser.add_argument("--no-temporal-convolution", action="store_true", help="ablation")
     denoiser.add_argument("--flicker-loss", type=positive(float), metavar="WEIGHT", help="penalty on flicker")

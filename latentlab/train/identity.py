@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from latentlab.data.drifting import Drifting
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.scenes import SceneSampler
@@ -16,7 +17,7 @@ def identity(data) -> str:
     'MovingShapes, 100 clips, seed 3, fixed shape=0'
     """
     match data:
-        case FolderClips() | Images():
+        case FolderClips() | Images() | Drifting():
             return data.identity
         case MovingShapes():
             parts = [f"seed {data.seed}"]

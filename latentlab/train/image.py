@@ -1,19 +1,20 @@
-"""Trains the image denoiser on pictures with a class, for any objective."""
+"""Trains the image denoiser on pictures with a class, for any objective; and its layers over time on clips of these."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
+from latentlab.data.drifting import Drifting
 from latentlab.data.pictures import Images
 from latentlab.generator.image import save_denoiser
-from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
+from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels, inflated
 from latentlab.train.identity import identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.order import epoch_order
@@ -38,7 +39,7 @@ class ImageTraining:
 
 
 def train_image_denoiser(
-    data: Images,
+    data: Images | Drifting,
     out: Path,
     config: ImageTraining | None = None,
     *,
@@ -52,13 +53,13 @@ def train_image_denoiser(
     The loss is the squared error of the network's answer, weighted as the objective says.
 
     Args:
-        data: pictures with a class.
+        data: pictures with a class, or clips of them for a network of as many frames.
         out: folder of the run; a run found there is resumed.
         config: settings.
         device: "auto", "cpu", "cuda", ...
         tracker: called with `(figures, step)`.
         sample: called with `(denoiser, step)` now and then, to draw sample grids.
-        start: a trained network to go on from.
+        start: a trained network to go on from; on clips, an image model, of which only the layers over time learn.
 
     Returns:
         The trained network.
@@ -67,33 +68,34 @@ def train_image_denoiser(
         ValueError: pictures whose sides do not fit, or a network to go on from that is of another shape or objective.
     """
     config = config or ImageTraining()
+    pictures = data.pictures if isinstance(data, Drifting) else data
+    config = replace(config, network=replace(config.network, num_frames=data.num_frames))
     multiple = config.network.multiple
     if data.size[0] % multiple or data.size[1] % multiple:
         raise ValueError(
             f"this network takes sides that are multiples of {multiple}, and the pictures are {data.size[0]} x "
             f"{data.size[1]}; give --size, or a network of another patch or number of scales"
         )
+    if start is not None and start.config.num_frames == 1 < data.num_frames:
+        start = inflated(start, data.num_frames)
     if start is not None and start.config != config.network:
         raise ValueError(f"this network cannot go on from that one: {start.config}, asked for {config.network}")
     where = device_for_training(device)
-    pixels = pixels_of(data)
-    pictures = torch.from_numpy(data.pixels)
-    labels = torch.from_numpy(data.labels)
+    pixels = pixels_of(pictures)
+    labels = torch.from_numpy(pictures.labels)
     torch.manual_seed(config.loop.seed)
-    model = ImageDenoiser(config.network)
-    if start is not None:
-        model.load_state_dict(start.state_dict())
+    model = ImageDenoiser(config.network) if start is None else deepcopy(start)
+    for name, parameter in model.named_parameters():  # an image model that learns time stays one
+        parameter.requires_grad_(start is None or data.num_frames == 1 or ".time." in name)
     own = model.objective
-    shift, scale = 1 + pixels.config.mean, pixels.config.spread
 
     def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])
         picks = torch.from_numpy(epoch_order(len(data), config.loop.batch_size, step, config.loop.seed))
         dropped = torch.from_numpy(rng.random(len(picks)) < config.class_dropout)
         told = labels[picks] if config.network.classes else torch.zeros(len(picks), dtype=torch.long)
-        levels = rearrange(pictures[picks], "b h w c -> b c 1 h w").float() / 127.5
         return {
-            "clean": (levels - shift) / scale,
+            "clean": (data.levels(picks.numpy(), seed=step) - pixels.mean) / pixels.spread,
             "label": told.masked_fill(dropped, len(config.network.classes)),
         }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from latentlab.data.drifting import Drifting
 from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.captions import vocabulary
@@ -35,7 +37,7 @@ from latentlab.train.loop import LoopConfig, device_for_training, is_main_proces
 from latentlab.train.objectives import OBJECTIVES as VAE_OBJECTIVES
 from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
-from latentlab.weights import fingerprint, shipped
+from latentlab.weights import SHIPPED, fingerprint, shipped
 
 Clips = MovingShapes | FolderClips
 PREVIEW = (
@@ -70,7 +72,8 @@ def open_data(
     num_frames: int | None = None,
     size: tuple[int, int] | None = None,
     classes: bool = False,
-) -> Clips | DSprites | Images:
+    inflate: bool = False,
+) -> Clips | DSprites | Images | Drifting:
     """The clips that `--data` names; of a folder all files are opened, and it has as many clips as different windows.
 
     Args:
@@ -80,6 +83,7 @@ def open_data(
         num_frames: of a folder's clips (default: 16). The vector VAE cuts its own clips, of any length up to theirs.
         size: (height, width) of a folder's clips (default: 64 x 64).
         classes: whether the name is of pictures with a class, which the denoiser learns without an autoencoder.
+        inflate: whether a model of these pictures is to learn time: they drift over `num_frames`.
 
     Raises:
         ValueError: the network cannot learn from these, or from clips of this length or size.
@@ -87,9 +91,13 @@ def open_data(
     if classes or name in PICTURES:
         if network != "denoiser":
             raise ValueError(f"{name} has pictures with a class, which the denoiser alone learns, got {network}")
-        if num_frames not in (None, 1):
-            raise ValueError(f"pictures are clips of one frame, got --num-frames {num_frames}")
-        return images(name, size=size)
+        if num_frames == 1 or not (inflate or num_frames):
+            return images(name, size=size)
+        if not inflate:
+            raise ValueError(f"pictures are clips of one frame without --inflate, got --num-frames {num_frames}")
+        return Drifting(images(name, size=size), num_frames or 16)
+    if inflate:
+        raise ValueError(f"--inflate takes a model of pictures and --data of pictures with a class, got {name}")
     if name == "dsprites" and network not in ("autoencoder", "vector-vae"):
         raise ValueError(f"dsprites has pictures alone, and the {network} learns captions or motion")
     if network == "edits" and name == "moving-scenes":
@@ -195,9 +203,9 @@ def known_region(data: Clips, out: Path, *, device: str, **options) -> list[Path
     return [out / "known_region.safetensors"]
 
 
-def denoiser(data: Clips | Images, out: Path, *, device: str, **options) -> list[Path]:
+def denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the denoiser and writes a whole generator beside it, for `latentlab.load`."""
-    if isinstance(data, Images):
+    if isinstance(data, Images | Drifting):
         return image_denoiser(data, out, device=device, **options)
     if options.get("objective"):
         raise ValueError("the denoiser of videos answers with the velocity; --objective is for pictures with a class")
@@ -244,8 +252,9 @@ def _layers(options: dict, latent_channels: int, context_width: int) -> Denoiser
     return TransformerConfig(latent_channels, context_width)
 
 
-def image_denoiser(data: Images, out: Path, *, device: str, **options) -> list[Path]:
-    """Trains a denoiser of pictures for `--objective`, and writes a whole generator beside it."""
+def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options) -> list[Path]:
+    """Trains a denoiser of pictures for `--objective`, or layers over time of that of `--inflate`; writes a whole
+    generator beside it."""
     videos = ("autoencoder", "clip", "flicker_loss", "no_temporal_attention", "no_temporal_convolution", "clips")
     if options.get("layers"):
         raise ValueError("--network is of videos; that of pictures is a U-Net")
@@ -254,16 +263,27 @@ def image_denoiser(data: Images, out: Path, *, device: str, **options) -> list[P
     if options.get("objective") not in (None, *OBJECTIVES):
         raise ValueError(f"a denoiser of pictures answers with {', '.join(OBJECTIVES)}, got {options['objective']}")
     config = ImageTraining()
-    network = replace(config.network, objective=options.get("objective") or config.network.objective)
-    network = with_classes(network, data, classes=bool(options.get("classes")))
+    if isinstance(data, Drifting):
+        if given := [f"--{name}" for name in ("objective", "start") if options.get(name)]:
+            raise ValueError(f"{', '.join(given)}: the model of --inflate says what it is")
+        model = str(options["inflate"])
+        ships = model in SHIPPED and not Path(model).exists()
+        with shipped(model) if ships else nullcontext(Path(model)) as folder:
+            begin = load_image_denoiser(folder)
+        pictures, network = data.pictures, begin.config
+        config = replace(config, loop=replace(config.loop, steps=600, batch_size=8, learning_rate=1e-3))
+    else:
+        begin = load_image_denoiser(Path(options["start"])) if options.get("start") else None
+        network = replace(config.network, objective=options.get("objective") or config.network.objective)
+        pictures, network = data, with_classes(network, data, classes=bool(options.get("classes")))
     config = replace(config, loop=_loop(config.loop, options), network=network)
-    begin = load_image_denoiser(Path(options["start"])) if options.get("start") else None
-    pixels, shape = pixels_of(data), GeneratorConfig(1, *data.size, guidance=1.5 if network.classes else 1.0)
+    pixels = pixels_of(pictures)
+    shape = GeneratorConfig(data.num_frames, *data.size, guidance=1.5 if network.classes else 1.0)
     names = [name for name in network.classes or ("",) for _ in range(4)][:40]
 
     def sample(net, step: int) -> None:
         video = ImageGenerator(pixels, net, shape).generate(names, num_steps=25)
-        save_grid(out / "samples" / f"{step:07d}.png", video, columns=4)
+        save_grid(out / "samples" / f"{step:07d}.png", video[:, :, ::3], columns=4 if data.num_frames == 1 else 1)
 
     trained = train_image_denoiser(data, out, config, device=device, sample=sample, start=begin)
     if is_main_process():

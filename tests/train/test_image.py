@@ -8,10 +8,10 @@ import torch
 
 import latentlab as ll
 from latentlab.cli import main
-from latentlab.data import Images, images
+from latentlab.data import Drifting, Images, images
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.image import ImageGenerator
-from latentlab.generator.networks.image import ImageDenoiserConfig
+from latentlab.generator.networks.image import ImageDenoiserConfig, inflated
 from latentlab.train.image import ImageTraining, pixels_of, train_image_denoiser, with_classes
 from latentlab.train.loop import LoopConfig
 
@@ -115,3 +115,45 @@ def test_what_does_not_fit_is_one_clear_line(arguments, said, tmp_path, capsys):
     assert run(*arguments, "--out", tmp_path / "out") == 2
     assert said in capsys.readouterr().err
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")]
+
+
+def test_an_inflated_network_draws_as_the_image_model_until_it_has_learned_and_keeps_its_pictures(tmp_path):
+    data = squares()
+    start = train_image_denoiser(data, tmp_path / "image", training(data), device="cpu").requires_grad_(False)
+    clips = Drifting(data, 4)
+    y, s, label = torch.randn(2, 1, 4, 8, 8), torch.tensor([0.3, 0.9]), torch.tensor([0, 1])
+    apart = torch.cat([start(y[:, :, i : i + 1], s, label) for i in range(4)], 2)
+    assert torch.equal(inflated(start, 4)(y, s, label), apart)
+    config = dataclasses.replace(training(data, learning_rate=0.1), network=start.config)
+    trained = train_image_denoiser(clips, tmp_path / "clips", config, device="cpu", start=start)
+    assert trained.config == dataclasses.replace(start.config, num_frames=4)
+    for name, value in start.state_dict().items():
+        assert torch.equal(trained.state_dict()[name], value)
+    assert torch.equal(trained(y[:, :, :1], s, label), start(y[:, :, :1], s, label))  # one frame is an image
+    assert not torch.equal(trained(y, s, label), apart)
+    with pytest.raises(ValueError, match="draws clips of 4 frames already"):
+        inflated(trained, 4)
+
+
+def test_a_still_that_learned_time_is_a_generator_of_clips(tmp_path, capsys):
+    options = ("--data", "digits", "--steps", "1", "--batch-size", "2", "--device", "cpu")
+    assert main(["train", "denoiser", *options, "--classes", "--out", str(tmp_path / "image")]) == 0
+    image = tmp_path / "image" / "generator"
+    more = ("--inflate", str(image), "--num-frames", "4", "--out", str(tmp_path / "clips"))
+    assert main(["train", "denoiser", *options, *more]) == 0
+    generator = ll.load(tmp_path / "clips" / "generator", device="cpu")
+    assert generator.generate("3", num_steps=2).shape == (1, 3, 4, 8, 8)
+    noise = generator.noise(1, seed=2)
+    first = ll.load(image, device="cpu").sample(noise[:, :, :1], "3", num_steps=2)
+    torch.testing.assert_close(generator.sample(noise, "3", num_steps=2)[:, :, :1], first, atol=2e-2, rtol=0)
+    capsys.readouterr()
+    for arguments, said in (
+        (("--num-frames", "4", "--classes"), "clips of one frame without --inflate, got --num-frames 4"),
+        (("--inflate", str(image), "--objective", "ddpm"), "--objective: the model of --inflate says what it is"),
+        (("--inflate", str(tmp_path)), "denoiser.safetensors"),
+    ):
+        assert main(["train", "denoiser", *options, *arguments, "--out", str(tmp_path / "bad")]) == 2
+        assert said in capsys.readouterr().err
+    bad = ("train", "denoiser", "--inflate", str(image), "--out", str(tmp_path / "bad"))
+    assert main(list(bad)) == 2
+    assert "--inflate takes a model of pictures and --data of pictures" in capsys.readouterr().err

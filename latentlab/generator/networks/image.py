@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from latentlab.generator.blocks import Attention, sinusoid, zero
+from latentlab.generator.blocks import Attention, TemporalConvolution, sinusoid, zero
 from latentlab.generator.objective import Objective, deviation, objective
 from latentlab.shapes import Latents, Video
 
@@ -73,6 +73,8 @@ class ImageDenoiserConfig:
         attention: whether the blocks of a scale have attention.
         head_width: channels of one attention head.
         patch: side of the squares of pixels that are stacked as channels first, at a `patch`^2 of the cost.
+        num_frames: of a clip; above 1, each block ends with layers over time (Blattmann et al. 2023, section 3.1),
+            which begin as the identity: see `inflated`.
     """
 
     latent_channels: int = 1
@@ -83,6 +85,7 @@ class ImageDenoiserConfig:
     attention: tuple[bool, ...] = (False, True)
     head_width: int = 32
     patch: int = 2
+    num_frames: int = 1
 
     @property
     def multiple(self) -> int:
@@ -101,7 +104,7 @@ class ImageDenoiser(nn.Module):
         super().__init__()
         self.config = c = config or ImageDenoiserConfig()
         self.objective: Objective = objective(c.objective)
-        embedding = 4 * c.widths[0]
+        embedding, moving = 4 * c.widths[0], c.num_frames > 1
         self.time = nn.Sequential(nn.Linear(c.widths[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.label = nn.Embedding(len(c.classes) + 1, embedding)
         channels = c.latent_channels * c.patch**2
@@ -110,18 +113,24 @@ class ImageDenoiser(nn.Module):
         self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
         for i, width in enumerate(c.widths):
             heads = c.attention[i] * width // c.head_width
-            self.down.append(nn.ModuleList(ImageBlock(width, width, embedding, heads) for _ in range(c.blocks)))
-            self.up.append(nn.ModuleList(ImageBlock(2 * width, width, embedding, heads) for _ in range(c.blocks)))
+            self.down.append(nn.ModuleList(ImageBlock(width, width, embedding, heads, moving) for _ in range(c.blocks)))
+            self.up.append(
+                nn.ModuleList(ImageBlock(2 * width, width, embedding, heads, moving) for _ in range(c.blocks))
+            )
             if i + 1 < len(c.widths):
                 self.shrink.append(nn.Conv2d(width, c.widths[i + 1], 3, stride=2, padding=1))
                 self.grow.append(nn.ConvTranspose2d(c.widths[i + 1], width, 2, stride=2))
-        self.middle = ImageBlock(c.widths[-1], c.widths[-1], embedding, c.attention[-1] * c.widths[-1] // c.head_width)
+        heads = c.attention[-1] * c.widths[-1] // c.head_width
+        self.middle = ImageBlock(c.widths[-1], c.widths[-1], embedding, heads, moving)
         self.leave = nn.Sequential(
             nn.GroupNorm(8, c.widths[0]), nn.SiLU(), zero(nn.Conv2d(c.widths[0], channels, 3, padding=1))
         )
 
     def forward(self, y: Latents, s: Float[Tensor, " batch"], label: Int[Tensor, " batch"]) -> Latents:
-        """The answer F of the objective, in float32, at states `y` and flow time `s` in [0, 1]; frames are apart."""
+        """The answer F of the objective, in float32, at states `y` and flow time `s` in [0, 1].
+
+        Frames are apart, but for the layers over time, if there are any and the clip has several frames.
+        """
         batch, _, frames, height, width = y.shape
         if height % self.config.multiple or width % self.config.multiple:
             raise ValueError(f"sides must be multiples of {self.config.multiple}, got {height} x {width}")
@@ -134,14 +143,14 @@ class ImageDenoiser(nn.Module):
         skips = []
         for i, stage in enumerate(self.down):
             for block in cast(nn.ModuleList, stage):
-                x = block(x, embedding)
+                x = block(x, embedding, frames)
                 skips.append(x)
             if i < len(self.shrink):
                 x = self.shrink[i](x)
-        x = self.middle(x, embedding)
+        x = self.middle(x, embedding, frames)
         for i in reversed(range(len(self.up))):
             for block in cast(nn.ModuleList, self.up[i]):
-                x = block(torch.cat([x, skips.pop()], dim=1), embedding)
+                x = block(torch.cat([x, skips.pop()], dim=1), embedding, frames)
             if i:
                 x = self.grow[i - 1](x)
         left = rearrange(F.pixel_shuffle(self.leave(x).float(), self.config.patch), "(b f) c h w -> b c f h w", b=batch)
@@ -150,9 +159,9 @@ class ImageDenoiser(nn.Module):
 
 
 class ImageBlock(nn.Module):
-    """Two 3 x 3 convolutions, scaled and shifted by the embedding (Nichol & Dhariwal 2021), then attention."""
+    """Two 3 x 3 convolutions, scaled and shifted by the embedding (Nichol & Dhariwal 2021), attention, then time."""
 
-    def __init__(self, inputs: int, width: int, embedding: int, heads: int) -> None:
+    def __init__(self, inputs: int, width: int, embedding: int, heads: int, moving: bool) -> None:
         super().__init__()
         self.first = nn.Sequential(nn.GroupNorm(8, inputs), nn.SiLU(), nn.Conv2d(inputs, width, 3, padding=1))
         self.modulate = nn.Linear(embedding, 2 * width)
@@ -160,12 +169,48 @@ class ImageBlock(nn.Module):
         self.second = nn.Sequential(nn.SiLU(), zero(nn.Conv2d(width, width, 3, padding=1)))
         self.skip = nn.Conv2d(inputs, width, 1) if inputs != width else nn.Identity()
         self.attention = Attention(width, heads) if heads else None
+        self.time = TimeLayers(width, heads) if moving else None
 
-    def forward(self, x: Tensor, embedding: Float[Tensor, "image embedding"]) -> Tensor:
+    def forward(self, x: Tensor, embedding: Float[Tensor, "image embedding"], frames: int) -> Tensor:
         scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, dim=1)
         x = self.skip(x) + self.second(self.norm(self.first(x)) * (1 + scale) + shift)
+        if self.attention is not None:
+            height = x.shape[2]
+            tokens = self.attention(rearrange(x, "b c h w -> b (h w) c"))
+            x = rearrange(tokens, "b (h w) c -> b c h w", h=height).contiguous()
+        return x if self.time is None or frames == 1 else self.time(x, frames)
+
+
+class TimeLayers(nn.Module):
+    """A convolution over neighbouring frames, then attention along the clip, if there are heads; both begin as zero."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.convolution = TemporalConvolution(width)
+        self.attention = Attention(width, heads) if heads else None
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        x = self.convolution(x, frames)
         if self.attention is None:
             return x
         height = x.shape[2]
-        tokens = self.attention(rearrange(x, "b c h w -> b (h w) c"))
-        return rearrange(tokens, "b (h w) c -> b c h w", h=height).contiguous()
+        tokens = rearrange(x, "(b f) c h w -> (b h w) f c", f=frames)
+        place = sinusoid(torch.arange(frames, device=x.device, dtype=torch.float32), x.shape[1])
+        tokens = self.attention(tokens, position=place.to(tokens.dtype))
+        return rearrange(tokens, "(b h w) f c -> (b f) c h w", b=len(x) // frames, h=height).contiguous()
+
+
+def inflated(image: ImageDenoiser, num_frames: int) -> ImageDenoiser:
+    """The same network for clips, with layers over time that are yet to be trained: until then it draws every frame as
+    the image model does, bit for bit.
+
+    Raises:
+        ValueError: it is of clips already, or they would have one frame.
+    """
+    if image.config.num_frames != 1:
+        raise ValueError(f"this network draws clips of {image.config.num_frames} frames already")
+    if num_frames < 2:
+        raise ValueError(f"a clip has at least 2 frames, got {num_frames}")
+    network = ImageDenoiser(replace(image.config, num_frames=num_frames)).to(image.enter.weight.device)
+    network.load_state_dict(image.state_dict(), strict=False)
+    return network
