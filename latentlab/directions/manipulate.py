@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentlab.checks import Count, Seed, as_numbers, clear_errors
-from latentlab.directions.design import read_labels
+from latentlab.directions.design import read_groups, read_labels
 from latentlab.directions.ruler import Ruler
 from latentlab.factors import Factor, FactorTable
 from latentlab.shapes import Codes, check_codes
@@ -41,16 +41,19 @@ class Bent(nn.Module):
         return self.linear(x) + self.rest(x - self.centre)
 
     def learn(
-        self, x: Tensor, y: Tensor, *, ridge: float, steps: Count, seed: Seed, progress: str | None
+        self, x: Tensor, y: Tensor, group: Tensor, *, ridge: float, steps: Count, seed: Seed, progress: str | None
     ) -> tuple[float, float]:
-        """Fits the linear part, then trains the rest, and keeps what was best on a tenth of the samples.
+        """Fits the linear part, then trains the rest, and keeps what was best on a tenth of the groups.
 
         Returns:
             Mean squared error on that tenth of the linear map alone, and of the whole.
         """
         rng = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(x), generator=rng)
-        held, used = order[: max(len(x) // 10, 1)], order[max(len(x) // 10, 1) :]
+        names, member = group.unique(return_inverse=True)
+        place = torch.randperm(len(names), generator=rng)[member]
+        order = place.argsort()
+        tenth = int((place < max(len(names) // 10, 1)).sum())
+        held, used = order[:tenth], order[tenth:]
         mean_x, mean_y = x[used].mean(0), y[used].mean(0)
         a, b = x[used] - mean_x, y[used] - mean_y
         gram = a.T @ a / len(a)
@@ -103,8 +106,8 @@ class Manipulator(BaseEstimator):
 
     Attributes:
         ruler_: the units; a strength is in standard deviations of the factor.
-        error_: mean squared error of codes on held-out samples, by the linear map and by the network, in units of the
-            components' mean variance.
+        error_: mean squared error of codes on samples left out (a tenth, by groups), by the linear map and by the
+            network, in units of the components' mean variance.
         read_error_: likewise of the factors, in variances.
 
     >>> rng = np.random.default_rng(0)
@@ -133,17 +136,19 @@ class Manipulator(BaseEstimator):
         self.progress = progress
 
     @clear_errors
-    def fit(self, codes, y) -> Self:
+    def fit(self, codes, y, groups=None) -> Self:
         """Learns both networks.
 
         Args:
             codes: `(sample, dim)`, numpy or torch.
             y: the factors of each, a table or an array `(sample, factor)` of continuous ones, which are then called
                 "factor0", "factor1", ...; samples with an unknown one are left out.
+            groups: one label a sample, equal for samples that belong together, such as frames of one clip; they are
+                left out together where training is stopped and judged. None takes every sample for itself.
 
         Raises:
             ValueError: codes with NaN or all equal, numbers of samples that differ, or fewer than 20 fully labelled
-                samples.
+                samples, or these all of one group.
         """
         y = _table(y)
         z = torch.from_numpy(np.array(as_numbers("codes", codes), np.float32))
@@ -154,7 +159,8 @@ class Manipulator(BaseEstimator):
         known = np.asarray(np.isfinite(y.values).all(1))
         if known.sum() < 20:
             raise ValueError(f"{known.sum()} fully labelled samples are too few to train on; 20 are the least")
-        z, y = z[torch.from_numpy(known)], y[known]
+        group = read_groups(read_groups(groups, len(y))[known], int(known.sum()))
+        z, y, group = z[torch.from_numpy(known)], y[known], torch.from_numpy(group)
         self.ruler_ = Ruler.of(y)
         self.mean_ = z.mean(0)
         if not (z != z[0]).any():
@@ -172,8 +178,8 @@ class Manipulator(BaseEstimator):
             self.reader_ = Bent(count, points.shape[1], self.width)
         options = {"ridge": self.ridge, "steps": self.steps, "seed": self.random_state}
         bars = ("learning codes of factors", "learning to read factors") if self.progress else (None, None)
-        self.error_ = self.mean_of_.learn(points, inside, progress=bars[0], **options)
-        self.read_error_ = self.reader_.learn(inside, points, progress=bars[1], **options)
+        self.error_ = self.mean_of_.learn(points, inside, group, progress=bars[0], **options)
+        self.read_error_ = self.reader_.learn(inside, points, group, progress=bars[1], **options)
         spread = points - self.centre_
         self.covariance_ = spread.T @ spread / len(points)
         return self

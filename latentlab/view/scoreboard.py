@@ -49,6 +49,7 @@ def page(results: Sequence[dict], strips: Mapping[str, Sequence[Strip]], setting
         shown = [g for g in grouped(of_space) if matches(g[0], variant=VARIANTS[0]) and g[0]["labels"] in (0, 1000)]
         shown.sort(key=rank)
         parts += [matrix(group) for group in shown]
+        parts += short(shown)
         parts += side_effects(of_space)
         parts += strips.get(space, ())
         sections.append(Section(f"Space: {space}", ABOUT.get(space, ""), parts, HOW_TO_READ))
@@ -84,7 +85,8 @@ HOW_TO_READ = (
     "appearance alone and the reverse, alignment the cosine with the true direction. Failed is the share of directions "
     "that do not move their target, or after which some factor can be read in no clip: their precision is 0, and their "
     "leakage that of the worst beside them, at least 1. Unread is the share of clips in which a factor can no longer "
-    "be read. Denoiser calls count each clip of a call."
+    "be read. Denoiser calls count each clip of a call. A dash stands where nothing could be measured: no leakage "
+    "where every direction failed, no alignment where the true direction is not known."
 )
 
 
@@ -110,6 +112,20 @@ def tables(groups: Sequence[list[dict]], variant: str) -> list[Table]:
             ["finder", "labels", *(name for name in told if name not in ("finder", "labels", *FIRST))],
         )
     ]
+
+
+def short(groups: Sequence[list[dict]]) -> list[Table]:
+    """Directions that failed, or did not move their target by one: in how many seeds, how far they were tried, and why."""
+    rows = []
+    for group in groups:
+        found: dict[str, list[dict]] = {}
+        for row in (row for r in group for row in r["scores"] if row.get("why")):
+            found.setdefault(row["name"], []).append(row)
+        for name in sorted(found, key=order_of(group)):
+            tried = max(row["strength"] for row in found[name])
+            why = "; ".join(dict.fromkeys(row["why"] for row in found[name]))
+            rows.append([title(group[0]), name, f"{len(found[name])} of {len(group)}", f"{tried:.2g}", why])
+    return [Table(["finder", "direction", "seeds", "tried to (sd)", "why"], rows, note="What fell short")] if rows else []
 
 
 def table_row(group: Sequence[dict]) -> list:

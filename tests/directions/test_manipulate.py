@@ -127,3 +127,19 @@ def test_an_array_of_factors_will_do():
 def test_codes_that_are_all_equal_teach_nothing():
     with pytest.raises(ValueError, match="all codes are equal"):
         Manipulator(steps=1).fit(np.ones((20, 4)), np.arange(20.0)[:, None])
+
+
+def test_copies_of_one_code_are_left_out_together():
+    """Labels that codes do not tell are learned by heart, which codes that were left out show; copies of them do not."""
+    rng = np.random.default_rng(1)
+    copies = np.repeat(np.arange(40), 5)
+    codes, labels = rng.standard_normal((40, 8))[copies], rng.standard_normal((40, 1))[copies]
+    torn, whole = (Manipulator(steps=150, width=64).fit(codes, labels, groups) for groups in (None, copies))
+    assert torn.read_error_[1] < 0.5
+    assert whole.read_error_[1] > 0.8
+
+
+def test_groups_that_leave_nothing_out_are_refused():
+    codes, labels = draw(20)
+    with pytest.raises(ValueError, match="all 20 samples belong to 'one'"):
+        Manipulator(steps=1).fit(codes, labels, ["one"] * 20)

@@ -18,13 +18,13 @@ from latentlab.spaces.hooks import hooked
 TIMES = 30
 
 
-def together(*works) -> list[list[torch.Tensor]]:
+def together(*works, times: int = TIMES) -> list[list[torch.Tensor]]:
     """What each returns each time, all at once in a thread each."""
     start = threading.Barrier(len(works))
 
     def often(work) -> list[torch.Tensor]:
         start.wait(20)
-        return [work() for _ in range(TIMES)]
+        return [work() for _ in range(times)]
 
     with ThreadPoolExecutor(len(works)) as threads:
         return [made.result() for made in [threads.submit(often, work) for work in works]]

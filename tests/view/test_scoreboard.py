@@ -4,7 +4,7 @@ import pytest
 
 from latentlab.study.cells import grouped, mean_over_targets
 from latentlab.study.worlds import CONTINUOUS, JUDGED
-from latentlab.view.scoreboard import failures, page, side_effects, table_row
+from latentlab.view.scoreboard import failures, page, short, side_effects, table_row
 from latentlab.view.verdict import summary, verdict
 
 
@@ -94,11 +94,23 @@ def test_a_direction_that_failed_counts_against_its_finder_in_every_figure():
     nothing, count = result("effect", {"else": 0.5}), len(CONTINUOUS)
     row, leak = nothing["scores"][0], nothing["scores"][1]["leakage"]
     row |= {"precision": 0.0, "leakage": None, "failed": True, "unread": 1.0, "effect": [None] * len(JUDGED)}
+    row |= {"why": "light can be read in no clip any more", "strength": 2.0}
     assert mean_over_targets(nothing, "precision") == pytest.approx(0.5 * (1 - 1 / count))
     assert mean_over_targets(nothing, "leakage") == pytest.approx((1 + leak * (count - 1)) / count)
     assert mean_over_targets(nothing, "target") == pytest.approx(1 - 1 / count)
     assert mean_over_targets(nothing, "failed") == mean_over_targets(nothing, "unread") == pytest.approx(1 / count)
-    assert page([nothing, result("LDA", {"else": 0.3})], {}, "{}").sections  # drawn all the same
+    section = page([nothing, result("LDA", {"else": 0.3})], {}, "{}").sections[1]  # drawn all the same
+    assert any(part == table for part in section.parts for table in short(grouped([nothing])))
+
+
+def test_a_direction_that_falls_short_says_why_and_how_far_it_was_tried():
+    cells = [result("effect", {"else": 0.5}, seed=seed) for seed in (0, 1)]
+    assert short(grouped(cells)) == []
+    cells[1]["scores"][2] |= {"why": "the target moves by 0.40 sd at most, not by one", "strength": 4.0}
+    (table,) = short(grouped(cells))
+    assert table.rows == [
+        ["effect, 1,000 labels", CONTINUOUS[2], "1 of 2", "4", "the target moves by 0.40 sd at most, not by one"]
+    ]
 
 
 def test_what_failed_is_on_the_page_with_its_reason():
