@@ -160,8 +160,13 @@ def answers(name: str) -> Iterator[tuple[str, str]]:
                     yield f"{argument}={mistake}", "NaN, without a word"
 
 
+DEAR = {"dci", "edit_clip", "extend", "Generator.invert", "roundtrip", "why"}  # more than five seconds each
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", sorted(doors.CALLS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in DEAR)) for name in sorted(doors.CALLS)]
+)
 def test_bad_calls_are_answered(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     raw = dict(answers(name))

@@ -115,7 +115,7 @@ def tables(groups: Sequence[list[dict]], variant: str) -> list[Table]:
 
 
 def short(groups: Sequence[list[dict]]) -> list[Table]:
-    """Directions that failed, or did not move their target by one: in how many seeds, how far they were tried, and why."""
+    """Directions that failed or did not move their target by one: in how many seeds, how far they were tried, why."""
     rows = []
     for group in groups:
         found: dict[str, list[dict]] = {}
@@ -125,7 +125,8 @@ def short(groups: Sequence[list[dict]]) -> list[Table]:
             tried = max(row["strength"] for row in found[name])
             why = "; ".join(dict.fromkeys(row["why"] for row in found[name]))
             rows.append([title(group[0]), name, f"{len(found[name])} of {len(group)}", f"{tried:.2g}", why])
-    return [Table(["finder", "direction", "seeds", "tried to (sd)", "why"], rows, note="What fell short")] if rows else []
+    columns = ["finder", "direction", "seeds", "tried to (sd)", "why"]
+    return [Table(columns, rows, note="What fell short")] if rows else []
 
 
 def table_row(group: Sequence[dict]) -> list:

@@ -130,7 +130,7 @@ def test_codes_that_are_all_equal_teach_nothing():
 
 
 def test_copies_of_one_code_are_left_out_together():
-    """Labels that codes do not tell are learned by heart, which codes that were left out show; copies of them do not."""
+    """Labels that codes do not tell are learned by heart, which other codes show and copies do not."""
     rng = np.random.default_rng(1)
     copies = np.repeat(np.arange(40), 5)
     codes, labels = rng.standard_normal((40, 8))[copies], rng.standard_normal((40, 1))[copies]

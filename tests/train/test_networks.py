@@ -81,6 +81,7 @@ def test_the_autoencoder_trains_resumes_and_normalises_its_latents(data, tmp_pat
     torch.testing.assert_close(latents.std(1), torch.ones(2), atol=0.15, rtol=0)
 
 
+@pytest.mark.slow
 def test_an_autoencoder_without_statistics_of_the_frame_learns_objects_more_than_the_rest(tmp_path):
     scenes = MovingShapes(4, seed=0, objects=(0, 1, 2))
     config = AutoencoderTraining(steps(1), replace(NETWORK, norm="pixel"), object_weight=6.0)

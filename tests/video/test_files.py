@@ -185,6 +185,7 @@ def test_interlaced_video_is_told(tmp_path):
     assert read(path).note == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells its peak memory on Linux alone")
 def test_reading_whole_does_not_hold_the_clip_twice(tmp_path):
     """200 frames of 320 x 320 are 246 MB as float32; the peak may rise by that and a tenth."""

@@ -126,6 +126,7 @@ def test_the_seed_decides():
     assert one == again != other
 
 
+@pytest.mark.slow
 def test_few_samples_many_dims_and_rare_values():
     rare = np.column_stack([np.arange(60) == 0, np.arange(60) % 2, RNG.integers(9, size=60)]).astype(int)
     wide = RNG.standard_normal((60, 70))
