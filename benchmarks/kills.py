@@ -9,7 +9,6 @@ against those of a run that nobody disturbed. So are the weights of a run withou
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.bench.flags import main
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.denoiser import DenoiserConfig
@@ -151,7 +151,4 @@ def ends(out: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("kills", "steps", "seed"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Config, name))
-    print(json.dumps(run(Config(**vars(parser.parse_args()))), indent=2))
+    main(run)
