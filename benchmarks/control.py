@@ -10,8 +10,9 @@ hole is where the object ever is, grown by 2 pixels. `fill`: another shape in th
 `removal`: the background's caption; what the hole should show is known, the same scene without its object.
 `background`: a box where nothing is. `half`: half of the frame, through the object's centre, under its own caption.
 `keyframes`: the first and the last frame are given. `referenced`: frame 0 as a `Reference`, with no caption; `words`:
-instead, the hue and shape that the model's CLIP reads in it. `fused`: the shape by one caption, the hue by another, the
-place by a mask, under each rule. The seam is in 8-bit levels beside that of the autoencoder's own clip, pasted alike.
+instead, the hue and shape that the model's CLIP or its denoiser reads in it. `fused`: the shape by one caption, the hue
+by another, the place by a mask, under each rule. The seam is in 8-bit levels beside that of the autoencoder's own clip,
+pasted alike.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from torch import Tensor
 import latentlab
 from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, median, percent
-from latentlab.control import Fusion, Given, Reference, dilate, inpaint, propagate, union
+from latentlab.control import Fusion, Given, Reference, dilate, inpaint, nearest_caption, propagate, union
 from latentlab.control.decided import FILE
 from latentlab.data.moving.captions import HUES, hue_name
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
@@ -205,9 +206,19 @@ def referenced(generator, items: Items, options: dict) -> dict:
 
 
 def worded(generator, items: Items, options: dict) -> dict:
-    """The hue and shape that CLIP reads in frame 0, as the caption."""
+    """Frame 0 as a caption: that of a hue and a shape that CLIP reads in it, and that of the denoiser's least error."""
     asked = [(SHAPES[int(shape)], hue_name(hue)) for shape, hue in zip(*_truth(items), strict=True)]
-    return _read(generator.generate(seen_words(generator, items.source), num_steps=options["num_steps"]), asked)
+    images = items.source[:, :, :1]
+    hues = [nearest_caption(generator, image, HUES, levels=(0.95, 0.9, 0.8))[0] for image in images.split(1)]
+    both = [
+        nearest_caption(generator, image, [f"a {hue} {shape}" for shape in SHAPES], levels=(0.6, 0.45, 0.3))[0]
+        for image, hue in zip(images.split(1), hues, strict=True)
+    ]
+    found: dict = {}
+    for name, said in (("clip", seen_words(generator, items.source)), ("denoiser", both)):
+        read = _read(generator.generate(said, num_steps=options["num_steps"]), asked)
+        found |= {f"{key}_by_{name}": values for key, values in read.items()}
+    return found
 
 
 def seen_words(generator, clips: Tensor) -> list[str]:

@@ -10,6 +10,7 @@ from latentlab.control.known import Known
 from latentlab.control.known_region import KnownRegion, read_known_region
 from latentlab.control.long import extend, stream
 from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, union
+from latentlab.control.nearest import nearest_caption
 from latentlab.control.propagate import Propagated, propagate
 from latentlab.control.reference import Reference
 from latentlab.control.shaped import Shaped
@@ -43,6 +44,7 @@ __all__ = [
     "invert",
     "keyframes",
     "merge",
+    "nearest_caption",
     "prompted",
     "propagate",
     "read_known_region",

@@ -191,3 +191,25 @@ def test_conflicts_name_the_pair_the_levels_and_the_winner(generator):
 def test_bad_input_is_answered(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_on_a_pipeline_of_images():
+    pytest.importorskip("diffusers")
+    pytest.importorskip("transformers")
+    from generator.pipelines.whole import stable_diffusion
+
+    from latentlab.generator.load import load
+
+    generator = load(stable_diffusion().pipe, height=64, width=64)
+    picture = torch.rand(1, 3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    left = half(side=64)
+    given = [Given("a car"), Given(left, weight=0.8, levels=(1, 0.5)), Given(picture, weight=0.5, region=left)]
+    noise = generator.noise(1)
+    there, back = (
+        generator.guided(Fusion(order, rule="priority")).sample(noise, "", sampler=STEPS)
+        for order in (given, given[::-1])
+    )
+    assert torch.equal(there, back)
+    alone = generator.guided(Fusion(given[:2])).sample(noise, "", sampler=STEPS)
+    with_image = generator.guided(Fusion(given)).sample(noise, "", sampler=STEPS)
+    assert (with_image - alone).abs().max() > 1e-4  # the reference is heard

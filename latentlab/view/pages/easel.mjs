@@ -17,6 +17,7 @@ export class Easel {
     this.inks = new ImageData(width, height);
     this.masks = Array.from({ length: count }, () => new Uint8Array(width * height));
     this.history = new History();
+    this.byHand = new Set(); // frames that somebody painted on, and that are to be carried to others
     this.at = [width / 2, height / 2];
     this.radius = Math.max(1, Math.round(Math.min(width, height) / 12));
     this.frame = 0;
@@ -83,6 +84,7 @@ export class Easel {
     if (!this.shows) return;
     this.history.keep(new Map([[this.frame, this.mask.slice()]]));
     this.stroke = { value: wipe ? 0 : 255, last: place };
+    this.byHand.add(this.frame);
     this.mark([place]);
   }
 
@@ -134,10 +136,12 @@ export class Easel {
 
   // What is painted on this frame, on all.
   copy() {
+    this.masks.forEach((_, frame) => this.byHand.add(frame));
     this.put(new Map(this.masks.map((_, frame) => [frame, this.mask.slice()])));
   }
 
   wipe() {
+    this.byHand.clear();
     this.put(new Map(this.masks.map((mask, frame) => [frame, new Uint8Array(mask.length)])));
   }
 

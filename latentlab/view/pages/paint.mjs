@@ -169,7 +169,8 @@ part("frame").addEventListener("input", () => {
 part("play").addEventListener("click", () => play(!playing));
 part("propagate").addEventListener("click", () => {
   look("paint");
-  work(`propagate?painted=${easel.painted}`);
+  const known = easel.byHand.size ? [...easel.byHand].sort((a, b) => a - b) : easel.painted;
+  work(`propagate?painted=${known}`);
 });
 part("fill")?.addEventListener("submit", (event) => {
   event.preventDefault();
