@@ -10,7 +10,7 @@ from latentlab.commands.clips import directions_command, edit, encode, generate,
 from latentlab.commands.control import extend_command, inpaint_command
 from latentlab.commands.paint import paint_command
 from latentlab.commands.runs import bench, tour, train
-from latentlab.commands.scores import flicker_command, score
+from latentlab.commands.scores import coverage_command, flicker_command, score
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "tour": tour,
@@ -26,6 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "paint": paint_command,
     "flicker": flicker_command,
     "score": score,
+    "coverage": coverage_command,
     "bench": bench,
     "batch": batch,
     "train": train,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from latentlab.commands.result import FLOOR, check_file, tell
+from latentlab.commands.loading import loaded
+from latentlab.commands.result import FLOOR, check_file, record_of, say, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
 from latentlab.record import to_json
@@ -85,3 +86,18 @@ def _score_lines(result: dict[str, Any]) -> list[str]:
     others = list(result["left_out"].items())
     lines += [f"left out: {path}: {why}" for path, why in others[:3]]
     return lines + ([f"left out: {len(others) - 3} more files, all in scores.json"] if len(others) > 3 else [])
+
+
+def coverage_command(captions: list[str], *, count, steps, guidance, out, seed, device, json, model) -> None:
+    """What a generator never draws, or too often, under captions that leave it open."""
+    from latentlab.study.coverage import coverage
+
+    check_file(out)
+    generator = loaded(model, device=device)
+    captions = captions or [""]
+    say(f"drawing {count} clips for each of {len(captions)} captions")
+    found = coverage(generator, captions, count=count, seed=seed, num_steps=steps, guidance=guidance, method="ddim")
+    numbers = {"captions": [one.numbers() for one in found]}
+    settings = {"captions": captions, "count": count, "steps": steps, "guidance": guidance}
+    record_of(generator, "coverage", settings, seed, numbers, {}).save(out)
+    tell(numbers, json, [*(line for one in found for line in one.lines()), f"wrote {out}"])

@@ -38,6 +38,21 @@ def score(commands) -> None:
     p.add_argument("--bootstrap", type=positive(int), default=100, help="draws for intervals (default: 100)")
 
 
+def coverage(commands) -> None:
+    p = command(
+        commands,
+        "coverage",
+        "What a model of moving shapes never draws, or too often, under captions that leave it open.",
+        'latentlab coverage "" "a star" --count 64 --out coverage.json',
+        out="coverage.json",
+    )
+    p.add_argument("captions", nargs="*", metavar="CAPTION", help='(default: "", everything)')
+    p.add_argument("--count", type=positive(int), default=64, help="clips for each (default: 64)")
+    p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")
+    p.add_argument("--guidance", type=float, help="weight of the caption (default: as shipped)")
+    add_model(p, positive(int))
+
+
 def bench(commands) -> None:
     p = command(
         commands,
