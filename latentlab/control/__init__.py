@@ -9,6 +9,7 @@ from latentlab.control.keyframes import keyframes
 from latentlab.control.known import Known
 from latentlab.control.known_region import KnownRegion, read_known_region
 from latentlab.control.long import extend, stream
+from latentlab.control.maps import WordMaps, word_maps
 from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, union
 from latentlab.control.nearest import nearest_caption
 from latentlab.control.propagate import Propagated, propagate
@@ -31,6 +32,7 @@ __all__ = [
     "Reference",
     "Shaped",
     "Why",
+    "WordMaps",
     "as_mask",
     "box",
     "conflicts",
@@ -54,4 +56,5 @@ __all__ = [
     "union",
     "why",
     "word_effect",
+    "word_maps",
 ]
