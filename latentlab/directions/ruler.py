@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from latentlab.directions.target import Target
 from latentlab.factors import Factor, FactorTable
 
 Points = Float[np.ndarray, "sample coordinate"]
@@ -86,20 +86,18 @@ class Ruler:
         Raises:
             KeyError: no such factor, angle or value.
         """
-        factor, sign, way = re.fullmatch(r"([^@=]*)([@=]?)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-        if factor in self.names:
-            i = self.names.index(factor)
-            spec, values = self.specs[i], self.values[i]
-            if spec.kind == "circular" and sign == "@" and re.fullmatch(r"-?\d+\.?\d*", way):
-                radians = np.deg2rad(float(way))
-                return i, np.array([np.cos(radians), np.sin(radians)])
-            words = [spec.labels[int(v)] if spec.labels else format(v, "g") for v in values]
-            if spec.kind == "categorical" and sign == "=" and way in words and len(words) > 1:
-                corner = np.where(np.arange(len(words)) == words.index(way), 1.0, -1 / (len(words) - 1))
-                return i, corner / np.linalg.norm(corner)
-            if spec.kind in ("continuous", "ordinal") and not sign:
-                return i, np.ones(1)
-        raise KeyError(f"no target {name!r}; factors are {', '.join(self.names)}, as in light, hue@240 or shape=star")
+        target = Target.parse(name, self.specs)
+        i = self.names.index(target.factor)
+        if target.angle is not None:
+            radians = np.deg2rad(target.angle)
+            return i, np.array([np.cos(radians), np.sin(radians)])
+        if target.value is None:
+            return i, np.ones(1)
+        words = [self.specs[i].labels[int(v)] if self.specs[i].labels else format(v, "g") for v in self.values[i]]
+        if target.value not in words or len(words) < 2:
+            raise KeyError(f"no target {name!r}; the reference has {', '.join(words)} of {target.factor}")
+        corner = np.where(np.arange(len(words)) == words.index(target.value), 1.0, -1 / (len(words) - 1))
+        return i, corner / np.linalg.norm(corner)
 
 
 def _points(values: np.ndarray, spec: Factor, levels: Sequence[float]) -> Points:

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.edits import PLACE
-from latentlab.data.moving.factors import NAMES
+from latentlab.data.moving.factors import FACTORS, NAMES
 from latentlab.data.moving.measure import mask, measure
 from latentlab.directions.ruler import Ruler
+from latentlab.directions.target import Target
 from latentlab.factors import Factor, FactorTable
 from latentlab.metrics.clip import VideoClip
 from latentlab.metrics.temporal import flicker
@@ -299,7 +300,7 @@ def _judged(before: Video, after: Video, target: str | Sequence[Change]) -> Judg
         if not all(change.of_the_object for change in target):
             return judge(after, wanted)
         return judge(after, wanted, outside=outside_psnr(before, after, mask(before), mask(after)))
-    name = target.split("@")[0].split("=")[0]
+    name = Target.parse(target, FACTORS).factor
     rows, centre = wanted.rows.copy(), wanted.centre
     rows[:, NAMES.index(name)] = np.nan
     if name in (*PLACE, "direction", "speed"):  # of a strength in standard deviations nobody knows to where

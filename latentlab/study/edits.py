@@ -18,6 +18,7 @@ from latentlab.data.moving.factors import FACTORS, SHAPES, SIDE
 from latentlab.data.moving.measure import measure
 from latentlab.directions import Direction, DirectionSet, Effect
 from latentlab.directions.mask import Mask, blend, leak
+from latentlab.directions.target import Target
 from latentlab.factors import FactorTable
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
@@ -41,20 +42,7 @@ def check_edit(direction: str, strength: float) -> None:
 
     >>> check_edit("hue@240", 3.0)
     """
-    name, mark, value = re.fullmatch(r"([^@=]*)([@=]?)(.*)", direction, re.DOTALL).groups()  # type: ignore[union-attr]
-    factor = next((f for f in FACTORS if f.name == name), None)
-    if factor is None:
-        raise KeyError(f"no direction {direction!r}; the factors are {', '.join(f.name for f in FACTORS)}")
-    good = {
-        "circular": mark == "@" and bool(re.fullmatch(r"-?\d+\.?\d*", value)),
-        "categorical": mark == "=" and value in factor.labels,
-    }.get(factor.kind, not mark)
-    if not good:
-        ways = {
-            "circular": f"{name}@ANGLE, in degrees",
-            "categorical": f"{name}= and one of {', '.join(factor.labels)}",
-        }
-        raise KeyError(f"no direction {direction!r}; a direction of {name} is {ways.get(factor.kind, name)}")
+    Target.parse(direction, FACTORS)
     if not abs(strength) <= STRONGEST:
         raise ValueError(f"a strength is in standard deviations, up to {STRONGEST:g} either way, got {strength}")
 

@@ -9,7 +9,8 @@ import torch
 from tqdm.auto import tqdm
 
 from latentlab.data.moving.dataset import MovingShapes
-from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES
+from latentlab.data.moving.factors import FACTORS, NAMES
+from latentlab.directions.target import Target
 from latentlab.shapes import Codes, Video
 
 TRUTH_SEED = 3_000_017  # clips of pairs; neither trained on nor held out, and no finder sees them
@@ -61,17 +62,15 @@ def paired_truth(
 
 def _sweep(target: str, pair: int) -> tuple[str, list[float]]:
     """The factor of a target, and its two values in a pair."""
-    name, angle, category = target.split("@")[0].split("=")[0], "@" in target, "=" in target
-    if name in NAMES:
-        spec = FACTORS[NAMES.index(name)]
-        if spec.kind == "circular" and angle:
-            degrees = float(target.split("@")[1])
-            return name, [(degrees + 180) % 360, degrees % 360]
-        if spec.kind == "categorical" and category and (word := target.split("=")[1]) in SHAPES:
-            others = [i for i in range(len(SHAPES)) if SHAPES[i] != word]
-            return name, [float(others[pair % len(others)]), float(SHAPES.index(word))]
-        if spec.kind == "continuous" and not (angle or category):
-            return name, [spec.low + part * (spec.high - spec.low) for part in (0.25, 0.75)]
-    raise ValueError(
-        f"no target {target!r} in moving shapes; factors are {', '.join(NAMES)}, as in hue@240, shape=star"
-    )
+    try:
+        named = Target.parse(target, FACTORS)
+    except KeyError as error:
+        raise ValueError(f"moving shapes: {error.args[0]}") from error
+    spec = FACTORS[NAMES.index(named.factor)]
+    if named.angle is not None:
+        return spec.name, [(named.angle + 180) % 360, named.angle % 360]
+    if named.value is not None:
+        word = spec.labels.index(named.value)
+        others = [i for i in range(len(spec.labels)) if i != word]
+        return spec.name, [float(others[pair % len(others)]), float(word)]
+    return spec.name, [spec.low + part * (spec.high - spec.low) for part in (0.25, 0.75)]
