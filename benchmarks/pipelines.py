@@ -47,7 +47,7 @@ from latentlab.generator.pipelines.reading import pictures
 SETTINGS = File(__file__).with_suffix(".json")
 MEASURED = SETTINGS.with_name("pipelines_measured.json")
 EQUAL = 2e-5  # of the spread of the pipeline's own latents, and of frames in [0, 1]
-NOISY = ("DDPMScheduler", "LCMScheduler", "EulerAncestralDiscreteScheduler")  # replaced as their refusals say
+NOISY = ("DDPMScheduler", "EulerAncestralDiscreteScheduler")  # replaced as their refusals say
 OTHERWISE = (  # families that read their conditions in another way than these calls: more tokens, no noise on the image
     "CogVideoXPipeline",
     "CogVideoXImageToVideoPipeline",
@@ -246,6 +246,8 @@ def _called(pipe: Any, told: Mapping[str, Any], noise: Tensor, layout: Layout) -
         if checker is not None:
             pipe.safety_checker = checker
     shown = torch.as_tensor(shown) if not isinstance(shown, list) else torch.stack([torch.as_tensor(x) for x in shown])
+    if shown.min() < -1e-3 or shown.max() > 1 + 1e-3:  # some calls return tensors as the autoencoder made them
+        shown = (shown / 2 + 0.5).clamp(0, 1)
     if shown.ndim == 4:
         return torch.cat(came), shown[:, :, None]
     return torch.cat(came), shown if shown.shape[1] == 3 and shown.shape[2] != 3 else shown.transpose(1, 2)

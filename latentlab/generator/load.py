@@ -22,6 +22,7 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
 from latentlab.generator.networks.transformer import TransformerConfig, TransformerDenoiser
 from latentlab.generator.pipelines.families import download, is_foreign, load_foreign, of_pipeline
+from latentlab.generator.pipelines.parts import assembled
 from latentlab.tensors import read_header
 from latentlab.weights import SHIPPED, read_network, shipped
 
@@ -35,6 +36,8 @@ def load(
 @overload
 def load(
     path: Any,
+    vae: Any = ...,
+    scheduler: Any = ...,
     *,
     device: str | torch.device = ...,
     dtype: torch.dtype | None = ...,
@@ -50,6 +53,8 @@ def load(
 @clear_errors
 def load(
     path: Any = None,
+    vae: Any = None,
+    scheduler: Any = None,
     *,
     device: str | torch.device = "auto",
     dtype: torch.dtype | None = None,
@@ -73,7 +78,10 @@ def load(
             generator wrote; folder of a diffusers pipeline or autoencoder; folder of a tiny
             autoencoder (`*_encoder.pth` and `*_decoder.pth`); id of a pipeline or an autoencoder on the hub, which is
             downloaded; or a `DiffusionPipeline` that is held in memory, which is taken as it is: adapted, quantised,
-            offloaded, with any scheduler. None is the model that ships with latentlab.
+            offloaded, with any scheduler; or its denoiser alone, with the next two. None is the model that ships with
+            latentlab.
+        vae, scheduler: of a denoiser that is given by itself; what it is told of captions is given as a `Condition`, or
+            as `call={"prompt_embeds": ...}` where it is driven.
         device: "auto" is cuda, then mps, then cpu; a pipeline held in memory stays where it is.
         dtype: of the denoiser; None is float32, and a pipeline's own. The solver's state is float32 in any case.
         vae_dtype: of an autoencoder of diffusers; None is float32, and a pipeline's own. Half of it saves memory and
@@ -101,6 +109,10 @@ def load(
     if path is None:
         with shipped() as own:
             return load(own, device=place, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, **clip)
+    if isinstance(path, torch.nn.Module):
+        path = assembled(path, vae, scheduler)
+    elif vae is not None or scheduler is not None:
+        raise ValueError(f"vae and scheduler go with a denoiser of diffusers, got {type(path).__name__} in its place")
     if _is_pipeline(path):
         if vae_dtype is not None and getattr(path, "vae", None) is not None:
             path.vae.to(dtype=vae_dtype)

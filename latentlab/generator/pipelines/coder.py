@@ -62,8 +62,9 @@ class Coder:
 
     def encode(self, video: Video) -> Latents:
         """Latents of clips, by the mode of the posterior."""
-        shift, scale = self._statistics()
-        return (self.coded(video) - shift) * scale
+        z = self.coded(video)
+        shift, scale = self._statistics(z.shape[2])
+        return (z - shift) * scale
 
     def coded(self, video: Video) -> Latents:
         """Clips as the autoencoder itself has them."""
@@ -72,7 +73,7 @@ class Coder:
 
     def decode(self, latents: Latents) -> Video:
         """Clips of latents."""
-        shift, scale = self._statistics()
+        shift, scale = self._statistics(latents.shape[2])
         return self.decoded(latents.to(self.device).float() / scale + shift)
 
     def decoded(self, z: Latents, *args: Any, **options: Any) -> Video:
@@ -140,7 +141,7 @@ class Coder:
         parts = [self.vae.decode(part, num_frames=len(part)).sample for part in frames.split(self.frames_at_once)]
         return rearrange(torch.cat(parts), "f c h w -> 1 c f h w")
 
-    def _statistics(self) -> tuple[Tensor, Tensor]:
+    def _statistics(self, frames: int) -> tuple[Tensor, Tensor]:
         """Shift and scale that bring the autoencoder's own z to unit variance: `(z - shift) * scale`."""
         config, buffers = self.vae.config, dict(self.vae.named_buffers(recurse=False))
         mean, std = (config.get(name, buffers.get(name)) for name in ("latents_mean", "latents_std"))
@@ -148,14 +149,18 @@ class Coder:
         scale = (config.get("scaling_factor") or 1.0) / (
             1.0 if std is None else torch.as_tensor(std, device=self.device).float()
         )
-        shift, scale = (self._of_channels(torch.as_tensor(t, device=self.device).float()) for t in (shift, scale))
+        shift, scale = (
+            self._by_channel(torch.as_tensor(t, device=self.device).float(), frames) for t in (shift, scale)
+        )
         return shift, scale
 
-    def _of_channels(self, t: Tensor) -> Tensor:
-        """Statistics of channels; of some autoencoders they are told for each frame of a clip, and nearly equal."""
-        if t.numel() > 1 and t.numel() != self.channels:
-            t = t.view(self.channels, -1).mean(1)
-        return t.view(-1, 1, 1, 1)
+    def _by_channel(self, t: Tensor, frames: int) -> Tensor:
+        """Statistics of channels, or of their frames, as Cosmos tells them; after the last of those, that one."""
+        if t.numel() in (1, self.channels):
+            return t.view(-1, 1, 1, 1)
+        by_frame = t.view(self.channels, -1)
+        at = torch.arange(frames, device=t.device).clamp(max=by_frame.shape[1] - 1)
+        return by_frame[:, at, None, None]
 
 
 def _ratios(vae) -> tuple[int, int]:
@@ -163,7 +168,8 @@ def _ratios(vae) -> tuple[int, int]:
     config = vae.config
     if config.get("scale_factor_spatial"):
         return config["scale_factor_temporal"] or 1, config["scale_factor_spatial"]
-    if getattr(vae, "spatial_compression_ratio", None):
-        return getattr(vae, "temporal_compression_ratio", None) or 1, vae.spatial_compression_ratio
+    told = {**config, **vars(vae)}  # as an attribute, or among the settings
+    if told.get("spatial_compression_ratio"):
+        return round(told.get("temporal_compression_ratio") or 1), told["spatial_compression_ratio"]
     scales = config.get("block_out_channels") or config["encoder_block_out_channels"]
     return round(config.get("temporal_compression_ratio") or 1), 2 ** (len(scales) - 1)

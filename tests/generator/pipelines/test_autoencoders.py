@@ -127,3 +127,52 @@ def test_threads_may_decode_with_an_autoencoder_that_keeps_its_state_on_itself(t
     generator = saved(wan(), tmp_path)
     first, second = (generator.encode(clip(9, height=16, width=16) * sign) for sign in (1, -1))
     assert_as_alone(lambda: generator.decode(first), lambda: generator.decode(second))
+
+
+def test_the_length_of_clips_is_read_from_one_that_is_encoded(tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLQwenImage(
+        base_dim=8, z_dim=4, dim_mult=[1, 2, 4], num_res_blocks=1, temperal_downsample=[False, True],
+        latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
+    )  # fmt: skip
+    generator = saved(vae, tmp_path)  # its settings tell no ratio of frames
+    assert generator.encode(clip(5)).shape[2:] == (3, 8, 8)
+    assert generator.decode(generator.encode(clip(5))).shape == clip(5).shape
+
+
+def test_an_autoencoder_that_works_in_tiles_alone_says_so_and_codes_frames_in_fours():
+    diffusers = pytest.importorskip("diffusers")
+    from latentlab.generator.pipelines.coder import Coder
+
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLAllegro(block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=2)
+    with pytest.raises(ValueError, match=r"AutoencoderKLAllegro encodes nothing as it stands .* tiling=True"):
+        Coder(vae)
+    vae.enable_tiling()
+    coder = Coder(vae)
+    assert (coder.images, coder.time_ratio, coder.space_ratio, coder.alone) == (False, 4, 8, 0)
+
+
+def test_statistics_of_each_frame_are_those_of_its_frame(tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    torch.manual_seed(0)
+    mean = torch.arange(8.0).view(4, 2)  # of four channels, first frame and after
+    vae = diffusers.AutoencoderKLCosmos(
+        latent_channels=4, encoder_block_out_channels=(8, 8, 8, 8), decode_block_out_channels=(8, 8, 8, 8),
+        attention_resolutions=(8,), resolution=64, num_layers=1, patch_size=4, spatial_compression_ratio=4,
+        temporal_compression_ratio=4, latents_mean=mean.flatten().tolist(), latents_std=[1.0] * 8,
+    )  # fmt: skip
+    generator = saved(vae, tmp_path)
+    video = clip(9)
+    z = generator.coder.coded(video)
+    assert (z[0].mean((2, 3)) - generator.encode(video)[0].mean((2, 3)) - mean[:, [0, 1, 1]]).abs().max() <= 1e-5
+
+
+def test_an_autoencoder_of_another_name_is_one():
+    diffusers = pytest.importorskip("diffusers")
+    from latentlab.generator.pipelines.families import _autoencoder_kind
+
+    assert _autoencoder_kind(diffusers, "here", {"_class_name": "AsymmetricAutoencoderKL"}).__name__.startswith("Asym")
+    with pytest.raises(ValueError, match="holds a UNet2DConditionModel; give the folder of an autoencoder"):
+        _autoencoder_kind(diffusers, "here", {"_class_name": "UNet2DConditionModel"})

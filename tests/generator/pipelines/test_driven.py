@@ -181,3 +181,18 @@ def test_what_an_offloading_pipeline_moves_is_moved_back(flux, monkeypatch):
     with pytest.raises(ValueError):
         flux.decode(latents[:, :1])
     assert len(moved) == 4  # after an error, too
+
+
+def test_a_denoiser_an_autoencoder_and_a_scheduler_are_a_pipeline(flux):
+    pipe, told = flux.pipe, flux.condition("a red dog")
+    embeds = {"prompt_embeds": told.tokens, "pooled_prompt_embeds": torch.randn(1, 32)}
+    alone = ll.load(pipe.transformer, pipe.vae, pipe.scheduler, call=embeds, height=64, width=64)
+    whole_ = Driven(pipe, call=embeds, height=64, width=64)
+    y = flux.noise(1)
+    assert torch.equal(alone.predict(y, 0.6, alone.condition()), whole_.predict(y, 0.6, whole_.condition()))
+    with pytest.raises(ValueError, match=r"a FluxTransformer2DModel alone makes no clips; give its scheduler, too"):
+        ll.load(pipe.transformer, pipe.vae)
+    with pytest.raises(ValueError, match="which pipeline of diffusers a Linear belongs to is not known"):
+        ll.load(torch.nn.Linear(1, 1), pipe.vae, pipe.scheduler)
+    with pytest.raises(ValueError, match="vae and scheduler go with a denoiser of diffusers, got str"):
+        ll.load("folder", pipe.vae)
