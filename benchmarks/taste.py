@@ -11,14 +11,12 @@ briefs differ in how many settings there are, and in whether an axis (guidance) 
 
 from __future__ import annotations
 
-import argparse
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-import latentlab
+from latentlab.bench.flags import main
 from latentlab.study.taste import Taste
 
 BRIEFS = {
@@ -86,13 +84,5 @@ def run(config: Config) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    for field in fields(Config):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
-    config = Config(**vars(parser.parse_args()))
-    print(json.dumps({"version": latentlab.__version__, "config": asdict(config), **run(config)}, indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    main(run)

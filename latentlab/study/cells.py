@@ -35,7 +35,7 @@ def mean_over_targets(result: dict, figure: str) -> float:
             if figure == "target":
                 value = row["effect"][order_of([result])(row["name"])] or 0.0
             else:
-                value = row["high"] - row["low"] if figure == "range" else row[figure]
+                value = row["high"] - row["low"] if figure == "range" else row.get(figure)
             values.append(value)
     known = [float(v) for v in values if v is not None]
     if figure == "leakage":

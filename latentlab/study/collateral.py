@@ -15,6 +15,8 @@ from latentlab.metrics.flow import Flow, dis
 from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Video
+from latentlab.study.account import SEEN
+from latentlab.study.contract import judge_rest
 from latentlab.study.scoreboard import APPEARANCE
 from latentlab.study.sweep import Ground, Move
 
@@ -29,6 +31,8 @@ class Collateral:
         drift_added: how much more the appearance varies along a clip, standard deviations of each factor over frames.
         by_frame: how far the appearance of a frame moves, mean over frames and factors, standard deviations; a
             direction of motion should leave it at 0.
+        kept: share of clips whose target moved and in which all else is within its tolerance, by
+            `latentlab.study.contract`.
         cycle: PSNR of the clip after the edit, encoded again and edited back, decibels; NaN without a way back.
     """
 
@@ -36,6 +40,7 @@ class Collateral:
     flicker_added: float
     drift_added: float
     by_frame: float
+    kept: float
     cycle: float
 
 
@@ -78,8 +83,16 @@ def collateral(
         flicker_added=float((flicker(after, flow=flow).overall - flicker(before, flow=flow).overall).mean()),
         drift_added=float(np.nanmean(drift[1][looks]) - np.nanmean(drift[0][looks])),
         by_frame=float(np.nanmean(mean_known(ground.ruler.distances(*frames))[looks])),
+        kept=_kept(ground, direction.name, before, after),
         cycle=cycle,
     )
+
+
+def _kept(ground: Ground, target: str, before: Video, after: Video) -> float:
+    """Share of clips; see `Collateral`."""
+    moved = ground.ruler.along(target, ground.read(before), ground.read(after)) >= SEEN
+    factor = ground.ruler.names[ground.ruler.target(target)[0]]
+    return float((moved & judge_rest(before, after, [factor]).kept).mean())
 
 
 def _by_frame(ground: Ground, video: Video) -> FactorTable:

@@ -7,6 +7,7 @@ changed in an account (`latentlab.study.account`).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from latentlab.data.moving.edits import EDITS, centre
+from latentlab.data.moving.edits import EDITS, PLACE, centre
 from latentlab.data.moving.factors import FACTORS, NAMES, NUM_FRAMES
-from latentlab.data.moving.measure import angle_difference, measure, track
+from latentlab.data.moving.measure import angle_difference, mask, measure, track
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
 from latentlab.study.change import Change
@@ -131,6 +132,29 @@ def judge(video: Video, wanted: Wanted, *, outside: Float[np.ndarray, " clip"] |
         in_tolerances = np.where(np.isfinite(difference), difference / TOLERANCE[name], np.inf)
         off[name] = np.where(np.isfinite(target), in_tolerances, np.nan)
     return Judged(read, off, np.full(len(video), np.nan) if outside is None else outside)
+
+
+def judge_rest(before: Video, after: Video, targets: Collection[str]) -> Judged:
+    """How clips keep all but some factors, which were moved by a strength, so that nobody says to where.
+
+    Args:
+        before, after: the clips without and with the edit.
+        targets: names of the factors that were moved.
+
+    >>> from latentlab.data import moving_shapes
+    >>> same = {"shape": 3, "hue": 0.0, "background_hue": 120.0, "speed": 0.5, "blur": 0.0}
+    >>> dark, bright = (moving_shapes(1, seed=0, fixed={**same, "light": light})[0] for light in (0.6, 0.9))
+    >>> judge_rest(dark, bright, ["light"]).kept, judge_rest(dark, bright, ["size"]).broken()
+    (array([ True]), ['light', 'outside'])
+    """
+    wanted = Wanted.read(before)
+    rows, centre = wanted.rows.copy(), wanted.centre
+    rows[:, [NAMES.index(name) for name in targets]] = np.nan
+    if {*targets} & {*PLACE, "direction", "speed"}:
+        centre = np.full_like(centre, np.nan)
+    of_all = {*targets} & {"background_hue", "light"}  # which change pixels everywhere
+    outside = None if of_all else outside_psnr(before, after, mask(before), mask(after))
+    return judge(after, Wanted(rows, centre), outside=outside)
 
 
 def outside_psnr(before: Video, after: Video, *objects: Float[Tensor, "clip 1 frame height width"]) -> np.ndarray:

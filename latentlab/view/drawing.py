@@ -25,6 +25,7 @@ from latentlab.spaces.space import Space, as_space
 from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Recipe
 from latentlab.study.steps import Step, draw
+from latentlab.view.moved import told
 from latentlab.view.setting import Setting
 
 WALKS = {"slerp": slerp, "lerp": lerp, "nlerp": nlerp}
@@ -62,6 +63,8 @@ class View:
         unedited: that clip as the space gives it back, which is what `video` is without an edit.
         figures: what is said under them.
         warning: if the model does not know such clips.
+        account: what each moved slider asked for and reached, what else moved, and whether the rest was kept; of the
+            full picture, where the clip can be read.
     """
 
     video: Video
@@ -69,6 +72,7 @@ class View:
     unedited: Video
     figures: dict[str, float]
     warning: str = ""
+    account: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -151,7 +155,9 @@ class Drawing:
         drawn = draw(self.steps(setting), here)
         video, unedited = (clip.float().cpu().clamp(-1, 1) for clip in (drawn.video, here.unedited))
         said = figures(video, unedited, source.clip.float().cpu(), setting.mask(video), drawn.leak)
-        return View(video, source.clip, unedited, said, source.warning)
+        asked = setting.at(len(video[0, 0]) // 2) if setting.keys else dict(setting.strengths)
+        account = told(unedited, video, asked) if decode is None and not source.warning else ()
+        return View(video, source.clip, unedited, said, source.warning, account)
 
     def recipe(self, setting: Setting) -> Recipe:
         """What `Recipe.replay` needs to give the same frames again."""

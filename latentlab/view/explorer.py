@@ -21,6 +21,7 @@ from latentlab.view import recipe_file
 from latentlab.view.controls import Controls, Reach
 from latentlab.view.drawing import Directions, Drawing, View
 from latentlab.view.film import film, still
+from latentlab.view.pages import render
 from latentlab.view.setting import Setting
 from latentlab.view.worker import LatestWins
 
@@ -159,9 +160,10 @@ class Explorer:
     def _show(self, setting: Setting, view: View, last: bool) -> None:
         self._view, self._undrawn = view, None
         self._render()
-        figures = " &nbsp; ".join(f"{escape(name)} <b>{_number(value)}</b>" for name, value in view.figures.items())
-        warning = f'<p role="alert"><span style="{ALERT}">{escape(view.warning)}</span></p>' if view.warning else ""
-        self._said.value = f'{warning}<span role="status">{figures}</span>' + ("" if last else " <i>(preview)</i>")
+        figures = {name: _number(value) for name, value in view.figures.items()}
+        self._said.value = render(
+            "said.html", figures=figures, warning=view.warning, account=view.account, preview=not last, alert=ALERT
+        )
 
     def _failed(self, setting: Setting, error: Exception) -> None:
         self._undrawn = setting, error

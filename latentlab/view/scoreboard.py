@@ -26,12 +26,22 @@ FIGURES = {  # column of the table, and where it comes from
     "local": "locality",
     "alignment": "alignment",
     "monotone": "monotonicity",
+    "kept": "kept",
     "linear": "linearity",
     "usable (sd)": "range",
     "failed": "failed",
     "unread": "unread",
 }
-FIRST = ("moved (sd)", "precision", "leakage", "failed", "unread", "ratio", "alignment")  # of two tables, for room
+FIRST = (
+    "moved (sd)",
+    "kept",
+    "precision",
+    "leakage",
+    "failed",
+    "unread",
+    "ratio",
+    "alignment",
+)  # of two tables, for room
 COSTS = ("seeds", "seconds of fit", "clips decoded", "denoiser calls")
 
 
@@ -80,7 +90,9 @@ HOW_TO_READ = (
     "which is the target; 1 is perfect, one over the number of factors is chance. Leakage is what another factor moves "
     "on average when the target moves by one. Ratio is the editing precision ratio, how far the target moves in a clip "
     "over how far the others do, whichever way. Monotone is "
-    "Spearman's correlation of strength and target, linear the R2 of a straight line, usable how many standard "
+    "Spearman's correlation of strength and target, which is 1 also of moves that carry all else along; kept is the "
+    "share of clips whose target moved and in which all else is within the tolerance of the contract of edits. Linear "
+    "is the R2 of a straight line, usable how many standard "
     "deviations of strength there are before something else moves by half of one. Local is 1 where motion leaves "
     "appearance alone and the reverse, alignment the cosine with the true direction. Failed is the share of directions "
     "that do not move their target, or after which some factor can be read in no clip: their precision is 0, and their "
@@ -162,6 +174,7 @@ def title(result: dict) -> str:
 
 
 BESIDE = {  # column of the side effects, and where it comes from
+    "kept (share)": "kept",
     "background (dB)": "background",
     "flicker added": "flicker_added",
     "drift added (sd)": "drift_added",
@@ -193,7 +206,7 @@ def _beside(group: Sequence[dict], target: str | None) -> list[str]:
     """Side effects of one target's directions, or of all, over seeds."""
     cells = []
     for name in BESIDE.values():
-        seeds = [[row[name] for row in r["scores"] if target in (None, row["name"])] for r in group]
+        seeds = [[row.get(name) for row in r["scores"] if target in (None, row["name"])] for r in group]
         known = [[value for value in values if value is not None] for values in seeds]
         cells.append(_spread(*interval([float(np.mean(values)) if values else np.nan for values in known])))
     return cells

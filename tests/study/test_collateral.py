@@ -67,3 +67,16 @@ def test_any_move_stands_in_for_an_edit_and_a_mask_is_needed():
     assert collateral(here, FLICKER, 1.0, flow=still, move=move) == collateral(here, BRIGHTER, 1.0, flow=still)
     with pytest.raises(ValueError, match="where it is: Ground"):
         collateral(Ground(torch.zeros(4, 2), decode, measure, REFERENCE), BRIGHTER, 1.0)
+
+
+def test_what_is_kept_is_that_the_target_moves_and_nothing_else_does():
+    def brighter(codes: torch.Tensor) -> torch.Tensor:
+        return (VIDEO + 1) * torch.exp(0.2 * (codes[:, :1] - 1)).view(4, 1, 1, 1, 1).float() - 1
+
+    def other_colours(codes: torch.Tensor) -> torch.Tensor:
+        return brighter(codes).roll(int(codes[0, 0] > 0), dims=1)  # red for green: light moves as before, hues as well
+
+    assert collateral(ground(brighter), BRIGHTER, 1.0, flow=still).kept == 1
+    assert collateral(ground(brighter), BRIGHTER, 0.0, flow=still).kept == 0
+    assert collateral(ground(brighter), BRIGHTER, -1.0, flow=still).kept == 0  # the other way
+    assert collateral(ground(other_colours), BRIGHTER, 1.0, flow=still).kept == 0

@@ -276,10 +276,10 @@ def test_presets_travel_with_the_file(explorer, tmp_path):
 
 
 def test_scrubbing_stands_still_and_the_views_differ(explorer):
-    assert explorer._screen.value.count("animation:film") == 2
+    assert explorer._screen.value.count("animation: film") == 2
     explorer.controls.frame.value = 3
     assert not explorer.controls.playing.value
-    assert "animation:film" not in explorer._screen.value
+    assert "animation: film" not in explorer._screen.value
     explorer.controls.show.value = "edit alone"
     assert explorer._screen.value.count("role=") == 1
     explorer.controls.show.value = "with the difference"
