@@ -52,7 +52,8 @@ def told(unedited: Video, video: Video, strengths: Mapping[str, float]) -> tuple
             continue
         own.add(ruler.names[factor])
         went = float(np.sign(strength) * ruler.along(name, *tables)[0])
-        reading = Reading(ruler.specs[factor], *(float(table.values[0, factor]) for table in tables), went)
+        before, after = (float(table.values[0, factor]) for table in tables)
+        reading = Reading(ruler.specs[factor], before, after, went)
         lines.append(f"{name}: asked {strength:+.1f} sd, reached {reading}")
         still += [] if went >= SEEN else [f"{name} did not move as asked"]
     values = [table.values[0] for table in tables]

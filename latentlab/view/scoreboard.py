@@ -32,16 +32,8 @@ FIGURES = {  # column of the table, and where it comes from
     "failed": "failed",
     "unread": "unread",
 }
-FIRST = (
-    "moved (sd)",
-    "kept",
-    "precision",
-    "leakage",
-    "failed",
-    "unread",
-    "ratio",
-    "alignment",
-)  # of two tables, for room
+# of two tables, for room
+FIRST = ("moved (sd)", "kept", "precision", "leakage", "failed", "unread", "ratio", "alignment")
 COSTS = ("seeds", "seconds of fit", "clips decoded", "denoiser calls")
 
 

@@ -131,12 +131,13 @@ def test_side_effects_are_those_of_every_finder_by_the_names_of_targets():
     cells = [result(finder, {"else": 0.5}, seed=seed, labels=0) for finder in ("PCA", "ICA") for seed in (0, 1)]
     for cell in cells:
         for row in cell["scores"]:
-            beside = {"background": 20.0, "flicker_added": 0.1, "drift_added": 0.0, "by_frame": None}
+            beside = {"kept": 0.25, "background": 20.0, "flicker_added": 0.1, "drift_added": 0.0, "by_frame": None}
             row |= {**beside, "cycle": 30.0 + cell["seed"]}
     cells[1]["scores"].reverse()  # each seed has its own order
     (table,) = side_effects(cells)
     assert [row[0] for row in table.rows] == ["PCA", "ICA"]
-    assert table.rows[0][2].startswith("20")
+    assert table.rows[0][2].startswith("0.25")
+    assert table.rows[0][3].startswith("20")
     assert table.rows[0][-1].startswith("30")
     assert side_effects(RESULTS) == []
 
