@@ -56,8 +56,8 @@ class Rendered(MovingShapes):
         super().__init__(count, seed=0)
         self.videos = [MovingShapes.clip(self, i) for i in range(count)]
 
-    def clip(self, i: int, *, seed: int = 0, frames: Any = None) -> torch.Tensor:
-        return self.videos[i] if frames is None else self.videos[i][:, :, list(frames)]
+    def clip(self, index: int, *, seed: int = 0, frames: list[int] | None = None) -> torch.Tensor:
+        return self.videos[index] if frames is None else self.videos[index][:, :, frames]
 
 
 def run(config: Config) -> dict[str, Any]:
