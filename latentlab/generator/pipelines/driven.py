@@ -17,15 +17,22 @@ from torch import Tensor, nn
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.inverted import Inverted
-from latentlab.generator.pipelines.account import compared
+from latentlab.generator.pipelines.account import HALF, ROUNDING, compared
 from latentlab.generator.pipelines.call import Call, Size
 from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.pipelines.driver import Visit, codec_name, denoisers, device_of
 from latentlab.generator.pipelines.layout import Layout, read_layout
 from latentlab.generator.pipelines.path import Path
-from latentlab.generator.pipelines.reading import PAIR, pictures, read_captions, read_guidance
-from latentlab.generator.pipelines.remembered import Answers
+from latentlab.generator.pipelines.reading import (
+    ONE_AT_A_TIME,
+    PAIR,
+    apart,
+    pictures,
+    read_captions,
+    read_guidance,
+)
+from latentlab.generator.pipelines.remembered import Answers, differing
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Video, check_video
 from latentlab.tensors import tensor_digest
@@ -93,6 +100,8 @@ class Driven(Coded):
             if self.reading.guidance != "none" and self.call.guided_by:
                 weight = _number(self.call.signature[self.call.guided_by], self.call.neutral)
                 self.config = replace(self.config, guidance=weight + 1 - self.call.neutral)
+            if self.reading.batches and not self._takes_two():
+                self.reading = replace(self.reading, batches=False)
             self.account = compared(self)
 
     def __repr__(self) -> str:
@@ -269,6 +278,11 @@ class Driven(Coded):
         if image is not None and not self.call.reads_images:
             raise ValueError(f"this {self.call.name} makes clips of captions alone and reads no image")
         images = None if image is None else pictures(image)
+        if images is not None and not self._keeps(images[:1]):
+            raise ValueError(
+                f"the call of {self.call.name} reads its image by itself, where nothing can be kept; load the pipeline "
+                "with call={'image': ...}"
+            )
         said = [captions] if isinstance(captions, str) else list(captions)
         count = max(len(said), len(images or ()))
         said, images = (
@@ -281,6 +295,12 @@ class Driven(Coded):
         if self.layout(self.size).held.any():
             condition = replace(condition, parts={**condition.parts, "held": self._held(condition)})
         return condition
+
+    def _keeps(self, images: Sequence[Image.Image]) -> bool:
+        """Whether an image is among what encoders answer, so that a condition holds it."""
+        black = [Image.new("RGB", images[0].size)]
+        seen = (self.call.answers(PAIR[:1], self.size, images=given) for given in (images, black))
+        return bool(differing(*seen)) or all(max(band) == 0 for band in images[0].getextrema())
 
     def _held(self, condition: Condition) -> Float[Tensor, "batch latent"]:
         """Latents that no step moves: what comes to the autoencoder in their places."""
@@ -365,6 +385,16 @@ class Driven(Coded):
         v = path.velocity(layout.latents(seen.heard, len(y)).to(y.dtype), y, s)
         held = layout.held.to(y.device)
         return torch.where(held, torch.zeros_like(v), v) if held.any() else v
+
+    def _takes_two(self) -> bool:
+        """Whether two clips together are what each is alone."""
+        y = self.noise(2, seed=0)
+        try:
+            both = self.predict(y, 0.8, self.condition(PAIR))
+        except ONE_AT_A_TIME:
+            return False
+        each = [self.predict(y[i : i + 1], 0.8, self.condition(caption)) for i, caption in enumerate(PAIR)]
+        return apart(both, torch.cat(each)) <= ROUNDING.get(self.dtype, HALF)
 
     def _probed(self, arguments: Mapping[str, Any], answers: Answers) -> Tensor:
         """A velocity at some state."""
