@@ -26,6 +26,7 @@ def test_the_wheel_carries_all_weights_within_30_mb(wheel):
     names = {Path(name).name for name in sizes}
     assert names >= {f"{n}.safetensors" for n in ("autoencoder", "denoiser", "clip", "reader")} | {"generator.json"}
     assert "MODEL_CARD.md" in names
+    assert "latentlab/shipped/fashion-mnist/denoiser.safetensors" in sizes
     assert sum(sizes.values()) <= MAX_WEIGHTS
 
 

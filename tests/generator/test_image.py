@@ -130,3 +130,14 @@ def test_the_layers_start_at_the_best_linear_guess():
         s = torch.tensor([0.2, 0.7])
         skip, _ = own.guess(s[:, None, None, None, None])
         assert torch.allclose(network(y, s, torch.zeros(2, dtype=torch.long)), skip * y)
+
+
+def test_the_model_of_pictures_ships_by_its_name_unless_a_folder_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    generator = ll.load("fashion-mnist", device="cpu")
+    assert isinstance(generator, ImageGenerator)
+    shoe, shirt = generator.generate(["ankle boot", "t-shirt"], seed=1, num_steps=4)
+    assert shoe[:, :, :6].mean() < shirt[:, :, :6].mean() - 0.2  # a shirt reaches the upper edge, a boot hardly does
+    (tmp_path / "fashion-mnist").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"fashion-mnist holds no generator.json"):
+        ll.load("fashion-mnist")
