@@ -48,7 +48,7 @@ class EditTraining:
 
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=2500, batch_size=128, learning_rate=2e-3, warmup=40, ema=0.99, workers=0
+            steps=3600, batch_size=128, learning_rate=2e-3, warmup=40, ema=0.99, workers=0
         )
     )
     network: EditConfig = field(default_factory=EditConfig)
