@@ -50,7 +50,8 @@ def train(network: str, *, data, num_frames, size, out, seed, device, json, **op
         train_adapter_command(data=data, out=out, seed=seed, device=device, json=json, **options)
         return
     from latentlab.train.loop import is_main_process
-    from latentlab.train.runs import RUNS, open_data
+    from latentlab.train.runs import RUNS
+    from latentlab.train.source import open_data
 
     folder = Path(out or f"runs/{network}")
     pictures = {"classes": options["classes"], "inflate": bool(options["inflate"])}

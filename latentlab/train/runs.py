@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,10 +14,10 @@ from latentlab.data.drifting import Drifting
 from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.captions import vocabulary
-from latentlab.data.moving.dataset import TRAIN_SEED, MovingShapes
+from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.factors import FactorSampler
 from latentlab.data.moving.scene_captions import scene_vocabulary
-from latentlab.data.pictures import Images, images
+from latentlab.data.pictures import Images
 from latentlab.generator.denoiser import DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.image import ImageGenerator
@@ -36,10 +35,10 @@ from latentlab.train.known_region import KnownRegionTraining, train_known_region
 from latentlab.train.loop import LoopConfig, device_for_training, is_main_process
 from latentlab.train.objectives import OBJECTIVES as VAE_OBJECTIVES
 from latentlab.train.reader import ReaderTraining, train_reader
+from latentlab.train.source import Clips
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
 from latentlab.weights import SHIPPED, fingerprint, shipped
 
-Clips = MovingShapes | FolderClips
 PREVIEW = (
     "a large red star moving right on a blue background",
     "a small yellow circle moving up quickly on a green background",
@@ -48,83 +47,7 @@ PREVIEW = (
 )
 
 
-# What --data moving-scenes draws: of six scenes one is empty, three have one object, two have two.
-SCENES: dict[str, Any] = {"objects": (0, 1, 1, 1, 2, 2), "changes": 0.4, "camera": 0.15}
-
-PICTURES = ("fashion-mnist", "digits")  # of `data.images`, which --data names
-
 SCENE_CONTEXT = 48  # tokens of the longest caption of two objects whose motions change, with room
-
-# Of what the frames and the sides of clips must be multiples, for each network.
-MULTIPLES = {
-    "autoencoder": (1, 8),
-    "clip": (1, 8),
-    "denoiser": (DenoiserConfig().window, 16),
-    "known-region": (DenoiserConfig().window, 16),
-    "vector-vae": (1, 16),
-}
-
-
-def open_data(
-    network: str,
-    name: str,
-    *,
-    num_frames: int | None = None,
-    size: tuple[int, int] | None = None,
-    classes: bool = False,
-    inflate: bool = False,
-) -> Clips | DSprites | Images | Drifting:
-    """The clips that `--data` names; of a folder all files are opened, and it has as many clips as different windows.
-
-    Args:
-        network: that will learn from them.
-        name: moving-shapes (one steady object each), moving-scenes (none to two, and changes of motion, cameras),
-            dsprites, or a folder of video files; fashion-mnist or digits, or with `classes` a folder of pictures.
-        num_frames: of a folder's clips (default: 16). The vector VAE cuts its own clips, of any length up to theirs.
-        size: (height, width) of a folder's clips (default: 64 x 64).
-        classes: whether the name is of pictures with a class, which the denoiser learns without an autoencoder.
-        inflate: whether a model of these pictures is to learn time: they drift over `num_frames`.
-
-    Raises:
-        ValueError: the network cannot learn from these, or from clips of this length or size.
-    """
-    if classes or name in PICTURES:
-        if network != "denoiser":
-            raise ValueError(f"{name} has pictures with a class, which the denoiser alone learns, got {network}")
-        if num_frames == 1 or not (inflate or num_frames):
-            return images(name, size=size)
-        if not inflate:
-            raise ValueError(f"pictures are clips of one frame without --inflate, got --num-frames {num_frames}")
-        return Drifting(images(name, size=size), num_frames or 16)
-    if inflate:
-        raise ValueError(f"--inflate takes a model of pictures and --data of pictures with a class, got {name}")
-    if name == "dsprites" and network not in ("autoencoder", "vector-vae"):
-        raise ValueError(f"dsprites has pictures alone, and the {network} learns captions or motion")
-    if network == "edits" and name == "moving-scenes":
-        raise ValueError("edits are learned from steady objects: --data moving-shapes, whose second object is added")
-    if name in ("moving-shapes", "moving-scenes", "dsprites"):
-        if size or (num_frames and network != "vector-vae"):
-            raise ValueError(f"{name} come in one length and size; --num-frames and --size are for a folder of videos")
-        if name == "dsprites":
-            return DSprites()
-        return MovingShapes(1_000_000, TRAIN_SEED, **(SCENES if name == "moving-scenes" else {}))
-    if network == "edits":
-        raise ValueError("edits are learned from factors, which only --data moving-shapes has")
-    if network == "reader":
-        raise ValueError("the reader learns factors, which only --data moving-shapes and moving-scenes have")
-    num_frames = max(num_frames or 16, 16) if network == "vector-vae" else num_frames or 16
-    size = size or (64, 64)
-    of_frames, of_sides = MULTIPLES[network]
-    if num_frames % of_frames:
-        raise ValueError(
-            f"the {network} learns clips of a multiple of {of_frames} frames, got --num-frames {num_frames}"
-        )
-    if size[0] % of_sides or size[1] % of_sides:
-        raise ValueError(f"the {network} needs sides that are multiples of {of_sides}, got --size {size[0]}x{size[1]}")
-    data = FolderClips(name, num_frames, size)
-    data.look(progress=is_main_process())
-    data.count = data.windows
-    return data
 
 
 def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:

@@ -15,7 +15,8 @@ from latentlab.generator.load import load_autoencoder, load_clip
 from latentlab.parsers import parser
 from latentlab.train.denoiser import encode_all
 from latentlab.train.identity import identity
-from latentlab.train.runs import SCENE_CONTEXT, open_data
+from latentlab.train.runs import SCENE_CONTEXT
+from latentlab.train.source import open_data
 from latentlab.video import write
 
 
