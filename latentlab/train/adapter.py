@@ -28,7 +28,7 @@ from latentlab.generator.adapter import Adapter, base_of
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
-from latentlab.generator.pipelines.pipeline import Pipeline
+from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.update import LINEAR, WHOLE, LowRank, Update, Whole
 from latentlab.shapes import Latents
 from latentlab.tensors import read_tensors, write_tensors
@@ -158,7 +158,7 @@ class Tuned(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        before = f"{_denoiser(generator)[1]}." if isinstance(generator, Pipeline) else ""
+        before = f"{_denoiser(generator)[1]}." if isinstance(generator, Coded) else ""
         layers = dict(_targets(network, config))
         self.places = [before + name for name in layers]
         drawn = torch.Generator().manual_seed(config.loop.seed)

@@ -118,6 +118,13 @@ class Driven(Coded):
         return self.coder.vae, *(getattr(self.pipe, name) for name in reversed(denoisers(self.pipe)))
 
     @property
+    def adaptable(self) -> dict[str, nn.Module]:
+        """The text encoders and denoisers by the names that files of adapters call them, the first denoiser last."""
+        parts = {name: part for name, part in self.pipe.components.items() if isinstance(part, nn.Module)}
+        text = {name: part for name, part in parts.items() if name.startswith("text_encoder")}
+        return text | {name: parts[name] for name in reversed(denoisers(self.pipe))}
+
+    @property
     def device(self) -> torch.device:
         return device_of(self.pipe)
 
