@@ -60,7 +60,7 @@ class Inpainted:
         ]
         if self.fixed:
             lines.append(
-                f"WARNING: decided by then, whatever the caption: {', '.join(self.fixed)}; start=1 changes all"
+                f"WARNING: decided by then under most captions: {', '.join(self.fixed)}; start=1 changes all"
             )
         if not np.isnan(self.outside_psnr).all():
             lines.append(
