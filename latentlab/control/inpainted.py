@@ -59,9 +59,7 @@ class Inpainted:
             f"latents reach {max(self.extra):.1%} further"
         ]
         if self.fixed:
-            lines.append(
-                f"WARNING: decided by then under most captions: {', '.join(self.fixed)}; start=1 changes all"
-            )
+            lines.append(f"WARNING: decided by then under most captions: {', '.join(self.fixed)}; start=1 changes all")
         if not np.isnan(self.outside_psnr).all():
             lines.append(
                 f"outside: the source itself; {np.nanmin(self.outside_psnr):.1f} dB before it was put back, of the "
