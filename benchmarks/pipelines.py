@@ -169,10 +169,12 @@ def _compare(row: Row, generator: Driven, captions: list[str]) -> None:
         row.latents[f"{guidance:g}"] = float((ours - theirs).abs().max() / theirs.std())
         row.frames[f"{guidance:g}"] = float((generator.decode(ours) / 2 + 0.5 - shown).abs().max())
         if name in FAMILIES and guidance == 1.0 and not layout.held.any() and name not in OTHERWISE:
-            own = FAMILIES[name](pipe)
+            own: Any = FAMILIES[name](pipe)
             own.config = generator.config
-            told = image if name.startswith("StableVideo") else captions if image is None else None
-            told = own.condition(captions, image=image) if told is None else own.condition(told)
+            if name.startswith("StableVideo"):
+                told = own.condition(image)
+            else:
+                told = own.condition(captions) if image is None else own.condition(captions, image=image)
             known = own.sample(noise, told, num_steps=5, method="ddim", guidance=guidance)
             row.family = float((ours - known).abs().max() / known.std())
     clip = generator.completed(noise, condition)

@@ -45,9 +45,10 @@ def batch(brief: str, *, ratings, serve, out, device, json, model) -> None:
     suffix = ".png" if generator.config.num_frames == 1 else ".mp4"
     draw = Drawing(generator, given, model)
     draw.check()
+    look = draw.shows if isinstance(generator, NativeGenerator) else None
     with claimed(folder):
         batches = Batches(
-            given, folder, draw, draw.shows, model=generator.fingerprint(), suffix=suffix, fps=generator.config.fps
+            given, folder, draw, look, model=generator.fingerprint(), suffix=suffix, fps=generator.config.fps
         )
         batches.rate(said)
         command = f"latentlab batch {brief} --out {out} --ratings ratings.csv"
@@ -107,8 +108,8 @@ class Drawing:
 
     def shows(self, video: Video, caption: str, words: Sequence[str]) -> list[str]:
         """Words that a clip shows: by the reader of moving shapes, or by whether the model's CLIP fits them in."""
-        native = isinstance(self.generator, NativeGenerator)
-        if not words or not native:
+        native = self.generator
+        if not words or not isinstance(native, NativeGenerator):
             return []
         kinds = {*moving.HUES, *moving.DIRECTIONS, *SHAPES}
         factors = measure(video).values[0] if video.shape[-2:] == (64, 64) else np.full(len(NAMES), np.nan)
@@ -119,7 +120,7 @@ class Drawing:
                 found += [word] * (word in read)
             else:
                 texts = [caption, f"{caption} , {word}"]
-                scores = self.generator.clip.score(video.expand(2, -1, -1, -1, -1).to(self.generator.device), texts)
+                scores = native.clip.score(video.expand(2, -1, -1, -1, -1).to(native.device), texts)
                 found += [word] * bool(scores[1] > scores[0])
         return found
 
@@ -199,7 +200,7 @@ def _rest(brief: Brief, clip: Drawn) -> str:
 
 def _numbers(batches: Batches) -> dict[str, Any]:
     said, taste = batches.ratings, batches.taste()
-    found = [clip.name for clip in batches.clips if clip.shows]
+    found = [clip.name for clip in batches.clips if clip.shows] if batches.look else None
     about = {"state": batches.state, "clips": len(batches.clips), "rated": len(said), "liked": sum(said.values())}
     best = {"best": taste.best(), "values": taste.values()} if said else {}
     return {**about, "forbidden_seen": found, **best}
@@ -209,6 +210,8 @@ def _lines(batches: Batches) -> list[str]:
     """What is known of the taste."""
     said = batches.ratings
     lines = [f"{len(batches.clips)} clips, {len(said)} rated, {sum(said.values())} liked"]
+    if batches.brief.forbidden and batches.look is None:
+        lines.append("forbidden words were not looked for in the clips: nothing reads those of this model")
     for clip in batches.last():
         lines += [f"{clip.name} shows {', '.join(clip.shows)}, which is forbidden"] if clip.shows else []
     if said:

@@ -307,7 +307,7 @@ class Driven(Coded):
         """Whether an image is among what encoders answer, so that a condition holds it."""
         black = [Image.new("RGB", images[0].size)]
         seen = (self.call.answers(PAIR[:1], self.size, images=given) for given in (images, black))
-        return bool(differing(*seen)) or all(max(band) == 0 for band in images[0].getextrema())
+        return bool(differing(*seen)) or not np.asarray(images[0]).any()
 
     def _held(self, condition: Condition) -> Float[Tensor, "batch latent"]:
         """Latents that no step moves: what comes to the autoencoder in their places."""
