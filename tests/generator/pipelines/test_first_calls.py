@@ -48,7 +48,7 @@ def test_two_threads_in_the_h_space_of_a_pipeline_get_what_one_gets():
     works = []
     for clip, by in zip(clips.split(1), (1.0, -2.0), strict=True):
         space = BottleneckSpace(generator, num_steps=2, caption=told).around(clip)
-        codes = space.encode(clip)
+        codes = space.codes
         noise = torch.randn(codes.shape, generator=torch.Generator().manual_seed(7))
         works.append(lambda space=space, codes=codes + by * noise: space.decode(codes))
     alone = [work() for work in works]
