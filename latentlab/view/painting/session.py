@@ -231,7 +231,7 @@ def _of_model(generator: Generator | None) -> dict[str, Any]:
     """What the page says of the model, and with what it begins."""
     if generator is None:
         return {"model": "", "words": "", "refine": 0}
-    name = type(generator).__name__
+    name = "latentlab's own model" if isinstance(generator, NativeGenerator) else type(generator).__name__
     known = generator.clip.config.vocabulary if isinstance(generator, NativeGenerator) else ()
     try:
         decoder(generator)
