@@ -70,14 +70,9 @@ class Drifting:
         time = torch.linspace(-0.5, 0.5, self.num_frames) if self.num_frames > 1 else torch.zeros(1)
         angle, scale = TURN * turn * time, GROWTH ** (growth * time)
         # Where each pixel of a frame comes from in the picture, whose sides are 2 in these units.
-        row = lambda *entries: torch.stack(entries, -1)  # noqa: E731
-        back = torch.stack(
-            [
-                row(angle.cos() / scale, angle.sin() / scale, -2 * DRIFT * drift_x * time),
-                row(-angle.sin() / scale, angle.cos() / scale, -2 * DRIFT * drift_y * time),
-            ],
-            -2,
-        ).flatten(0, 1)
+        across = angle.cos() / scale, angle.sin() / scale, -2 * DRIFT * drift_x * time
+        down = -angle.sin() / scale, angle.cos() / scale, -2 * DRIFT * drift_y * time
+        back = torch.stack([*across, *down], -1).unflatten(-1, (2, 3)).flatten(0, 1)
         still = self._still[chosen].float() / 127.5 - 1
         frames = still.repeat_interleave(self.num_frames, 0)
         grid = F.affine_grid(back, list(frames.shape), align_corners=False)
