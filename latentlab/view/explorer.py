@@ -72,7 +72,7 @@ class Explorer:
             reach, clip.shape[2], local=self.drawing.space.grid is not None, between=other is not None,
             caption=caption if self.drawing.generator is not None else None, seed=seed,
         )  # fmt: skip
-        self._screen, self._said = ipywidgets.HTML(), ipywidgets.HTML("<i>drawing ...</i>")
+        self._screen, self._said, self._words = ipywidgets.HTML(), ipywidgets.HTML("<i>drawing ...</i>"), ""
         self.widget = ipywidgets.VBox([self._screen, self._said, self.controls.widget])
         self._connect()
         decoders = [*([preview] if preview else []), None]
@@ -161,16 +161,20 @@ class Explorer:
         self._view, self._undrawn = view, None
         self._render()
         figures = {name: _number(value) for name, value in view.figures.items()}
-        self._said.value = render(
-            "said.html", figures=figures, warning=view.warning, account=view.account, preview=not last, alert=ALERT
-        )
+        how = {"warning": view.warning, "account": view.account, "preview": not last, "alert": ALERT}
+        self._say(render("said.html", figures=figures, **how))
 
     def _failed(self, setting: Setting, error: Exception) -> None:
         self._undrawn = setting, error
         self._alert(error)
 
     def _alert(self, error: Exception) -> None:
-        self._said.value = f'<span role="alert" style="{ALERT}">{escape(_words(error))}</span>'
+        self._say(f'<span role="alert" style="{ALERT}">{escape(_words(error))}</span>')
+
+    def _say(self, words: str) -> None:
+        """Under the clips, with room between the lines; a snapshot has the words alone (sanitizers drop styles)."""
+        self._words = words
+        self._said.value = f'<div style="line-height: 1.6">{words}</div>'
 
     def _render(self) -> None:
         if self._view is None:
@@ -198,7 +202,7 @@ class Explorer:
         self.wait(60)
         if self._view is None:
             return ""
-        return still(self._clips(self._view), width=self.width, fps=self.fps) + f"<p>{self._said.value}</p>"
+        return still(self._clips(self._view), width=self.width, fps=self.fps) + f"<p>{self._words}</p>"
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         alive = self.widget._repr_mimebundle_  # None once it is closed
@@ -279,7 +283,7 @@ class Explorer:
             ValueError: another ending, or a direction that no recipe holds.
         """
         recipe_file.write(path, self.drawing, self.setting, self.presets)
-        self._said.value = f"written to {escape(str(path))}"
+        self._say(f"written to {escape(str(path))}")
 
     def load(self, path: str | Path) -> None:
         """Goes to the setting of a .json file, and takes its presets.
