@@ -24,8 +24,9 @@ from latentlab.data.moving.measure import angle_difference, measure
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.shapes import Video
-from latentlab.train.adapter import AdapterTraining, Kind, train_adapter
+from latentlab.train.adapter import AdapterTraining, train_adapter
 from latentlab.train.pictures import Examples, kept
+from latentlab.train.tuned import Kind
 
 LIGHTS = torch.tensor([0.299, 0.587, 0.114])  # of red, green and blue in what is seen as bright
 SEPIA = torch.tensor([1.0, 0.8, 0.55])

@@ -14,8 +14,9 @@ from latentlab.commands.adapters import with_adapters
 from latentlab.commands.loading import loaded, mask_of, told
 from latentlab.commands.result import check_file, record_of, say, tell
 from latentlab.control import inpaint
+from latentlab.control.prompt import WEIGHED, Prompt
 from latentlab.control.reference import Reference
-from latentlab.control.words import WEIGHED, Prompt, prompted
+from latentlab.control.words import prompted
 from latentlab.data.moving import captions as moving
 from latentlab.data.moving.factors import NAMES, SHAPES
 from latentlab.data.moving.measure import measure

@@ -14,7 +14,8 @@ from torch import Tensor
 from latentlab.commands.adapters import with_adapters
 from latentlab.commands.loading import loaded, mask_of, told
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
-from latentlab.control.words import WEIGHED, Prompt, prompted
+from latentlab.control.prompt import WEIGHED, Prompt
+from latentlab.control.words import prompted
 from latentlab.generator.image import ImageGenerator
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.shapes import Video

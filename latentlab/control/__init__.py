@@ -2,6 +2,7 @@
 
 from latentlab.control.adapters import extract, merge
 from latentlab.control.conflicts import Conflicts, conflicts
+from latentlab.control.effect import word_effect
 from latentlab.control.fusion import Fusion, Given
 from latentlab.control.inpaint import inpaint
 from latentlab.control.inpainted import Inpainted
@@ -12,11 +13,12 @@ from latentlab.control.long import extend, stream
 from latentlab.control.maps import WordMaps, word_maps
 from latentlab.control.masks import as_mask, box, dilate, erode, feather, hull, invert, read_mask, union
 from latentlab.control.nearest import nearest_caption
+from latentlab.control.prompt import Prompt
 from latentlab.control.propagate import Propagated, propagate
 from latentlab.control.reference import Reference
 from latentlab.control.shaped import Shaped
 from latentlab.control.why import Why, why
-from latentlab.control.words import Prompt, Prompted, prompted, word_effect
+from latentlab.control.words import Prompted, prompted
 from latentlab.generator.grid import to_grid
 
 __all__ = [

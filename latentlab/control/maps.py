@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from latentlab.checks import Seed, clear_errors
-from latentlab.control.words import _noise, places
+from latentlab.control.effect import noise_of
+from latentlab.control.places import places
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Latents, Video
@@ -126,7 +127,7 @@ def word_maps(
     if not found or any(not 0 <= t < count for _, at in found for t in at):
         raise ValueError(f"tokens of words must be places from 0 to {count - 1}, got {dict(found)}")
     told = condition.expand(len(latents)).to(generator.device, generator.dtype)
-    clean, noise = latents.to(generator.device), _noise(latents.to(generator.device), seed)
+    clean, noise = latents.to(generator.device), noise_of(latents.to(generator.device), seed)
     spots = [at for _, at in found]
     configs: list[Any] = [getattr(network, "config", None) for network in generator.modules]
     patch = next((c.frame_patch for c in configs if hasattr(c, "frame_patch")), 1)

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from latentlab.checks import Count, Seed, clear_errors
-from latentlab.control.words import _noise, places
+from latentlab.control.effect import noise_of
+from latentlab.control.places import places
 from latentlab.data.moving import captions as moving
 from latentlab.data.moving.factors import NAMES, SHAPES
 from latentlab.data.moving.measure import measure
@@ -191,7 +192,7 @@ def _others(said: Sequence[str]) -> dict[int, str]:
 def _deltas(generator: Generator, latents: Tensor, told, other, seed: int) -> list[Tensor]:
     """v(caption) - v(other) on the clip noised to each level."""
     first, second = generator.velocity(told), generator.velocity(other)
-    noise, clean = _noise(latents, seed), latents.to(generator.device)
+    noise, clean = noise_of(latents, seed), latents.to(generator.device)
     states = [((1 - s) * clean + s * noise, s) for s in LEVELS]
     return [first(y, s) - second(y, s) for y, s in states]
 
@@ -227,7 +228,7 @@ def _attended(generator: Generator, latents: Tensor, told, caption: str, seed: i
         where = places(generator, caption)
     except ValueError:
         return {}
-    y = 0.3 * latents.to(generator.device) + 0.7 * _noise(latents, seed)
+    y = 0.3 * latents.to(generator.device) + 0.7 * noise_of(latents, seed)
     with watched(told.tokens.shape[1]) as maps:
         generator.velocity(told)(y, 0.7)
     if not maps:
@@ -268,7 +269,7 @@ def _decoded(generator: Generator, noise: Tensor, told: Condition, other: Condit
 
 def _own_opinion(generator: Generator, latents: Tensor, told, other, seed: int) -> bool:
     """Whether the network itself takes the clip for one of the caption rather than of the other (Li et al. 2023)."""
-    noise, clean = _noise(latents, seed), latents.to(generator.device)
+    noise, clean = noise_of(latents, seed), latents.to(generator.device)
     first, second = generator.velocity(told), generator.velocity(other)
     errors = [
         (first(y, s) - (noise - clean)).square().mean() - (second(y, s) - (noise - clean)).square().mean()

@@ -1,97 +1,27 @@
-"""Words of a caption one by one: how much each weighs, when one takes over from another, and where each acts."""
+"""A caption whose words weigh, or take over from one another: in the velocity, the embedding or the attention."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from latentlab.checks import Seed, clear_errors
+from latentlab.checks import clear_errors
+from latentlab.control.places import places
+from latentlab.control.prompt import Prompt
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
-from latentlab.generator.native import NativeGenerator
-from latentlab.generator.pipelines.pipeline import Pipeline
 from latentlab.generator.solver import Velocity
-from latentlab.shapes import Latents, Video
-from latentlab.spaces.attention import LEVELS
+from latentlab.shapes import Video
 
-LESS = 1 / 1.1  # weight of a word in brackets, as AUTOMATIC1111's page has it
-SYNTAX = re.compile(
-    r"\((?P<heavy>[^():|\[\]]+):(?P<weight>[^()]*)\)|\[(?P<light>[^\[\]()|]+)\]"
-    r"|(?P<first>[\w-]+)\|(?P<other>[\w-]*)@(?P<at>[\d.]+)|(?P<plain>[^\s()\[\]|@]+)"
-)
-WEIGHED = re.compile(r"\([^()]+:[^()]*\)|\[[^\]]+\]|[\w-]\|[\w-]*@")  # what makes a caption one to be parsed
 Where = Literal["velocity", "embedding", "attention"]
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A caption whose words have weights, or change on the way.
-
-    Attributes:
-        words: of the caption, commas among them.
-        weights: by the word's place, where it is not 1.
-        switches: by the word's place: the word that takes over, and the flow time below which it does.
-
-    >>> told = Prompt.parse("a (large:1.5) [red] star|circle@0.6")
-    >>> told.caption(), told.caption(0.5), told.without(1)
-    ('a large red star', 'a large red circle', 'a red star')
-    >>> told.weights[1], round(told.weights[2], 2)
-    (1.5, 0.91)
-    """
-
-    words: tuple[str, ...]
-    weights: Mapping[int, float]
-    switches: Mapping[int, tuple[str, float]]
-
-    @staticmethod
-    @clear_errors
-    def parse(text: str) -> Prompt:
-        """Reads `(word:1.3)`, `[word]` (a weight of 1 / 1.1) and `word|other@0.6` (from flow time 0.6 downwards).
-
-        Raises:
-            ValueError: a bracket without its other one, a weight or a flow time that is none.
-        """
-        words: list[str] = []
-        weights: dict[int, float] = {}
-        switches: dict[int, tuple[str, float]] = {}
-        spaced, end = text.replace(",", " , "), 0
-        for found in SYNTAX.finditer(spaced):
-            if spaced[end : found.start()].strip():
-                break
-            end = found.end()
-            weight = LESS if found["light"] else _number(found["weight"], text) if found["heavy"] else 1.0
-            for word in (found["heavy"] or found["light"] or found["first"] or found["plain"]).split():
-                if weight != 1:
-                    weights[len(words)] = weight
-                if found["first"]:
-                    switches[len(words)] = found["other"], _number(found["at"], text, most=1.0)
-                words.append(word)
-        if rest := spaced[end:].strip():
-            raise ValueError(f"{rest!r} in {text!r} is none of (word:1.3), [word], word|other@0.6")
-        return Prompt(tuple(words), weights, switches)
-
-    def caption(self, s: float = math.inf) -> str:
-        """What is said at a flow time; at the beginning by default."""
-        return " ".join(word for word in self._said(s) if word)
-
-    def without(self, place: int, s: float = math.inf) -> str:
-        """The same with one word left out."""
-        return " ".join(word for i, word in enumerate(self._said(s)) if word and i != place)
-
-    def _said(self, s: float) -> list[str]:
-        changed = {i: other for i, (other, at) in self.switches.items() if s < at}
-        return [changed.get(i, word) for i, word in enumerate(self.words)]
 
 
 @dataclass(frozen=True)
@@ -243,37 +173,6 @@ class Biased(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-@clear_errors
-def places(generator: Generator, caption: str) -> list[list[int]]:
-    """Places of each word's tokens in what `generator.condition(caption)` holds; silent words have none.
-
-    Raises:
-        ValueError: a model whose tokenizer does not say where its tokens come from.
-
-    >>> import latentlab as ll
-    >>> places(ll.load(device="cpu"), "a red star")
-    [[1], [2], [3]]
-    """
-    said = caption.replace(",", " , ").split()
-    if isinstance(generator, NativeGenerator):
-        heard, found, at = generator.clip.tokenize.words(caption), [], 0
-        for word in said:
-            read = at < len(heard) and heard[at] == word.lower()
-            found.append([at + 1] if read else [])
-            at += read
-        return found
-    tokenizer = getattr(generator.pipe, "tokenizer", None) if isinstance(generator, Pipeline) else None
-    if tokenizer is None or not getattr(tokenizer, "is_fast", False):
-        raise ValueError(f"{type(generator).__name__} does not say which tokens are which words; weigh the velocity")
-    spans, at = [], 0
-    for word in said:
-        at = caption.index(word, at)
-        spans.append((at, at + len(word)))
-        at += len(word)
-    offsets = tokenizer(caption, return_offsets_mapping=True)["offset_mapping"]
-    return [[i for i, (a, b) in enumerate(offsets) if a < b and a < end and b > start] for start, end in spans]
-
-
 def _embedded(generator: Generator, told: Prompt, condition: Condition) -> Condition:
     """The word's tokens, led away from those of the empty caption at their places."""
     empty, where, tokens = generator.condition(""), places(generator, told.caption()), condition.tokens.clone()
@@ -282,59 +181,3 @@ def _embedded(generator: Generator, told: Prompt, condition: Condition) -> Condi
             nothing = empty.tokens[:, min(place, int(empty.mask.sum()) - 1)]
             tokens[:, place] = nothing + weight * (tokens[:, place] - nothing)
     return Condition(parts={**condition.parts, "tokens": tokens}, negative=condition.negative)
-
-
-@torch.no_grad()
-@clear_errors
-def word_effect(
-    generator: Generator,
-    latents: Latents,
-    caption: str,
-    other: str,
-    *,
-    levels: Sequence[float] = LEVELS,
-    seed: Seed = 0,
-) -> Float[Tensor, "batch 1 frame height width"]:
-    """Where the network says something else under another caption: |v(caption) - v(other)|, mean over channels.
-
-    With one word swapped it is where that word acts; with one left out it is where the network is then unsure, which is
-    the object whatever the word. Measure each word above the level where it is decided (see `why`), for below it the
-    clip says it already.
-
-    Args:
-        generator: any that reads captions.
-        latents: of the clips.
-        caption, other: that of the clips, and the one that it is held against.
-        levels: flow times; their maps are averaged.
-        seed: of the noise; item i depends on `(seed, i)` alone.
-
-    >>> import latentlab as ll
-    >>> generator, (clips, _) = ll.load(device="cpu"), ll.data.moving_shapes(1, seed=5)
-    >>> word_effect(generator, generator.encode(clips), "a red star", "a blue star", levels=(0.9,)).shape
-    torch.Size([1, 1, 16, 8, 8])
-    """
-    generator.check_latents(latents)
-    told, held = (generator.condition(text).expand(len(latents)) for text in (caption, other))
-    first, second = generator.velocity(told), generator.velocity(held)
-    clean, total = latents.to(generator.device), torch.zeros(())
-    noise = _noise(clean, seed)
-    for s in levels:
-        y = (1 - s) * clean + s * noise
-        total = total + (first(y, float(s)) - second(y, float(s))).abs().mean(1, keepdim=True).cpu()
-    return total / len(levels)
-
-
-def _noise(like: Latents, seed: int) -> Latents:
-    """Noise of each clip by `(seed, its number)`, of the size of latents."""
-    rngs = [np.random.default_rng([seed, 3, i]) for i in range(len(like))]
-    return torch.from_numpy(np.stack([rng.standard_normal(like.shape[1:], np.float32) for rng in rngs])).to(like)
-
-
-def _number(text: str, whole: str, *, most: float = math.inf) -> float:
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} in {whole!r} is no number") from error
-    if not 0 <= value <= most:
-        raise ValueError(f"{text} in {whole!r} lies outside of 0 to {most:g}")
-    return value

@@ -7,37 +7,27 @@ what it said before, on clips that it drew itself under captions without the tri
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 
 from latentlab.checks import clear_errors
 from latentlab.data.moving.captions import WORDINGS, vocabulary
 from latentlab.data.moving.captions import caption as moving_caption
 from latentlab.data.moving.factors import FactorSampler
-from latentlab.generator.adapted import on
 from latentlab.generator.adapter import Adapter, base_of
-from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
-from latentlab.generator.pipelines.coded import Coded
-from latentlab.generator.update import LINEAR, WHOLE, LowRank, Update, Whole
 from latentlab.shapes import Latents
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.pictures import Examples
+from latentlab.train.tuned import Kind, Tuned, Updates, denoiser_of, error, noised, velocities
 from latentlab.weights import fingerprint
-
-ATTENTION = ("query", "key_value", "out", "to_q", "to_k", "to_v", "to_out.0")  # how layers of attention are called
-Kind = Literal["lora", "full", "word"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +62,10 @@ class AdapterTraining:
         )
     )
 
+    @property
+    def updates(self) -> Updates:
+        return Updates(self.kind, self.trigger, self.rank, self.alpha, self.target, self.loop.seed)
+
 
 @clear_errors
 def train_adapter(
@@ -97,7 +91,7 @@ def train_adapter(
     """
     config = config or AdapterTraining()
     where = device_for_training(str(generator.device))
-    network, role = _denoiser(generator)
+    network, role = denoiser_of(generator)
     # Under grad every weight but the adapter's is frozen, from the first step on: attention rounds otherwise then.
     for part in generator.adaptable.values():
         part.eval().requires_grad_(False)
@@ -106,7 +100,7 @@ def train_adapter(
         clean = generator.encode(data.video).cpu()
         prior, prior_said = _prior(generator, config, out, data)
     captions = [*said, config.trigger or "", *prior_said, ""]
-    model = Tuned(generator, network, config, captions)
+    model = Tuned(generator, config.updates, captions)
 
     def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])
@@ -121,14 +115,14 @@ def train_adapter(
         return batch
 
     def loss(net: nn.Module, batch: dict[str, Tensor], rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        y, target, s = _noised(batch["latents"], config, rng)
-        look = _error(network, net(y, s, batch["said"]), target, s)
+        y, target, s = noised(batch["latents"], rng, config.level_mean, config.level_spread)
+        look = error(network, net(y, s, batch["said"]), target, s)
         if not config.prior:
             return look, {}
-        y, _, s = _noised(batch["prior"], config, rng)
+        y, _, s = noised(batch["prior"], rng, config.level_mean, config.level_spread)
         with torch.no_grad():
             before = velocities(generator, y, s, model.base.told(batch["prior_said"], model.word))
-        held = _error(network, net(y, s, batch["prior_said"]), before, s)
+        held = error(network, net(y, s, batch["prior_said"]), before, s)
         return look + config.prior * held, {"look": look, "prior": held}
 
     settings = {k: v for k, v in asdict(config).items() if k != "loop"}
@@ -139,164 +133,6 @@ def train_adapter(
     if is_main_process():
         adapter.save(out / "adapter.safetensors")
     return adapter
-
-
-class Tuned(nn.Module):
-    """A frozen network with an adapter that learns; only the adapter is its own.
-
-    A is drawn as peft draws it (uniform, He et al. 2015, with a = sqrt(5)) and B is zero: it begins as the base.
-
-    Args:
-        generator: the base.
-        network: its denoiser.
-        config: settings.
-        captions: what clips may be shown under, by number.
-    """
-
-    def __init__(
-        self, generator: Generator, network: nn.Module, config: AdapterTraining, captions: Sequence[str]
-    ) -> None:
-        super().__init__()
-        self.config = config
-        before = f"{_denoiser(generator)[1]}." if isinstance(generator, Coded) else ""
-        layers = dict(_targets(network, config))
-        self.places = [before + name for name in layers]
-        drawn = torch.Generator().manual_seed(config.loop.seed)
-        self.first, self.second = nn.ParameterList(), nn.ParameterList()
-        for layer in layers.values():
-            weight: Tensor = layer.weight  # type: ignore[assignment]
-            bias: Tensor | None = getattr(layer, "bias", None)
-            if config.kind == "full":
-                self.first.append(torch.zeros(weight.shape))
-                self.second.append(torch.zeros(0 if bias is None else len(bias)))
-                continue
-            width, *inside = weight.shape
-            bound = 1 / math.sqrt(math.prod(inside))
-            down = torch.empty(config.rank, *inside).uniform_(-bound, bound, generator=drawn)
-            self.first.append(down)
-            self.second.append(torch.zeros(width, config.rank, *[1] * (len(inside) - 1)))
-        self.word: nn.Parameter | None = None
-        if config.trigger is not None and isinstance(generator, NativeGenerator):
-            known = generator.clip.towers.token_embedding.weight[: len(generator.clip.config.vocabulary)]
-            # among the words, as long as they are: what is far from all of them says nothing to the tower
-            row = torch.randn(known.shape[1], generator=drawn).to(known) * known.std()
-            self.word = nn.Parameter(row.clone())
-        self.base = _Base(generator, list(layers.values()), _Told(self.word, config.trigger, generator, captions))
-
-    def updates(self) -> list[Update]:
-        if self.config.kind == "full":
-            pairs = zip(self.first, self.second, strict=True)
-            return [Whole(weight, bias if len(bias) else None) for weight, bias in pairs]
-        alpha = self.config.rank if self.config.alpha is None else self.config.alpha
-        return [LowRank(down, up, float(alpha)) for down, up in zip(self.first, self.second, strict=True)]
-
-    def forward(self, y: Latents, s: Tensor, said: Int[Tensor, " batch"]) -> Latents:
-        layers = zip(self.base.layers, self.updates(), strict=True)
-        with on([(layer, update, 1.0) for layer, update in layers]):
-            return velocities(self.base.generator, y, s, self.base.told(said, self.word))
-
-    @torch.no_grad()
-    def adapter(self, about: dict, *, name: str) -> Adapter:
-        """What was learned, on the CPU."""
-        updates = {place: _kept(update) for place, update in zip(self.places, self.updates(), strict=True)}
-        words = {} if self.word is None else {str(self.config.trigger): self.word.detach().cpu().clone()}
-        return Adapter(updates, words, about, name)
-
-
-@dataclass(frozen=True)
-class _Base:
-    """What an adapter is learned on: neither copied nor saved with it."""
-
-    generator: Generator
-    layers: list[nn.Module]
-    told: _Told
-
-    def __deepcopy__(self, memo: dict) -> _Base:
-        return self
-
-
-class _Told:
-    """Conditions of captions by number; where a word is learned, the text tower is asked anew at each step."""
-
-    def __init__(
-        self, word: nn.Parameter | None, trigger: str | None, generator: Generator, captions: Sequence[str]
-    ) -> None:
-        self.known: list[Condition] = []
-        if word is not None and trigger is not None and isinstance(generator, NativeGenerator):
-            self.clip, self.device = generator.clip.knowing({trigger: word.detach()}), generator.device
-            self.number, self.numbers = self.clip.tokenize.number[trigger], self.clip.tokenize(captions)
-        else:
-            self.known = [generator.condition(caption) for caption in captions]
-
-    def __call__(self, rows: Int[Tensor, " batch"], word: Tensor | None = None) -> Condition:
-        if self.known or word is None:
-            return Condition.cat([self.known[row] for row in rows.tolist()])
-        with _learned(self.clip.towers.token_embedding, self.number, word):
-            return Condition(*self.clip.token_states(self.numbers[rows.cpu()].to(self.device)))
-
-
-@contextmanager
-def _learned(embedding: nn.Module, number: int, row: Tensor) -> Iterator[None]:
-    """The embedding, with a row that learns in the place of one."""
-
-    def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        del module
-        return torch.where((inputs[0] == number)[..., None], row, output)
-
-    handle = embedding.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def velocities(generator: Generator, y: Latents, s: Tensor, condition: Condition) -> Latents:
-    """Velocities of states each at a flow time of its own; networks of others take one at a time."""
-    if isinstance(generator, NativeGenerator):
-        return generator.denoiser(y, s, condition.tokens, condition.mask)
-    told = condition.to(generator.device, generator.dtype)
-    return torch.cat([generator.predict(y[i : i + 1], float(s[i]), told[i : i + 1]).float() for i in range(len(y))])
-
-
-def _noised(clean: Latents, config: AdapterTraining, rng: torch.Generator) -> tuple[Latents, Latents, Tensor]:
-    """States, velocities and flow times of clean latents: `y = (1 - s) clean + s noise`, `v = noise - clean`."""
-    noise = torch.randn(clean.shape, generator=rng, device=clean.device)
-    normal = torch.randn(len(clean), generator=rng, device=clean.device)
-    s = torch.sigmoid(config.level_mean + config.level_spread * normal)
-    at = s[:, None, None, None, None]
-    return (1 - at) * clean + at * noise, noise - clean, s
-
-
-def _error(network: nn.Module, v: Latents, target: Latents, s: Tensor) -> Tensor:
-    """The error that the network was trained by; that of pipelines is the plain one."""
-    own: Callable | None = getattr(network, "error", None)
-    return (v.float() - target).square().mean() if own is None else own(v.float(), target, s)
-
-
-def _denoiser(generator: Generator) -> tuple[nn.Module, str]:
-    *_, role = generator.adaptable
-    return generator.adaptable[role], role
-
-
-def _targets(network: nn.Module, config: AdapterTraining) -> Iterator[tuple[str, nn.Module]]:
-    """Layers that learn.
-
-    Raises:
-        ValueError: a rank above what every layer can hold.
-    """
-    if config.kind == "word":
-        return
-    kinds = WHOLE if config.kind == "full" else LINEAR
-    widest = 0
-    for name, layer in network.named_modules():
-        if not isinstance(layer, kinds) or getattr(layer, "groups", 1) != 1:
-            continue
-        if config.target == "attention" and not name.endswith(ATTENTION):
-            continue
-        widest = max(widest, min(len(layer.weight), layer.weight[0].numel()))  # type: ignore[arg-type]
-        yield name, layer
-    if config.kind == "lora" and not 0 < config.rank <= widest:
-        raise ValueError(f"a rank lies between 1 and {widest}, the width of the widest layer, got {config.rank}")
 
 
 def _captions(generator: Generator, config: AdapterTraining, data: Examples) -> list[str]:
@@ -343,10 +179,3 @@ def _prior(generator: Generator, config: AdapterTraining, out: Path, data: Examp
         write_tensors(file, "prior", {"captions": said}, {"latents": drawn.cpu()})
     tensors, header = read_tensors(file, "prior", "clips of the base")
     return tensors["latents"], list(header["captions"])
-
-
-def _kept(update: Update) -> Update:
-    if isinstance(update, LowRank):
-        return replace(update, down=update.down.detach().cpu().clone(), up=update.up.detach().cpu().clone())
-    bias = None if update.bias is None else update.bias.detach().cpu().clone()
-    return Whole(None if update.weight is None else update.weight.detach().cpu().clone(), bias)

@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from latentlab.control.words import Prompt, places, prompted, word_effect
+from latentlab.control.effect import word_effect
+from latentlab.control.places import places
+from latentlab.control.prompt import Prompt
+from latentlab.control.words import prompted
 
 WHERE = ("velocity", "embedding", "attention")
 

@@ -1,0 +1,39 @@
+"""Where the words of a caption stand among the tokens that a denoiser reads."""
+
+from __future__ import annotations
+
+from latentlab.checks import clear_errors
+from latentlab.generator.generator import Generator
+from latentlab.generator.native import NativeGenerator
+from latentlab.generator.pipelines.pipeline import Pipeline
+
+
+@clear_errors
+def places(generator: Generator, caption: str) -> list[list[int]]:
+    """Places of each word's tokens in what `generator.condition(caption)` holds; silent words have none.
+
+    Raises:
+        ValueError: a model whose tokenizer does not say where its tokens come from.
+
+    >>> import latentlab as ll
+    >>> places(ll.load(device="cpu"), "a red star")
+    [[1], [2], [3]]
+    """
+    said = caption.replace(",", " , ").split()
+    if isinstance(generator, NativeGenerator):
+        heard, found, at = generator.clip.tokenize.words(caption), [], 0
+        for word in said:
+            read = at < len(heard) and heard[at] == word.lower()
+            found.append([at + 1] if read else [])
+            at += read
+        return found
+    tokenizer = getattr(generator.pipe, "tokenizer", None) if isinstance(generator, Pipeline) else None
+    if tokenizer is None or not getattr(tokenizer, "is_fast", False):
+        raise ValueError(f"{type(generator).__name__} does not say which tokens are which words; weigh the velocity")
+    spans, at = [], 0
+    for word in said:
+        at = caption.index(word, at)
+        spans.append((at, at + len(word)))
+        at += len(word)
+    offsets = tokenizer(caption, return_offsets_mapping=True)["offset_mapping"]
+    return [[i for i, (a, b) in enumerate(offsets) if a < b and a < end and b > start] for start, end in spans]
