@@ -114,18 +114,20 @@ def mutual_information(
 
 
 def beyond_chance(
-    rows: Int[np.ndarray, "row sample"], labels: Int[np.ndarray, " sample"], deviations: float
+    rows: Int[np.ndarray, "row sample"], labels: Int[np.ndarray, " sample"], level: float
 ) -> Bool[np.ndarray, " row"]:
-    """Whether each row tells of the labels: Pearson's chi-square is so many deviations above its mean.
+    """Whether each row tells of the labels: chance makes Pearson's chi-square as large with probability `level`.
 
-    That mean is (values - 1)(labels - 1) n / (n - 1) whatever the counts, where 2 n I of few samples is far above it.
+    Its mean is (values - 1)(labels - 1) n / (n - 1) whatever the counts, where 2 n I of few samples is far above it.
     """
+    from scipy.special import chdtri
+
     n, found = len(labels), []
     for joint in _tables(rows, labels):
         expected = joint.sum(2)[:, :, None] * (joint.sum(1) / n)[:, None]
         square = n * ((joint**2 / np.where(expected > 0, expected, 1)).sum((1, 2)) / n - 1)
         free = ((joint.sum(2) > 0).sum(1) - 1) * ((joint.sum(1) > 0).sum(1) - 1)
-        found.append(square > free * n / (n - 1) + deviations * np.sqrt(2 * free))
+        found.append(square > chdtri(np.maximum(free, 1), level) * n / (n - 1))
     return np.concatenate(found)
 
 

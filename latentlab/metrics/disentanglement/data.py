@@ -27,8 +27,8 @@ Estimator = Literal["bins", "neighbours"]
 LABELLED = ("categorical", "ordinal")
 CATEGORIES = 64  # at most so many values that repeat count as they are, without bins
 CORRELATED = 0.02  # share of a factor's entropy that another one may tell before both are called correlated
-ALARM = 0.001  # chance that factors which are not correlated are called so, of all pairs together
-BEYOND = 4  # deviations above chance from which a unit tells of a factor
+ALARM = 0.001  # chance that units, or factors, which tell nothing of factors are said to, of all pairs together
+BEYOND = 4  # deviations above chance from which a unit of grouped rows tells of a factor
 SHUFFLED = 8  # orders that the information of grouped rows is held against
 Answer = TypeVar("Answer")
 
@@ -140,9 +140,10 @@ class Data:
 
     @cached_property
     def told(self) -> Bool[np.ndarray, "unit factor"]:
-        """Whether a unit tells of a factor beyond chance."""
+        """Whether a unit tells of a factor beyond chance, which of many pairs is often far (Bonferroni)."""
         if self.groups is None:
-            return self._of_each_factor(partial(beyond_chance, deviations=BEYOND))
+            pairs = len(self.readings) * len(self.labels)
+            return self._of_each_factor(partial(beyond_chance, level=ALARM / pairs))
         return self.counted > self.chance.mean(0) + BEYOND * self.chance.std(0, ddof=1)
 
     @cached_property
@@ -195,14 +196,15 @@ class Data:
         from scipy.special import ndtri
 
         found, pairs = {}, [*zip(*np.triu_indices(len(self.names), 1), strict=True)]
-        deviations = -float(ndtri(ALARM / max(1, len(pairs)))) + 2  # and a little more, as chi-square is skew
+        level = ALARM / max(1, len(pairs))
+        deviations = -float(ndtri(level)) + 2  # and a little more, as information by chance is skew
         seeds = (np.random.default_rng([self.seed, 3, i]) for i in range(SHUFFLED))
         orders = [shuffle(len(self.codes), self.groups, rng) for rng in seeds]
         for a, b in pairs:
             rows, labels = self.labels[a, None], self.labels[b]
             least = min(self.entropy[a], self.entropy[b])
             if self.groups is None:
-                told, shared = beyond_chance(rows, labels, deviations), mutual_information(rows, labels, unbiased=True)
+                told, shared = beyond_chance(rows, labels, level), mutual_information(rows, labels, unbiased=True)
             else:
                 chance = np.array([mutual_information(rows[:, one], labels[two]) for one, two in orders])
                 plain = mutual_information(rows, labels)
