@@ -50,6 +50,9 @@ def check_invertible(scheduler, *, flow: bool = False) -> None:
     if wrong:
         same = f"{name}.from_config(generator.pipe.scheduler.config, {', '.join(f'{k}=False' for k in wrong)})"
         raise ValueError(f"{name} with {wrong[0]}=True cannot be inverted; set generator.pipe.scheduler = {same}")
+    if (sde := str(config.get("algorithm_type"))).startswith("sde-"):
+        same = f"{name}.from_config(generator.pipe.scheduler.config, algorithm_type={sde.removeprefix('sde-')!r})"
+        raise ValueError(f"{name} of {sde} adds noise and cannot be inverted; set generator.pipe.scheduler = {same}")
     if config.get("solver_order") is not None or config.get("use_flow_sigmas"):
         return  # a multistep rule for the same ODE; its step has a history and is not used
     try:

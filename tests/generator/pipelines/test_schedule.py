@@ -195,6 +195,16 @@ def test_the_cure_of_a_stochastic_one_is_accepted():
     check_invertible(diffusers.CogVideoXDDIMScheduler.from_config(dpm.config, clip_sample=False))
 
 
+@pytest.mark.parametrize("kind", [diffusers.DPMSolverMultistepScheduler, diffusers.DPMSolverSinglestepScheduler])
+@pytest.mark.parametrize("flow", [False, True])
+def test_a_solver_of_the_sde_is_refused_and_that_of_the_ode_accepted(kind, flow):
+    ode = kind(**SD, algorithm_type="dpmsolver++", use_flow_sigmas=flow)
+    check_invertible(ode, flow=flow)
+    sde = kind.from_config(ode.config, algorithm_type="sde-dpmsolver++")
+    with pytest.raises(ValueError, match=r"of sde-dpmsolver\+\+ adds noise .* algorithm_type='dpmsolver\+\+'\)"):
+        check_invertible(sde, flow=flow)
+
+
 @pytest.mark.parametrize(
     "scheduler",
     [
