@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlab.commands.adapters import with_adapters
+from latentlab.commands.control import with_controls
 from latentlab.commands.loading import loaded, mask_of, told
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
 from latentlab.control.prompt import WEIGHED, Prompt
@@ -34,6 +35,8 @@ def generate(
     classes,
     churn,
     adapter,
+    control,
+    control_network,
     words,
     num_frames,
     windows,
@@ -56,6 +59,7 @@ def generate(
     generator = loaded(model, device=device)
     if images and not isinstance(generator, ImageGenerator):
         raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
+    generator = with_controls(generator, control, control_network)
     generator = with_adapters(generator, adapter)
     weighed = [] if images else [caption for caption in captions if WEIGHED.search(caption)]
     plain = [Prompt.parse(caption).caption() if caption in weighed else caption for caption in captions]
@@ -69,7 +73,10 @@ def generate(
     options: dict[str, Any] = {"method": method, "guidance": guidance, "churn": churn, "batch_size": BATCH}
     if num_frames not in (None, generator.config.num_frames):
         options |= {"num_frames": num_frames, "windows": windows}
+        if control:
+            raise ValueError(f"--control is for clips of the model's own {generator.config.num_frames} frames")
     settings = {"steps": steps, "negative": model.negative, "adapters": adapter, "words": words, **options}
+    settings |= {"controls": control, "control_network": control_network} if control else {}
     say(f"sampling {len(captions)} clips")
     clips = generator.generate(condition, seed=seed, num_steps=steps, **options, progress="sampling")
     target = Path(out)

@@ -2,12 +2,59 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from latentlab.commands.loading import loaded, mask_of, told
 from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
-from latentlab.control import extend, inpaint
+from latentlab.control import Control, extend, inpaint, read_control
+from latentlab.generator.generator import Generator
 from latentlab.video import check_target
+
+CONTROL = re.compile(r"(\w+)=(.+?)(?:=(-?\d*\.?\d+))?(?:@(\d*\.?\d+)-(\d*\.?\d+))?")
+
+
+def with_controls(generator: Generator, given: Sequence[str], network: str | None) -> Generator:
+    """The generator that follows pictures, told as KIND=FILE, KIND=FILE=STRENGTH or KIND=FILE=STRENGTH@HIGH-LOW."""
+    if bool(given) != bool(network):
+        raise ValueError(
+            "--control KIND=FILE and --control-network RUN go together; train one: latentlab train control --out RUN"
+        )
+    if not network:
+        return generator
+    pictures, strengths, levels = {}, {}, {}
+    for text in given:
+        found = CONTROL.fullmatch(text)
+        if not found:
+            raise ValueError(
+                f"--control is KIND=FILE or KIND=FILE=STRENGTH@HIGH-LOW, as mask=a.png=0.8@1-0.5, got {text}"
+            )
+        kind, path, strength, high, low = found.groups()
+        if kind in pictures:
+            raise ValueError(f"--control {kind} is given twice; give one picture of a kind")
+        pictures[kind] = _picture(kind, path, generator)
+        strengths[kind], levels[kind] = float(strength or 1), (float(high or 1), float(low or 0))
+    return generator.guided(Control(read_control(network, generator), pictures, strengths, levels))
+
+
+def _picture(kind: str, path: str, generator: Generator) -> Tensor:
+    """The picture in a file: white is 1, of classes the grey value is the number; flow is an array of NumPy."""
+    c = generator.config
+    if kind != "flow":
+        picture = mask_of(path, torch.Size((c.num_frames, c.height, c.width)))
+        return picture.mul(255).round() if kind == "classes" else picture
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no flow at {path}")
+    try:
+        flow = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{path} is no array of numpy.save, (2, frames, height, width) of flow") from error
+    return torch.from_numpy(np.asarray(flow, dtype=np.float32).reshape(-1, *flow.shape[-4:]))
 
 
 def extend_command(

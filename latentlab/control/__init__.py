@@ -1,6 +1,7 @@
 """Control: tell a generator where and what, by masks, keyframes, references, adapters and words."""
 
 from latentlab.control.adapters import extract, merge
+from latentlab.control.branch import Control, read_control
 from latentlab.control.conflicts import Conflicts, conflicts
 from latentlab.control.effect import word_effect
 from latentlab.control.fusion import Fusion, Given
@@ -23,6 +24,7 @@ from latentlab.generator.grid import to_grid
 
 __all__ = [
     "Conflicts",
+    "Control",
     "Fusion",
     "Given",
     "Inpainted",
@@ -51,6 +53,7 @@ __all__ = [
     "nearest_caption",
     "prompted",
     "propagate",
+    "read_control",
     "read_known_region",
     "read_mask",
     "stream",

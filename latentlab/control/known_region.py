@@ -15,12 +15,12 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
 from latentlab.generator.lock import alone
-from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks.beside import read_beside
 from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Mask
 from latentlab.tensors import tensor_digest
-from latentlab.weights import fingerprint, read_network
+from latentlab.weights import fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,21 +68,6 @@ def read_known_region(path: str | Path, generator: Generator) -> KnownRegionNetw
         FileNotFoundError: no such file.
         ValueError: a file of another network, or for another denoiser.
     """
-    if not isinstance(generator, NativeGenerator):
-        raise ValueError(f"known-region networks belong to models of latentlab's own, got {type(generator).__name__}")
-    path = Path(path)
-    path = path / "known_region.safetensors" if path.is_dir() else path
-    denoiser, base = generator.denoiser, []
-
-    def make(header: dict[str, Any]) -> KnownRegionNetwork:
-        if header.get("kind") != "known-region":
-            raise ValueError(f"kind {header.get('kind')!r}")
-        base.append(header["base"])
-        return KnownRegionNetwork(denoiser, int(header["rank"]))  # type: ignore[arg-type]
-
-    network = read_network(path, make).to(generator.device).eval().requires_grad_(False)
-    if base[-1] != fingerprint(denoiser):
-        raise ValueError(
-            f"{path} belongs to another denoiser ({base[-1][:12]}) than this ({fingerprint(denoiser)[:12]})"
-        )
-    return network
+    return read_beside(
+        path, generator, "known-region", lambda denoiser, h: KnownRegionNetwork(denoiser, int(h["rank"]))
+    )

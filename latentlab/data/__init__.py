@@ -3,12 +3,13 @@
 from latentlab.data.drifting import Drifting
 from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
+from latentlab.data.moving.controls import Drawn, controls
 from latentlab.data.moving.dataset import MovingShapes, moving_shapes
 from latentlab.data.moving.frames import moving_frames
 from latentlab.data.moving.measure import measure
 from latentlab.data.pictures import Images, images
 
 __all__ = [
-    "DSprites", "Drifting", "FolderClips", "Images", "MovingShapes", "images", "measure", "moving_frames",
-    "moving_shapes",
+    "DSprites", "Drawn", "Drifting", "FolderClips", "Images", "MovingShapes", "controls", "images", "measure",
+    "moving_frames", "moving_shapes",
 ]  # fmt: skip

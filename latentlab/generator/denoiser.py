@@ -8,6 +8,7 @@ attention along the whole clip; captions enter by cross-attention and, averaged,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, cast
 
@@ -208,9 +209,14 @@ class Preconditioned(nn.Module):
 
 
 class Denoiser(Preconditioned):
-    """Space-time U-Net (Ronneberger et al. 2015; Ho et al. 2022)."""
+    """Space-time U-Net (Ronneberger et al. 2015; Ho et al. 2022).
+
+    Attributes:
+        beside: what adds to its features for a while: called as `layers` is, one sum for each that `descend` makes.
+    """
 
     config: DenoiserConfig
+    beside: tuple[Callable[..., Sequence[Tensor]], ...] = ()
 
     def __init__(self, config: DenoiserConfig | None = None) -> None:
         c = config or DenoiserConfig()
@@ -251,21 +257,35 @@ class Denoiser(Preconditioned):
         return 2 ** (len(self.config.widths) - 1)
 
     def layers(self, x: Tensor, s: Tensor, tokens: Tensor, mask: Tensor, patches: int) -> Tensor:
+        scene = self.scene(s, tokens, mask, patches)
+        features = self.descend(self.enter(x), scene)
+        for branch in self.beside:  # a clone keeps the strides, by which convolutions choose how they round
+            added = branch(x, s, tokens, mask, patches)
+            features = [f.clone().add_(a) for f, a in zip(features, added, strict=True)]
+        return self.ascend(features, scene)
+
+    def scene(self, s: Tensor, tokens: Tensor, mask: Tensor, patches: int) -> Scene:
+        """What every block is told."""
         c = self.config
-        places = torch.arange(patches, device=x.device) % (c.window // c.frame_patch)
-        place = self.place(sinusoid(places, c.widths[0]).to(x.dtype))
-        embedding = self.time(sinusoid(1000 * s, c.widths[0]).to(x.dtype)) + self.caption(pooled(tokens, mask))
-        embedding = (embedding[:, None] + place).flatten(0, 1)
-        scene = Scene(F.silu(embedding), tokens, mask, patches)
-        x = self.enter(x)
-        skips = []
+        places = torch.arange(patches, device=tokens.device) % (c.window // c.frame_patch)
+        place = self.place(sinusoid(places, c.widths[0]).to(self.dtype))
+        embedding = self.time(sinusoid(1000 * s, c.widths[0]).to(self.dtype)) + self.caption(pooled(tokens, mask))
+        return Scene(F.silu((embedding[:, None] + place).flatten(0, 1)), tokens, mask, patches)
+
+    def descend(self, x: Tensor, scene: Scene) -> list[Tensor]:
+        """The way down: what each block makes, which the way up will see again, and last the innermost."""
+        features = []
         for i, stage in enumerate(self.down):
             for block in cast(nn.ModuleList, stage):
                 x = block(x, scene)
-                skips.append(x)
+                features.append(x)
             if i < len(self.shrink):
                 x = self.shrink[i](x)
-        x = self.middle(x, scene)
+        return [*features, self.middle(x, scene)]
+
+    def ascend(self, features: Sequence[Tensor], scene: Scene) -> Tensor:
+        """The way up from what `descend` made."""
+        *skips, x = features
         for i in reversed(range(len(self.up))):
             for block in cast(nn.ModuleList, self.up[i]):
                 x = block(torch.cat([x, skips.pop()], dim=1), scene)

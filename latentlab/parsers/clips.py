@@ -28,6 +28,7 @@ def generate(commands) -> None:
         "generate",
         "Clips from captions, or images of a class.",
         'latentlab generate "a large red star moving left" --out star.mp4\n'
+        '  latentlab generate "a red star" --control mask=mask.png --control-network runs/control\n'
         "  latentlab generate --model runs/fashion/generator --class sneaker --class bag --out images",
         out="generated.mp4",
     )
@@ -43,6 +44,15 @@ def generate(commands) -> None:
     p.add_argument(
         "--adapter", action="append", default=[], metavar="FILE[=STRENGTH]", help="that is put on; several add up"
     )
+    p.add_argument(
+        "--control",
+        action="append",
+        default=[],
+        metavar="KIND=FILE",
+        help="mask, sketch, box, flow, classes or depth to follow; KIND=FILE=STRENGTH@HIGH-LOW says how strongly, and "
+        "between which flow times; for --control-network",
+    )
+    p.add_argument("--control-network", metavar="RUN", help="that latentlab train control wrote")
     p.add_argument(
         "--words",
         choices=("velocity", "embedding", "attention"),

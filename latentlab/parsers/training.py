@@ -5,7 +5,7 @@ from __future__ import annotations
 from latentlab.parsers.options import command, height_and_width, positive
 
 # Those of train, which would load torch.
-NETWORKS = ("adapter", "autoencoder", "clip", "denoiser", "edits", "known-region", "reader", "vector-vae")
+NETWORKS = ("adapter", "autoencoder", "clip", "control", "denoiser", "edits", "known-region", "reader", "vector-vae")
 # Those of train.objectives, likewise.
 OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
 # Those of generator.objective, likewise: what a denoiser of pictures is asked for.
@@ -17,8 +17,9 @@ A generator is three networks, trained in this order: the autoencoder turns fram
 which caption fits which clip, the denoiser learns to make latents under captions and needs the other two. Its run
 writes a folder `generator` that `--model` of the other commands reads. The reader reads factors off moving shapes;
 edits changes latents of these factor by factor and needs the autoencoder; known-region teaches the denoiser of --model
-to fill holes and go on from keyframes, and leaves it as it is where nothing is told; the vector-vae has one short code
-for a clip and needs no other network.
+to fill holes and go on from keyframes, and leaves it as it is where nothing is told; control teaches it to follow
+masks, sketches, boxes, flow, classes and depth; the vector-vae has one short code for a clip and needs no other
+network.
 
 Your own videos: --data FOLDER takes all of it, subfolders too. clip.txt beside clip.mp4 is its caption. Videos are
 scaled and cropped to --size, and windows of --num-frames are cut at random, as many as there are different ones (but
@@ -114,11 +115,17 @@ def train(commands) -> None:
     adapter = p.add_argument_group("adapter only")
     adapter.add_argument("--kind", choices=("lora", "full", "word"), help="low-rank (default), all weights, or a word")
     adapter.add_argument("--trigger", metavar="WORD", help="new word that calls the look")
-    adapter.add_argument("--rank", type=positive(int), help="of a low-rank one, and of known-region (default: 8)")
+    adapter.add_argument(
+        "--rank",
+        type=positive(int),
+        help="of a low-rank one, and of known-region (default: 8); of control (default: a copy instead)",
+    )
     adapter.add_argument("--target", choices=("all", "attention"), help="layers that change (default: all)")
     adapter.add_argument("--prior", type=float, help="weight of staying the base without the word (default: 1)")
     adapter.add_argument(
-        "--model", metavar="FOLDER", help="generator to adapt, also of known-region (default: the shipped model)"
+        "--model",
+        metavar="FOLDER",
+        help="generator to adapt, also of known-region and control (default: the shipped model)",
     )
     adapter.add_argument("--anyway", action="store_true", help="also what the autoencoder cannot hold")
     vae = p.add_argument_group("vector-vae only")

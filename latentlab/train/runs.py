@@ -27,6 +27,7 @@ from latentlab.generator.networks.transformer import TransformerConfig
 from latentlab.generator.objective import OBJECTIVES
 from latentlab.train.autoencoder import AutoencoderTraining, begun, train_autoencoder
 from latentlab.train.clip import ClipTraining, train_clip
+from latentlab.train.control import ControlTraining, train_control
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
 from latentlab.train.edits import EditTraining, train_edits
 from latentlab.train.grid import save_grid
@@ -109,21 +110,32 @@ def edits(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path
 
 def known_region(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     """Trains what the denoiser of `--model` is told of known latents."""
+    generator, config = _native("known-region", data, device, options), KnownRegionTraining()
+    given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
+    train_known_region(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
+    return [out / "known_region.safetensors"]
+
+
+def control(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
+    """Trains a control branch of the denoiser of `--model`: a copy of its encoder half, or of `--rank`."""
+    generator, config = _native("control", data, device, options), ControlTraining()
+    given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
+    train_control(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
+    return [out / "control.safetensors"]
+
+
+def _native(network: str, data: Clips, device: str, options: dict) -> NativeGenerator:
+    """The generator of `--model`, whose clips are of the data's size."""
     generator = load(options.get("model"), device=device_for_training(device))
     if not isinstance(generator, NativeGenerator):
-        raise ValueError(
-            f"known-region is told to a denoiser of latentlab's own videos, got {type(generator).__name__}"
-        )
+        raise ValueError(f"{network} is told to a denoiser of latentlab's own videos, got {type(generator).__name__}")
     c = generator.config
     if (data.num_frames, *data.size) != (c.num_frames, c.height, c.width):
         raise ValueError(
             f"the model makes clips of {c.num_frames} frames of {c.height} x {c.width}, the data has {data.num_frames} "
             f"of {data.size[0]} x {data.size[1]}"
         )
-    config = KnownRegionTraining()
-    given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
-    train_known_region(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
-    return [out / "known_region.safetensors"]
+    return generator
 
 
 def denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **options) -> list[Path]:
@@ -232,6 +244,7 @@ def vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> 
 RUNS: dict[str, Callable[..., list[Path]]] = {
     "autoencoder": autoencoder,
     "clip": clip,
+    "control": control,
     "denoiser": denoiser,
     "edits": edits,
     "known-region": known_region,

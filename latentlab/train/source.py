@@ -23,6 +23,7 @@ PICTURES = ("fashion-mnist", "digits")  # of `data.images`, which --data names
 MULTIPLES = {
     "autoencoder": (1, 8),
     "clip": (1, 8),
+    "control": (DenoiserConfig().window, 16),
     "denoiser": (DenoiserConfig().window, 16),
     "known-region": (DenoiserConfig().window, 16),
     "vector-vae": (1, 16),
@@ -74,6 +75,11 @@ def open_data(
         return MovingShapes(1_000_000, TRAIN_SEED, **(SCENES if name == "moving-scenes" else {}))
     if network == "edits":
         raise ValueError("edits are learned from factors, which only --data moving-shapes has")
+    if network == "control":
+        raise ValueError(
+            "a control branch learns from clips of which it is known where things are: --data moving-shapes or "
+            "moving-scenes"
+        )
     if network == "reader":
         raise ValueError("the reader learns factors, which only --data moving-shapes and moving-scenes have")
     num_frames = max(num_frames or 16, 16) if network == "vector-vae" else num_frames or 16

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latentlab.checks import Seed, Whole, clear_errors
 from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption
+from latentlab.data.moving.controls import Drawn
 from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler
 from latentlab.data.moving.render import Layer, draw, exposed, render
 from latentlab.data.moving.scene import Scene
@@ -121,6 +122,11 @@ class MovingShapes:
         _, seen, _ = exposed(self.scene(index), _times(frames))
         none = np.zeros((len(_times(frames)), SIDE, SIDE))
         return torch.from_numpy(sum(seen, none)).float()[None, None]
+
+    @clear_errors
+    def drawn(self, index: Whole) -> Drawn:
+        """Where its objects are, for `controls`."""
+        return Drawn.of(self[index])
 
     @clear_errors
     def caption(self, index: Whole, *, seed: Seed = 0) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from latentlab.generator.adapted import Addition
 from latentlab.generator.denoiser import Denoiser
-from latentlab.generator.update import LINEAR, LowRank
+from latentlab.generator.networks.beside import Beside
 from latentlab.shapes import Latents, Mask
 from latentlab.weights import fingerprint
 
@@ -31,7 +30,7 @@ class Entrance:
         return added.repeat(len(x) // len(added), 1, 1, 1)  # the empty caption of guidance is told the same
 
 
-class KnownRegionNetwork(nn.Module):
+class KnownRegionNetwork(Beside):
     """The denoiser with zero-initialised extra inputs, as in inpainting models of nine channels (Rombach et al. 2022),
     and low-rank updates of its layers (Hu et al. 2022), which act only where something is told.
 
@@ -48,32 +47,10 @@ class KnownRegionNetwork(nn.Module):
     """
 
     def __init__(self, denoiser: Denoiser, rank: int = 8) -> None:
-        super().__init__()
-        if not isinstance(denoiser, Denoiser):
-            raise ValueError(f"known latents are told to a Denoiser, a U-Net, got {type(denoiser).__name__}")
+        super().__init__(denoiser)
         c = denoiser.config
-        channels = c.frame_patch * (c.latent_channels + 1)
-        self.rank, self._held = rank, _Held(denoiser)
-        self.enter = nn.Parameter(torch.zeros(c.widths[0], channels, 3, 3))
-        self.down, self.up = nn.ParameterList(), nn.ParameterList()
-        for layer in self._layers:
-            weight: Tensor = layer.weight  # type: ignore[assignment]
-            outputs, *inputs = weight.shape
-            bound = 1 / math.sqrt(math.prod(inputs))  # as peft draws A; B is zero
-            self.down.append(torch.empty(rank, *inputs).uniform_(-bound, bound))
-            self.up.append(torch.zeros(outputs, rank, *[1] * (len(inputs) - 1)))
-
-    @property
-    def denoiser(self) -> Denoiser:
-        """That it belongs to."""
-        return self._held.denoiser
-
-    @property
-    def _layers(self) -> list[nn.Module]:
-        if not self.rank:
-            return []
-        found = [m for m in self.denoiser.modules() if isinstance(m, LINEAR) and getattr(m, "groups", 1) == 1]
-        return [m for m in found if min(m.weight.shape[0], m.weight[0].numel()) > self.rank]
+        self.enter = nn.Parameter(torch.zeros(c.widths[0], c.frame_patch * (c.latent_channels + 1), 3, 3))
+        self.begin_low_rank(rank)
 
     def updates(self, known: Latents, free: Mask) -> list[tuple[nn.Module, Addition, float]]:
         """What to add to which layer, for `generator.adapted.on`.
@@ -84,22 +61,9 @@ class KnownRegionNetwork(nn.Module):
         """
         told = torch.cat([known * (1 - free), free.expand(len(known), -1, -1, -1, -1)], 1)
         told = rearrange(told, "b c (f p) h w -> (b f) (p c) h w", p=self.denoiser.config.frame_patch)
-        low = [LowRank(down, up, float(self.rank)) for down, up in zip(self.down, self.up, strict=True)]
-        inner: list[tuple[nn.Module, Addition, float]] = [
-            (layer, update, 1.0) for layer, update in zip(self._layers, low, strict=True)
-        ]
+        inner: list[tuple[nn.Module, Addition, float]] = [(layer, update, 1.0) for layer, update in self.low_rank()]
         return [(self.denoiser.enter, Entrance(self.enter, told), 1.0), *inner]
 
     def header(self) -> dict[str, Any]:
         """What a file of its weights says of it."""
         return {"kind": "known-region", "rank": self.rank, "base": fingerprint(self.denoiser)}
-
-
-class _Held:
-    """A network that belongs to another and is neither copied, trained nor saved with it."""
-
-    def __init__(self, denoiser: Denoiser) -> None:
-        self.denoiser = denoiser
-
-    def __deepcopy__(self, memo: dict) -> _Held:
-        return self

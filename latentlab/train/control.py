@@ -1,0 +1,169 @@
+"""Trains a control branch: masks, sketches, boxes, flow, classes and depth of clips, each left out at random."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from latentlab.checks import clear_errors
+from latentlab.data.moving.controls import Drawn, controls
+from latentlab.data.moving.factors import SHAPES
+from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks.control import KINDS, ControlNetwork, one_hot
+from latentlab.shapes import Latents
+from latentlab.tensors import read_tensors, write_tensors
+from latentlab.train.clip import CaptionedClips
+from latentlab.train.denoiser import encode_all
+from latentlab.train.identity import identity, short
+from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.order import epoch_order
+from latentlab.weights import fingerprint, save_weights
+
+SHARD = 256  # clips in a file
+KEPT, ALONE = 0.5, 0.5  # chance of a kind to be given; share of the clips that are given one kind
+
+
+class DrawnClips(CaptionedClips, Protocol):
+    """Captioned clips of which it is known where things are."""
+
+    def drawn(self, index: int) -> Drawn:
+        """Where the objects of a clip are."""
+        ...
+
+
+@dataclass(frozen=True)
+class ControlTraining:
+    """Settings of one run.
+
+    Args:
+        loop: steps, rates, seed.
+        rank: of the low-rank form; 0 is the copy of the encoder half.
+        clips: how many clips of the data are encoded and drawn, once, before training.
+        caption_dropout: share of clips trained without their caption, so that the pictures say what it would.
+        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
+    """
+
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=4000, batch_size=16, learning_rate=1e-3, warmup=50, weight_decay=0.0, ema=0.99
+        )
+    )
+    rank: int = 0
+    clips: int = 2048
+    caption_dropout: float = 0.3
+    level_mean: float = 0.6
+    level_spread: float = 1.2
+
+
+@clear_errors
+def train_control(
+    generator: NativeGenerator,
+    data: DrawnClips,
+    out: Path,
+    config: ControlTraining | None = None,
+    *,
+    tracker: Tracker | None = None,
+    encoded: Path | None = None,
+) -> ControlNetwork:
+    """Trains a branch on the latents of `data` and writes `control.safetensors` (float16) to `out`.
+
+    The loss is that of the denoiser, which stays as it is.
+
+    Args:
+        generator: whose denoiser is told.
+        data: captioned clips of which it is known where things are, such as moving shapes.
+        out: folder of the run; a run found there is resumed.
+        config: settings.
+        tracker: called with `(figures, step)`.
+        encoded: folder of the encoded latents and drawn controls, which runs may share; None is one in `out`.
+    """
+    config = config or ControlTraining()
+    where = device_for_training(str(generator.device))
+    for network in generator.modules:  # frozen from the first step on: attention rounds otherwise under grad
+        network.eval().requires_grad_(False)
+    count, clip, denoiser = min(config.clips, len(data)), generator.clip, generator.denoiser
+    clip.tokenize([data.caption(i) for i in range(min(count, 4096))])  # an unknown word is told before the work
+    folder = encoded or out / "latents"
+    latents = encode_all(data, generator.autoencoder, count, folder, config.loop.seed)
+    drawn = draw_all(data, count, folder)
+    ratio = generator.autoencoder.spatial_compression_ratio
+    torch.manual_seed(config.loop.seed)
+    model = _Trained(ControlNetwork(denoiser, ratio, len(SHAPES), config.rank))  # type: ignore[arg-type]
+
+    def make_batch(step: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([config.loop.seed, step])
+        picks = epoch_order(count, config.loop.batch_size, step, config.loop.seed)
+        dropped = rng.random(len(picks)) < config.caption_dropout
+        said = ["" if drop else data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)]
+        given = np.stack([random_given(rng) for _ in picks])
+        stroke = torch.full((len(picks),), int(rng.integers(2)))
+        batch = {"latents": latents[picks].float(), "numbers": clip.tokenize(said), "given": torch.from_numpy(given)}
+        return {**batch, **drawn[picks].tensors(), "stroke": stroke}
+
+    def loss(net: nn.Module, batch: dict[str, Tensor], rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        clean = batch["latents"]
+        noise = torch.randn(clean.shape, generator=rng, device=clean.device)
+        normal = torch.randn(len(clean), generator=rng, device=clean.device)
+        s = torch.sigmoid(config.level_mean + config.level_spread * normal)
+        with torch.no_grad():
+            tokens, mask = clip.token_states(batch["numbers"])
+        places = Drawn(*(batch[name] for name in Drawn.__annotations__))
+        pictures = controls(places, stroke=int(batch["stroke"][0]))
+        pictures["classes"] = one_hot(pictures["classes"], len(SHAPES))
+        y = torch.lerp(clean, noise, s[:, None, None, None, None])
+        v = net(y, s, tokens, mask, pictures, batch["given"])
+        return denoiser.error(v.float(), noise - clean, s), {}
+
+    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
+        "data": identity(data),
+        "base": fingerprint(denoiser)[:16],
+        "autoencoder": fingerprint(generator.autoencoder)[:16],
+    }
+    trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker).network
+    if is_main_process():
+        save_weights(out / "control.safetensors", trained, trained.header(), dtype=torch.float16)
+    return trained
+
+
+class _Trained(nn.Module):
+    """The denoiser beside its control branch; only that is its own."""
+
+    def __init__(self, network: ControlNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, y: Latents, s: Tensor, tokens: Tensor, mask: Tensor, pictures: dict[str, Tensor], given: Tensor
+    ) -> Latents:
+        weights = dict(zip(KINDS, given.unbind(1), strict=True))
+        with self.network.on(pictures, weights):
+            return self.network.denoiser(y, s, tokens, mask)
+
+
+def random_given(rng: np.random.Generator) -> np.ndarray:
+    """Which kinds a clip is given, 1 or 0 in the order of `KINDS`: one alone, or each at random, one at least.
+
+    >>> bool(random_given(np.random.default_rng(0)).any())
+    True
+    """
+    one = np.eye(len(KINDS), dtype=np.float32)[rng.integers(len(KINDS))]
+    some = (rng.random(len(KINDS)) < KEPT).astype(np.float32)
+    return one if rng.random() < ALONE else np.maximum(one, some)
+
+
+def draw_all(data: DrawnClips, count: int, folder: Path) -> Drawn:
+    """Where things are in the first `count` clips, kept in shards so that a killed run goes on where it was."""
+    key, found = f"drawn-{short(identity(data))}", []
+    for first in tqdm(range(0, count, SHARD), desc="drawing controls", unit_scale=SHARD, disable=None):
+        rows = range(first, min(count, first + SHARD))
+        path = folder / f"{key}-{rows.start:08d}-{rows.stop:08d}.safetensors"
+        if not path.exists():
+            write_tensors(path, "drawn", {}, Drawn.cat([data.drawn(i) for i in rows]).tensors())
+        found.append(Drawn(**read_tensors(path, "drawn", "drawn controls")[0]))
+    return Drawn.cat(found)
