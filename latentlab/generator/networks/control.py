@@ -75,7 +75,7 @@ class ControlNetwork(Beside):
         total: Any = 0
         for kind, weight in weights.items():
             told = rearrange(pictures[kind], "b c (f p) (h y) (w x) -> (b f) (p c y x) h w", p=p, y=r, x=r)
-            seen = self.see[kind](told.to(self.hint[1].weight.dtype))
+            seen = self.see[kind](told.to(next(self.parameters()).dtype))
             if isinstance(weight, Tensor):
                 weight = weight.to(seen).repeat_interleave(len(seen) // len(weight))[:, None, None, None]
             total = total + weight * seen
