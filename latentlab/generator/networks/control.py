@@ -133,6 +133,7 @@ def _for(h: Tensor, x: Tensor) -> Tensor:
 def one_hot(numbers: Tensor, classes: int) -> Tensor:
     """A picture of each class, without the background's, of one of class numbers `(batch, 1, frame, height, width)`.
 
+    >>> import torch
     >>> one_hot(torch.tensor([0.0, 1, 2]).view(1, 1, 1, 1, 3), 2)[0, :, 0, 0]
     tensor([[0., 1., 0.],
             [0., 0., 1.]])
