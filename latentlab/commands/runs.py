@@ -49,6 +49,11 @@ def train(network: str, *, data, num_frames, size, out, seed, device, json, **op
 
         train_adapter_command(data=data, out=out, seed=seed, device=device, json=json, **options)
         return
+    if network == "slider":
+        from latentlab.commands.sliders import train_slider_command
+
+        train_slider_command(data=data, out=out, seed=seed, device=device, json=json, **options)
+        return
     from latentlab.train.loop import is_main_process
     from latentlab.train.runs import RUNS
     from latentlab.train.source import open_data

@@ -5,7 +5,9 @@ from __future__ import annotations
 from latentlab.parsers.options import command, height_and_width, positive
 
 # Those of train, which would load torch.
-NETWORKS = ("adapter", "autoencoder", "clip", "control", "denoiser", "edits", "known-region", "reader", "vector-vae")
+NETWORKS = (
+    "adapter", "autoencoder", "clip", "control", "denoiser", "edits", "known-region", "reader", "slider", "vector-vae"
+)  # fmt: skip
 # Those of train.objectives, likewise.
 OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
 # Those of generator.objective, likewise: what a denoiser of pictures is asked for.
@@ -20,6 +22,9 @@ edits changes latents of these factor by factor and needs the autoencoder; known
 to fill holes and go on from keyframes, and leaves it as it is where nothing is told; control teaches it to follow
 masks, sketches, boxes, flow, classes and depth; the vector-vae has one short code for a clip and needs no other
 network.
+
+A slider is an adapter whose strength moves one thing: --from small --to large learns it from the model's own words,
+--factor size from clips that differ in it, --data FOLDER --labels FILE.csv --factor NAME from a number of each clip.
 
 Your own videos: --data FOLDER takes all of it, subfolders too. clip.txt beside clip.mp4 is its caption. Videos are
 scaled and cropped to --size, and windows of --num-frames are cut at random, as many as there are different ones (but
@@ -46,6 +51,7 @@ def train(commands) -> None:
         "  latentlab train vector-vae --objective beta-tcvae --out runs/vector-vae\n"
         "  latentlab train denoiser --data fashion-mnist --objective ddpm --classes --out runs/fashion\n"
         "  latentlab train adapter --data my_drawings/ --trigger ink --out runs/ink\n"
+        "  latentlab train slider --from small --to large --factor size --out runs/large\n"
         "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
         out="runs/NETWORK",
     )
@@ -118,7 +124,7 @@ def train(commands) -> None:
     adapter.add_argument(
         "--rank",
         type=positive(int),
-        help="of a low-rank one, and of known-region (default: 8); of control (default: a copy instead)",
+        help="of a low-rank one, and of known-region (default: 8; slider: 4); of control (default: a copy instead)",
     )
     adapter.add_argument("--target", choices=("all", "attention"), help="layers that change (default: all)")
     adapter.add_argument("--prior", type=float, help="weight of staying the base without the word (default: 1)")
@@ -128,6 +134,18 @@ def train(commands) -> None:
         help="generator to adapt, also of known-region and control (default: the shipped model)",
     )
     adapter.add_argument("--anyway", action="store_true", help="also what the autoencoder cannot hold")
+    slider = p.add_argument_group("slider only; also --rank, --target and --model")
+    slider.add_argument("--from", dest="first", metavar="WORDS", help='a word or a caption, as "small" or "a calm sea"')
+    slider.add_argument("--to", dest="second", metavar="WORDS", help="its opposite; strength 1 leads there")
+    slider.add_argument(
+        "--captions",
+        metavar="FILE",
+        help="captions with one of both, a line each (default: moving shapes', or none)",
+    )
+    slider.add_argument(
+        "--factor", metavar="NAME", help="what it moves, as size or hue@240: its standard deviation is the unit"
+    )
+    slider.add_argument("--labels", metavar="FILE", help="values of a folder's clips, NAME,VALUE a line")
     vae = p.add_argument_group("vector-vae only")
     vae.add_argument("--strength", type=positive(float), help="beta, gamma or lambda of the objective")
     vae.add_argument("--warmup", type=float, help="share of the steps in which the weights rise (default: 0.6)")

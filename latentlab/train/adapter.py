@@ -16,17 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from latentlab.checks import clear_errors
-from latentlab.data.moving.captions import WORDINGS, vocabulary
+from latentlab.data.moving.captions import WORDINGS
 from latentlab.data.moving.captions import caption as moving_caption
 from latentlab.data.moving.factors import FactorSampler
 from latentlab.generator.adapter import Adapter, base_of
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
-from latentlab.shapes import Latents
-from latentlab.tensors import read_tensors, write_tensors
+from latentlab.train.drawn import drawn
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.pictures import Examples
-from latentlab.train.tuned import Kind, Tuned, Updates, denoiser_of, error, noised, velocities
+from latentlab.train.tuned import Kind, Tuned, Updates, denoiser_of, error, knows_moving_shapes, noised, velocities
 from latentlab.weights import fingerprint
 
 
@@ -98,7 +97,8 @@ def train_adapter(
     said = _captions(generator, config, data)
     with torch.no_grad():
         clean = generator.encode(data.video).cpu()
-        prior, prior_said = _prior(generator, config, out, data)
+        prior_said = _prior(generator, config, data)
+        prior = drawn(generator, prior_said, out, config.loop.seed) if prior_said else torch.zeros(0)
     captions = [*said, config.trigger or "", *prior_said, ""]
     model = Tuned(generator, config.updates, captions)
 
@@ -158,24 +158,14 @@ def _captions(generator: Generator, config: AdapterTraining, data: Examples) -> 
     return said
 
 
-def _prior(generator: Generator, config: AdapterTraining, out: Path, data: Examples) -> tuple[Latents, list[str]]:
-    """Latents that the base draws under captions without the trigger, once, and the captions.
+def _prior(generator: Generator, config: AdapterTraining, data: Examples) -> list[str]:
+    """Captions without the trigger, under which the base draws.
 
     The shipped model is asked for all that it was trained on, motion too; another for what the examples show.
     """
     if not config.prior or config.prior_clips < 1:
-        return torch.zeros(0), []
-    if isinstance(generator, NativeGenerator) and set(vocabulary()) <= set(generator.clip.config.vocabulary):
+        return []
+    if knows_moving_shapes(generator):
         world = FactorSampler(config.loop.seed)
-        said = [moving_caption(world(i), i % len(WORDINGS)) for i in range(config.prior_clips)]
-    else:
-        said = [data.captions[i % len(data.captions)] for i in range(config.prior_clips)]
-    file = out / f"prior-{generator.fingerprint()[:12]}-{config.prior_clips}-{config.loop.seed}.safetensors"
-    if not file.exists() and is_main_process():
-        noise = generator.noise(len(said), seed=config.loop.seed)
-        drawn = generator.sample(
-            noise, said, num_steps=25, method="ddim", guidance=generator.config.guidance, progress="prior clips"
-        )
-        write_tensors(file, "prior", {"captions": said}, {"latents": drawn.cpu()})
-    tensors, header = read_tensors(file, "prior", "clips of the base")
-    return tensors["latents"], list(header["captions"])
+        return [moving_caption(world(i), i % len(WORDINGS)) for i in range(config.prior_clips)]
+    return [data.captions[i % len(data.captions)] for i in range(config.prior_clips)]

@@ -27,11 +27,13 @@ class Examples:
         video: `(clip, 3, frame, height, width)`; a picture is a clip that stands still.
         captions: of each, "" where there is none.
         skipped: files left out, and why.
+        names: of the files, below their folder.
     """
 
     video: Video
     captions: tuple[str, ...]
     skipped: dict[str, str]
+    names: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -51,7 +53,7 @@ def examples(folder: str | Path, num_frames: Count, size: tuple[int, int]) -> Ex
         raise NotADirectoryError(f"{root} is a file; give the folder of pictures that it lies in")
     left: dict[Path, str] = {}
     suffixes = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
-    clips, captions = [], []
+    clips, captions, names = [], [], []
     for path in sorted(files_below(root, left), key=natural_order):
         if path.suffix.lower() not in suffixes:
             continue
@@ -63,10 +65,12 @@ def examples(folder: str | Path, num_frames: Count, size: tuple[int, int]) -> Ex
             continue
         text = path.with_suffix(".txt")
         captions.append(read_caption(text) if text.is_file() else "")
+        names.append(path.relative_to(root).as_posix())
     if len(clips) < 2:
         found = "one picture" if clips else f"no picture ({len(skipped)} that cannot be read)"
         raise ValueError(f"{root} holds {found}; an adapter learns from several, some ten to fifty, of the same look")
-    return Examples(torch.cat(clips), tuple(captions), {**skipped, **{str(path): why for path, why in left.items()}})
+    skipped |= {str(path): why for path, why in left.items()}
+    return Examples(torch.cat(clips), tuple(captions), skipped, tuple(names))
 
 
 BANDS = ("fine", "middle", "coarse")  # details below 3 pixels, below 9, and what is left

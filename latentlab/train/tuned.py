@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from latentlab.data.moving.captions import vocabulary
 from latentlab.generator.adapted import on
 from latentlab.generator.adapter import Adapter
 from latentlab.generator.condition import Condition
@@ -211,3 +212,8 @@ def _kept(update: Update) -> Update:
         return replace(update, down=update.down.detach().cpu().clone(), up=update.up.detach().cpu().clone())
     bias = None if update.bias is None else update.bias.detach().cpu().clone()
     return Whole(None if update.weight is None else update.weight.detach().cpu().clone(), bias)
+
+
+def knows_moving_shapes(generator: Generator) -> bool:
+    """Whether every word of that world's captions is one of the model's."""
+    return isinstance(generator, NativeGenerator) and set(vocabulary()) <= set(generator.clip.config.vocabulary)

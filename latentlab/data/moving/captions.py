@@ -6,7 +6,8 @@ middle. In between, the caption stays silent, as a person would.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +24,10 @@ WORDINGS = (
     "a {size} {hue} {shape} {moves}",
     "a {hue} {shape} on a {background} background",
 )
+WORD_OF = {
+    "background_hue": "background",
+    "rotation": "spin",
+}  # which of `Words` tells a factor, where it has another name
 FULL_WORDINGS = 3  # the first ones say everything
 
 
@@ -75,14 +80,16 @@ def direction_name(degrees: float) -> str:
     return DIRECTIONS[round(degrees / 45) % 8]
 
 
-def caption(factors: np.ndarray, wording: int = 0) -> str:
-    """Caption of a clip in one of the `WORDINGS`.
+def caption(factors: np.ndarray, wording: int = 0, *, silent: Collection[str] = ()) -> str:
+    """Caption of a clip in one of the `WORDINGS`, which says nothing of the factors in `silent`.
 
     >>> row = np.array([3, 0, 5, 32, 32, 90, 0.6, 0, 240, 1.0, 0])
     >>> caption(row)
     'a bright small red star moving up quickly on a blue background'
+    >>> caption(row, silent=["size", "background_hue"])
+    'a bright red star moving up quickly'
     """
-    w = words(factors)
+    w = replace(words(factors), **{WORD_OF.get(name, name): "" for name in silent})
     spins = f"spinning {w.spin}" if w.spin else ""
     slots = {"light": w.light, "size": w.size, "hue": w.hue, "shape": w.shape, "background": w.background}
     return fill(WORDINGS[wording], moves=motion(w.direction, w.speed), spins=spins, **slots)
