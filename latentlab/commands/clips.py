@@ -18,6 +18,8 @@ from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted,
 from latentlab.control.prompt import WEIGHED, Prompt
 from latentlab.control.words import prompted
 from latentlab.generator.image import ImageGenerator
+from latentlab.generator.sampler import DRAW
+from latentlab.generator.student import StudentGenerator
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.shapes import Video
 from latentlab.tensors import write_tensors
@@ -59,6 +61,7 @@ def generate(
     generator = loaded(model, device=device)
     if images and not isinstance(generator, ImageGenerator):
         raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
+    steps = steps or (generator.steps if isinstance(generator, StudentGenerator) else DRAW.num_steps)
     generator = with_controls(generator, control, control_network)
     generator = with_adapters(generator, adapter)
     weighed = [] if images else [caption for caption in captions if WEIGHED.search(caption)]

@@ -94,7 +94,7 @@ class Preconditioned(nn.Module):
         """Of which the sides of the latents must be a multiple."""
         raise NotImplementedError
 
-    def layers(self, x: Tensor, s: Tensor, tokens: Tensor, mask: Tensor, patches: int) -> Tensor:
+    def layers(self, x: Tensor, s: Tensor, tokens: Tensor, mask: Tensor, patches: int, *told: Tensor) -> Tensor:
         """F, of patches `(batch * patch, channel, height, width)` of about unit variance, in their shape.
 
         Channels are the frames of a patch, then the coefficients of its window; `patches` to a clip.
@@ -107,10 +107,12 @@ class Preconditioned(nn.Module):
         s: Float[Tensor, " batch"],
         tokens: Float[Tensor, "batch token width"],
         mask: Bool[Tensor, "batch token"],
+        *told: Tensor,
     ) -> Latents:
         """Velocity in float32 at `y`, flow time `s` in [0, 1], under captions given as tokens (those with `mask`).
 
-        Only what lies between entrance and exit computes in the dtype of the weights.
+        Only what lies between entrance and exit computes in the dtype of the weights. `told` is for layers that
+        are told more.
         """
         c = self.config
         batch, _, frames, height, width = y.shape
@@ -120,7 +122,7 @@ class Preconditioned(nn.Module):
             raise ValueError(f"sides of the latents must be multiples of {self.multiple}, got {height} x {width}")
         z = self.to_coefficients(y)
         at, spread, scale = self._scales(s, frames // c.window)
-        x = self.layers(self._split(z * scale).to(self.dtype), s, tokens, mask, frames // c.frame_patch)
+        x = self.layers(self._split(z * scale).to(self.dtype), s, tokens, mask, frames // c.frame_patch, *told)
         # v = (y - clean) / s with the estimate of clean above; written so that nothing is divided by s.
         v = (at - (1 - at) * spread**2) * scale**2 * z - spread * scale * self._join(x.float())
         return self.from_coefficients(v, batch)
@@ -256,21 +258,26 @@ class Denoiser(Preconditioned):
     def multiple(self) -> int:
         return 2 ** (len(self.config.widths) - 1)
 
-    def layers(self, x: Tensor, s: Tensor, tokens: Tensor, mask: Tensor, patches: int) -> Tensor:
-        scene = self.scene(s, tokens, mask, patches)
+    def layers(self, x: Tensor, s: Tensor, tokens: Tensor, mask: Tensor, patches: int, *told: Tensor) -> Tensor:
+        scene = self.scene(s, tokens, mask, patches, *told)
         features = self.descend(self.enter(x), scene)
         for branch in self.beside:  # a clone keeps the strides, by which convolutions choose how they round
-            added = branch(x, s, tokens, mask, patches)
+            added = branch(x, s, tokens, mask, patches, *told)
             features = [f.clone().add_(a) for f, a in zip(features, added, strict=True)]
         return self.ascend(features, scene)
 
-    def scene(self, s: Tensor, tokens: Tensor, mask: Tensor, patches: int) -> Scene:
+    def scene(self, s: Tensor, tokens: Tensor, mask: Tensor, patches: int, *told: Tensor) -> Scene:
         """What every block is told."""
+        return Scene(F.silu(self.embedding(s, tokens, mask, patches, *told)), tokens, mask, patches)
+
+    def embedding(self, s: Tensor, tokens: Tensor, mask: Tensor, patches: int, *told: Tensor) -> Tensor:
+        """Flow time, caption and place in the clip, one row for each patch."""
+        del told
         c = self.config
         places = torch.arange(patches, device=tokens.device) % (c.window // c.frame_patch)
         place = self.place(sinusoid(places, c.widths[0]).to(self.dtype))
         embedding = self.time(sinusoid(1000 * s, c.widths[0]).to(self.dtype)) + self.caption(pooled(tokens, mask))
-        return Scene(F.silu((embedding[:, None] + place).flatten(0, 1)), tokens, mask, patches)
+        return (embedding[:, None] + place).flatten(0, 1)
 
     def descend(self, x: Tensor, scene: Scene) -> list[Tensor]:
         """The way down: what each block makes, which the way up will see again, and last the innermost."""

@@ -20,9 +20,11 @@ from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
+from latentlab.generator.networks.student import StudentConfig, StudentDenoiser
 from latentlab.generator.networks.transformer import TransformerConfig, TransformerDenoiser
 from latentlab.generator.pipelines.families import download, is_foreign, load_foreign, of_pipeline
 from latentlab.generator.pipelines.parts import assembled
+from latentlab.generator.student import StudentGenerator
 from latentlab.tensors import read_header
 from latentlab.weights import SHIPPED, read_network, shipped
 
@@ -153,8 +155,9 @@ def load(
         return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), config).to(place, dtype)
     denoiser, autoencoder = load_denoiser(folder), load_autoencoder(folder)
     _check_fits(config_file, config, autoencoder, denoiser)
-    generator = NativeGenerator(autoencoder, denoiser, load_clip(folder), config)
-    return generator.to(place, dtype)
+    if isinstance(denoiser, StudentDenoiser):
+        return StudentGenerator(autoencoder, denoiser, load_clip(folder), config).to(place, dtype)
+    return NativeGenerator(autoencoder, denoiser, load_clip(folder), config).to(place, dtype)
 
 
 def _is_pipeline(thing: object) -> bool:
@@ -201,10 +204,12 @@ def load_autoencoder(folder: Path) -> Autoencoder:
 
 
 def load_denoiser(folder: Path) -> Denoiser | TransformerDenoiser:
-    """The denoiser of a generator of videos, or of its training run: a U-Net, or a transformer, as its header says."""
+    """The denoiser of a generator of videos, or of its run: a U-Net, a transformer or a student, as its header says."""
     path = folder / "denoiser.safetensors"
-    if kind_of(path) == "transformer":
+    if (kind := kind_of(path)) == "transformer":
         return _network(path, TransformerDenoiser, TransformerConfig, kind="transformer")
+    if kind == "student":
+        return _network(path, StudentDenoiser, StudentConfig, kind="student")
     return _network(path, Denoiser, DenoiserConfig)
 
 

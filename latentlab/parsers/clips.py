@@ -59,7 +59,7 @@ def generate(commands) -> None:
         default="velocity",
         help='where "a (large:1.5) [red] star|circle@0.6" weighs its words (default: velocity)',
     )
-    model_options(p, method="ddim", guidance=None, length=False)
+    model_options(p, method="ddim", guidance=None, length=False, own_steps=True)
 
 
 def encode(commands) -> None:

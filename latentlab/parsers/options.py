@@ -35,9 +35,13 @@ def model_options(
     guidance: float | None = 1.0,
     told: bool = True,
     length: bool = True,
+    own_steps: bool = False,
 ) -> None:
     add_model(p, positive(int), told=told, length=length)
-    p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")
+    few = "25; a student's own" if own_steps else "25"
+    p.add_argument(
+        "--steps", type=positive(int), default=None if own_steps else 25, help=f"solver steps (default: {few})"
+    )
     p.add_argument("--method", choices=METHODS, default=method, help=f"solver (default: {method})")
     shown = "as shipped" if guidance is None else guidance
     p.add_argument("--guidance", type=float, default=guidance, help=f"weight of the caption (default: {shown})")

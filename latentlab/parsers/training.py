@@ -6,7 +6,8 @@ from latentlab.parsers.options import command, height_and_width, positive
 
 # Those of train, which would load torch.
 NETWORKS = (
-    "adapter", "autoencoder", "clip", "control", "denoiser", "edits", "known-region", "reader", "slider", "vector-vae"
+    "adapter", "autoencoder", "clip", "control", "denoiser", "edits", "known-region", "reader", "slider", "student",
+    "vector-vae",
 )  # fmt: skip
 # Those of train.objectives, likewise.
 OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
@@ -20,8 +21,8 @@ which caption fits which clip, the denoiser learns to make latents under caption
 writes a folder `generator` that `--model` of the other commands reads. The reader reads factors off moving shapes;
 edits changes latents of these factor by factor and needs the autoencoder; known-region teaches the denoiser of --model
 to fill holes and go on from keyframes, and leaves it as it is where nothing is told; control teaches it to follow
-masks, sketches, boxes, flow, classes and depth; the vector-vae has one short code for a clip and needs no other
-network.
+masks, sketches, boxes, flow, classes and depth; a student draws in --student-steps what --model draws in many; the
+vector-vae has one short code for a clip and needs no other network.
 
 A slider is an adapter whose strength moves one thing: --from small --to large learns it from the model's own words,
 --factor size from clips that differ in it, --data FOLDER --labels FILE.csv --factor NAME from a number of each clip.
@@ -83,7 +84,9 @@ def train(commands) -> None:
     p.add_argument("--steps", type=positive(int), help="how many (default: as the shipped weights were trained)")
     p.add_argument("--batch-size", type=positive(int), help="clips or frames a step")
     p.add_argument("--learning-rate", type=positive(float), help="peak of AdamW")
-    p.add_argument("--clips", type=positive(int), help="clips to draw first (not for autoencoder and reader)")
+    p.add_argument(
+        "--clips", type=positive(int), help="clips to draw first, a student's paths (not for autoencoder and reader)"
+    )
     p.add_argument("--save-every", type=positive(int), help="steps between checkpoints")
     p.add_argument("--sample-every", type=positive(int), help="steps between sample grids")
     p.add_argument("--precision", choices=("auto", "float32", "bfloat16"), help="auto: bfloat16 on CUDA")
@@ -131,7 +134,7 @@ def train(commands) -> None:
     adapter.add_argument(
         "--model",
         metavar="FOLDER",
-        help="generator to adapt, also of known-region and control (default: the shipped model)",
+        help="generator to adapt, also of known-region, control and student (default: the shipped model)",
     )
     adapter.add_argument("--anyway", action="store_true", help="also what the autoencoder cannot hold")
     slider = p.add_argument_group("slider only; also --rank, --target and --model")
@@ -146,6 +149,11 @@ def train(commands) -> None:
         "--factor", metavar="NAME", help="what it moves, as size or hue@240: its standard deviation is the unit"
     )
     slider.add_argument("--labels", metavar="FILE", help="values of a folder's clips, NAME,VALUE a line")
+    student = p.add_argument_group("student only")
+    student.add_argument("--student-steps", type=positive(int), help="in which it draws (default: 4)")
+    student.add_argument(
+        "--teacher-steps", type=positive(int), help="of --model, a multiple of these (default: 24; a student its own)"
+    )
     vae = p.add_argument_group("vector-vae only")
     vae.add_argument("--strength", type=positive(float), help="beta, gamma or lambda of the objective")
     vae.add_argument("--warmup", type=float, help="share of the steps in which the weights rise (default: 0.6)")

@@ -37,6 +37,7 @@ from latentlab.train.loop import LoopConfig, device_for_training, is_main_proces
 from latentlab.train.objectives import OBJECTIVES as VAE_OBJECTIVES
 from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.train.source import Clips
+from latentlab.train.student import StudentTraining, train_student
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
 from latentlab.weights import SHIPPED, fingerprint, shipped
 
@@ -122,6 +123,17 @@ def control(data: MovingShapes, out: Path, *, device: str, **options) -> list[Pa
     given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
     train_control(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
     return [out / "control.safetensors"]
+
+
+def student(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+    """Distils the model of `--model` to `--student-steps`, and writes a whole generator beside it."""
+    generator, config = _native("student", data, device, options), StudentTraining()
+    names = {"student_steps": "steps", "teacher_steps": "teacher_steps", "clips": "paths"}
+    given = {own: options[name] for name, own in names.items() if options.get(name)}
+    trained = train_student(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
+    if is_main_process():
+        trained.save(out / "generator", dtype=torch.float16)
+    return [out / "denoiser.safetensors", out / "generator"]
 
 
 def _native(network: str, data: Clips, device: str, options: dict) -> NativeGenerator:
@@ -249,6 +261,7 @@ RUNS: dict[str, Callable[..., list[Path]]] = {
     "edits": edits,
     "known-region": known_region,
     "reader": reader,
+    "student": student,
     "vector-vae": vector_vae,
 }
 

@@ -79,7 +79,8 @@ class TransformerDenoiser(Preconditioned):
     def multiple(self) -> int:
         return self.config.patch
 
-    def layers(self, x: Tensor, s: Tensor, tokens: Tensor, mask: Tensor, patches: int) -> Tensor:
+    def layers(self, x: Tensor, s: Tensor, tokens: Tensor, mask: Tensor, patches: int, *told: Tensor) -> Tensor:
+        del told
         c = self.config
         grid = (patches, x.shape[2] // c.patch, x.shape[3] // c.patch)
         x = self.enter(rearrange(x, "(b f) c (h p) (w q) -> b (f h w) (c p q)", f=patches, p=c.patch, q=c.patch))
