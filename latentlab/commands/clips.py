@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlab.commands.adapters import with_adapters
-from latentlab.commands.control import with_controls
+from latentlab.commands.control import with_controls, with_references
 from latentlab.commands.loading import loaded, mask_of, told
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
 from latentlab.control.prompt import WEIGHED, Prompt
@@ -39,6 +39,8 @@ def generate(
     adapter,
     control,
     control_network,
+    reference,
+    reference_network,
     words,
     num_frames,
     windows,
@@ -62,6 +64,7 @@ def generate(
     if images and not isinstance(generator, ImageGenerator):
         raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
     steps = steps or (generator.steps if isinstance(generator, StudentGenerator) else DRAW.num_steps)
+    generator = with_references(generator, reference, reference_network)
     generator = with_controls(generator, control, control_network)
     generator = with_adapters(generator, adapter)
     weighed = [] if images else [caption for caption in captions if WEIGHED.search(caption)]
@@ -80,6 +83,7 @@ def generate(
             raise ValueError(f"--control is for clips of the model's own {generator.config.num_frames} frames")
     settings = {"steps": steps, "negative": model.negative, "adapters": adapter, "words": words, **options}
     settings |= {"controls": control, "control_network": control_network} if control else {}
+    settings |= {"references": reference, "reference_network": reference_network} if reference else {}
     say(f"sampling {len(captions)} clips")
     clips = generator.generate(condition, seed=seed, num_steps=steps, **options, progress="sampling")
     target = Path(out)

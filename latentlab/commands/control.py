@@ -12,9 +12,9 @@ from torch import Tensor
 
 from latentlab.commands.loading import loaded, mask_of, told
 from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
-from latentlab.control import Control, extend, inpaint, read_control
+from latentlab.control import Control, ImagePrompt, extend, inpaint, read_control, read_reference
 from latentlab.generator.generator import Generator
-from latentlab.video import check_target
+from latentlab.video import check_target, read_fitted
 
 CONTROL = re.compile(r"(\w+)=(.+?)(?:=(-?\d*\.?\d+))?(?:@(\d*\.?\d+)-(\d*\.?\d+))?")
 
@@ -40,6 +40,23 @@ def with_controls(generator: Generator, given: Sequence[str], network: str | Non
         pictures[kind] = _picture(kind, path, generator)
         strengths[kind], levels[kind] = float(strength or 1), (float(high or 1), float(low or 0))
     return generator.guided(Control(read_control(network, generator), pictures, strengths, levels))
+
+
+def with_references(generator: Generator, given: Sequence[str], network: str | None) -> Generator:
+    """The generator that looks at reference images, told as FILE or FILE=WEIGHT."""
+    if bool(given) != bool(network):
+        raise ValueError(
+            "--reference FILE and --reference-network RUN go together; train one: latentlab train reference --out RUN"
+        )
+    if not network:
+        return generator
+    size, images, weights = (generator.config.height, generator.config.width), [], []
+    for text in given:
+        found = re.fullmatch(r"(.+?)(?:=(-?\d*\.?\d+))?", text)
+        path, weight = (found[1], float(found[2] or 1)) if found else (text, 1.0)
+        images.append(read_fitted(path, 1, size).video)
+        weights.append(weight)
+    return generator.guided(ImagePrompt(read_reference(network, generator), images, weights))
 
 
 def _picture(kind: str, path: str, generator: Generator) -> Tensor:

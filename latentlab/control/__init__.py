@@ -5,6 +5,7 @@ from latentlab.control.branch import Control, read_control
 from latentlab.control.conflicts import Conflicts, conflicts
 from latentlab.control.effect import word_effect
 from latentlab.control.fusion import Fusion, Given
+from latentlab.control.image_prompt import ImagePrompt, read_reference
 from latentlab.control.inpaint import inpaint
 from latentlab.control.inpainted import Inpainted
 from latentlab.control.keyframes import keyframes
@@ -27,6 +28,7 @@ __all__ = [
     "Control",
     "Fusion",
     "Given",
+    "ImagePrompt",
     "Inpainted",
     "Known",
     "KnownRegion",
@@ -56,6 +58,7 @@ __all__ = [
     "read_control",
     "read_known_region",
     "read_mask",
+    "read_reference",
     "stream",
     "to_grid",
     "union",

@@ -54,6 +54,14 @@ def generate(commands) -> None:
     )
     p.add_argument("--control-network", metavar="RUN", help="that latentlab train control wrote")
     p.add_argument(
+        "--reference",
+        action="append",
+        default=[],
+        metavar="FILE[=WEIGHT]",
+        help="image to look at, several add up; for --reference-network",
+    )
+    p.add_argument("--reference-network", metavar="RUN", help="that latentlab train reference wrote")
+    p.add_argument(
         "--words",
         choices=("velocity", "embedding", "attention"),
         default="velocity",

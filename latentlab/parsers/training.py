@@ -6,7 +6,8 @@ from latentlab.parsers.options import command, height_and_width, positive
 
 # Those of train, which would load torch.
 NETWORKS = (
-    "adapter", "autoencoder", "clip", "control", "denoiser", "edits", "known-region", "reader", "slider", "student",
+    "adapter", "autoencoder", "clip", "control", "denoiser", "edits", "known-region", "reader", "reference", "slider",
+    "student",
     "vector-vae",
 )  # fmt: skip
 # Those of train.objectives, likewise.
@@ -21,8 +22,8 @@ which caption fits which clip, the denoiser learns to make latents under caption
 writes a folder `generator` that `--model` of the other commands reads. The reader reads factors off moving shapes;
 edits changes latents of these factor by factor and needs the autoencoder; known-region teaches the denoiser of --model
 to fill holes and go on from keyframes, and leaves it as it is where nothing is told; control teaches it to follow
-masks, sketches, boxes, flow, classes and depth; a student draws in --student-steps what --model draws in many; the
-vector-vae has one short code for a clip and needs no other network.
+masks, sketches, boxes, flow, classes and depth, reference to look at images; a student draws in --student-steps what
+--model draws in many; the vector-vae has one short code for a clip and needs no other network.
 
 A slider is an adapter whose strength moves one thing: --from small --to large learns it from the model's own words,
 --factor size from clips that differ in it, --data FOLDER --labels FILE.csv --factor NAME from a number of each clip.
@@ -134,7 +135,7 @@ def train(commands) -> None:
     adapter.add_argument(
         "--model",
         metavar="FOLDER",
-        help="generator to adapt, also of known-region, control and student (default: the shipped model)",
+        help="generator to adapt, also of known-region, control, reference and student (default: the shipped model)",
     )
     adapter.add_argument("--anyway", action="store_true", help="also what the autoencoder cannot hold")
     slider = p.add_argument_group("slider only; also --rank, --target and --model")

@@ -36,6 +36,7 @@ from latentlab.train.known_region import KnownRegionTraining, train_known_region
 from latentlab.train.loop import LoopConfig, device_for_training, is_main_process
 from latentlab.train.objectives import OBJECTIVES as VAE_OBJECTIVES
 from latentlab.train.reader import ReaderTraining, train_reader
+from latentlab.train.reference import ReferenceTraining, train_reference
 from latentlab.train.source import Clips
 from latentlab.train.student import StudentTraining, train_student
 from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
@@ -123,6 +124,14 @@ def control(data: MovingShapes, out: Path, *, device: str, **options) -> list[Pa
     given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
     train_control(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
     return [out / "control.safetensors"]
+
+
+def reference(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+    """Trains what the denoiser of `--model` hears of reference images."""
+    generator, config = _native("reference", data, device, options), ReferenceTraining()
+    given = {"clips": options["clips"]} if options.get("clips") else {}
+    train_reference(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
+    return [out / "reference.safetensors"]
 
 
 def student(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
@@ -261,6 +270,7 @@ RUNS: dict[str, Callable[..., list[Path]]] = {
     "edits": edits,
     "known-region": known_region,
     "reader": reader,
+    "reference": reference,
     "student": student,
     "vector-vae": vector_vae,
 }

@@ -26,6 +26,7 @@ MULTIPLES = {
     "control": (DenoiserConfig().window, 16),
     "denoiser": (DenoiserConfig().window, 16),
     "known-region": (DenoiserConfig().window, 16),
+    "reference": (DenoiserConfig().window, 16),
     "student": (DenoiserConfig().window, 16),
     "vector-vae": (1, 16),
 }
