@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from latentlab.checks import clear_errors
@@ -20,7 +19,7 @@ from latentlab.generator.lock import alone
 from latentlab.generator.model import Model
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.beside import read_beside
-from latentlab.generator.networks.reference import ReferenceNetwork
+from latentlab.generator.networks.reference import ReferenceNetwork, looked_at
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Video, check_video
 from latentlab.tensors import tensor_digest
@@ -104,13 +103,6 @@ class ImagePrompt(Guide):
 
     def tensors(self) -> Mapping[str, Tensor]:
         return {f"image.{i}": seen for i, seen in enumerate(self.seen)}
-
-
-@torch.no_grad()
-def looked_at(generator: NativeGenerator, image: Video) -> Tensor:
-    """What the model's CLIP sees in images, of unit variance rather than of unit length, `(batch, embedding)`."""
-    seen = generator.clip.encode_video(image.to(generator.device).float())
-    return seen * seen.shape[1] ** 0.5
 
 
 @clear_errors

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentlab.checks import clear_errors
-from latentlab.control.image_prompt import looked_at
 from latentlab.generator.adapted import on
 from latentlab.generator.native import NativeGenerator
-from latentlab.generator.networks.reference import ReferenceNetwork
+from latentlab.generator.networks.reference import ReferenceNetwork, looked_at
 from latentlab.shapes import Latents
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip import CaptionedClips

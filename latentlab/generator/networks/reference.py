@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from latentlab.generator.adapted import Addition
 from latentlab.generator.blocks import Attention, Block
 from latentlab.generator.denoiser import Denoiser
+from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.beside import Beside
+from latentlab.shapes import Video
 from latentlab.weights import fingerprint
 
 
@@ -105,3 +107,10 @@ class Decoupled:
         added = F.linear(mixed, out)
         weight = self.weight.to(x)[:, None, None] if isinstance(self.weight, Tensor) else self.weight
         return torch.cat([torch.zeros_like(silent), weight * added])
+
+
+@torch.no_grad()
+def looked_at(generator: NativeGenerator, image: Video) -> Tensor:
+    """What the model's CLIP sees in images, of unit variance rather than of unit length, `(batch, embedding)`."""
+    seen = generator.clip.encode_video(image.to(generator.device).float())
+    return seen * seen.shape[1] ** 0.5
