@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from latentlab.interpolate import advise, combine, lerp, nlerp, slerp, spline, uniform, walk
     from latentlab.metrics.temporal import flicker
     from latentlab.record import Record
-    from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, Space, TextSpace, VectorSpace
+    from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, Space, TextSpace, VectorSpace, WeightSpace
     from latentlab.study.edits import edit_clip
     from latentlab.study.recipe import Recipe
     from latentlab.study.roundtrip import roundtrip
@@ -57,6 +57,7 @@ _HOMES = {
     "Space": "latentlab.spaces",
     "TextSpace": "latentlab.spaces",
     "VectorSpace": "latentlab.spaces",
+    "WeightSpace": "latentlab.spaces",
     "advise": "latentlab.interpolate",
     "combine": "latentlab.interpolate",
     "edit": "latentlab.directions.edit",
@@ -100,6 +101,7 @@ __all__ = [
     "Space",
     "TextSpace",
     "VectorSpace",
+    "WeightSpace",
     "advise",
     "combine",
     "control",

@@ -207,6 +207,15 @@ def adapter() -> ll.Adapter:
     return ll.Adapter({"middle.space.modulate": LowRank(draw(1, 32), draw(64, 1), alpha=1.0)}, name="ink")
 
 
+def adapters() -> list[ll.Adapter]:
+    layer = "middle.space.modulate"
+    return [ll.Adapter({layer: LowRank(draw(1, 32, seed=i), draw(64, 1), alpha=1.0)}, name=f"{i}") for i in range(3)]
+
+
+def weight_space() -> spaces.WeightSpace:
+    return spaces.WeightSpace(generator(), adapters(), num_steps=1)
+
+
 def _adapter() -> Path:
     path = Path("ink.safetensors")
     adapter().save(path)
@@ -760,6 +769,24 @@ CALLS: dict[str, Callable[[], Call]] = {
     "NoiseSpace.around": on(
         lambda: spaces.NoiseSpace(generator(), sampler=ll.EDIT, num_steps=2), "around", video=clips()
     ),
+    "WeightSpace": lambda: (
+        spaces.WeightSpace,
+        {
+            "generator": generator(),
+            "adapters": adapters(),
+            "dims": 1,
+            "caption": "a red star",
+            "rank": 1,
+            "seed": 0,
+            "sampler": ll.DRAW,
+            "num_steps": 1,
+            "guidance": 1.0,
+        },
+    ),
+    "WeightSpace.encode_adapters": on(weight_space, "encode_adapters", adapters=adapters()),
+    "WeightSpace.adapter": on(weight_space, "adapter", code=torch.zeros(2), name="middle"),
+    "WeightSpace.decode": on(weight_space, "decode", codes=torch.zeros(1, 2)),
+    "WeightSpace.encode": on(weight_space, "encode", video=clips(1), passes=1),
     "VectorSpace": lambda: (spaces.VectorSpace, {"vae": small_vae(), "num_frames": 4}),
     "VectorSpace.groups": on(lambda: spaces.VectorSpace(small_vae(), num_frames=4), "groups", axis="frame"),
     "VectorSpace.unrolled": on(

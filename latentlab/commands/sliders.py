@@ -36,8 +36,8 @@ def train_slider_command(*, data, out, seed, device, json, **options) -> None:
         if not is_main_process():
             return
         file = folder / "adapter.safetensors"
-        readable = options["factor"] is not None and options["labels"] is None and knows_moving_shapes(generator)
-        numbers = _in_deviations(generator, slider, options["factor"], file) if readable else {}
+        factor, readable = options["factor"], options["labels"] is None and knows_moving_shapes(generator)
+        numbers = _in_deviations(generator, slider, factor, file) if factor is not None and readable else {}
     unit = Adapter.read(file).about.get("unit") or slider.about["slider"]["unit"]
     lines = [
         f"strength 1 is {unit}",

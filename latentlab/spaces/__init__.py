@@ -11,6 +11,7 @@ from latentlab.spaces.reduce import Blocks, Components, Places, TimeResidual
 from latentlab.spaces.space import Space, Statistics, as_space, statistics
 from latentlab.spaces.text import TextSpace, pulled
 from latentlab.spaces.vector import VectorSpace
+from latentlab.spaces.weights import WeightSpace
 
 __all__ = [
     "Around",
@@ -26,6 +27,7 @@ __all__ = [
     "TextSpace",
     "TimeResidual",
     "VectorSpace",
+    "WeightSpace",
     "as_space",
     "attention",
     "hooked",

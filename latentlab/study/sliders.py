@@ -54,13 +54,12 @@ class Moves:
     @property
     def spearman(self) -> float:
         """Rank correlation of strength and factor, of each clip with the base among its strengths; mean over clips."""
-        rows = np.concatenate([self.along, np.zeros((1, self.along.shape[1]))]).T
-        read = [
-            (np.array([*self.strengths, 0.0])[known], row[known])
-            for row in rows
-            if (known := np.isfinite(row)).sum() > 2
-        ]
-        return float(np.mean([spearmanr(*pair).statistic for pair in read])) if read else float("nan")
+        strengths, found = np.array([*self.strengths, 0.0]), []
+        for row in np.concatenate([self.along, np.zeros((1, self.along.shape[1]))]).T:
+            if (known := np.isfinite(row)).sum() > 2:
+                ranks: Any = spearmanr(strengths[known], row[known])
+                found.append(ranks.statistic)
+        return float(np.mean(found)) if found else float("nan")
 
     @property
     def slope(self) -> float:
