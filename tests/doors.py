@@ -840,6 +840,7 @@ CALLS: dict[str, Callable[[], Call]] = {
             "by": 2,
             "caption": "a red star",
             "windows": "pinned",
+            "network": None,
             "seed": 0,
             "num_steps": 1,
             "method": "ddim",

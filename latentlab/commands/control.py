@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentlab.commands.loading import loaded, mask_of, told
 from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
-from latentlab.control import Control, ImagePrompt, extend, inpaint, read_control, read_reference
+from latentlab.control import Control, ImagePrompt, extend, inpaint, read_control, read_known_region, read_reference
 from latentlab.generator.generator import Generator
 from latentlab.video import check_target, read_fitted
 
@@ -75,7 +75,7 @@ def _picture(kind: str, path: str, generator: Generator) -> Tensor:
 
 
 def extend_command(
-    video: str, *, by, caption, windows, out, seed, device, json, model, steps, method, guidance
+    video: str, *, by, caption, windows, known_region, out, seed, device, json, model, steps, method, guidance
 ) -> None:
     """A clip with more frames after its last."""
     from latentlab.study.fidelity import fidelity
@@ -86,10 +86,11 @@ def extend_command(
     clip, note, fps = fitted(video, generator)
     known = fidelity(generator, clip)
     solving = {"windows": windows, "num_steps": steps, "method": method, "guidance": guidance}
+    network = read_known_region(known_region, generator) if known_region else None
     say(f"drawing {by} frames more, by {method} in {steps} steps")
-    longer = extend(generator, clip, by, condition, seed=seed, **solving)
+    longer = extend(generator, clip, by, condition, network=network, seed=seed, **solving)
     file, measured = written(Path(out), longer.cpu(), fps)
-    settings = {"video": video, "fitted": note, "by": by, "caption": caption, **solving}
+    settings = {"video": video, "fitted": note, "by": by, "caption": caption, "known_region": known_region, **solving}
     numbers = {**measured, "frames": file.shape[2], "warning": known.warning}
     record_of(generator, "extend", settings, seed, numbers, {"source": clip, "extended": file}).save(beside(out))
     tell({"file": out, **numbers}, json, [note, *warned(known), f"wrote {out}, {file.shape[2]} frames"])

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 
 from latentlab.checks import Count, Seed, clear_errors
-from latentlab.generator.condition import Caption
+from latentlab.control.known_region import KnownRegion
+from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.generator import Generator
-from latentlab.generator.windows import Joined, decoded, latent_frames, long_latents
-from latentlab.shapes import Video, check_video
+from latentlab.generator.networks.known_region import KnownRegionNetwork
+from latentlab.generator.windows import Joined, Pinned, decoded, latent_frames, long_latents, long_noise
+from latentlab.shapes import Latents, Video, check_video
 
 
 @clear_errors
@@ -22,6 +24,7 @@ def extend(
     caption: Caption = "",
     *,
     windows: Joined = "keyframes",
+    network: KnownRegionNetwork | None = None,
     seed: Seed = 0,
     num_steps: Count = 25,
     method: str = "ddim",
@@ -39,6 +42,8 @@ def extend(
         by: how many frames more.
         caption: what the clips show, one for all or one for each.
         windows: "keyframes", "average", "shuffled" or "pinned".
+        network: that was trained to go on from known latents, see `read_known_region`; windows then follow one another,
+            each told the frames that it shares with what is there. None is without.
         seed: of the noise.
         num_steps, method, guidance, batch_size: as in `Generator.generate`.
 
@@ -64,20 +69,40 @@ def extend(
     known = generator.encode(video, batch_size=batch_size)
     whole = max(video.shape[2] + by, generator.config.num_frames)
     condition = generator.as_condition(caption).expand(len(video))
-    latents = long_latents(
-        generator,
-        condition,
-        latent_frames(generator, whole),
-        windows=windows,
-        seed=seed,
-        known=known,
-        num_steps=num_steps,
-        method=method,
-        guidance=generator.config.guidance if guidance is None else guidance,
-        batch_size=batch_size,
-    )
+    frames = latent_frames(generator, whole)
+    options: dict[str, Any] = {"num_steps": num_steps, "method": method, "batch_size": batch_size, "seed": seed}
+    options["guidance"] = generator.config.guidance if guidance is None else guidance
+    if network is None:
+        latents = long_latents(generator, condition, frames, windows=windows, known=known, **options)
+    else:
+        latents = _told_latents(generator, network, condition, known, frames, **options)
     drawn = torch.cat(list(decoded(generator, latents)), 2)
     return torch.cat([video.float(), drawn[:, :, video.shape[2] : video.shape[2] + by]], 2)
+
+
+def _told_latents(
+    generator: Generator,
+    network: KnownRegionNetwork,
+    condition: Condition,
+    known: Latents,
+    frames: int,
+    *,
+    seed: int,
+    **options: Any,
+) -> Latents:
+    """Window after window, the network told the frames that each shares with the last; they are held, too."""
+    window = generator.latent_shape[1]
+    noise, done = long_noise(generator, len(condition), frames + window, seed=seed), known
+    while done.shape[2] < frames:
+        shared = min(window - max(1, window // 2), done.shape[2])
+        begin = done.shape[2] - shared
+        own, held = noise[:, :, begin : begin + window], done[:, :, begin:]
+        clean = torch.cat([held, torch.zeros_like(own[:, :, shared:])], 2)
+        free = torch.ones_like(clean[:1, :1])
+        free[:, :, :shared] = 0
+        told = generator.guided(KnownRegion(network, clean, free), Pinned(held))
+        done = torch.cat([done, told.sample(own, condition, **options)[:, :, shared:]], 2)
+    return done[:, :, :frames]
 
 
 @clear_errors

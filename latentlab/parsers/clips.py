@@ -140,4 +140,9 @@ def extend(commands) -> None:
     p.add_argument("--by", type=positive(int), required=True, help="frames more")
     p.add_argument("--caption", default="", help='what the clip shows (default: "", nothing said)')
     p.add_argument("--windows", choices=WINDOWS, default="keyframes", help="how they are joined (default: keyframes)")
+    p.add_argument(
+        "--known-region",
+        metavar="RUN",
+        help="of latentlab train known-region: windows follow one another, told the last",
+    )
     model_options(p, method="ddim", guidance=None)

@@ -5,6 +5,7 @@ import tiny
 import torch
 
 from latentlab.control import extend, stream
+from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.video import read, write_parts
 
 
@@ -23,6 +24,19 @@ def test_the_frames_there_are_stay_as_they_are(generator, windows, frames, by):
     longer = extend(generator, clip(frames), by, "a red star", windows=windows, num_steps=2)
     assert longer.shape == (1, 3, frames + by, 16, 16)
     assert torch.equal(longer[:, :, :frames], clip(frames))
+
+
+@pytest.mark.parametrize(("frames", "by"), [(4, 5), (2, 1), (9, 3)])
+def test_a_known_region_network_goes_on(generator, frames, by):
+    network = KnownRegionNetwork(generator.denoiser, 2)
+    options = {"num_steps": 2, "guidance": 2.0}
+    longer = extend(generator, clip(frames), by, "a red star", network=network, **options)
+    assert longer.shape == (1, 3, frames + by, 16, 16)
+    assert torch.equal(longer[:, :, :frames], clip(frames))
+    pinned = extend(generator, clip(frames), by, "a red star", windows="pinned", **options)
+    assert torch.equal(longer, pinned)  # before it is trained it is as windows that are not told
+    told = extend(generator, clip(frames), by, "a red star", network=tiny.awake(network), **options)
+    assert not torch.allclose(told, pinned, atol=1e-3)
 
 
 def test_what_was_there_decides_what_comes(generator):
