@@ -10,7 +10,7 @@ from latentlab.commands.clips import directions_command, edit, encode, generate,
 from latentlab.commands.control import extend_command, inpaint_command
 from latentlab.commands.paint import paint_command
 from latentlab.commands.runs import bench, tour, train
-from latentlab.commands.scores import coverage_command, flicker_command, score
+from latentlab.commands.scores import coverage_command, flicker_command, memory_command, score
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "tour": tour,
@@ -27,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "flicker": flicker_command,
     "score": score,
     "coverage": coverage_command,
+    "memory": memory_command,
     "bench": bench,
     "batch": batch,
     "train": train,

@@ -13,8 +13,9 @@ from latentlab.control.masks import read_mask
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.image import ImageGenerator
-from latentlab.generator.load import load
+from latentlab.generator.load import find_device, load
 from latentlab.generator.pipelines.coded import Coded
+from latentlab.generator.pipelines.configs import known_by_settings, shapes_of_folder
 from latentlab.generator.pipelines.families import is_foreign
 from latentlab.shapes import Mask
 from latentlab.video import read_fitted
@@ -43,6 +44,24 @@ def loaded(model: Asked | str | Path | None, *, device: str) -> Generator:
             raise ValueError(f"--offload is for pipelines of diffusers, got {folder or 'the shipped model'}")
         generator = generator.offload(None if device == "auto" else device)  # type: ignore[operator]
     return generator.compile() if asked.compiled else generator
+
+
+def shapes(model: Asked, *, device: str) -> Generator:
+    """The generator of a command that asks for shapes alone: of a folder of a known family no weights are read."""
+    folder = None if model.folder is None else Path(model.folder)
+    if folder is None or not known_by_settings(folder):
+        return loaded(model, device=device)
+    size = model.size or (None, None)
+    return shapes_of_folder(
+        folder,
+        dtype=getattr(torch, model.dtype or "float32"),
+        vae_dtype=getattr(torch, model.vae_dtype or "float32"),
+        tiling=model.tiling,
+        device=find_device(device),
+        num_frames=model.num_frames,
+        height=size[0],
+        width=size[1],
+    )
 
 
 def told(generator: Generator, captions: str | Sequence[str], model: Asked | str | Path | None) -> Condition:

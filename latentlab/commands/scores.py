@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from latentlab.commands.loading import loaded
+from latentlab.commands.loading import loaded, shapes, told
 from latentlab.commands.result import FLOOR, check_file, record_of, say, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
@@ -101,3 +101,20 @@ def coverage_command(captions: list[str], *, count, steps, guidance, out, seed, 
     settings = {"captions": captions, "count": count, "steps": steps, "guidance": guidance}
     record_of(generator, "coverage", settings, seed, numbers, {}).save(out)
     tell(numbers, json, [*(line for one in found for line in one.lines()), f"wrote {out}"])
+
+
+def memory_command(*, job, clips, out, device, json, model, steps, method, guidance) -> None:
+    """What jobs will take of memory."""
+    from latentlab.generator.sampler import Sampler
+    from latentlab.generator.weightless import unweighed
+    from latentlab.study.memory import memory
+
+    if out:
+        check_file(out)
+    generator = shapes(model, device=device)
+    with unweighed():
+        condition = told(generator, "", model) if model.image or model.negative else ""
+    plan = memory(generator, job, caption=condition, clips=clips, sampler=Sampler(method, steps, None, guidance))
+    if out:
+        write_text(out, to_json(plan.numbers()))
+    tell(plan.numbers(), json, plan.lines())

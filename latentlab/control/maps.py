@@ -8,7 +8,7 @@ change in the first such layer when the tokens do are theirs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -147,9 +147,9 @@ def _looked(
     spots: Sequence[Sequence[int]], patch: int, heads: bool,
 ) -> Float[Tensor, "batch layer head word frame height width"]:  # fmt: skip
     """Maps of one state."""
-    with Attended(count, joint) as seen:
+    layers: list[Tensor | None] = []
+    with Attended(count, joint, lambda weights: layers.append(_words_on(weights, spots, y.shape, patch, heads))):
         generator.predict(y, s, told)
-    layers = [_words_on(weights, spots, y.shape, patch, heads) for weights in seen.maps]
     kept = [layer for layer in layers if layer is not None]
     if not kept:
         raise ValueError(f"no layer of this denoiser attends from places of the clip to the {count} tokens")
@@ -159,17 +159,17 @@ def _looked(
 
 
 class Attended(TorchFunctionMode):
-    """Keeps the weights from places of the clip to tokens, `(row, head, query, token)` for each call.
+    """Shows the weights from places of the clip to tokens, `(row, head, query, token)`, layer by layer.
 
     Args:
         count: of tokens.
         joint: where they stand where clip and tokens are one sequence; None if they never are.
+        show: what is done with the weights of a layer, before the next one is called.
     """
 
-    def __init__(self, count: int, joint: slice | None = None) -> None:
+    def __init__(self, count: int, joint: slice | None, show: Callable[[Tensor], object]) -> None:
         super().__init__()
-        self.count, self.joint = count, joint
-        self.maps: list[Tensor] = []
+        self.count, self.joint, self.show = count, joint, show
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
@@ -180,14 +180,14 @@ class Attended(TorchFunctionMode):
 
     def see(self, query: Tensor, key: Tensor, mask: Tensor | None, scale: float | None) -> None:
         if key.shape[-2] == self.count != query.shape[-2]:
-            self.maps.append(_weights(query, key, mask, scale))
+            self.show(_weights(query, key, mask, scale))
         elif self.joint is not None and key.shape[-2] == query.shape[-2] > self.count:
             start, stop = self.joint.start, self.joint.stop
             asks = torch.cat([query[..., :start, :], query[..., stop:, :]], -2)
             if mask is not None:
                 mask = mask.expand(*mask.shape[:-2], query.shape[-2], key.shape[-2])
                 mask = torch.cat([mask[..., :start, self.joint], mask[..., stop:, self.joint]], -2)
-            self.maps.append(_weights(asks, key[..., self.joint, :], mask, scale))
+            self.show(_weights(asks, key[..., self.joint, :], mask, scale))
 
 
 class _FirstKeys(TorchFunctionMode):

@@ -9,7 +9,7 @@ from latentlab.parsers.batches import batch
 from latentlab.parsers.clips import encode, extend, generate, interpolate, invert, tour
 from latentlab.parsers.edits import directions, edit, inpaint, paint, replay
 from latentlab.parsers.options import FORMAT
-from latentlab.parsers.scores import bench, coverage, flicker, score, why
+from latentlab.parsers.scores import bench, coverage, flicker, memory, score, why
 from latentlab.parsers.training import train
 
 EPILOG = """\
@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         flicker,
         score,
         coverage,
+        memory,
         bench,
         train,
         why,

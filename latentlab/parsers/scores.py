@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from latentlab.asked import add_model
-from latentlab.parsers.options import command, positive
+from latentlab.parsers.options import command, model_options, positive
+
+JOBS = ("caption", "encode", "invert", "sample", "decode", "roundtrip", "h-space", "attention")
 
 
 def flicker(commands) -> None:
@@ -51,6 +53,21 @@ def coverage(commands) -> None:
     p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")
     p.add_argument("--guidance", type=float, help="weight of the caption (default: as shipped)")
     add_model(p, positive(int))
+
+
+def memory(commands) -> None:
+    p = command(
+        commands,
+        "memory",
+        "How much memory jobs will take, read off shapes before anything is computed.",
+        "latentlab memory --model wan-folder --num-frames 81 --size 480x832 --dtype bfloat16 --tiling\n"
+        "  latentlab memory --job decode --clips 8",
+        out="",
+        seed=False,
+    )
+    p.add_argument("--job", action="append", metavar="NAME", choices=JOBS, help=f"{', '.join(JOBS)} (default: all)")
+    p.add_argument("--clips", type=positive(int), default=1, help="that are computed together (default: 1)")
+    model_options(p, method="leapfrog", guidance=None)
 
 
 def bench(commands) -> None:

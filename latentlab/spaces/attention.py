@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,16 +23,16 @@ LEVELS = (0.3, 0.5, 0.7)  # where a scene is drawn: later only details are, and 
 
 
 class Watched(TorchFunctionMode):
-    """Keeps the weights of every call of scaled dot-product attention whose keys are as many as the tokens.
+    """Shows the weights of every call of scaled dot-product attention whose keys are as many as the tokens.
 
-    Attributes:
-        maps: `(row, head, query, token)` for each call.
+    Args:
+        tokens: how many.
+        see: what is done with the weights `(row, head, query, token)` of a layer, before the next one is called.
     """
 
-    def __init__(self, tokens: int) -> None:
+    def __init__(self, tokens: int, see: Callable[[Tensor], object]) -> None:
         super().__init__()
-        self.tokens = tokens
-        self.maps: list[Tensor] = []
+        self.tokens, self.see = tokens, see
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
@@ -40,7 +40,7 @@ class Watched(TorchFunctionMode):
             query, key = args[:2] if len(args) > 1 else (kwargs["query"], kwargs["key"])
             if key.shape[-2] == self.tokens != query.shape[-2]:
                 mask = kwargs.get("attn_mask", args[3] if len(args) > 3 else None)
-                self.maps.append(_weights(query, key, mask, kwargs.get("scale")))
+                self.see(_weights(query, key, mask, kwargs.get("scale")))
         return func(*args, **kwargs)
 
 
@@ -55,8 +55,9 @@ def watched(tokens: int) -> Iterator[list[Tensor]]:
     >>> maps[0].shape, float(maps[0][0, 0, 0].sum())
     (torch.Size([1, 2, 6, 3]), 1.0)
     """
-    with Watched(tokens) as mode:
-        yield mode.maps
+    maps: list[Tensor] = []
+    with Watched(tokens, maps.append):
+        yield maps
 
 
 @torch.no_grad()
@@ -112,15 +113,18 @@ def attention(
     rngs = [np.random.default_rng([seed, 2, i]) for i in range(len(latents))]
     noise = np.stack([rng.standard_normal(latents.shape[1:], np.float32) for rng in rngs])
     total, seen = torch.zeros(len(latents), 1, *latents.shape[2:]), 0
+
+    def see(weights: Tensor) -> None:
+        nonlocal total, seen
+        grid = _placed(weights.mean(1)[..., list(tokens)].sum(-1), latents.shape, patch)
+        if grid is not None:
+            total += F.interpolate(grid.cpu(), total.shape[2:], mode="trilinear")
+            seen += 1
+
     for s in levels:
         y = (1 - s) * clean + s * torch.from_numpy(noise).to(clean)
-        with watched(count) as maps:
+        with Watched(count, see):
             generator.predict(y, float(s), told)
-        for weights in maps:
-            grid = _placed(weights.float().mean(1)[..., list(tokens)].sum(-1), latents.shape, patch)
-            if grid is not None:
-                total += F.interpolate(grid.cpu(), total.shape[2:], mode="trilinear")
-                seen += 1
     if not seen:
         raise ValueError(
             f"no layer of this denoiser attends from places of the clip to the {count} tokens of the caption alone"

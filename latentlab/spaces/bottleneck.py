@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -102,7 +102,7 @@ class BottleneckSpace(Described):
     @clear_errors
     def encode(self, video: Video) -> Codes:
         """Codes `(sample, dim)` of clips."""
-        return torch.cat([codes for _, codes in self._runs(video)])
+        return torch.cat([codes for _, codes in self._runs(video)])  # a run at a time
 
     @clear_errors
     def decode(self, codes: Codes) -> Video:
@@ -117,7 +117,7 @@ class BottleneckSpace(Described):
     def around(self, video: Video) -> Around:
         """Clips inverted, with what the layer said on the way: decoded, their runs are replayed with activations moved
         to these codes, one for each clip."""
-        runs = self._runs(video)
+        runs = list(self._runs(video))
         codes = torch.cat([own for _, own in runs])
 
         def decode(moved: Codes) -> Video:
@@ -127,20 +127,25 @@ class BottleneckSpace(Described):
 
         return Around(codes, decode)
 
-    def _runs(self, video: Video) -> list[tuple[Inverted, Codes]]:
+    def _runs(self, video: Video) -> Iterator[tuple[Inverted, Codes]]:
         """Clips inverted, batch by batch, with what the layer said on the way."""
         latents = self.generator.encode(video)
         told, size = self.condition.expand(len(latents)), self.batch_size
         batches = [slice(first, first + size) for first in range(0, len(latents), size)]
-        return [self._invert(latents[rows], told[rows]) for rows in batches]
+        return (self._invert(latents[rows], told[rows]) for rows in batches)
 
     def _invert(self, latents: Latents, condition: Condition) -> tuple[Inverted, Codes]:
-        seen: dict[float, Tensor] = {}
+        kept: dict[float, Tensor] = {}  # what the layer said last at a level, as some methods ask more than once
+        total, size = torch.zeros(()), len(self.called)
 
         def read(h: Tensor, s: float, condition: Condition) -> None:
-            if s in self.called:  # under guidance the caption's own rows come last
-                own = h.detach().float().chunk(self._copies(h, condition))[-1]
-                seen[s] = own.reshape(len(latents), -1, *h.shape[1:])
+            nonlocal total
+            if s not in self.called:
+                return
+            if not self.per_level and s not in kept and kept:  # the level before is done with
+                total = total + kept.popitem()[1] / size
+            own = h.detach().chunk(self._copies(h, condition))[-1]  # under guidance the caption's own rows come last
+            kept[s] = own.to(torch.float32, copy=True).reshape(len(latents), -1, *h.shape[1:])
 
         inverted = self.generator.guided(AtLayer(self.layer, read)).invert(
             latents,
@@ -148,8 +153,9 @@ class BottleneckSpace(Described):
             sampler=self.sampler,
             progress="inverting" if self.progress else False,
         )
-        activations = torch.stack([seen[s] for s in self.called], 1)  # sample level ...
-        return inverted, (activations if self.per_level else activations.mean(1)).flatten(1)
+        if self.per_level:
+            return inverted, torch.stack([kept[s] for s in self.called], 1).flatten(1)  # sample level ...
+        return inverted, (total + kept.popitem()[1] / size).flatten(1)
 
     def _sample(self, run: Inverted, moves: Float[Tensor, "sample ..."]) -> Latents:
         def move(h: Tensor, s: float, condition: Condition) -> Tensor | None:

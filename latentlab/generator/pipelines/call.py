@@ -35,7 +35,7 @@ class Call:
 
     def __init__(self, pipe, more: Mapping[str, Any]) -> None:
         self.pipe, self.more = pipe, dict(more)
-        self.signature = inspect.signature(type(pipe).__call__).parameters
+        self.signature = dict(inspect.signature(type(pipe).__call__).parameters)
         self.guided_by: str | None = None
         self.neutral = 1.0
         self._check_drivable()

@@ -94,17 +94,17 @@ def download(hub_id: str, *, revision: str | None = None, variant: str | None = 
     """
     from huggingface_hub import hf_hub_download, snapshot_download
 
-    diffusers, (files, unreachable) = _diffusers(hub_id), _listed(hub_id, revision)
+    diffusers, (files, unreachable) = diffusers_for(hub_id), _listed(hub_id, revision)
     options: dict[str, Any] = {"revision": revision, "local_files_only": unreachable is not None}
     try:
         if "model_index.json" in files:
             pipeline = diffusers.DiffusionPipeline
-            _pipeline_kind(diffusers, hub_id, pipeline.load_config(hub_id, **options))
+            pipeline_kind(diffusers, hub_id, pipeline.load_config(hub_id, **options))
             return Path(pipeline.download(hub_id, use_safetensors=True, variant=variant, **options))
         if "config.json" not in files:
             raise OSError(unreachable or "it holds neither model_index.json nor config.json")
         config = Path(hf_hub_download(hub_id, "config.json", **options))
-        _autoencoder_kind(diffusers, hub_id, _read(config))
+        _autoencoder_kind(diffusers, hub_id, read_json(config))
         return Path(snapshot_download(hub_id, allow_patterns=["config.json", "*.safetensors*"], **options))
     except OSError as error:
         raise FileNotFoundError(f"{hub_id} is no folder here, and could not be read from the hub: {error}") from error
@@ -155,9 +155,9 @@ def load_foreign(
     tiny = find_taesd(folder)
     if tiny is not None:
         return AutoencoderOnly(_tiled(load_taesd(*tiny).to(vae_dtype), tiling), GeneratorConfig()).to(device or "cpu")
-    diffusers = _diffusers(folder)
+    diffusers = diffusers_for(folder)
     if not (folder / "model_index.json").is_file():
-        own = _autoencoder_kind(diffusers, folder, _read(folder / "config.json"))
+        own = _autoencoder_kind(diffusers, folder, read_json(folder / "config.json"))
         check_weights(folder, [""], variant)
         vae = own.from_pretrained(folder, dtype=vae_dtype, use_safetensors=True, variant=variant)
         return AutoencoderOnly(_tiled(vae, tiling), GeneratorConfig()).to(device or "cpu")
@@ -171,8 +171,8 @@ def read_pipeline(
     diffusers: Any, folder: Path, *, dtype: torch.dtype, vae_dtype: torch.dtype, variant: str | None = None
 ) -> Any:
     """The pipeline of a folder; a part that is named there and absent is None, with a warning."""
-    index = _read(folder / "model_index.json")
-    kind = _pipeline_kind(diffusers, folder, index)
+    index = read_json(folder / "model_index.json")
+    kind = pipeline_kind(diffusers, folder, index)
     # Embeddings may stand in for a text encoder, which is often most of a folder.
     needed = [name for name, p in signature(kind.__init__).parameters.items() if p.default is Parameter.empty]
     absent = {name: None for name in needed if name in index and index[name] in (None, [None, None])}
@@ -186,7 +186,7 @@ def read_pipeline(
     return kind.from_pretrained(folder, dtype=dtypes, use_safetensors=True, variant=variant, **absent)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
     """What a JSON file of diffusers says."""
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
@@ -215,7 +215,7 @@ def _autoencoder_kind(diffusers, path: str | Path, config: Mapping[str, Any]) ->
     return getattr(diffusers, name)
 
 
-def _pipeline_kind(diffusers: Any, path: str | Path, index: Mapping[str, Any]) -> Any:
+def pipeline_kind(diffusers: Any, path: str | Path, index: Mapping[str, Any]) -> Any:
     name = index.get("_class_name")
     kind = getattr(diffusers, name, None) if isinstance(name, str) else None
     if not isinstance(kind, type) or not issubclass(kind, diffusers.DiffusionPipeline):
@@ -226,7 +226,7 @@ def _pipeline_kind(diffusers: Any, path: str | Path, index: Mapping[str, Any]) -
     return kind
 
 
-def _diffusers(path: str | Path) -> Any:
+def diffusers_for(path: str | Path) -> Any:
     try:
         import diffusers
     except ImportError as error:

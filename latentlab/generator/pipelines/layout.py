@@ -46,9 +46,9 @@ class Layout:
 
     def placed(self, y: Latents, made: Tensor) -> Tensor:
         """The pipeline's own noise with latents in their places; what has no latent stays as it was made."""
-        own, free = made.reshape(len(y), -1).to(y.device), (~self.held).to(y.device)
-        flat = y[:, free].to(own.dtype)
-        at = self.entry.to(y.device)[free].expand(len(y), -1)
+        own, free = made.reshape(len(y), -1).to(y.device), (~self.held).flatten().nonzero().flatten()
+        flat = y.flatten(1)[:, free.to(y.device)].to(own.dtype)
+        at = self.entry.flatten()[free].to(y.device).expand(len(y), -1)
         return own.scatter(1, at, flat).reshape(made.shape).to(made.device)
 
     def states(self, y: Latents) -> Tensor:

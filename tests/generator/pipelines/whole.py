@@ -15,6 +15,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     T5Config,
     T5EncoderModel,
+    UMT5Config,
+    UMT5EncoderModel,
 )
 
 CALM = 0.3  # random U-Nets are far rougher than trained ones
@@ -137,6 +139,26 @@ def flux(kind: type = diffusers.FluxPipeline, *, embeds: bool = True, **parts: A
         "text_encoder_2": t5(), "tokenizer": tokenizer(77), "tokenizer_2": tokenizer(32), "transformer": transformer,
     }  # fmt: skip
     return Whole(kind(**(own | parts)), (None, 64, 64), {"max_sequence_length": 32})
+
+
+def wan(**parts: Any) -> Whole:
+    torch.manual_seed(0)
+    settings = UMT5Config(
+        d_model=32, d_ff=64, d_kv=8, num_heads=2, num_layers=1, vocab_size=64, relative_attention_num_buckets=8
+    )
+    transformer = diffusers.WanTransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16,
+        text_dim=32, freq_dim=32, ffn_dim=32, num_layers=2, cross_attn_norm=True, qk_norm="rms_norm_across_heads",
+        rope_max_seq_len=32,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLWan(
+        base_dim=4, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+    )
+    own = {
+        "tokenizer": tokenizer(512), "text_encoder": UMT5EncoderModel(settings).eval(), "vae": vae,
+        "transformer": transformer, "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+    }  # fmt: skip
+    return Whole(diffusers.WanPipeline(**(own | parts)), (9, 32, 32))
 
 
 WHOLE = {
