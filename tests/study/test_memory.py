@@ -74,6 +74,7 @@ def test_every_job_of_the_shipped_kind(shadow):
     assert memory(shadow, ["sample"], clips=3, sampler=Sampler("ddim", 1)).above["sample"] > 2 * found["sample"]
 
 
+@pytest.mark.slow
 def test_a_method_that_keeps_a_map_of_each_step(shadow):
     four, six = (memory(shadow, ["invert"], sampler=Sampler("ddpm", n)).above["invert"] for n in (4, 6))
     state = 8 * 2 * 4 * 2 * 2  # of a clip, in float64
