@@ -21,8 +21,9 @@ from latentlab.bench.spread import mean, median
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.load import load
 from latentlab.shapes import Video
+from latentlab.view.fitted_map import METHODS
 from latentlab.view.plots import projection
-from latentlab.view.projection import METHODS, Projection, project, project_series
+from latentlab.view.projection import Projection, project, project_series
 from latentlab.view.quality import judge_map
 from latentlab.view.report import Figure, Player
 from latentlab.view.scatter import scatter

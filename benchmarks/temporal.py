@@ -30,7 +30,8 @@ from latentlab.data.moving.render import render
 from latentlab.metrics.flow import dis
 from latentlab.metrics.temporal import flicker
 from latentlab.video import read
-from latentlab.view.chart import Chart, Line, Panel
+from latentlab.view.chart import Chart
+from latentlab.view.marks import Line, Panel
 from latentlab.view.report import Figure, Player
 
 ALONE = True

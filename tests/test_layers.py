@@ -2,6 +2,8 @@
 
 import ast
 import re
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -27,13 +29,23 @@ def part_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+@cache
+def tree_of(path: Path) -> ast.AST:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(tree: ast.AST, package: str = "latentlab") -> set[str]:
     """Parts of latentlab that a module imports, anywhere in it; what is for type checkers only is left out."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            node.body = []
+    typing = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for inner in node.body
+    }
     found = set()
     for node in ast.walk(tree):
+        if node in typing:
+            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -58,7 +70,7 @@ def test_a_module_imports_from_below_only(path):
     package = ".".join(["latentlab", *path.relative_to(ROOT).parts[:-1]])
     wrong = {
         part
-        for part in imports(ast.parse(path.read_text(encoding="utf-8")), package) - {own}
+        for part in imports(tree_of(path), package) - {own}
         if (own, part) not in SAME and LEVEL.get(part, len(LAYERS)) >= LEVEL[own]
     }
     assert not wrong, f"{own} must not import {', '.join(sorted(wrong))}"
@@ -80,3 +92,46 @@ def test_a_module_imports_from_below_only(path):
 )
 def test_the_reader_of_imports_sees_every_form(code, found):
     assert imports(ast.parse(code), "latentlab.generator") == found
+
+
+def module_of(path: Path) -> str:
+    name = ".".join(["latentlab", *path.relative_to(ROOT).with_suffix("").parts])
+    return name.removesuffix(".__init__")
+
+
+def modules_imported(tree: ast.AST, package: str, known: set[str]) -> set[str]:
+    """Modules of latentlab that a module imports anywhere in it: in a function and for type checkers only, too."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            named = {f"{base}.{alias.name}" for alias in node.names}
+            found |= (named & known) or {base}
+    return found & known
+
+
+def test_no_modules_import_each_other():
+    """Imports of faces, `latentlab` and packages whose names load on first use, are of the modules that they show."""
+    trees = {module_of(path): (path, tree_of(path)) for path in MODULES}
+    graph = {}
+    for name, (path, tree) in trees.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        graph[name] = modules_imported(tree, package, set(trees)) - {name}
+    assert sum(map(len, graph.values())) > 1000  # they are read at all
+    TopologicalSorter(graph).prepare()  # raises at a circle, and names it
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from latentlab.a import b", {"latentlab.a.b"}),
+        ("def f():\n    from latentlab.a import c", {"latentlab.a"}),
+        ("if TYPE_CHECKING:\n    import latentlab.a.b", {"latentlab.a.b"}),
+        ("from .b import x", {"latentlab.a.b"}),
+    ],
+)
+def test_modules_imported_are_seen_in_every_form(code, found):
+    assert modules_imported(ast.parse(code), "latentlab.a", {"latentlab.a", "latentlab.a.b"}) == found

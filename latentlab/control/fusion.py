@@ -18,8 +18,8 @@ from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.grid import check_mask, to_grid
 from latentlab.generator.guides import Guide
-from latentlab.generator.model import Model
 from latentlab.generator.solver import Velocity
+from latentlab.generator.velocity_model import VelocityModel
 from latentlab.shapes import Latents, Mask
 from latentlab.tensors import tensor_digest
 
@@ -157,7 +157,7 @@ class Fusion(Guide):
         if self.rule not in get_args(Rule):
             raise ValueError(f"rule is one of {', '.join(get_args(Rule))}, got {self.rule!r}")
 
-    def bound(self, generator: Model) -> Fused:
+    def bound(self, generator: VelocityModel) -> Fused:
         if not isinstance(generator, Generator):
             raise TypeError(f"conditions are fused on a Generator, got {type(generator).__name__}")
         parts = [_part(one, generator) for one in self.given]

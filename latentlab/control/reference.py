@@ -15,9 +15,9 @@ from latentlab.checks import clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
-from latentlab.generator.model import Model
 from latentlab.generator.run import drawing
 from latentlab.generator.solver import Velocity
+from latentlab.generator.velocity_model import VelocityModel
 from latentlab.shapes import Latents, Video, check_video
 from latentlab.tensors import tensor_digest
 
@@ -63,7 +63,7 @@ class Reference(Guide):
         if not 0 <= self.weight < float("inf"):
             raise ValueError(f"a reference's weight is a number from 0 on, got {self.weight}")
 
-    def bound(self, generator: Model) -> Reference:
+    def bound(self, generator: VelocityModel) -> Reference:
         if not isinstance(generator, Generator):
             raise TypeError(f"a reference is shown to a Generator, got {type(generator).__name__}")
         frames = generator.config.num_frames

@@ -12,8 +12,8 @@ from latentlab.checks import clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.grid import check_mask, to_grid
 from latentlab.generator.guides import Guide
-from latentlab.generator.model import Model
 from latentlab.generator.solver import Velocity
+from latentlab.generator.velocity_model import VelocityModel
 from latentlab.shapes import Latents, Mask
 from latentlab.tensors import tensor_digest
 
@@ -47,7 +47,7 @@ class Shaped(Guide):
     def __post_init__(self) -> None:
         check_mask(self.mask)
 
-    def bound(self, generator: Model) -> Shaped:
+    def bound(self, generator: VelocityModel) -> Shaped:
         frames, height, width = generator.latent_shape[1:]
         fine = F.adaptive_avg_pool3d(self.mask, (self.mask.shape[2], height, width))
         fine = fine.expand(-1, -1, frames, -1, -1) if fine.shape[2] == 1 else fine

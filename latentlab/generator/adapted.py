@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,21 +20,19 @@ from latentlab.generator.guides import Guide
 from latentlab.generator.lock import alone
 from latentlab.generator.solver import Velocity
 from latentlab.generator.update import Update
+from latentlab.generator.velocity_model import VelocityModel
 from latentlab.tensors import tensor_digest
 
-if TYPE_CHECKING:
-    from latentlab.generator.model import Model
-
-M = TypeVar("M", bound="Model")
+M = TypeVar("M", bound=VelocityModel)
 Strengths = Mapping[str | Path | Adapter, float]
 Placed = dict[str, list[tuple[str, Update, float]]]  # by role of the network: layer, update, strength
 BESIDE = ("autoencoder", "text_encoder", "text_encoder_2")  # networks that no solver calls
 
 
-def adapted(
+def adapting(
     generator: M, adapters: Strengths, *, mask: Tensor | None = None, levels: tuple[float, float] | None = None
-) -> M:
-    """The generator with adapters on, see `Model.adapted`."""
+) -> tuple[M, Adapters]:
+    """The generator that knows the adapters' words, and the guide that puts them on, see `Model.adapted`."""
     read = in_order(adapters)
     _check(read)
     low, high = (0.0, math.inf) if levels is None else sorted(map(float, levels))
@@ -48,7 +46,7 @@ def adapted(
     found = found.having(merged(networks, beside)) if beside else found
     drawing = {role: networks[role] for role in updates if role not in BESIDE}
     where = None if mask is None else _region(mask, generator.latent_shape[1:])
-    return found.guided(Adapters(read, drawing, updates, where, None if levels is None else (low, high)))
+    return found, Adapters(read, drawing, updates, where, None if levels is None else (low, high))
 
 
 class Adapters(Guide):
@@ -103,7 +101,7 @@ class Adapters(Guide):
         return {} if self.mask is None else {"region": self.mask}
 
 
-def placed_all(generator: Model, adapters: Mapping[Adapter, float]) -> Placed:
+def placed_all(generator: VelocityModel, adapters: Mapping[Adapter, float]) -> Placed:
     """Updates of all adapters by network; of strength 0 none, so that every bit stays."""
     found: Placed = {}
     for adapter, strength in adapters.items():

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from latentlab.checks import clear_errors
 from latentlab.generator import adapter_file
 from latentlab.generator.update import LowRank, Update, Whole
+from latentlab.generator.velocity_model import VelocityModel
 from latentlab.store import digest
 from latentlab.weights import fingerprint
-
-if TYPE_CHECKING:
-    from latentlab.generator.model import Model
 
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float32, torch.bfloat16, torch.float16)}
 
@@ -115,7 +113,7 @@ class Adapter:
         yield from ((f"word {word!r}", row) for word, row in sorted(self.words.items()))
 
 
-def placed(adapter: Adapter, generator: Model) -> dict[str, Update]:
+def placed(adapter: Adapter, generator: VelocityModel) -> dict[str, Update]:
     """Updates by role and name of the layer, "denoiser.middle.space.modulate", held against the networks.
 
     Raises:

@@ -14,7 +14,7 @@ from torch import Tensor
 from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator import exactness
 from latentlab.generator.condition import Caption, Condition
-from latentlab.generator.config import GeneratorConfig
+from latentlab.generator.config import GeneratorConfig as GeneratorConfig  # where version 0.1.0 had it
 from latentlab.generator.estimate import Counted, Estimate, check_estimable, richardson
 from latentlab.generator.exactness import Trace
 from latentlab.generator.graph import Tensors
@@ -44,8 +44,6 @@ class Generator(Model):
     >>> inverted.exact
     True
     """
-
-    config: GeneratorConfig
 
     def __repr__(self) -> str:
         c = self.config

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -18,10 +18,8 @@ from torch import Tensor
 from latentlab.checks import clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.solver import Velocity
+from latentlab.generator.velocity_model import VelocityModel
 from latentlab.shapes import Latents
-
-if TYPE_CHECKING:
-    from latentlab.generator.model import Model
 
 Energy = Callable[[Latents], Float[Tensor, ""]]
 
@@ -61,7 +59,7 @@ class Guide(ABC):
     def settings(self) -> dict[str, Any]:
         """What the field depends on, as JSON holds it, tensors by `tensor_digest`; empty for one that only reads."""
 
-    def bound(self, generator: Model) -> Guide:
+    def bound(self, generator: VelocityModel) -> Guide:
         """The guide as it runs on a generator, made by `guided`; itself, unless it needs that generator's networks.
 
         Args:

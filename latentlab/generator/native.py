@@ -17,8 +17,8 @@ from latentlab.generator.clip import ClipModel
 from latentlab.generator.condition import Condition
 from latentlab.generator.denoiser import Preconditioned
 from latentlab.generator.generator import Generator, GeneratorConfig
-from latentlab.generator.model import Networks
 from latentlab.generator.run import batched
+from latentlab.generator.velocity_model import Networks
 from latentlab.shapes import Latents, Video, check_video
 from latentlab.store import write_text
 from latentlab.weights import save_weights

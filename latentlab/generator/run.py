@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,18 +17,16 @@ from latentlab.generator.exactness import Trace
 from latentlab.generator.graph import Tensors
 from latentlab.generator.levels import check_counts
 from latentlab.generator.methods import METHODS
+from latentlab.generator.model import Model
 from latentlab.generator.sampler import Sampler
 from latentlab.generator.solver import Velocity
-
-if TYPE_CHECKING:
-    from latentlab.generator.generator import Generator
 
 T = TypeVar("T")
 Carry = Callable[[Velocity, Tensors, slice], T]
 
 
 def in_batches(
-    generator: Generator,
+    generator: Model,
     sampler: Sampler,
     levels: Float[Tensor, " level"],
     states: Mapping[str, Tensor | None],
@@ -71,7 +69,7 @@ def in_batches(
     return ends
 
 
-def _check_finite(end: object, generator: Generator, sampler: Sampler) -> None:
+def _check_finite(end: object, generator: Model, sampler: Sampler) -> None:
     """Raises where a network overflowed, as those in half precision may, or its weights are none."""
     state = end.noise if isinstance(end, Trace) else end
     if isinstance(state, Tensor) and not state.isfinite().all():
@@ -82,7 +80,7 @@ def _check_finite(end: object, generator: Generator, sampler: Sampler) -> None:
         )
 
 
-def _captured(generator: Generator, loop: tuple, run: Callable[[Tensors], T], given: Tensors) -> T:
+def _captured(generator: Model, loop: tuple, run: Callable[[Tensors], T], given: Tensors) -> T:
     """`run(given)`; through a graph, if the generator has any and its guides read nothing from the device."""
     if generator.graphs is None or not all(guide.capturable for guide in generator.guides):
         return run(given)
@@ -91,7 +89,7 @@ def _captured(generator: Generator, loop: tuple, run: Callable[[Tensors], T], gi
     return generator.graphs(key, run, given)
 
 
-def as_state(generator: Generator, y: Tensor, method: str) -> Tensor:
+def as_state(generator: Model, y: Tensor, method: str) -> Tensor:
     """A state as the solver takes it: in float64 where the method retraces its steps.
 
     A network in bfloat16 rounds its input; a state that differs in its last digit on the way back may round to

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, Protocol, Self, get_args
 
 import numpy as np
 import torch
@@ -20,12 +20,10 @@ from torch import Tensor
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.guides import Guide
+from latentlab.generator.model import Model
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Noise, Video
 from latentlab.tensors import tensor_digest
-
-if TYPE_CHECKING:
-    from latentlab.generator.generator import Generator
 
 Joined = Literal["keyframes", "average", "shuffled", "pinned"]
 APART = 0.6  # flow time down to which the windows of "keyframes" are of distant frames
@@ -137,8 +135,30 @@ class Pinned(Guide):
         return {"pinned": self.known}
 
 
+class Samples(Protocol):
+    """What a `Generator` is to a long clip: it samples windows, under guides."""
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int]:
+        """Of a window."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Of the weights."""
+        ...
+
+    def guided(self, *guides: Guide) -> Self:
+        """The same, under guides."""
+        ...
+
+    def sample(self, *args: Any, **options: Any) -> Latents:
+        """Latents of noise `(batch, channel, frame, height, width)` and a condition."""
+        ...
+
+
 def long_noise(
-    generator: Generator, count: int, frames: int, *, seed: int = 0, shuffled: bool = False, stride: int = 8
+    generator: Samples, count: int, frames: int, *, seed: int = 0, shuffled: bool = False, stride: int = 8
 ) -> Noise:
     """Unit noise of any number of latent frames; it begins as that of `generator.noise`, and a longer one goes on.
 
@@ -169,7 +189,7 @@ def long_noise(
 
 
 def long_latents(
-    generator: Generator,
+    generator: Samples,
     condition: Condition,
     frames: int,
     *,
@@ -220,7 +240,7 @@ def long_latents(
     return done[:, :, :frames]
 
 
-def decoded(generator: Generator, latents: Latents) -> Iterator[Video]:
+def decoded(generator: Model, latents: Latents) -> Iterator[Video]:
     """The clips of latents, a window of frames at a time where the autoencoder takes each frame by itself.
 
     One whose frames depend on each other decodes them together: the one part is the whole.
@@ -230,7 +250,7 @@ def decoded(generator: Generator, latents: Latents) -> Iterator[Video]:
         yield generator.decode(part)
 
 
-def latent_frames(generator: Generator, num_frames: int) -> int:
+def latent_frames(generator: Model, num_frames: int) -> int:
     """Frames of the latents of a clip of some length, as many for each frame as the model's own clips have.
 
     Raises:

@@ -31,6 +31,7 @@ from latentlab.study.roundtrip import roundtrip
 from latentlab.study.steps import Step, draw
 from latentlab.tour import captions
 from latentlab.tour.captions import drawn, without_factors
+from latentlab.tour.walk import STRENGTHS, Walk
 from latentlab.video import read, read_fitted, write
 from latentlab.view.report import Player, Report, Section, Strip, Table, line_figure
 
@@ -41,37 +42,8 @@ CAPTIONS = (
     "a bright large magenta triangle resting on a cyan background",
     "a dim large green cross moving left spinning clockwise on a red background",
 )
-STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEVEL = 0.02  # share of a norm by which it must fall to be called sunken
-
-
-@dataclass
-class Walk:
-    """What the chapters of the tour share and fill."""
-
-    generator: Generator
-    seed: int
-    tick: Callable[[str], None]
-    source: Video
-    known: Fidelity
-    num_steps: int
-    numbers: dict[str, Any] = field(default_factory=dict)
-    frames: dict[str, str] = field(default_factory=dict)
-
-    def player(self, name: str, clip: Video, title: str, *notes: str) -> Player:
-        """A player of a clip, with its flicker; both this and the hash in the record are of the film on the page."""
-        with TemporaryDirectory() as folder:
-            write(Path(folder) / "film.mp4", clip, fps=self.generator.config.fps)
-            film = read(Path(folder) / "film.mp4").video
-        self.frames[name] = frame_hash(film)
-        if film.shape[2] < 3:
-            note = " · ".join([*notes, "an image has no flicker"])
-            return Player(clip.cpu(), title, note, fps=self.generator.config.fps)
-        measured = flicker(film)
-        self.numbers.setdefault("flicker", {})[name] = round(float(measured.overall), 3)
-        note = " · ".join([*notes, measured.summary()])
-        return Player(clip.cpu(), title, note, fps=self.generator.config.fps)
 
 
 def tour(

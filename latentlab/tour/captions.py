@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 
 from latentlab.directions import MeanDifference, edit
+from latentlab.generator.generator import Generator
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
 from latentlab.shapes import Video
+from latentlab.tour.walk import STRENGTHS, Walk
 from latentlab.view.report import Section, Strip, line_figure
-
-if TYPE_CHECKING:
-    from latentlab.generator.generator import Generator
-    from latentlab.tour import Walk
 
 CAPTIONS = ("a red car", "a blue car", "a small dog", "a big dog")
 DRAWN = 4  # clips of each, from the same noise
@@ -54,8 +50,6 @@ def generated(walk: Walk) -> Section:
 
 def edited(walk: Walk) -> Section:
     """A direction between two captions: in latents of clips drawn under both from the same noise."""
-    from latentlab.tour import STRENGTHS
-
     walk.tick("finding a direction between two captions")
     generator, options = walk.generator, {"num_steps": walk.num_steps, "method": "ddim"}
     pair, noise = captions_of(generator)[:2], generator.noise(DRAWN, seed=walk.seed)

@@ -9,94 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from latentlab.store import replacing, write_text
 from latentlab.view.figure import Figure, adapt
-from latentlab.view.style import PAGE, Scale
-
-
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Dots. `color` holds a number each, shown by `scale`; without it all have one hue."""
-
-    x: np.ndarray
-    y: np.ndarray
-    color: np.ndarray | None = None
-    scale: Scale | None = None
-    name: str = ""
-    size: float = 5.0
-    marker: int = 0
-    hue: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """A line, with a band from `low` to `high` if they are given; `soft` is a thin gray one."""
-
-    x: np.ndarray
-    y: np.ndarray
-    name: str = ""
-    hue: int = 0
-    low: np.ndarray | None = None
-    high: np.ndarray | None = None
-    soft: bool = False
-    dots: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Bars from zero, side by side: a histogram."""
-
-    edges: np.ndarray
-    heights: np.ndarray
-    name: str = ""
-    hue: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Intervals:
-    """A row for each name: a bar to its value, the interval around it, and a tick at its null level; NaN is none."""
-
-    names: Sequence[str]
-    values: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    null: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Heat:
-    """Cells coloured by `scale`; NaN stays empty. `written` puts the numbers into the cells."""
-
-    values: np.ndarray
-    scale: Scale
-    written: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """Pixels `(height, width, 4)`, uint8 with opacity, first row on top."""
-
-    pixels: np.ndarray
-
-
-Mark = Points | Line | Columns | Intervals | Heat | Picture
-Ticks = tuple[Sequence[float], Sequence[str]]
-NO_TICKS: Ticks = ((), ())
-
-
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """Marks on common axes; `ticks` are places and their words, `equal` makes one unit as long both ways."""
-
-    marks: Sequence[Mark]
-    title: str = ""
-    xlabel: str = ""
-    ylabel: str = ""
-    xticks: Ticks | None = None
-    yticks: Ticks | None = None
-    equal: bool = False
+from latentlab.view.marks import Panel
+from latentlab.view.style import PAGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +27,8 @@ class Chart:
 
     A notebook shows a chart by plotly if it is installed, else as a picture.
 
+    >>> import numpy as np
+    >>> from latentlab.view.marks import Line
     >>> line = Line(np.arange(3), np.arange(3) ** 2, "squares")
     >>> chart = Chart([Panel([line], xlabel="n")], alt="Squares of 0, 1 and 2.")
     >>> "<svg" in chart.svg()
@@ -124,9 +42,9 @@ class Chart:
 
     def matplotlib(self, *, dark: bool = False):
         """The chart as a matplotlib figure, without pyplot, whose figures are global."""
-        from latentlab.view.chart_matplotlib import draw
+        from latentlab.view.chart_matplotlib import matplotlib_figure
 
-        return draw(self, dark)
+        return matplotlib_figure(self.panels, self.note, self.size, dark)
 
     def plotly(self, *, dark: bool = False):
         """The chart as a plotly figure.
@@ -134,9 +52,9 @@ class Chart:
         Raises:
             ImportError: plotly is not installed.
         """
-        from latentlab.view.chart_plotly import draw
+        from latentlab.view.chart_plotly import plotly_figure
 
-        return draw(self, dark)
+        return plotly_figure(self.panels, self.note, self.size, dark)
 
     def svg(self) -> str:
         """SVG on white, the same for the same chart."""
@@ -169,12 +87,13 @@ class Chart:
         """None is the ink of a report's page."""
         from matplotlib import rc_context
 
-        from latentlab.view.chart_matplotlib import draw
+        from latentlab.view.chart_matplotlib import matplotlib_figure
 
         file = io.StringIO()
         salt = repr(self)  # ids that repeat from run to run, but not on a page
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "text.parse_math": False}):
-            draw(self, dark).savefig(file, format="svg", transparent=dark is None, metadata=_unsaid(".svg"))
+            figure = matplotlib_figure(self.panels, self.note, self.size, dark)
+            figure.savefig(file, format="svg", transparent=dark is None, metadata=_unsaid(".svg"))
         return file.getvalue()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:

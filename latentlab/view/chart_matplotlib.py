@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,13 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from latentlab.view.chart import Chart, Columns, Heat, Intervals, Line, Mark, Panel, Picture, Points
+from latentlab.view.marks import Columns, Heat, Intervals, Line, Mark, Panel, Picture, Points
 from latentlab.view.style import DASHES, INK, MAPS, MARKERS, PAGE, PALETTE, SOFT, TEXT, Scale
 
 GRAY = len(PALETTE) - 1
 
 
-def draw(chart: Chart, dark: bool | None) -> Figure:
+def matplotlib_figure(panels: Sequence[Panel], note: str, size: tuple[float, float], dark: bool | None) -> Figure:
     """The figure; `dark` None draws in the ink that a report turns into its own."""
     ink = INK if dark is None else TEXT[dark]
     soft = INK if dark is None else SOFT[dark]
@@ -26,12 +27,12 @@ def draw(chart: Chart, dark: bool | None) -> Figure:
     page = "none" if dark is None else PAGE[dark]
     style: Any = {"font.size": 10, "axes.titlesize": 10, "text.parse_math": False, **colored}
     with rc_context(style):
-        figure = Figure(figsize=chart.size, layout="constrained", facecolor=page)
-        row = figure.subplots(1, len(chart.panels), squeeze=False)[0]
-        for axes, panel in zip(row, chart.panels, strict=True):
+        figure = Figure(figsize=size, layout="constrained", facecolor=page)
+        row = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, panel in zip(row, panels, strict=True):
             _panel(axes, panel, bool(dark), ink)
-        if chart.note:
-            figure.supxlabel(chart.note, x=0.02, ha="left", fontsize=8.5, color=soft, wrap=True)
+        if note:
+            figure.supxlabel(note, x=0.02, ha="left", fontsize=8.5, color=soft, wrap=True)
     return figure
 
 

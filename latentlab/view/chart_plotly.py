@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from latentlab.view.chart import Chart, Columns, Heat, Intervals, Line, Mark, Picture, Points
+from latentlab.view.marks import Columns, Heat, Intervals, Line, Mark, Panel, Picture, Points
 from latentlab.view.style import MAPS, PAGE, PALETTE, SCREEN_DASHES, SCREEN_MARKERS, SOFT, TEXT, Scale
 
 GRAY = len(PALETTE) - 1
@@ -15,14 +16,14 @@ SPARE = ["zoomIn", "zoomOut", "autoScale", "resetScale"]  # buttons that the whe
 MANY = 2_000  # points from which WebGL draws them
 
 
-def draw(chart: Chart, dark: bool) -> Any:
+def plotly_figure(panels: Sequence[Panel], note: str, size: tuple[float, float], dark: bool) -> Any:
     """A `plotly.graph_objects.Figure`, on a ground of its own: a notebook or a site may be dark or light."""
     try:
         from plotly.subplots import make_subplots
     except ImportError as error:
         raise ImportError("plotly is not installed; pip install 'latentlab[notebook]'") from error
-    figure = make_subplots(1, len(chart.panels), subplot_titles=[panel.title for panel in chart.panels])
-    for column, panel in enumerate(chart.panels, 1):
+    figure = make_subplots(1, len(panels), subplot_titles=[panel.title for panel in panels])
+    for column, panel in enumerate(panels, 1):
         where: Any = {"row": 1, "col": column}
         framed = any(isinstance(mark, Heat | Picture) for mark in panel.marks)
         grid = {
@@ -35,7 +36,7 @@ def draw(chart: Chart, dark: bool) -> Any:
         figure.update_xaxes(title=panel.xlabel, **grid, **_ticks(panel.xticks), **where)
         figure.update_yaxes(title=panel.ylabel, **grid, **_ticks(panel.yticks), **where)
         for mark in panel.marks:
-            for trace in _traces(mark, dark, TEXT[dark], _bar_place(column, len(chart.panels))):
+            for trace in _traces(mark, dark, TEXT[dark], _bar_place(column, len(panels))):
                 figure.add_trace(trace, **where)
             if isinstance(mark, Heat | Picture):
                 figure.update_yaxes(autorange="reversed", **where)
@@ -46,15 +47,15 @@ def draw(chart: Chart, dark: bool) -> Any:
             axis = "x" if column == 1 else f"x{column}"
             figure.update_yaxes(scaleanchor=axis, scaleratio=1, constrain="domain", **where)
             figure.update_xaxes(constrain="domain", **where)
-    width, height = (round(100 * inches) for inches in chart.size)
+    width, height = (round(100 * inches) for inches in size)
     figure.update_layout(
         template="none", width=width, height=height, paper_bgcolor=PAGE[dark], plot_bgcolor=PAGE[dark],
-        font={"color": TEXT[dark], "size": 13}, margin={"l": 60, "r": 20, "t": 40, "b": 80 if chart.note else 50},
+        font={"color": TEXT[dark], "size": 13}, margin={"l": 60, "r": 20, "t": 40, "b": 80 if note else 50},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, bargap=0,
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": SOFT[dark], "activecolor": TEXT[dark], "remove": SPARE},
     )  # fmt: skip
-    if chart.note:
-        words = {"text": _wrapped(chart.note, (width - 80) // 6), "font": {"size": 11, "color": SOFT[dark]}}
+    if note:
+        words = {"text": _wrapped(note, (width - 80) // 6), "font": {"size": 11, "color": SOFT[dark]}}
         place = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "yshift": -38}
         figure.add_annotation(**words, **place, showarrow=False, align="left")
     return figure

@@ -8,7 +8,8 @@ import numpy as np
 
 from latentlab.study.information import Information
 from latentlab.study.perturb import SILENT, Perturbation
-from latentlab.view.chart import NO_TICKS, Chart, Heat, Line, Panel
+from latentlab.view.chart import Chart
+from latentlab.view.marks import NO_TICKS, Heat, Line, Panel
 from latentlab.view.plots import matrix
 from latentlab.view.style import Scale
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,6 +52,20 @@ class Quality:
             shares["stability"] = self.stability
         said = ", ".join(f"{name} {value:.2f}" for name, value in shares.items())
         return f"{said} (chance overlap {self.chance:.2f}, {self.judged} rows judged)"
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """Points `(sample, 2)` that say how far they can be believed, as a `Projection` does."""
+
+    @property
+    def quality(self) -> Quality:
+        """How far."""
+        ...
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """The points."""
+        ...
 
 
 def judge_map(

@@ -18,8 +18,9 @@ import numpy as np
 from latentlab.shapes import Video
 from latentlab.store import write_text
 from latentlab.video import data_uri
-from latentlab.view.chart import Chart, Line, Panel
+from latentlab.view.chart import Chart
 from latentlab.view.figure import Figure
+from latentlab.view.marks import Line, Panel
 from latentlab.view.pages import render
 from latentlab.view.style import PALETTE
 

@@ -116,7 +116,7 @@ def scatter(
             f"got {len(names or range(count))} and {len(shown)}"
         )
     addresses = _addresses(clips, count, fps)
-    qualities = [getattr(one, "quality", None) for one in found]
+    qualities = [one.quality if isinstance(one, Projection) else None for one in found]
     data = {
         "count": count,
         "ids": names,
@@ -131,7 +131,7 @@ def scatter(
     data["extent"] = ((high - low) / (float((high - low).max()) or 1.0)).tolist()
     data["places"] = [_places(a, low, high) for a in arrays]
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    notes = tuple(dict.fromkeys(note for one in found for note in getattr(one, "notes", ())))
+    notes = tuple(dict.fromkeys(note for one in found if isinstance(one, Projection) for note in one.notes))
     linked = any(not address.startswith("data:") for address in addresses.values())
     return Scatter(text.replace("<", "\\u003c"), title, step_label, notes, linked)
 

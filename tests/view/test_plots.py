@@ -13,8 +13,9 @@ from scipy.stats import chi
 import latentlab as ll
 from latentlab.factors import Factor
 from latentlab.view import plots
-from latentlab.view.chart import Chart, Columns, Heat, Intervals, Line, Picture, Points
+from latentlab.view.chart import Chart
 from latentlab.view.chart_matplotlib import readable
+from latentlab.view.marks import Columns, Heat, Intervals, Line, Picture, Points
 from latentlab.view.projection import project
 from latentlab.view.report import Report, Section
 from latentlab.view.style import PAGE, TEXT

@@ -17,15 +17,14 @@ from torch import Tensor
 
 from latentlab.checks import clear_errors
 from latentlab.data.moving.blur import squared_exposure
-from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES, SIDE
-from latentlab.data.moving.moments import ORDER, Moments, polygon_moment, robust_line
+from latentlab.data.moving.cues import MIN_CONTRAST, MIN_SPEED, SYMMETRY, check_clips, hue_of, nearest_shape
+from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES
+from latentlab.data.moving.measure_scenes import measure_scenes
+from latentlab.data.moving.moments import Moments, polygon_moment, robust_line
 from latentlab.data.moving.render import BACKGROUND_VALUE, POLYGONS
 from latentlab.factors import FactorTable
-from latentlab.shapes import OVERSHOOT, Video, check_video
+from latentlab.shapes import Video
 
-SYMMETRY = {"circle": 0, "square": 4, "triangle": 3, "star": 5, "cross": 4}  # turns that map the shape onto itself
-MIN_CONTRAST = 0.1  # between object and background, RGB distance; else there is no object to speak of
-MIN_SPEED = 0.02  # pixels a frame; slower than this has no direction
 MIN_SMEAR, MAX_BLUR_ERROR = 0.2, 0.3  # pixels a frame of exposure; standard error of the squared exposure
 CHUNK = 16  # clips at a time, so that memory stays small
 
@@ -74,10 +73,8 @@ def measure(video: Video, *, objects: int = 1) -> FactorTable:
     """
     if objects not in (1, 2):
         raise ValueError(f"objects must be 1 or 2, the most that a clip may show, got {objects!r}")
-    check(video)
+    check_clips(video)
     if objects == 2:
-        from latentlab.data.moving.measure_scenes import measure_scenes  # which reads colours and shapes as here
-
         return measure_scenes(video)
     rows = [_read(chunk) for chunk in video.split(CHUNK)] if len(video) else [np.zeros((0, len(FACTORS)))]
     return FactorTable(np.concatenate(rows), FACTORS)
@@ -100,7 +97,7 @@ def mask(video: Video) -> Float[Tensor, "batch 1 frame height width"]:
     >>> bool((mask(item.video) - item.mask).abs().max() < 0.02)
     True
     """
-    check(video)
+    check_clips(video)
     return torch.cat([_see(chunk).matte for chunk in video.split(CHUNK)]).clamp(0, 1)[:, None]
 
 
@@ -120,7 +117,7 @@ def track(video: Video) -> Float[np.ndarray, "batch frame 2"]:
     >>> track(moving_shapes(1, seed=0, fixed={"speed": 0, "start_x": 30, "start_y": 35})[0])[0, 7].round(2)
     array([30., 35.])
     """
-    check(video)
+    check_clips(video)
     mattes = [Moments.of(_see(chunk).matte) for chunk in video.split(CHUNK)]
     return np.concatenate([np.where(m.seen[..., None], m.centre, np.nan) for m in mattes])
 
@@ -202,20 +199,6 @@ def _read(video: Video) -> np.ndarray:
     return np.where(seen[:, None], np.stack([read[name] for name in NAMES], 1), np.nan)
 
 
-def nearest_shape(moments: Moments, area: np.ndarray) -> np.ndarray:
-    """Nearest polygon by the magnitudes of its third, fourth and fifth moment, in units of its size."""
-    m = moments.central[..., 3:]
-    # Neighbouring frames multiplied: noise averages out instead of adding up, and a slow turn does no harm.
-    pair = moments.seen[:, 1:] & moments.seen[:, :-1]
-    lagged = np.abs((m[:, 1:] * m[:, :-1].conj()).sum(1)) / np.maximum(pair.sum(1), 1)[:, None]
-    single = (np.abs(m) ** 2).sum(1) / np.maximum(moments.seen.sum(1), 1)[:, None]
-    magnitude = np.sqrt(np.where(np.asarray(pair.any(1))[:, None], lagged, single))
-    radius = np.sqrt(np.maximum(area, 1) / np.pi)
-    magnitude = magnitude / radius[:, None] ** np.arange(3, ORDER + 1)
-    return np.abs(magnitude[:, None] - _TEMPLATES).sum(-1).argmin(1).astype(float)
-
-
-_TEMPLATES = np.array([[abs(polygon_moment(POLYGONS[s], k)) for k in range(3, ORDER + 1)] for s in SHAPES])
 _SYMMETRY = np.array([SYMMETRY[s] for s in SHAPES])
 _UPRIGHT = np.array([polygon_moment(POLYGONS[s], SYMMETRY[s]) for s in SHAPES])
 
@@ -261,23 +244,3 @@ def _blur(
 
 def _mean(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return (values * seen).sum(1) / np.maximum(seen.sum(1), 1)
-
-
-def hue_of(rgb: np.ndarray) -> np.ndarray:
-    """Degrees; the hexagonal hue of HSV, NaN for grey."""
-    r, g, b = rgb.T
-    high, low = rgb.max(1), rgb.min(1)
-    chroma = np.where(high - low > 0.02, high - low, np.nan)
-    sector = np.select([high == r, high == g], [(g - b) / chroma, (b - r) / chroma + 2], (r - g) / chroma + 4)
-    return sector * 60 % 360
-
-
-def check(video: Video) -> None:
-    """Raises a `ValueError` for what is no clip of this world's size."""
-    if video.ndim != 5 or video.shape[1] != 3 or video.shape[2] < 1 or video.shape[-2:] != (SIDE, SIDE):
-        raise ValueError(
-            f"video must be (batch, 3, frame, {SIDE}, {SIDE}), got {tuple(video.shape)}; "
-            "add a batch axis with video[None], put channels second"
-        )
-    if len(video):
-        check_video(OVERSHOOT, video=video)

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.data.moving.cues import MIN_CONTRAST, MIN_SPEED, SYMMETRY, check_clips, hue_of, nearest_shape
 from latentlab.data.moving.factors import SHAPES, SIDE
-from latentlab.data.moving.measure import MIN_CONTRAST, MIN_SPEED, SYMMETRY, check, hue_of, nearest_shape
 from latentlab.data.moving.moments import Moments, polygon_moment
 from latentlab.data.moving.paths import read_path
 from latentlab.data.moving.render import BACKGROUND_VALUE, POLYGONS, coverage
@@ -57,7 +57,7 @@ def measure_scenes(video: Video) -> FactorTable:
     >>> measure_scenes(video)["objects"] == factors["objects"]
     array([ True,  True,  True])
     """
-    check(video)
+    check_clips(video)
     rows = [_read(clip) for clip in video]
     values = [[row.get(spec.name, np.nan) for spec in SPECS] for row in rows]
     return FactorTable(np.array(values, dtype=float).reshape(len(rows), len(SPECS)), SPECS)

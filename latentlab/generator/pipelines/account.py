@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
+from latentlab.generator.generator import Generator
+from latentlab.generator.pipelines.call import Call, Size
 from latentlab.generator.pipelines.driver import Step, Visit
+from latentlab.generator.pipelines.layout import Layout
 from latentlab.generator.pipelines.path import Path
-from latentlab.generator.pipelines.reading import ASKED, PAIR, apart
-
-if TYPE_CHECKING:
-    from latentlab.generator.pipelines.driven import Driven
+from latentlab.generator.pipelines.reading import ASKED, PAIR, Reading, apart
 
 ROUNDING = {torch.float32: 1e-3}  # of velocities, over their spread; for half precision `HALF`
 HALF = 0.1
@@ -44,16 +43,15 @@ class Account:
         )
 
 
-def compared(generator: Driven) -> Account:
+def compared(generator: Generator, call: Call, reading: Reading, size: Size, layout: Layout, path: Path) -> Account:
     """Two steps of the pipeline's own call against the same by the generator, asked twice.
 
     Raises:
         ValueError: they differ, or the same question has two answers, as where a loop draws noise.
     """
-    call, reading, differences = generator.call, generator.reading, []
-    layout, path = generator.layout(generator.size), generator.path(generator.size)
+    differences = []
     for guidance in [1.0] if reading.guidance == "none" else [1.0, ASKED]:
-        told = call.arguments(PAIR[:1], generator.size, guidance=guidance)
+        told = call.arguments(PAIR[:1], size, guidance=guidance)
         condition, worst = generator.condition(PAIR[0]), 0.0
         remembered = reading.form.answer(condition) if call.reads_images and guidance == 1.0 else None
         steps = call.visit(told, Visit("end", remembered=remembered)).steps

@@ -102,7 +102,8 @@ class Driven(Coded):
                 self.config = replace(self.config, guidance=weight + 1 - self.call.neutral)
             if self.reading.batches and not self._takes_two():
                 self.reading = replace(self.reading, batches=False)
-            self.account = compared(self)
+            size = self.size
+            self.account = compared(self, self.call, self.reading, size, self.layout(size), self.path(size))
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}; {self.account})"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentlab.view.chart import NO_TICKS, Chart, Heat, Line, Panel
+from latentlab.view.chart import Chart
+from latentlab.view.marks import NO_TICKS, Heat, Line, Panel
 from latentlab.view.style import Scale
 
 if TYPE_CHECKING:

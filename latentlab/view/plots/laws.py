@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentlab.view.chart import Chart, Columns, Line, Mark, Panel
+from latentlab.view.chart import Chart
+from latentlab.view.marks import Columns, Line, Mark, Panel
 
 
 def norms(codes: ArrayLike, *, bins: int = 40) -> Chart:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from latentlab.factors import Factor
-from latentlab.view.chart import NO_TICKS, Chart, Line, Mark, Panel, Points
+from latentlab.view.chart import Chart
+from latentlab.view.marks import NO_TICKS, Line, Mark, Panel, Points
+from latentlab.view.quality import Judged
 from latentlab.view.style import colored, scale_of
-
-if TYPE_CHECKING:
-    from latentlab.view.projection import Projection
 
 SHOWN = 24  # samples of a trajectory
 
 
 def projection(
-    found: Projection | ArrayLike,
+    found: Judged | ArrayLike,
     color: ArrayLike | None = None,
     *,
     label: str = "",
@@ -45,7 +42,7 @@ def projection(
     points = np.asarray(found, dtype=float)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"a map to plot is (sample, 2), got shape {points.shape}")
-    note = str(getattr(found, "quality", ""))
+    note = str(found.quality) if isinstance(found, Judged) else ""
     size = size or float(np.clip(90 / np.sqrt(len(points)), 1.5, 7))
     values, scale = colored(color, label, factor, period, len(points))
     mark = Points(points[:, 0], points[:, 1], values, scale, size=size)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentlab.view.chart import Chart, Heat, Intervals, Panel
+from latentlab.view.chart import Chart
+from latentlab.view.marks import Heat, Intervals, Panel
 from latentlab.view.style import Scale, scale_of
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from latentlab.shapes import Video
-from latentlab.view.chart import Chart, Panel, Picture
+from latentlab.view.chart import Chart
+from latentlab.view.marks import Panel, Picture
 from latentlab.view.style import MAPS
 
 
