@@ -28,6 +28,7 @@ INNER = {  # parts of the pages' own modules, which nobody calls by name
     "generator.run",
     "generator.steer",
     *("view." + name for name in ("bench", "brush", "chart_matplotlib", "chart_plotly", "controls", "drawing", "film")),
+    *("view." + name for name in ("fitted_map", "marks")),
     *("view." + name for name in ("markdown", "recipe_file", "scoreboard", "scores", "sketch", "verdict", "worker")),
     "train.grid",
 }

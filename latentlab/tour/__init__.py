@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from tqdm.auto import tqdm
@@ -20,8 +16,7 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.interpolate import lerp, slerp
 from latentlab.metrics.perceptual import background_preservation, psnr
-from latentlab.metrics.temporal import flicker
-from latentlab.record import Record, frame_hash
+from latentlab.record import Record
 from latentlab.shapes import Video
 from latentlab.spaces import LatentSpace
 from latentlab.study.account import account
@@ -32,8 +27,8 @@ from latentlab.study.steps import Step, draw
 from latentlab.tour import captions
 from latentlab.tour.captions import drawn, without_factors
 from latentlab.tour.walk import STRENGTHS, Walk
-from latentlab.video import read, read_fitted, write
-from latentlab.view.report import Player, Report, Section, Strip, Table, line_figure
+from latentlab.video import read_fitted
+from latentlab.view.report import Report, Section, Strip, Table, line_figure
 
 CAPTIONS = (
     "a bright large red star moving right on a blue background",
