@@ -25,7 +25,7 @@ from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.shapes import Video
 from latentlab.train.adapter import AdapterTraining, train_adapter
-from latentlab.train.pictures import Examples, kept
+from latentlab.train.pictures import Examples, share_kept
 from latentlab.train.tuned import Kind
 
 LIGHTS = torch.tensor([0.299, 0.587, 0.114])  # of red, green and blue in what is seen as bright
@@ -98,7 +98,7 @@ def run(config: Config) -> dict[str, Any]:
     styled = base.decode(base.encode(sepia(clips["base"])))
     read = {name: obeyed(video, asked) for name, video in {**clips, "base in sepia": styled}.items()}
     return {
-        "kept by the autoencoder": kept(base, stills)["all"],
+        "kept by the autoencoder": share_kept(base, stills)["all"],
         "share of the look": {name: float(1 - off_the_line(video).mean() / own) for name, video in clips.items()},
         "share that the autoencoder lets through": float(1 - off_the_line(styled).mean() / own),
         "obeyed": read,

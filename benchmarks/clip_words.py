@@ -15,7 +15,7 @@ import torch
 
 from latentlab.bench.flags import main
 from latentlab.bench.spread import percent
-from latentlab.data.moving.captions import DIRECTIONS, HUES, caption, words
+from latentlab.data.moving.captions import DIRECTIONS, HUES, caption, true_words
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.clip import ClipModel
 from latentlab.generator.load import load_clip
@@ -56,7 +56,7 @@ def run(config: Config) -> dict[str, Any]:
     ]  # fmt: skip
     found = {f"own caption of {CHOICE}": percent(nearest, null=100 / CHOICE)}
     for name, circle in CIRCLES.items():
-        told = [getattr(words(row), name) for row in factors.values]
+        told = [getattr(true_words(row), name) for row in factors.values]
         found[name] = percent(right(model, seen, said, told, opposite(circle)), null=50.0)
     return found
 

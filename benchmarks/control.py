@@ -38,7 +38,7 @@ from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
 from latentlab.data.moving.factors import SHAPES
 from latentlab.data.moving.measure import angle_difference, measure, track
 from latentlab.data.moving.measure import mask as mask_of
-from latentlab.data.moving.render import draw
+from latentlab.data.moving.render import draw_scene
 from latentlab.generator.load import load
 from latentlab.generator.solver import solve
 from latentlab.metrics import dis, flicker
@@ -296,7 +296,7 @@ def _items(data: MovingShapes, indices: Sequence[int]) -> Items:
         contrary.append(f"a {hue} {shape} {ground}")
         behind.append(ground)
         scene = replace(data.scene(i), objects=())
-        empty.append(torch.from_numpy(draw(scene, np.arange(16))[0]).float().mul(2).sub(1).permute(3, 0, 1, 2))
+        empty.append(torch.from_numpy(draw_scene(scene, np.arange(16))[0]).float().mul(2).sub(1).permute(3, 0, 1, 2))
     return Items(
         torch.cat([data.clip(i) for i in indices]),
         torch.cat([data.mask(i) for i in indices]),

@@ -36,11 +36,11 @@ from latentlab.record import to_json
 from latentlab.store import write_text
 from latentlab.study.cells import grouped, mean_over_targets
 from latentlab.study.finders import NETWORK, SUPERVISED, UNFIT, UNSUPERVISED, find
-from latentlab.study.judge import judge, towards
+from latentlab.study.judge import score_cell, towards
 from latentlab.study.scoreboard import interval
-from latentlab.study.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, short
+from latentlab.study.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, json_key
 from latentlab.view.report import Player, Strip
-from latentlab.view.scoreboard import FIGURES, failures, page, table_row
+from latentlab.view.scoreboard import FIGURES, failures, scoreboard_page, table_row
 
 TARGETS = (*CONTINUOUS, "hue@0", "hue@90", "background_hue@0", "direction@0", "direction@90", "shape=star")
 
@@ -109,7 +109,7 @@ class Cell:
 def cells_of(config: Config, space: str) -> Path:
     """Folder of a world's cells."""
     own = [getattr(config, name) for name in ("targets", "strengths", "count", "steps", "side_effects")]
-    return Path(config.out) / "cells" / f"{space}-{short([world_of(config, space).describe(), own])}"
+    return Path(config.out) / "cells" / f"{space}-{json_key([world_of(config, space).describe(), own])}"
 
 
 @lru_cache
@@ -160,7 +160,7 @@ def run(config: Config) -> dict[str, Any]:
         if finder in config.finders and space in config.spaces and 0 in config.labels
     ]
     edited = {space: strips(config, space, results) for space in config.spaces if space not in ORACLES}
-    page([*results, *unfit], edited, json.dumps(asdict(config))).save(Path(config.out) / "directions.html")
+    scoreboard_page([*results, *unfit], edited, json.dumps(asdict(config))).save(Path(config.out) / "directions.html")
     shown = [player for moved in edited.values() for strip in moved[:1] for player in strip.players]
     return {
         "means": {title(group[0]): means(group) for group in grouped([r for r in results if "scores" in r])},
@@ -198,7 +198,7 @@ def measure_cell(config: Config, cell: Cell) -> None:
     try:
         known = {name: getattr(config, name) for name in ("strengths", "count", "steps")}
         beside = cell.finder in config.side_effects and not cell.shuffled
-        told = judge(world_of(config, cell.space), **_asked(cell), **known, side_effects=beside)
+        told = score_cell(world_of(config, cell.space), **_asked(cell), **known, side_effects=beside)
     except Exception as error:  # whatever a finder raises must not take the others down
         told = {"failed": f"{type(error).__name__}: {error}"}
     write_text(cell.file(config), to_json({**asdict(cell), **told}))

@@ -18,7 +18,7 @@ import torch
 from tqdm.auto import tqdm
 
 from latentlab.bench.flags import main
-from latentlab.bench.kept import kept
+from latentlab.bench.kept import kept_answer
 from latentlab.data import moving_frames, moving_shapes
 from latentlab.data.moving.captions import caption
 from latentlab.data.moving.dataset import HELD_OUT_SEED
@@ -102,7 +102,9 @@ def score_spaces(config: Config) -> dict[str, Any]:
         ways["rings as circles"] = {"prune": "constant", "rings": True}
     for name, way in ways.items():
         settings = {"weights": fingerprint(vae), "samples": config.samples, **way, **REPEATS}
-        found[f"vector VAE, {name}"] = kept(config.out / "scores", "vector", settings, lambda way=way: vector(**way))
+        found[f"vector VAE, {name}"] = kept_answer(
+            config.out / "scores", "vector", settings, lambda way=way: vector(**way)
+        )
 
     generator, few, fewest = load(), max(50, config.samples // 4), max(50, config.samples // 16)
     spaces: dict[str, tuple[Described, int, int]] = {  # space, axis of its groups, samples
@@ -121,7 +123,7 @@ def score_spaces(config: Config) -> dict[str, Any]:
             return scores_of(codes, factors, WIDE, units=group_by_axis(space.shape, axis))
 
         settings = {**space.describe(), "samples": count, "metrics": WIDE, **REPEATS}
-        found[name] = kept(config.out / "scores", name.split(",")[0], settings, wide)
+        found[name] = kept_answer(config.out / "scores", name.split(",")[0], settings, wide)
     return found
 
 

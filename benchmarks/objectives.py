@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from latentlab.bench.flags import main
-from latentlab.bench.kept import kept, short
+from latentlab.bench.kept import kept_answer, settings_key
 from latentlab.bench.pool import each
 from latentlab.bench.spread import mean
 from latentlab.data import DSprites, MovingShapes, moving_frames
@@ -96,7 +96,7 @@ def scores(config: Config, objective: str, seed: int) -> dict[str, dict[str, flo
     loop = LoopConfig(steps=config.steps, batch_size=64, learning_rate=1e-3, seed=seed, workers=0)
     training = VectorVAETraining(objective, SIX[objective], frames=config.frames, loop=loop)
     settings = {"data": config.data, "training": asdict(training)}
-    out = Path(config.out) / config.data / f"{objective}-{seed}-{short(settings)}"
+    out = Path(config.out) / config.data / f"{objective}-{seed}-{settings_key(settings)}"
 
     def make() -> dict[str, Any]:
         data = DSprites() if config.data == "dsprites" else MovingShapes(1_000_000, TRAIN_SEED)
@@ -111,7 +111,7 @@ def scores(config: Config, objective: str, seed: int) -> dict[str, dict[str, flo
             "psnr": {"value": float(psnr(again, video).mean())},
         }
 
-    return kept(out, "scores", {**settings, "samples": config.samples, "metrics": METRICS, "null": NULL}, make)
+    return kept_answer(out, "scores", {**settings, "samples": config.samples, "metrics": METRICS, "null": NULL}, make)
 
 
 def null_of(rows: list[dict[str, dict[str, float]]], metric: str) -> float | None:

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from latentlab.bench.flags import main
 from latentlab.bench.script import load_script
 from latentlab.bench.spread import mean, percent
-from latentlab.data.moving.captions import DIRECTIONS, HUES, captions, words
+from latentlab.data.moving.captions import DIRECTIONS, HUES, captions, true_words
 from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED, MovingShapes, moving_shapes
 from latentlab.data.moving.factors import SHAPES, FactorSampler
 from latentlab.data.moving.measure import angle_difference, mask, measure
@@ -32,7 +32,7 @@ from latentlab.train.autoencoder import around
 from latentlab.train.clip import ClipTraining
 from latentlab.train.denoiser import DenoiserTraining
 from latentlab.video import read
-from latentlab.video.write import encode, frame_rate, one_clip
+from latentlab.video.write import encode_pictures, frame_rate, one_clip
 from latentlab.view.report import Player
 
 scenes = load_script(Path(__file__).with_name("quality_scenes.py")).scenes
@@ -124,7 +124,7 @@ def known(generator: Generator, config: Config) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         file = str(Path(folder) / "clip.mp4")
         for index in tqdm(range(len(data)), desc="clips from files"):
-            encode(file, one_clip(data.clip(index)), frame_rate(data.fps, ".mp4"), ".mp4", scale=1)
+            encode_pictures(file, one_clip(data.clip(index)), frame_rate(data.fps, ".mp4"), ".mp4", scale=1)
             clip = read(file).video
             kept.append(float(psnr(generator.decode(generator.encode(clip)).cpu(), clip)))
     return {"mean_psnr": mean(kept), "known_psnr": round(float(np.percentile(kept, 1)), 1)}
@@ -180,7 +180,7 @@ def unseen_captions(count: int, **fixed: float) -> list[tuple[str, np.ndarray]]:
     held_out, index = FactorSampler(HELD_OUT_SEED, fixed), 0
     while len(chosen) < count:
         factors = held_out(index)
-        w = words(factors)
+        w = true_words(factors)
         caption = captions(factors)[index % 3]
         if w.hue and w.background and w.size and w.direction and caption not in seen:
             chosen.append((caption, factors))
@@ -191,9 +191,9 @@ def unseen_captions(count: int, **fixed: float) -> list[tuple[str, np.ndarray]]:
 def caption_accuracy(generator: Generator, config: Config) -> dict[str, Any]:
     """Percent of unseen captions whose shape, hue, direction and size the generated clip has; the nulls are of words
     drawn by chance."""
-    chosen = [c for c in unseen_captions(2 * config.clips) if words(c[1]).direction != "still"][: config.clips]
+    chosen = [c for c in unseen_captions(2 * config.clips) if true_words(c[1]).direction != "still"][: config.clips]
     video = _generate(generator, [caption for caption, _ in chosen], config)
-    said = [words(factors) for _, factors in chosen]
+    said = [true_words(factors) for _, factors in chosen]
     read, shapes = measure(video), load_reader().read_shape(video)
     names = [SHAPES[int(s)] if np.isfinite(s) else "" for s in read["shape"]]
     directions = np.array([45 * DIRECTIONS.index(w.direction) for w in said])

@@ -164,8 +164,10 @@ def check(name: str, value: Any, hint: Any) -> None:
     if fits(value, hint):
         return
     if fits(value, hint, ranges=False):
-        raise ValueError(f"{name} must be {words(hint)}, got {shown(value)}")
-    raise WrongKind(f"{name} must be {words(hint, ranges=False)}, got {shown(value)} ({type(value).__name__})")
+        raise ValueError(f"{name} must be {annotation_words(hint)}, got {shown(value)}")
+    raise WrongKind(
+        f"{name} must be {annotation_words(hint, ranges=False)}, got {shown(value)} ({type(value).__name__})"
+    )
 
 
 def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
@@ -249,10 +251,10 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
     return array
 
 
-def words(hint: Any, *, ranges: bool = True) -> str:
+def annotation_words(hint: Any, *, ranges: bool = True) -> str:
     """An annotation as an error says it."""
     origin, parts = get_origin(hint), get_args(hint)
-    tell = functools.partial(words, ranges=ranges)
+    tell = functools.partial(annotation_words, ranges=ranges)
     if origin is Annotated:
         return ", ".join([tell(parts[0]), *(str(part) for part in parts[1:] if ranges and isinstance(part, Within))])
     if origin in (Union, UnionType):

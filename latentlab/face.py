@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -28,3 +29,27 @@ def face(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
         raise AttributeError(f"module {package!r} has no attribute {name!r}; it shows {', '.join(homes)}")
 
     return attribute, lambda: sorted(homes)
+
+
+def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """`__getattr__` of a module whose names changed: those of version 0.1 work until 0.3, with a warning.
+
+    Args:
+        module: its `__name__`.
+        names: new ones by old.
+
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     renamed("latentlab.face", {"facade": "face"})("facade") is face
+    True
+    >>> str(said[0].message)
+    'latentlab.face.facade is face since version 0.2'
+    """
+
+    def attribute(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{module}.{name} is {names[name]} since version 0.2", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(module), names[name])
+
+    return attribute

@@ -48,6 +48,11 @@ def digest(*parts: Part) -> str:
     return found.hexdigest()
 
 
+def short_digest(text: str) -> str:
+    """The first twelve digits of a text's digest, which tell texts apart in the names of files."""
+    return digest(text)[:12]
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Where to write a file or folder that is to stand at `path`: a block that ends without an error puts it there.
@@ -74,7 +79,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ValueError(f"cannot write {path}: it is a device or a pipe; give the name of a file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent.resolve())
+    remove_leftovers(path.parent.resolve())
     with tempfile.TemporaryDirectory(prefix=_mark(), dir=path.parent, ignore_cleanup_errors=True) as work:
         made = Path(work) / path.name
         try:
@@ -139,7 +144,7 @@ def _locked(file: int) -> bool:
 
 
 @cache  # once a process: it need not look through a large folder at every write
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Removes what writers left in a folder that are no more: killed on this machine, or a day ago on any."""
     for left in folder.glob(".latentlab-*"):
         found = re.fullmatch(r"\.latentlab-([0-9a-f]{8})-(\d+)-\w+", left.name)

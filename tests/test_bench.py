@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from latentlab.bench import SCRIPTS, bench, compare_benches, find_scripts, parse_settings, run, script, spread
-from latentlab.bench.kept import kept
+from latentlab.bench.kept import kept_answer
 from latentlab.cli import main
-from latentlab.view.bench import Measured, judged, summary, tables
+from latentlab.view.bench import Measured, figure_tables, measured_numbers, noise_verdicts
 from latentlab.view.report import Player
 
 SCRIPT = '''"""How large is it?
@@ -100,7 +100,7 @@ def test_files_that_settings_name_belong_to_the_question(scripts, tmp_path):
 def test_repeats_have_seeds_of_their_own_and_give_intervals(scripts, tmp_path):
     result = bench(["sizes"], out=tmp_path / "out", scripts=scripts, repeats=3, seed=10)
     assert [a["figures"]["total"] for a in result["answers"]] == [2.01, 2.011, 2.012]
-    total = summary(result["answers"])[("total",)]
+    total = measured_numbers(result["answers"])[("total",)]
     # Student's 97.5 % point of 2 degrees of freedom is 4.3027
     assert total.half == pytest.approx(4.302653 * 0.001 / np.sqrt(3), rel=1e-5)
     assert "2.0110 ± 0.0025" in (tmp_path / "out" / "bench.md").read_text()
@@ -196,18 +196,18 @@ def test_false_alarms_are_rare_over_a_whole_page():
     alarms = 0
     for _ in range(100):
         pairs = [(Measured(tuple(rng.normal(size=5))), Measured(tuple(rng.normal(size=5)))) for _ in range(20)]
-        alarms += "more than noise" in judged(pairs)
+        alarms += "more than noise" in noise_verdicts(pairs)
     assert alarms <= 12  # of 100 pages of 20 numbers, at 5 %
     far = [(Measured(tuple(rng.normal(size=5))), Measured(tuple(rng.normal(size=5) + 20))) for _ in range(20)]
-    assert judged(far) == ["more than noise"] * 20
+    assert noise_verdicts(far) == ["more than noise"] * 20
 
 
 def test_verdicts_without_repeats():
     one, two = Measured((1.0,), (0.9, 1.1)), Measured((2.0,), (1.9, 2.1))
-    assert judged([(one, two), (one, Measured((1.05,), (0.9, 1.2)))]) == ["more than noise", "within noise"]
+    assert noise_verdicts([(one, two), (one, Measured((1.05,), (0.9, 1.2)))]) == ["more than noise", "within noise"]
     steady = Measured((1.0, 1.0)), Measured((1.5, 1.5))
-    assert judged([steady]) == ["more than noise"]
-    assert judged([(one, one)]) == ["same"]
+    assert noise_verdicts([steady]) == ["more than noise"]
+    assert noise_verdicts([(one, one)]) == ["same"]
 
 
 def test_tables_of_any_shape():
@@ -216,7 +216,7 @@ def test_tables_of_any_shape():
         "rows": [{"name": "x", "v": 0.5}, {"name": "y", "w": [1.0, 2.0]}],
         "deep": {"b": {"c": {"d": 2}}},
     }
-    shown = [(t.columns, t.cells()) for t in tables([{"figures": figures}])]
+    shown = [(t.columns, t.cells()) for t in figure_tables([{"figures": figures}])]
     assert shown[0] == (["figure", "value"], [["a", "1"]])
     assert shown[1] == (["rows", "v", "w"], [["x", "0.500", "\u2013"], ["y", "\u2013", "1, 2"]])
     assert shown[2] == (["deep, b", "d"], [["c", "2"]])
@@ -224,19 +224,19 @@ def test_tables_of_any_shape():
 
 def test_wide_tables_are_turned_and_groups_with_nothing_in_common_stand_apart():
     wide = {name: {f"c{i}": i + 0.5 for i in range(9)} for name in "ab"}
-    (table,) = tables([{"figures": {"methods": wide}}])
+    (table,) = figure_tables([{"figures": {"methods": wide}}])
     assert table.columns == ["methods", "a", "b"]
     assert table.rows[8] == ["c8", "8.5", "8.5"]
     apart = {name: {f"{name}{i}": i for i in range(5)} for name in "abc"}
-    assert [t.columns for t in tables([{"figures": apart}])] == [["a", "value"], ["b", "value"], ["c", "value"]]
-    assert tables([{"figures": {"over": []}}])[0].cells() == [["over", "none"]]
+    assert [t.columns for t in figure_tables([{"figures": apart}])] == [["a", "value"], ["b", "value"], ["c", "value"]]
+    assert figure_tables([{"figures": {"over": []}}])[0].cells() == [["over", "none"]]
 
 
 def test_tables_keep_the_order_of_the_script_and_turn_where_cells_are_long():
     measured = {"value": 30.123, "interval": [29.5, 30.7], "null": 12.0}
     methods = {name: {f"figure {i}": measured for i in range(6)} for name in "abcd"}
     figures = {"deep": {"methods": methods}, "cost": {"seconds": 1.5}}
-    first, second = tables([{"figures": figures}])
+    first, second = figure_tables([{"figures": figures}])
     assert first.columns == ["deep, methods", *"abcd"]
     assert first.rows[0] == ["figure 0", *["30.12 [29.5, 30.7] (null 12)"] * 4]
     assert second.columns == ["", "seconds"]
@@ -244,9 +244,9 @@ def test_tables_keep_the_order_of_the_script_and_turn_where_cells_are_long():
 
 def test_a_number_that_is_not_finite_is_none():
     figures = {"a": {"psnr": {"value": None}, "x": 1.0}, "b": {"psnr": {"value": 2.0}, "x": 1.0}}
-    (table,) = tables([{"figures": figures}])
+    (table,) = figure_tables([{"figures": figures}])
     assert [row[1] for row in table.cells()] == ["\u2013", "2.00"]
-    assert ("a", "psnr") not in summary([{"figures": figures}])
+    assert ("a", "psnr") not in measured_numbers([{"figures": figures}])
 
 
 def test_intervals_of_scripts():
@@ -324,9 +324,9 @@ def test_a_damaged_answer_is_made_again(scripts, tmp_path):
         assert again["answers"][0]["figures"] == first["answers"][0]["figures"]
     assert ran(tmp_path) == 5
     settings, make = {"of": 1}, iter(range(3)).__next__
-    assert kept(tmp_path, "count", settings, make) == kept(tmp_path, "count", settings, make) == 0
+    assert kept_answer(tmp_path, "count", settings, make) == kept_answer(tmp_path, "count", settings, make) == 0
     next(tmp_path.glob("count_*.json")).write_text('"cut')
-    assert kept(tmp_path, "count", settings, make) == 1
+    assert kept_answer(tmp_path, "count", settings, make) == 1
 
 
 SLEEPY = '''"""Does it end?"""

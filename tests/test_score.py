@@ -16,7 +16,7 @@ from latentlab.ledger import Ledger
 from latentlab.metrics import compare, flicker, frechet_distance, psnr
 from latentlab.metrics.perceptual import ssim
 from latentlab.metrics.published import temporal_flickering
-from latentlab.score import find_clips, reader_td, rows, score
+from latentlab.score import find_clips, reader_td, rows, score_clips
 from latentlab.score.find import partners
 from latentlab.score.sets import unpacked
 from latentlab.store import replacing
@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def scored(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    return score([folder / "noisy"], [folder / "clean"], out=out, bootstrap=5), out
+    return score_clips([folder / "noisy"], [folder / "clean"], out=out, bootstrap=5), out
 
 
 def test_a_row_is_what_the_library_measures(folder, scored):
@@ -129,27 +129,27 @@ def test_a_stopped_run_goes_on_and_a_changed_file_is_scored_again(folder, tmp_pa
     monkeypatch.setattr(rows, "row_of", watched)
     clips = [folder / "clean" / f"{i}.mkv" for i in range(3)]
     with pytest.raises(KeyboardInterrupt):
-        score(clips, out=tmp_path)
+        score_clips(clips, out=tmp_path)
     text = (tmp_path / "scores.jsonl").read_text()
     (tmp_path / "scores.jsonl").write_text(text[:-300])  # as a kill in the middle of a line leaves it
     (tmp_path / "scores.html").touch()
-    result = score(clips, out=tmp_path)
+    result = score_clips(clips, out=tmp_path)
     assert seen == ["0.mkv", "1.mkv", "1.mkv", "2.mkv"]
-    assert score(clips, out=tmp_path) == result
+    assert score_clips(clips, out=tmp_path) == result
     assert seen == ["0.mkv", "1.mkv", "1.mkv", "2.mkv"]
     copy = tmp_path / "1.mkv"
     copy.write_bytes(clips[1].read_bytes())
-    score([copy], out=tmp_path)
+    score_clips([copy], out=tmp_path)
     write(copy, torch.zeros(1, 3, 5, 16, 16))
-    again = score([copy], out=tmp_path)
+    again = score_clips([copy], out=tmp_path)
     assert seen[4:] == ["1.mkv", "1.mkv"]
     assert again["clips"][0]["frames"] == 5
 
 
 def test_a_resumed_run_gives_the_same_numbers_as_a_fresh_one(folder, tmp_path, scored):
     clips = [folder / "noisy" / f"{i}.mkv" for i in range(5)]
-    score(clips[:2], [folder / "clean"], out=tmp_path, bootstrap=5)
-    resumed = score(clips, [folder / "clean"], out=tmp_path, bootstrap=5)
+    score_clips(clips[:2], [folder / "clean"], out=tmp_path, bootstrap=5)
+    resumed = score_clips(clips, [folder / "clean"], out=tmp_path, bootstrap=5)
     assert resumed["clips"] == scored[0]["clips"]
     assert resumed["against"] == scored[0]["against"]
 
@@ -159,9 +159,9 @@ def test_a_clip_too_large_to_hold_is_scored_in_parts(folder, tmp_path, monkeypat
     base = 0.3 * torch.randn(1, 3, 1, 32, 32, generator=torch.Generator().manual_seed(1))
     jitter = 4 / 127.5 * torch.randn(1, 3, 40, 32, 32, generator=torch.Generator().manual_seed(2))
     write(path, (base + jitter).clamp(-1, 1))
-    whole = score([path], out=tmp_path / "a")["clips"][0]
+    whole = score_clips([path], out=tmp_path / "a")["clips"][0]
     monkeypatch.setattr(rows, "WINDOW", 3 * 32 * 32 * 9)
-    parts = score([path], out=tmp_path / "b")["clips"][0]
+    parts = score_clips([path], out=tmp_path / "b")["clips"][0]
     assert parts["note"] == "scored in 6 parts"
     for name in ("overall", "texture", "regional"):
         assert parts[name] == pytest.approx(whole[name], rel=0.1)
@@ -171,17 +171,17 @@ def test_a_clip_too_large_to_hold_is_scored_in_parts(folder, tmp_path, monkeypat
 
 
 def test_clips_of_one_name_are_paired_and_so_is_one_with_one(folder, tmp_path):
-    one = score([folder / "noisy" / "1.mkv"], [folder / "clean" / "0.mkv"], out=tmp_path)
+    one = score_clips([folder / "noisy" / "1.mkv"], [folder / "clean" / "0.mkv"], out=tmp_path)
     assert one["clips"][0]["partner"].endswith("clean/0.mkv")
     assert one["clips"][0]["psnr"] < 30
     assert "two clips or more on each side" in one["against"]["note"]
-    same = score([folder / "clean" / "0.mkv"], [folder / "clean" / "0.mkv"], out=tmp_path)["clips"][0]
+    same = score_clips([folder / "clean" / "0.mkv"], [folder / "clean" / "0.mkv"], out=tmp_path)["clips"][0]
     assert (same["ssim"], same["psnr"], same["partner_note"]) == (1.0, None, "equal frames")
 
 
 def test_partners_of_other_shapes_are_said_not_to_be_compared(folder, tmp_path):
     write(tmp_path / "small.mkv", torch.zeros(1, 3, 4, 16, 16))
-    row = score([folder / "clean" / "0.mkv"], [tmp_path / "small.mkv"], out=tmp_path / "out")["clips"][0]
+    row = score_clips([folder / "clean" / "0.mkv"], [tmp_path / "small.mkv"], out=tmp_path / "out")["clips"][0]
     assert row["psnr"] is None
     assert row["partner_note"] == "not compared: 8 frames of 64 x 64 and 4 frames of 16 x 16"
 
@@ -200,7 +200,7 @@ def test_what_is_no_clip_is_named_and_notes_reach_the_row(folder, tmp_path):
     clip.write_bytes((folder / "clean" / "0.mkv").read_bytes())
     for name in ("0.txt", "list.csv", "cover.png"):
         (tmp_path / "set" / name).write_text("x")
-    result = score([tmp_path / "set"], out=tmp_path / "out")
+    result = score_clips([tmp_path / "set"], out=tmp_path / "out")
     assert {path.rsplit("/", 1)[1]: why for path, why in result["left_out"].items()} == {
         "list.csv": "neither video nor image by its suffix '.csv'",
         "cover.png": "a picture beside videos, which is no clip",
@@ -209,7 +209,7 @@ def test_what_is_no_clip_is_named_and_notes_reach_the_row(folder, tmp_path):
     uneven = tmp_path / "uneven.webp"
     first, *others = [Image.new("RGB", (16, 16), (20 * k,) * 3) for k in range(5)]
     first.save(uneven, save_all=True, append_images=others, duration=[50, 50, 50, 900, 50], lossless=True)
-    assert "uneven" in score([uneven], out=tmp_path / "out2")["clips"][0]["note"]
+    assert "uneven" in score_clips([uneven], out=tmp_path / "out2")["clips"][0]["note"]
 
 
 def test_clips_are_paired_by_place_before_name(tmp_path):
@@ -236,7 +236,7 @@ def test_every_clip_that_gives_nothing_is_named_and_the_others_go_on(folder, tmp
         return probe(path)
 
     monkeypatch.setattr(rows, "probe", careful)
-    result = score([clips], out=tmp_path / "out")
+    result = score_clips([clips], out=tmp_path / "out")
     assert [row["clip"].rsplit("/", 1)[1] for row in result["clips"]] == ["0.mkv", "1.mkv"]
     why = {path.rsplit("/", 1)[1]: reason for path, reason in result["unreadable"].items()}
     assert why.keys() == {"bad.mkv", "gone.mkv"}
@@ -254,7 +254,7 @@ def test_a_bad_partner_or_too_few_frames_for_the_features_leave_the_row(folder, 
             return x.flatten(2).mean(2)
 
     torch.jit.script(Ten()).save(tmp_path / "i3d.pt")
-    result = score(
+    result = score_clips(
         [folder / "clean"], [tmp_path / "other"], out=tmp_path, features=f"i3d={tmp_path / 'i3d.pt'}", trusted=True
     )
     assert len(result["clips"]) == 5
@@ -274,7 +274,7 @@ def test_features_of_a_file_say_size_resize_rule_and_that_it_is_not_verified(fol
 
     torch.jit.script(Sums()).save(tmp_path / "net.pt")
     arguments = {"features": f"inception={tmp_path / 'net.pt'}", "bootstrap": 2, "trusted": True}
-    result = score([folder / "noisy"], [folder / "clean"], out=tmp_path, **arguments)["against"]["frechet"]
+    result = score_clips([folder / "noisy"], [folder / "clean"], out=tmp_path, **arguments)["against"]["frechet"]
     assert result["name"] == "frechet(inception, unverified file)"
     assert result["settings"]["weights"].startswith("unverified file sha256=")
     assert result["settings"]["frames x height x width"] == ["8 x 64 x 64"]
@@ -283,7 +283,7 @@ def test_features_of_a_file_say_size_resize_rule_and_that_it_is_not_verified(fol
 
 
 def test_features_stay_in_the_file(folder, tmp_path):
-    score([folder / "clean"], [folder / "noisy"], out=tmp_path, bootstrap=2)
+    score_clips([folder / "clean"], [folder / "noisy"], out=tmp_path, bootstrap=2)
     ledger = Ledger.open(tmp_path / "scores.jsonl")
     assert ledger.done
     assert not any(name in row for row in ledger.done.values() for name in ("features", "series", "map"))
@@ -349,7 +349,7 @@ def test_a_clip_that_was_not_measured_is_told_and_comes_last(tmp_path):
     unrelated = 0.4 * torch.randn(1, 3, 6, 64, 64, generator=torch.Generator().manual_seed(0))
     write(tmp_path / "clips" / "a.mkv", unrelated.clamp(-1, 1))
     write(tmp_path / "clips" / "b.mkv", torch.zeros(1, 3, 6, 64, 64))
-    result = score([tmp_path / "clips"], out=tmp_path / "out")
+    result = score_clips([tmp_path / "clips"], out=tmp_path / "out")
     first, second = result["clips"]
     assert first["overall"] is None
     assert "% of the picture can be followed" in first["reason"]
@@ -360,14 +360,14 @@ def test_a_clip_that_was_not_measured_is_told_and_comes_last(tmp_path):
 
 def test_a_damaged_line_is_scored_again(folder, tmp_path):
     clips = [folder / "clean" / f"{i}.mkv" for i in range(2)]
-    first = score(clips, out=tmp_path)
+    first = score_clips(clips, out=tmp_path)
     file = tmp_path / "scores.jsonl"
     good = [json.loads(line) for line in file.read_text().splitlines() if line]
     spoilt = json.dumps(good[0]).replace('"overall": ', '"overall": 9', 1)  # a flipped digit is JSON still
     for damage in ([spoilt], ["[]"], ['{"key": 1}'], [json.dumps({**good[0], "row": []})], ["{" * 5000], ["\udcff"]):
         lines = [*damage, json.dumps(good[1])]
         file.write_text("\n".join(lines) + "\n", errors="surrogateescape")
-        assert score(clips, out=tmp_path)["clips"] == first["clips"]
+        assert score_clips(clips, out=tmp_path)["clips"] == first["clips"]
         assert len(Ledger.open(file).done) == 2
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentlab.store import claimed, digest, replacing, sweep, write_text
+from latentlab.store import claimed, digest, remove_leftovers, replacing, write_text
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.video import write
 
@@ -102,7 +102,7 @@ def test_those_of_other_machines_go_after_a_day(tmp_path):
     for name, age in ((".latentlab-00000000-1-fresh", 3600), (".latentlab-00000000-1-stale", 90_000)):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == [".latentlab-00000000-1-fresh"]
 
 
@@ -113,8 +113,8 @@ def test_a_folder_killed_between_the_two_steps_of_its_swap_comes_back(tmp_path):
     older = tmp_path / mark.replace(f"-{os.getpid()}-", f"-{gone.pid}-") / "older" / "frames"
     older.mkdir(parents=True)
     (older / "frame_00000.png").write_bytes(b"old")
-    sweep.cache_clear()
-    sweep(tmp_path)
+    remove_leftovers.cache_clear()
+    remove_leftovers(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["frames"]
     assert (tmp_path / "frames" / "frame_00000.png").read_bytes() == b"old"
 

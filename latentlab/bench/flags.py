@@ -41,7 +41,7 @@ def main(
     >>> main(run, ["--clips", "3"], show=str)
     {'twice': 6}
     """
-    config = parse(run, given, presets or {})
+    config = config_from_flags(run, given, presets or {})
     figures = run(config)
     plain = {name: value for name, value in figures.items() if not name.startswith("_")}
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
@@ -49,7 +49,7 @@ def main(
     sys.stdout.write((to_json(said) if show is None else show(figures)) + "\n")
 
 
-def parse(run: Callable[[Any], Any], given: Sequence[str] | None, presets: Mapping[str, Any]) -> Any:
+def config_from_flags(run: Callable[[Any], Any], given: Sequence[str] | None, presets: Mapping[str, Any]) -> Any:
     """The Config that flags ask for; one that refuses its values ends with the reason."""
     module = inspect.getmodule(run)
     kind = get_type_hints(run)["config"]

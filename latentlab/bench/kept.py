@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from latentlab.record import to_json
-from latentlab.store import digest, write_text
+from latentlab.store import short_digest, write_text
 
 
-def kept(folder: Path, name: str, settings: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+def kept_answer(folder: Path, name: str, settings: Mapping[str, Any], make: Callable[[], Any]) -> Any:
     """What `make` returned the first time with these settings, all that decides what it returns; plain values.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     first = kept(Path(folder), "sum", {"of": [1, 2]}, lambda: {"sum": 1 + 2})
-    ...     kept(Path(folder), "sum", {"of": [1, 2]}, lambda: {"sum": "made again"}) == first
+    ...     first = kept_answer(Path(folder), "sum", {"of": [1, 2]}, lambda: {"sum": 1 + 2})
+    ...     kept_answer(Path(folder), "sum", {"of": [1, 2]}, lambda: {"sum": "made again"}) == first
     True
     """
-    path = folder / f"{name}_{short(settings)}.json"
+    path = folder / f"{name}_{settings_key(settings)}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):  # not yet, or damaged
@@ -28,6 +28,6 @@ def kept(folder: Path, name: str, settings: Mapping[str, Any], make: Callable[[]
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def short(settings: Mapping[str, Any]) -> str:
+def settings_key(settings: Mapping[str, Any]) -> str:
     """Tells settings apart in the name of a file."""
-    return digest(to_json(dict(settings)))[:12]
+    return short_digest(to_json(dict(settings)))

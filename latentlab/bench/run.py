@@ -20,7 +20,7 @@ from latentlab.bench.pool import workers
 from latentlab.bench.script import SCRIPTS, config_of, find_scripts, load_script
 from latentlab.record import Record, to_json
 from latentlab.store import digest, write_text
-from latentlab.view.bench import compare, page
+from latentlab.view.bench import bench_page, comparison_page
 from latentlab.view.markdown import markdown
 from latentlab.view.report import Report
 from latentlab.weights import shipped
@@ -109,7 +109,7 @@ def bench(
         "failed": {job.name: failed[job.key] for job in plan if job.key in failed},
         "record": asdict(Record("latentlab bench", asked, seed, "", "")),
     }
-    report = page(result, {name: load_script(found[name]) for name in {a["name"] for a in answers}})
+    report = bench_page(result, {name: load_script(found[name]) for name in {a["name"] for a in answers}})
     write_text(out / "bench.json", to_json(result) + "\n")
     write_text(out / "bench.md", markdown(report))
     report.save(out / "bench.html")
@@ -129,7 +129,7 @@ def compare_benches(old: str | Path, new: str | Path, out: str | Path) -> Report
         FileNotFoundError: no `bench.json` there.
         ValueError: one that is cut short, or another file.
     """
-    report = compare(_result(old), _result(new))
+    report = comparison_page(_result(old), _result(new))
     report.save(Path(out) / "compare.html")
     write_text(Path(out) / "compare.md", markdown(report))
     return report

@@ -37,7 +37,7 @@ def train_adapter_command(*, data, out, seed, device, json, **options) -> None:
     """Trains an adapter on a folder of pictures, and says what it does to a caption with and without the trigger."""
     from latentlab.train.adapter import AdapterTraining, train_adapter
     from latentlab.train.loop import is_main_process
-    from latentlab.train.pictures import examples, kept
+    from latentlab.train.pictures import examples, share_kept
 
     if data == "moving-shapes":
         raise ValueError("an adapter learns from pictures: --data FOLDER, with wave.txt beside wave.png as its caption")
@@ -45,7 +45,7 @@ def train_adapter_command(*, data, out, seed, device, json, **options) -> None:
     generator = load(options["model"], device=device)
     c = generator.config
     found = examples(data, c.num_frames, (c.height, c.width))
-    keeps = kept(generator, found.video)
+    keeps = share_kept(generator, found.video)
     shares = ", ".join(f"{name} {max(0.0, share):.0%}" for name, share in keeps.items() if name != "all")
     said = f"the autoencoder gives back {max(0.0, keeps['all']):.0%} of these"
     if is_main_process():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.commands.adapters import with_adapters
-from latentlab.commands.loading import loaded, mask_of, told
+from latentlab.commands.loading import condition_of, loaded, mask_of
 from latentlab.commands.result import check_file, record_of, say, tell
 from latentlab.control import inpaint
 from latentlab.control.prompt import WEIGHED, Prompt
@@ -25,7 +25,7 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.coded import Coded
 from latentlab.shapes import Video
 from latentlab.store import claimed, write_text
-from latentlab.study.batch import Batches, Drawn, read_ratings
+from latentlab.study.batch import Batches, DrawnClip, read_ratings
 from latentlab.study.brief import Brief
 from latentlab.video import read, read_fitted
 from latentlab.view.contact_sheet import Card, Served, contact_sheet
@@ -36,7 +36,7 @@ END = {
 }
 
 
-def batch(brief: str, *, ratings, serve, out, device, json, model) -> None:
+def batch_command(brief: str, *, ratings, serve, out, device, json, model) -> None:
     """Draws what is to be drawn, after taking ratings; with `serve` until the ratings have settled it."""
     given = Brief.read(brief)
     folder = Path(out)
@@ -44,7 +44,7 @@ def batch(brief: str, *, ratings, serve, out, device, json, model) -> None:
     said = read_ratings(ratings) if ratings else {}
     generator = loaded(model, device=device)
     suffix = ".png" if generator.config.num_frames == 1 else ".mp4"
-    draw = Drawing(generator, given, model)
+    draw = ClipDrawer(generator, given, model)
     draw.check()
     look = draw.shows if isinstance(generator, NativeGenerator) else None
     with claimed(folder):
@@ -68,7 +68,7 @@ def batch(brief: str, *, ratings, serve, out, device, json, model) -> None:
     tell({"page": str(page), **numbers}, json, lines)
 
 
-class Drawing:
+class ClipDrawer:
     """Draws one clip of a setting, and says which of some words it shows."""
 
     def __init__(self, generator: Generator, brief: Brief, model: Any) -> None:
@@ -85,7 +85,7 @@ class Drawing:
                 setting = {**first, name: value}
                 generator = self._base(setting)
                 said = self.brief.said(setting)
-                told(generator, _plain(said), self._asked(setting))
+                condition_of(generator, _plain(said), self._asked(setting))
                 if control := setting.get("control"):
                     c = generator.config
                     mask_of(self._beside(control["mask"]), (c.num_frames, c.height, c.width))  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ class Drawing:
     def __call__(self, setting: Mapping[str, Any], seed: int) -> Video:
         generator, caption = self._base(setting), self.brief.said(setting)
         guidance = setting.get("guidance")
-        condition = told(generator, _plain(caption), self._asked(setting))
+        condition = condition_of(generator, _plain(caption), self._asked(setting))
         if WEIGHED.search(caption):
             weighed = prompted(generator, caption, guidance=guidance)
             generator, guidance = weighed.generator, weighed.guidance
@@ -114,7 +114,7 @@ class Drawing:
             return []
         kinds = {*moving.HUES, *moving.DIRECTIONS, *SHAPES}
         factors = measure(video).values[0] if video.shape[-2:] == (64, 64) else np.full(len(NAMES), np.nan)
-        read = vars(moving.words(factors)).values() if np.isfinite(factors[NAMES.index("shape")]) else ()
+        read = vars(moving.true_words(factors)).values() if np.isfinite(factors[NAMES.index("shape")]) else ()
         found = []
         for word in words:
             if word in kinds and len(read):
@@ -191,11 +191,11 @@ def _sheet(batches: Batches, command: str, *, post: bool = False) -> str:
     return contact_sheet(cards, **about, post=True) if post else ""
 
 
-def _setting(clip: Drawn) -> str:
+def _setting(clip: DrawnClip) -> str:
     return ", ".join(f"{name} {value}" for name, value in clip.setting.items())
 
 
-def _rest(brief: Brief, clip: Drawn) -> str:
+def _rest(brief: Brief, clip: DrawnClip) -> str:
     return ", ".join(f"{name} {v}" for name, v in clip.setting.items() if f"{{{name}}}" not in brief.caption)
 
 

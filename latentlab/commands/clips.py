@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlab.commands.adapters import with_adapters
 from latentlab.commands.control import with_controls, with_references
-from latentlab.commands.loading import loaded, mask_of, told
+from latentlab.commands.loading import condition_of, loaded, mask_of
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
 from latentlab.control.prompt import WEIGHED, Prompt
 from latentlab.control.words import prompted
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from latentlab.study.recipe import Edited
 
 
-def generate(
+def generate_command(
     captions: list[str],
     *,
     classes,
@@ -69,7 +69,7 @@ def generate(
     generator = with_adapters(generator, adapter)
     weighed = [] if images else [caption for caption in captions if WEIGHED.search(caption)]
     plain = [Prompt.parse(caption).caption() if caption in weighed else caption for caption in captions]
-    condition = told(generator, plain, model)
+    condition = condition_of(generator, plain, model)
     if weighed:
         if len(captions) > 1:
             raise ValueError(f"{weighed[0]!r} weighs its words, which works on one caption at a time")
@@ -100,7 +100,7 @@ def generate(
     tell({"files": [str(f) for f in files], **numbers}, json, [*lines, *([FLOOR] if clips.shape[2] > 1 else [])])
 
 
-def encode(video: str, *, out: str, device: str, json: bool, model) -> None:
+def encode_command(video: str, *, out: str, device: str, json: bool, model) -> None:
     """Latents of a clip, as safetensors."""
     from latentlab.study.fidelity import fidelity
 
@@ -117,7 +117,7 @@ def encode(video: str, *, out: str, device: str, json: bool, model) -> None:
     tell({"file": out, "shape": shape, "psnr": known.psnr[0], "fitted": note, **known.numbers()}, json, lines)
 
 
-def invert(
+def invert_command(
     video: str, *, caption: str, estimate: bool, levels, out, seed, device, json, model, steps, method, guidance
 ) -> None:
     """Noise of a clip, as safetensors, with the error of the way there and back."""
@@ -130,7 +130,7 @@ def invert(
     sampler = Sampler(method, steps, levels, guidance)
     say(f"inverting by {method} in {steps} steps, and sampling back")
     trip = roundtrip(
-        generator, clip, told(generator, caption, model), sampler=sampler, estimate=estimate, progress=True
+        generator, clip, condition_of(generator, caption, model), sampler=sampler, estimate=estimate, progress=True
     )
     trip.inverted.save(out)
     settings = {
@@ -157,7 +157,7 @@ def invert(
     tell({"file": out, "fitted": note, **said}, json, lines)
 
 
-def interpolate(
+def interpolate_command(
     first: str, last: str, *, path, space, spacing, points, out, seed, device, json, model, steps, method, guidance
 ) -> None:
     """Clips between two clips, in a folder."""
@@ -191,7 +191,7 @@ def interpolate(
     tell({"files": [str(f) for f in files], **numbers}, json, [*lines, FLOOR])
 
 
-def edit(
+def edit_command(
     video: str, *, to, by, caption, source, method, mask, direction, strength, directions, space, out, seed, device,
     json, model,
 ) -> None:  # fmt: skip
@@ -250,7 +250,7 @@ def directions_command(*, space, labelled, out, seed, device, json, model) -> No
     tell({"file": out, "space": space, "directions": list(found.names)}, json, lines)
 
 
-def replay(recipe: str, video: str, *, out, device, json, model) -> None:
+def replay_command(recipe: str, video: str, *, out, device, json, model) -> None:
     """A clip edited as a recipe says."""
     from latentlab.study.edits import accounted
     from latentlab.study.recipe import Recipe

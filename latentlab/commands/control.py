@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlab.commands.loading import loaded, mask_of, told
+from latentlab.commands.loading import condition_of, loaded, mask_of
 from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
 from latentlab.control import Control, ImagePrompt, extend, inpaint, read_control, read_known_region, read_reference
 from latentlab.generator.generator import Generator
@@ -82,7 +82,7 @@ def extend_command(
 
     check_target(out)
     generator = loaded(model, device=device)
-    condition = told(generator, caption, model)
+    condition = condition_of(generator, caption, model)
     clip, note, fps = fitted(video, generator)
     known = fidelity(generator, clip)
     solving = {"windows": windows, "num_steps": steps, "method": method, "guidance": guidance}
@@ -114,7 +114,7 @@ def inpaint_command(
     solving = {"num_steps": steps, "method": method, "guidance": guidance}
     options = {"start": start, "grow": grow, "feather": feather, "refine": refine, "blend": blend}
     say(f"drawing what the mask covers, by {method} in {steps} steps")
-    found = inpaint(generator, clip, where, told(generator, caption, model), seed=seed, **options, **solving)
+    found = inpaint(generator, clip, where, condition_of(generator, caption, model), seed=seed, **options, **solving)
     known = fidelity(generator, clip)
     file, measured = written(Path(out), found.video.cpu(), fps)
     numbers = {**found.numbers(), **measured, "warning": known.warning}

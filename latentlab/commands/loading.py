@@ -64,7 +64,7 @@ def shapes(model: Asked, *, device: str) -> Generator:
     )
 
 
-def told(generator: Generator, captions: str | Sequence[str], model: Asked | str | Path | None) -> Condition:
+def condition_of(generator: Generator, captions: str | Sequence[str], model: Asked | str | Path | None) -> Condition:
     """What captions tell the model, with the image and the negative caption that were asked for beside them.
 
     Raises:

@@ -12,7 +12,7 @@ from latentlab.commands.result import check_file, say, tell
 from latentlab.store import claimed
 
 
-def tour(*, video: str | None, out: str, seed: int, device: str, json: bool, model, steps) -> None:
+def tour_command(*, video: str | None, out: str, seed: int, device: str, json: bool, model, steps) -> None:
     """Everything once; see `latentlab.tour`."""
     from latentlab.tour import tour as run
 
@@ -24,7 +24,7 @@ def tour(*, video: str | None, out: str, seed: int, device: str, json: bool, mod
     tell(record.numbers, json, told)
 
 
-def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, json, **given) -> None:
+def bench_command(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, json, **given) -> None:
     """Answers of the benchmarks, kept and on one page; or what changed between two folders of them."""
     from latentlab import bench as benches
     from latentlab.view.markdown import markdown
@@ -42,7 +42,7 @@ def bench(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, j
     tell(result, json, [f"{len(result['answers'])} runs", f"open {Path(out) / 'bench.html'} in a browser"])
 
 
-def train(network: str, *, data, num_frames, size, out, seed, device, json, **options) -> None:
+def train_command(network: str, *, data, num_frames, size, out, seed, device, json, **options) -> None:
     """Trains one of the networks, or an adapter of one."""
     if network == "adapter":
         from latentlab.commands.adapters import train_adapter_command

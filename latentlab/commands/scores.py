@@ -48,11 +48,11 @@ def flicker_command(videos: Sequence[str], *, out: str | None, json: bool) -> No
     tell(rows, json, lines)
 
 
-def score(
+def score_command(
     clips: Sequence[str], *, against: Sequence[str], features: str, trust: bool, bootstrap: int, out, seed, device, json
 ) -> None:
     """A table of clips and their scores, the distances of sets, and a page."""
-    from latentlab.score import score as run
+    from latentlab.score import score_clips as run
 
     check_file(Path(out) / "scores.json")
     options = {"out": out, "features": features, "trusted": trust, "bootstrap": bootstrap, "seed": seed}

@@ -18,7 +18,7 @@ from latentlab.control.known_region import KnownRegion
 from latentlab.control.refine import decoder, refined
 from latentlab.control.seam import matched, pasted, seam
 from latentlab.generator.condition import Caption
-from latentlab.generator.exactness import sample
+from latentlab.generator.exactness import sample_exactly
 from latentlab.generator.generator import Generator
 from latentlab.generator.grid import to_grid
 from latentlab.generator.guides import Guide
@@ -130,7 +130,9 @@ def inpaint(
         velocity = generator.guided(*guides).velocity(condition[rows], guidance)
         begin = _between(clean[rows], noise, float(levels[0]), free[rows] if whole else None)
         begin = as_state(generator, begin, sampler.method)
-        drawn.append(sample(velocity, begin, levels, method=sampler.method, callback=step).float() / spread(levels[-1]))
+        drawn.append(
+            sample_exactly(velocity, begin, levels, method=sampler.method, callback=step).float() / spread(levels[-1])
+        )
     latents = torch.cat(drawn)
     if refine:
         with alone(*generator.modules):

@@ -249,7 +249,7 @@ def _read(
         factors = measure(video).values[0]
         if not np.isfinite(factors[NAMES.index("shape")]):
             return "nothing"
-        shown = moving.words(factors)
+        shown = moving.true_words(factors)
         kinds = (shown.shape, shown.hue, shown.direction, shown.size, shown.light, shown.speed)
         background = caption.split().index(word) + 1 < len(caption.split()) and f"{word} background" in caption
         return shown.background if background else kinds[GROUPS.index(group)]

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from tqdm.auto import tqdm
 
 from latentlab.checks import Seed, clear_errors
-from latentlab.data.moving.render import coverage
+from latentlab.data.moving.render import pixel_coverage
 from latentlab.factors import Factor, FactorTable
 from latentlab.shapes import Video
 
@@ -74,7 +74,7 @@ class DSprites:
         self._check(index)
         if self.packed is not None:
             return np.unpackbits(self.packed[index]).reshape(SIDE, SIDE)
-        return draw(*(values[at] for values, at in zip(GRID, np.unravel_index(index, SIZES), strict=True)))
+        return draw_sprite(*(values[at] for values, at in zip(GRID, np.unravel_index(index, SIZES), strict=True)))
 
     @clear_errors
     def clip(self, index: int, *, seed: Seed = 0, frames: Sequence[int] | None = None) -> Video:
@@ -124,7 +124,7 @@ class DSprites:
             raise IndexError(f"pictures are 0 to {COUNT - 1}, got {index}")
 
 
-def draw(shape: float, scale: float, orientation: float, x: float, y: float) -> UInt8[np.ndarray, "64 64"]:
+def draw_sprite(shape: float, scale: float, orientation: float, x: float, y: float) -> UInt8[np.ndarray, "64 64"]:
     """One sprite: a pixel is white where the shape covers half of it or more.
 
     Args:
@@ -137,7 +137,7 @@ def draw(shape: float, scale: float, orientation: float, x: float, y: float) -> 
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = 16.5 + 31 * np.array([x, y])
     corners = scale * OUTLINES[SHAPES[int(shape)]] @ turn.T + centre
-    return (coverage(corners[None], SIDE)[0] >= 0.5).astype(np.uint8)
+    return (pixel_coverage(corners[None], SIDE)[0] >= 0.5).astype(np.uint8)
 
 
 def read_npz(path: str | Path, *, progress: bool = False) -> UInt8[np.ndarray, "737280 512"]:

@@ -130,7 +130,7 @@ def top_directions(
         room = min(width, dim - basis.shape[1])
         if i + 1 == blocks or room < 1:
             break
-        pulled_back = torch.stack([pulled(function, x, w) for x, w in zip(at, image, strict=True)]).sum(0)  # J^T W
+        pulled_back = torch.stack([pullback(function, x, w) for x, w in zip(at, image, strict=True)]).sum(0)  # J^T W
         products += len(at) * newest.shape[1]
         if not pulled_back.isfinite().all():
             break
@@ -155,7 +155,7 @@ def pushed(function: Function, x: Tensor, directions: Tensor) -> Tensor:
     return change.detach().flatten(1).double().cpu().T
 
 
-def pulled(function: Function, x: Tensor, weights: Tensor) -> Tensor:
+def pullback(function: Function, x: Tensor, weights: Tensor) -> Tensor:
     """J^T W: what each of several weightings of the output `(output, direction)` asks of the code, backward mode."""
     codes = x.expand(weights.shape[1], -1).detach().clone().requires_grad_()
     with _plain_attention(), torch.enable_grad():

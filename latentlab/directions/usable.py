@@ -165,12 +165,12 @@ def auto_range(
             raise ValueError("the quality of codes at strength 0 is NaN, so there is none to keep")
         return read(seen), -np.inf if np.isnan(value) else value  # what has no quality has lost it
 
-    found = walk(look, name, ruler, step * np.arange(1, int(reach / step + 1e-9) + 1), limits)
+    found = walk_strengths(look, name, ruler, step * np.arange(1, int(reach / step + 1e-9) + 1), limits)
     bar.close()
     return found
 
 
-def walk(
+def walk_strengths(
     look: Callable[[float], tuple[FactorTable, float]],
     target: str,
     ruler: Ruler,

@@ -78,7 +78,7 @@ class Adapter:
             FileNotFoundError: no such file.
             ValueError: a file that holds no adapter, or one of a kind that is not read (DoRA, LoHa, LoKr, vectors).
         """
-        updates, words, about = adapter_file.read(Path(path))
+        updates, words, about = adapter_file.read_adapter(Path(path))
         return Adapter(updates, words, about, name=Path(path).name.removesuffix(".safetensors"))
 
     @clear_errors
@@ -87,7 +87,7 @@ class Adapter:
 
         A path without a suffix becomes a folder that `peft.PeftModel.from_pretrained` reads.
         """
-        adapter_file.write(Path(path), self.updates, self.words, self.about)
+        adapter_file.write_adapter(Path(path), self.updates, self.words, self.about)
 
     @clear_errors
     def scaled(self, factor: float) -> Adapter:

@@ -36,7 +36,7 @@ ROLES = ("transformer", "transformer_2", "unet", "text_encoder", "text_encoder_2
 Contents = tuple[dict[str, Update], dict[str, Tensor], dict[str, Any]]
 
 
-def read(path: Path) -> Contents:
+def read_adapter(path: Path) -> Contents:
     """Updates by place, words, and what the file says of itself.
 
     Raises:
@@ -109,8 +109,10 @@ def _alpha(place: str, rank: int, said: Mapping[str, Any]) -> float:
     return float(alpha) * (math.sqrt(rank) if own.get("use_rslora") else 1)  # alpha / sqrt(r) of rank-stabilised LoRA
 
 
-def write(path: Path, changes: Mapping[str, Update], words: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Writes what `read` reads; a path without a suffix becomes a folder as peft's, with its config."""
+def write_adapter(
+    path: Path, changes: Mapping[str, Update], words: Mapping[str, Tensor], about: Mapping[str, Any]
+) -> None:
+    """Writes what `read_adapter` reads; a path without a suffix becomes a folder as peft's, with its config."""
     parts = {place: place.split(".")[0] if place.split(".")[0] in ROLES else "" for place in changes}
     tensors = {f"{WORD}{word}": row for word, row in words.items()}
     for place, update in changes.items():

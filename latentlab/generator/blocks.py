@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Scene:
+class Conditioning:
     """What every block is told: flow time, caption and place in the clip as one embedding for each patch, the caption's
     tokens, how many patches."""
 
@@ -52,7 +52,7 @@ class Block(nn.Module):
         self.time_attention = Attention(width, heads) if heads and temporal_attention else None
         self.caption_attention = Attention(width, heads, context_width) if heads else None
 
-    def forward(self, x: Tensor, scene: Scene) -> Tensor:
+    def forward(self, x: Tensor, scene: Conditioning) -> Tensor:
         x = self.space(x, scene)
         if self.time is not None:
             x = self.time(x, scene.frames)
@@ -83,7 +83,7 @@ class SpatialConvolution(nn.Module):
         self.second = nn.Sequential(nn.SiLU(), zero(nn.Conv2d(width, width, 3, padding=1)))
         self.skip = nn.Conv2d(inputs, width, 1) if inputs != width else nn.Identity()
 
-    def forward(self, x: Tensor, scene: Scene) -> Tensor:
+    def forward(self, x: Tensor, scene: Conditioning) -> Tensor:
         scale, shift = self.modulate(scene.embedding)[:, :, None, None].chunk(2, dim=1)
         return self.skip(x) + self.second(self.norm(self.first(x)) * (1 + scale) + shift)
 

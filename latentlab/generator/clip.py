@@ -159,7 +159,7 @@ class ClipModel(nn.Module):
 
     def encode_video(self, video: Video) -> Float[Tensor, "batch embedding"]:
         """Unit vectors of clips in the joint space."""
-        return self.towers.encode_image(contact_sheet(video, self.config.frame_size), normalize=True)
+        return self.towers.encode_image(four_frames(video, self.config.frame_size), normalize=True)
 
     def score(self, video: Video, captions: Sequence[str]) -> Float[Tensor, " batch"]:
         """Cosine of each clip with its caption."""
@@ -179,7 +179,7 @@ class ClipModel(nn.Module):
         return asdict(self.config)
 
 
-def contact_sheet(video: Video, frame_size: int = 64) -> Float[Tensor, "batch 3 side side"]:
+def four_frames(video: Video, frame_size: int = 64) -> Float[Tensor, "batch 3 side side"]:
     """Four frames, evenly spaced from first to last, tiled two by two in reading order."""
     frames = video.shape[2]
     picks = [round(i * (frames - 1) / 3) for i in range(4)]

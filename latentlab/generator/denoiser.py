@@ -18,7 +18,7 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from latentlab.generator.blocks import Block, Scene, sinusoid, zero
+from latentlab.generator.blocks import Block, Conditioning, sinusoid, zero
 from latentlab.shapes import Latents
 
 LOUDNESS = 4.0  # standard deviations, see `Denoiser.measure_captions`
@@ -266,9 +266,9 @@ class Denoiser(Preconditioned):
             features = [f.clone().add_(a) for f, a in zip(features, added, strict=True)]
         return self.ascend(features, scene)
 
-    def scene(self, s: Tensor, tokens: Tensor, mask: Tensor, patches: int, *told: Tensor) -> Scene:
+    def scene(self, s: Tensor, tokens: Tensor, mask: Tensor, patches: int, *told: Tensor) -> Conditioning:
         """What every block is told."""
-        return Scene(F.silu(self.embedding(s, tokens, mask, patches, *told)), tokens, mask, patches)
+        return Conditioning(F.silu(self.embedding(s, tokens, mask, patches, *told)), tokens, mask, patches)
 
     def embedding(self, s: Tensor, tokens: Tensor, mask: Tensor, patches: int, *told: Tensor) -> Tensor:
         """Flow time, caption and place in the clip, one row for each patch."""
@@ -279,7 +279,7 @@ class Denoiser(Preconditioned):
         embedding = self.time(sinusoid(1000 * s, c.widths[0]).to(self.dtype)) + self.caption(pooled(tokens, mask))
         return (embedding[:, None] + place).flatten(0, 1)
 
-    def descend(self, x: Tensor, scene: Scene) -> list[Tensor]:
+    def descend(self, x: Tensor, scene: Conditioning) -> list[Tensor]:
         """The way down: what each block makes, which the way up will see again, and last the innermost."""
         features = []
         for i, stage in enumerate(self.down):
@@ -290,7 +290,7 @@ class Denoiser(Preconditioned):
                 x = self.shrink[i](x)
         return [*features, self.middle(x, scene)]
 
-    def ascend(self, features: Sequence[Tensor], scene: Scene) -> Tensor:
+    def ascend(self, features: Sequence[Tensor], scene: Conditioning) -> Tensor:
         """The way up from what `descend` made."""
         *skips, x = features
         for i in reversed(range(len(self.up))):

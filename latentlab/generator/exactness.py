@@ -1,7 +1,7 @@
 """Inversion that gives the clip back: methods whose sampling run retraces the inversion run, step for step.
 
 Single-state methods come from `solver.py`. The others need more than the noise to return: a second state (leapfrog,
-EDICT) or one map for each step (DDPM). `invert` and `sample` treat all alike.
+EDICT) or one map for each step (DDPM). `invert_exactly` and `sample_exactly` treat all alike.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from latentlab.generator import solver
 from latentlab.generator.implicit import TOLERANCE
 from latentlab.generator.methods import check_method
-from latentlab.generator.solver import Callback, Step, Velocity, bar, checked, full_precision, solve
+from latentlab.generator.solver import Callback, Step, Velocity, bar, full_precision, host_levels, solve
 
 MIXING = 0.93  # p of EDICT; nearer 1 the pair drifts apart, further away rounding grows by (1 / p)^2 a step
 GRID = 2.0**-40  # of leapfrog's states in float64: sums of its multiples are exact up to 2^12
@@ -63,7 +63,7 @@ class Trace:
 
 
 @torch.no_grad()
-def invert(
+def invert_exactly(
     velocity: Velocity,
     clean: Tensor,
     levels: Float[Tensor, " level"],
@@ -84,7 +84,7 @@ def invert(
         callback, progress: as in `solver.solve`.
 
     Returns:
-        The trace, for `sample`.
+        The trace, for `sample_exactly`.
 
     Raises:
         ValueError: unknown method or wrong levels.
@@ -100,7 +100,7 @@ def invert(
 
 
 @torch.no_grad()
-def sample(
+def sample_exactly(
     velocity: Velocity,
     noise: Tensor,
     levels: Float[Tensor, " level"],
@@ -305,8 +305,8 @@ class Retracing:
         sample: `(velocity, noise, memory, times, callback, progress) -> clean`.
     """
 
-    invert: Callable[[Velocity, Tensor, Draw | None, list[float], Callback | None, bool | str], Trace]
-    sample: Callable[[Velocity, Tensor, Tensor | None, list[float], Callback | None, bool | str], Tensor]
+    invert_exactly: Callable[[Velocity, Tensor, Draw | None, list[float], Callback | None, bool | str], Trace]
+    sample_exactly: Callable[[Velocity, Tensor, Tensor | None, list[float], Callback | None, bool | str], Tensor]
 
 
 RETRACING = {
@@ -318,7 +318,7 @@ RETRACING = {
 
 def _times(levels: Tensor, method: str, *, rising: bool) -> list[float]:
     check_method(method)
-    times = checked(levels)
+    times = host_levels(levels)
     if (times[1] > times[0]) != rising:
         way = "rise to invert" if rising else "fall to sample"
         raise ValueError(f"levels must {way}, got {times[0]} to {times[-1]}; turn them round with .flip(0)")

@@ -138,7 +138,7 @@ class Generator(Model):
             if churn:
                 fresh = ancestral(drawing([seed, 2], rows, y.shape[1:], self.device), churn)
                 return solve(velocity, y, path, method=fresh, **options) / last
-            return exactness.sample(velocity, y, path, method=sampler.method, memory=memory, **options) / last
+            return exactness.sample_exactly(velocity, y, path, method=sampler.method, memory=memory, **options) / last
 
         starts = {"start": trace.noise, "memory": trace.memory}
         capturable = callback is None and not churn
@@ -240,7 +240,7 @@ class Generator(Model):
             clean, asked = states["start"], Counted(velocity)
             draw = drawing([seed, 1], rows, clean.shape[1:], self.device)
             options: dict[str, Any] = {"draw": lambda step: draw(), "callback": callback, "progress": progress}
-            trace = exactness.invert(asked, clean, path, method=method, **options).scaled(1 / last)
+            trace = exactness.invert_exactly(asked, clean, path, method=method, **options).scaled(1 / last)
             calls.append(asked.calls)
             return trace
 

@@ -140,7 +140,7 @@ def solve(
     if isinstance(method, str) and method not in METHODS:
         raise ValueError(f"unknown method {method!r}; there are {', '.join(METHODS)}")
     step, y = METHODS[method] if isinstance(method, str) else method, full_precision(y)
-    for i, (s, s_next) in enumerate(bar(list(pairwise(checked(levels))), progress)):
+    for i, (s, s_next) in enumerate(bar(list(pairwise(host_levels(levels))), progress)):
         y = step(velocity, y, s, s_next)
         if callback:
             callback(i, s_next, y)
@@ -152,7 +152,7 @@ def full_precision(y: Tensor) -> Tensor:
     return y if y.dtype == torch.float64 else y.float()
 
 
-def checked(levels: Tensor) -> list[float]:
+def host_levels(levels: Tensor) -> list[float]:
     """Levels as host numbers, read once, so that the loop never waits for the device."""
     times = [float(s) for s in torch.as_tensor(levels, dtype=torch.float64).tolist()]
     steps = [b - a for a, b in pairwise(times)]

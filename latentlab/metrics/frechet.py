@@ -85,7 +85,7 @@ def frechet_distance(features: Tensor | Moments, reference: Tensor | Moments) ->
     >>> round(frechet_distance(x + 1.0, x), 4)
     3.0
     """
-    dim, *counts = check_pair(features, reference)
+    dim, *counts = compared_sizes(features, reference)
     if said := too_few(min(counts), dim):
         warnings.warn(said, stacklevel=2)
     return frechet(features, reference)
@@ -160,7 +160,7 @@ def frechet_infinity(features: Clips, reference: Clips, *, points: int = 8, seed
     >>> abs(frechet_infinity(x[0], x[1])) < abs(frechet_distance(x[0], x[1]))
     True
     """
-    dim, *_ = check_pair(rows(features), rows(reference))
+    dim, *_ = compared_sizes(rows(features), rows(reference))
     clips = min(len(features), len(reference))
     if clips < 2 * (dim + 1) or points < 3:
         way = "below, the bias is no straight line; `kernel_distance` has none"
@@ -200,7 +200,7 @@ def choose(features: Clips, clips: np.ndarray) -> Float[Tensor, "sample dim"]:
     return torch.cat([features[i] for i in clips])
 
 
-def check_pair(features: Tensor | Moments, reference: Tensor | Moments) -> tuple[int, int, int]:
+def compared_sizes(features: Tensor | Moments, reference: Tensor | Moments) -> tuple[int, int, int]:
     """Dimensions and both counts of two sets that can be compared.
 
     Raises:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.checks import clear_errors
-from latentlab.metrics.frechet import Moments, check_pair
+from latentlab.metrics.frechet import Moments, compared_sizes
 
 BLOCK = 1024  # rows of a kernel or distance matrix held at once
 
@@ -34,7 +34,7 @@ def kernel_distance(features: Vectors, reference: Vectors) -> float:
     """
     if isinstance(features, Moments) or isinstance(reference, Moments):
         raise ValueError("a kernel distance needs the features themselves, got moments")
-    check_pair(features, reference)
+    compared_sizes(features, reference)
     return kernel_gap(features, reference)
 
 
@@ -91,7 +91,7 @@ def precision_recall(features: Vectors, reference: Vectors, *, neighbours: int =
     """
     if isinstance(features, Moments) or isinstance(reference, Moments):
         raise ValueError("nearest neighbours need the features themselves, got moments")
-    _, *counts = check_pair(features, reference)
+    _, *counts = compared_sizes(features, reference)
     if not 1 <= neighbours < min(counts):
         raise ValueError(f"`neighbours` must be from 1 to {min(counts) - 1}, got {neighbours}")
     x, y = features.double(), reference.double()

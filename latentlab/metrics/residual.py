@@ -41,7 +41,7 @@ def measured(
         after.append(follow(level[t + 1, None], forth[t, None], back[t, None]))
         step()
     if cuts is None:
-        cuts = shot_cuts(level, changes(level, [x[0] for x, _ in after]))
+        cuts = shot_cuts(level, frame_changes(level, [x[0] for x, _ in after]))
 
     series = {name: level.new_full((len(level) - 2,), torch.nan) for name in COMPONENTS}
     squares = {name: torch.zeros_like(level[0, 0]) for name in ("overall", "regional", "texture")}
@@ -68,7 +68,7 @@ def measured(
             series[name][t - 1] = number
         for name, power in powers.items():
             squares[name] += power
-    change = changes(level, level[1:])
+    change = frame_changes(level, level[1:])
     coverage = shares.sum() / max(1, len(inner))
     reason = _unmeasured(float(coverage), inner, cuts)
     return {
@@ -214,7 +214,7 @@ def _low_pass(
     return low if coarse == 1 else F.interpolate(low[None], size=full, mode="bilinear", align_corners=False)[0]
 
 
-def changes(level: Frames, following: Sequence[Picture] | Frames) -> Float[Tensor, " pair"]:
+def frame_changes(level: Frames, following: Sequence[Picture] | Frames) -> Float[Tensor, " pair"]:
     """Mean absolute difference of each frame from what follows it."""
     return torch.stack([F.l1_loss(b, a) for a, b in zip(level[:-1], following, strict=True)])
 

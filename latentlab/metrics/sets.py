@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.metrics.features import Features
-from latentlab.metrics.frechet import Clips, Moments, check_pair, choose, frechet, frechet_infinity, rows, too_few
+from latentlab.metrics.frechet import Clips, Moments, choose, compared_sizes, frechet, frechet_infinity, rows, too_few
 from latentlab.metrics.kernel import kernel_gap
 from latentlab.shapes import Video
 
@@ -119,7 +119,7 @@ def compare(
     distance, title = MEASURES[measure], f"{measure}({name})" if name else measure
     kept = {**(settings or {}), "bootstrap": bootstrap, "splits": splits, "seed": seed}
     x, y = (side if isinstance(side, Moments) else rows(side) for side in (features, reference))
-    dim, *sizes = check_pair(x, y)
+    dim, *sizes = compared_sizes(x, y)
     n, m = (side.count if isinstance(side, Moments) else len(side) for side in (features, reference))
     samples, clips = (sizes[0], sizes[1]), (n, m)
     if min(clips) < 2:

@@ -24,7 +24,7 @@ from latentlab.metrics.flow import (
     pair_by_pair,
     shrunk,
 )
-from latentlab.metrics.residual import COMPONENTS, changes, measured
+from latentlab.metrics.residual import COMPONENTS, frame_changes, measured
 from latentlab.metrics.spectral import LEVELS
 from latentlab.shapes import OVERSHOOT, Latents, Video, check_video
 
@@ -186,7 +186,7 @@ def latent_flicker(
         given = _cuts_of(i, decoded, cuts)
         if given is None:
             frames = LEVELS * decoded[i].transpose(0, 1).float()
-            given = shot_cuts(frames, changes(frames, follow(frames[1:], forth, back)[0]))
+            given = shot_cuts(frames, frame_changes(frames, follow(frames[1:], forth, back)[0]))
         size = (latents.shape[3], latents.shape[4])
         z = steady[i].transpose(0, 1) * unit
         clips.append(measured(z, shrunk(forth, size), shrunk(back, size), given))

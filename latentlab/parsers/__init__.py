@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 
 from latentlab import __version__
-from latentlab.parsers.batches import batch
-from latentlab.parsers.clips import encode, extend, generate, interpolate, invert, tour
-from latentlab.parsers.edits import directions, edit, inpaint, paint, replay
+from latentlab.parsers.batches import add_batch
+from latentlab.parsers.clips import add_encode, add_extend, add_generate, add_interpolate, add_invert, add_tour
+from latentlab.parsers.edits import add_directions, add_edit, add_inpaint, add_paint, add_replay
 from latentlab.parsers.options import FORMAT
-from latentlab.parsers.scores import bench, coverage, flicker, memory, score, why
-from latentlab.parsers.training import train
+from latentlab.parsers.scores import add_bench, add_coverage, add_flicker, add_memory, add_score, add_why
+from latentlab.parsers.training import add_train
 
 EPILOG = """\
 Every command takes --out, --json and --traceback; those that draw take --seed, those that compute with a network
@@ -36,25 +36,25 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", "-V", action="version", version=f"latentlab {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for add in (
-        tour,
-        generate,
-        encode,
-        invert,
-        interpolate,
-        edit,
-        directions,
-        replay,
-        extend,
-        inpaint,
-        paint,
-        batch,
-        flicker,
-        score,
-        coverage,
-        memory,
-        bench,
-        train,
-        why,
+        add_tour,
+        add_generate,
+        add_encode,
+        add_invert,
+        add_interpolate,
+        add_edit,
+        add_directions,
+        add_replay,
+        add_extend,
+        add_inpaint,
+        add_paint,
+        add_batch,
+        add_flicker,
+        add_score,
+        add_coverage,
+        add_memory,
+        add_bench,
+        add_train,
+        add_why,
     ):
         add(commands)
     return top

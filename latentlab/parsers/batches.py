@@ -6,7 +6,7 @@ from latentlab.asked import add_model
 from latentlab.parsers.options import command, positive, whole_number
 
 
-def batch(commands) -> None:
+def add_batch(commands) -> None:
     p = command(
         commands,
         "batch",

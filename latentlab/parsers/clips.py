@@ -9,7 +9,7 @@ from latentlab.parsers.options import command, model_options, positive
 WINDOWS = ("keyframes", "average", "shuffled", "pinned")
 
 
-def tour(commands) -> None:
+def add_tour(commands) -> None:
     p = command(
         commands,
         "tour",
@@ -22,7 +22,7 @@ def tour(commands) -> None:
     add_model(p, positive(int))
 
 
-def generate(commands) -> None:
+def add_generate(commands) -> None:
     p = command(
         commands,
         "generate",
@@ -70,7 +70,7 @@ def generate(commands) -> None:
     model_options(p, method="ddim", guidance=None, length=False, own_steps=True)
 
 
-def encode(commands) -> None:
+def add_encode(commands) -> None:
     p = command(
         commands,
         "encode",
@@ -83,7 +83,7 @@ def encode(commands) -> None:
     add_model(p, positive(int))
 
 
-def invert(commands) -> None:
+def add_invert(commands) -> None:
     p = command(
         commands,
         "invert",
@@ -104,7 +104,7 @@ def invert(commands) -> None:
     model_options(p)
 
 
-def interpolate(commands) -> None:
+def add_interpolate(commands) -> None:
     p = command(
         commands,
         "interpolate",
@@ -128,7 +128,7 @@ def interpolate(commands) -> None:
     model_options(p, told=False)
 
 
-def extend(commands) -> None:
+def add_extend(commands) -> None:
     p = command(
         commands,
         "extend",

@@ -6,7 +6,7 @@ from latentlab.asked import add_model
 from latentlab.parsers.options import command, model_options, positive, whole_number
 
 
-def edit(commands) -> None:
+def add_edit(commands) -> None:
     p = command(
         commands,
         "edit",
@@ -52,7 +52,7 @@ def edit(commands) -> None:
     add_model(p, positive(int))
 
 
-def directions(commands) -> None:
+def add_directions(commands) -> None:
     p = command(
         commands,
         "directions",
@@ -67,11 +67,11 @@ def directions(commands) -> None:
     add_model(p, positive(int))
 
 
-def replay(commands) -> None:
+def add_replay(commands) -> None:
     p = command(
         commands,
         "replay",
-        "A clip edited again as a recipe says, to the same frames; `edit` writes one beside its clip.",
+        "A clip edited again as a recipe says, to the same frames; `add_edit` writes one beside its clip.",
         "latentlab replay edited.recipe.safetensors my.mp4 --out again.mp4",
         out="replayed.mp4",
         seed=False,
@@ -81,7 +81,7 @@ def replay(commands) -> None:
     add_model(p, positive(int))
 
 
-def inpaint(commands) -> None:
+def add_inpaint(commands) -> None:
     p = command(
         commands,
         "inpaint",
@@ -107,7 +107,7 @@ def inpaint(commands) -> None:
     model_options(p, method="ddim", guidance=None)
 
 
-def paint(commands) -> None:
+def add_paint(commands) -> None:
     p = command(
         commands,
         "paint",

@@ -8,7 +8,7 @@ from latentlab.parsers.options import command, model_options, positive
 JOBS = ("caption", "encode", "invert", "sample", "decode", "roundtrip", "h-space", "attention")
 
 
-def flicker(commands) -> None:
+def add_flicker(commands) -> None:
     p = command(
         commands,
         "flicker",
@@ -21,7 +21,7 @@ def flicker(commands) -> None:
     p.add_argument("videos", nargs="+", metavar="CLIP", help="video files or folders of images")
 
 
-def score(commands) -> None:
+def add_score(commands) -> None:
     p = command(
         commands,
         "score",
@@ -40,7 +40,7 @@ def score(commands) -> None:
     p.add_argument("--bootstrap", type=positive(int), default=100, help="draws for intervals (default: 100)")
 
 
-def coverage(commands) -> None:
+def add_coverage(commands) -> None:
     p = command(
         commands,
         "coverage",
@@ -55,7 +55,7 @@ def coverage(commands) -> None:
     add_model(p, positive(int))
 
 
-def memory(commands) -> None:
+def add_memory(commands) -> None:
     p = command(
         commands,
         "memory",
@@ -70,7 +70,7 @@ def memory(commands) -> None:
     model_options(p, method="leapfrog", guidance=None)
 
 
-def bench(commands) -> None:
+def add_bench(commands) -> None:
     p = command(
         commands,
         "bench",
@@ -89,7 +89,7 @@ def bench(commands) -> None:
     p.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="folders written by --out; runs nothing")
 
 
-def why(commands) -> None:
+def add_why(commands) -> None:
     p = command(
         commands,
         "why",

@@ -41,7 +41,7 @@ Runs of a few steps show whether all fits: --steps 20 --clips 64.
 """
 
 
-def train(commands) -> None:
+def add_train(commands) -> None:
     p = command(
         commands,
         "train",

@@ -20,12 +20,12 @@ from latentlab.score import rows as of_clips
 from latentlab.score.find import find_clips, partners
 from latentlab.score.sets import features_named, reader_td, sets_compared, vectors_of
 from latentlab.store import write_text
-from latentlab.view.scores import SHOWN, page
+from latentlab.view.scores import SHOWN, scores_page
 
 __all__ = ["find_clips", "reader_td", "score"]
 
 
-def score(
+def score_clips(
     clips: Sequence[str | Path],
     against: Sequence[str | Path] = (),
     *,
@@ -103,7 +103,7 @@ def score(
         worst = sorted((row for row in rows if row["overall"] is not None), key=lambda row: -row["overall"])[:SHOWN]
         details = dict(ledger.details([row["key"] for row in worst]))
         shown = [row | details[row["key"]] for row in worst]
-        page(result, of_clips.COLUMNS, shown, footer).save(Path(out) / "scores.html")
+        scores_page(result, of_clips.COLUMNS, shown, footer).save(Path(out) / "scores.html")
     return result
 
 

@@ -1,7 +1,8 @@
 """Latent spaces behind one interface: `encode` turns clips into codes, `decode` turns codes into clips."""
 
+from latentlab.face import renamed
 from latentlab.spaces.around import Around
-from latentlab.spaces.attention import attention, watched, words
+from latentlab.spaces.attention import attention, token_positions, watched
 from latentlab.spaces.bottleneck import BottleneckSpace
 from latentlab.spaces.cache import Cached
 from latentlab.spaces.hooks import hooked
@@ -33,6 +34,7 @@ __all__ = [
     "hooked",
     "pulled",
     "statistics",
+    "token_positions",
     "watched",
-    "words",
 ]
+__getattr__ = renamed(__name__, {"words": "token_positions"})

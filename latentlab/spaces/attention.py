@@ -97,7 +97,7 @@ def attention(
     >>> from latentlab.data import moving_shapes
     >>> generator, (video, _) = load(device="cpu"), moving_shapes(1)
     >>> told = generator.condition("a red star")
-    >>> attention(generator, generator.encode(video), told, words("a red star", "star"), levels=(0.5,)).shape
+    >>> attention(generator, generator.encode(video), told, token_positions("a red star", "star"), levels=(0.5,)).shape
     torch.Size([1, 1, 16, 8, 8])
     """
     generator.check_latents(latents)
@@ -133,13 +133,13 @@ def attention(
 
 
 @clear_errors
-def words(caption: str, wanted: str) -> list[int]:
+def token_positions(caption: str, wanted: str) -> list[int]:
     """Places of the shipped model's tokens that are one of the wanted words: captions are words between two marks.
 
     Raises:
         ValueError: the caption has none of them.
 
-    >>> words("a red star moving left", "red star")
+    >>> token_positions("a red star moving left", "red star")
     [2, 3]
     """
     said, asked = caption.lower().replace(",", " , ").split(), wanted.lower().split()

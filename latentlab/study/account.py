@@ -29,7 +29,7 @@ REFERENCE_SEED = 2_000_003  # of the factors whose spread is the unit
 
 
 @dataclass(frozen=True)
-class Reading:
+class FactorReading:
     """One factor before and after an edit.
 
     Attributes:
@@ -73,8 +73,8 @@ class Account:
     """
 
     target: str
-    reading: Reading
-    others: tuple[Reading, ...]
+    reading: FactorReading
+    others: tuple[FactorReading, ...]
     asked: tuple[Change, ...] = ()
     judged: Judged | None = None
     wanted: float = float("nan")
@@ -282,7 +282,7 @@ def account(
         wanted = float(asked[0].after(tables[0].values[0])[own[0]])
     judged = _judged(before, after, target if isinstance(target, str) else asked) if read is measure else None
     values = [table.values[0] for table in tables]
-    readings = [Reading(*one) for one in zip(ruler.specs, *values, moved, strict=True)]
+    readings = [FactorReading(*one) for one in zip(ruler.specs, *values, moved, strict=True)]
     others = [one for i, one in enumerate(readings) if i not in own]
     others.sort(key=lambda one: -np.nan_to_num(one.moved))
     said = target if isinstance(target, str) else ", ".join(map(str, asked))

@@ -25,7 +25,7 @@ ANSWERS = {"1": True, "0": False}
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnClip:
     """One clip of a batch, drawn or to be.
 
     Attributes:
@@ -87,7 +87,7 @@ class Batches:
         )
         names = ("caption", "axes", "forbidden", "seed", "steps")
         self.made_of = json.loads(to_json({"model": model, **{name: getattr(brief, name) for name in names}}))
-        self.clips: list[Drawn] = []
+        self.clips: list[DrawnClip] = []
         if (path := self.folder / "manifest.json").exists():
             self.clips = self._read(path)
 
@@ -132,7 +132,7 @@ class Batches:
             return "settled"
         return "ended" if len(said) >= self.brief.ratings else "draw"
 
-    def step(self) -> Iterable[Drawn]:
+    def step(self) -> Iterable[DrawnClip]:
         """Draws what is to be drawn, a clip at a time: the rest of a batch, or a new one that the taste proposes."""
         if self.state != "draw":
             return
@@ -147,11 +147,11 @@ class Batches:
                 self._save()
                 yield self.clips[i]
 
-    def file(self, clip: Drawn) -> Path:
+    def file(self, clip: DrawnClip) -> Path:
         """Where a clip is."""
         return self.folder / f"{clip.name}{self.suffix}"
 
-    def last(self) -> list[Drawn]:
+    def last(self) -> list[DrawnClip]:
         """The clips of the last batch."""
         return [clip for clip in self.clips if clip.batch == self.clips[-1].batch] if self.clips else []
 
@@ -162,7 +162,7 @@ class Batches:
         settings = self.taste().propose(count, seed=brief.seed, repeat="seed" not in brief.axes)
         for i, setting in enumerate(settings, first):
             seed = setting.get("seed", brief.seed * 1_000_003 + i)
-            self.clips.append(Drawn(f"{i:03d}", number, setting, brief.said(setting), seed))
+            self.clips.append(DrawnClip(f"{i:03d}", number, setting, brief.said(setting), seed))
         self._save()
 
     def _save(self) -> None:
@@ -171,10 +171,13 @@ class Batches:
             to_json({"brief": self.made_of, "clips": [asdict(clip) for clip in self.clips]}) + "\n",
         )
 
-    def _read(self, path: Path) -> list[Drawn]:
+    def _read(self, path: Path) -> list[DrawnClip]:
         try:
             given = json.loads(path.read_text(encoding="utf-8"))
-            made_of, rows = given["brief"], [Drawn(**{**row, "shows": tuple(row["shows"])}) for row in given["clips"]]
+            made_of, rows = (
+                given["brief"],
+                [DrawnClip(**{**row, "shows": tuple(row["shows"])}) for row in given["clips"]],
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is no manifest of batches: {error}") from error
         for key, own in self.made_of.items():

@@ -264,5 +264,5 @@ def _admitted(table: FactorTable, caption: str) -> Int[np.ndarray, " row"]:
         asked |= {field: word for field, group in SAID.items() if word in group}
     if not asked:
         return np.arange(len(table))
-    told = [moving.words(row) for row in table.values]
+    told = [moving.true_words(row) for row in table.values]
     return np.flatnonzero([all(getattr(words, field) == word for field, word in asked.items()) for words in told])

@@ -24,7 +24,7 @@ from latentlab.study.worlds import World
 UNLABELLED = 1000  # codes that finders without labels get
 
 
-def judge(
+def score_cell(
     world: World,
     finder: str,
     *,
@@ -55,7 +55,7 @@ def judge(
         A cell of `latentlab.study.cells`, with seconds, clips decoded and denoiser passes.
 
     >>> from latentlab.study.worlds import OracleWorld
-    >>> cell = judge(OracleWorld(mix=0), "effect", labels=1000, strengths=(-2.0, 0.0, 2.0))
+    >>> cell = score_cell(OracleWorld(mix=0), "effect", labels=1000, strengths=(-2.0, 0.0, 2.0))
     >>> cell["scores"][0]["precision"] > 0.9
     True
     """

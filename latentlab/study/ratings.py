@@ -86,10 +86,10 @@ def _balanced(items: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def write(path: str | Path, ratings: Sequence[Rating]) -> None:
+def write_rating_table(path: str | Path, ratings: Sequence[Rating]) -> None:
     """Writes a table as CSV; a killed run leaves the old one whole.
 
-    A name that a spreadsheet would take for a formula stands behind an apostrophe, which `read` takes off again.
+    A name that a spreadsheet would take for a formula stands behind an apostrophe, which `read_rating_table` takes off.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -106,8 +106,8 @@ def _fused(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
-def read(path: str | Path) -> list[Rating]:
-    """Reads what `write` wrote; a table without sessions will do.
+def read_rating_table(path: str | Path) -> list[Rating]:
+    """Reads what `write_rating_table` wrote; a table without sessions will do.
 
     Raises:
         ValueError: other columns or answers.

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from latentlab.directions.edit import Moves
 from latentlab.directions.ruler import Ruler
-from latentlab.directions.usable import Limits, mean_known, walk
+from latentlab.directions.usable import Limits, mean_known, walk_strengths
 from latentlab.factors import FactorTable
 from latentlab.study.sweep import STRENGTHS, Ground, Move, Sweep, between, sweep, where_one
 
@@ -24,7 +24,7 @@ MOTION = ("direction", "speed", "rotation")
 
 
 @dataclass(frozen=True)
-class Score:
+class DirectionScore:
     """Figures of one direction; effects are in standard deviations of each factor.
 
     Attributes:
@@ -70,7 +70,7 @@ class Score:
     why: str = ""
 
 
-def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> Score:
+def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> DirectionScore:
     """All figures that a sweep tells.
 
     Raises:
@@ -93,8 +93,8 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> S
     moved = np.nan_to_num(np.mean([between(seen, s, lambda t: _mean_moves(ruler, seen, t)) for s, _ in sides], 0))
     lookup = dict(zip(seen.strengths, seen.tables, strict=True))
     positive = [s for s in seen.strengths if s > 0 and -s in lookup]
-    usable = walk(lambda s: (lookup[s], float("nan")), seen.name, ruler, positive, limits or Limits())
-    return Score(
+    usable = walk_strengths(lambda s: (lookup[s], float("nan")), seen.name, ruler, positive, limits or Limits())
+    return DirectionScore(
         name=seen.name,
         strength=float(np.mean([abs(s) for s, _ in sides])),
         reached=all(found for _, found in sides),
@@ -132,7 +132,7 @@ def score_directions(
     strengths: Sequence[float] = STRENGTHS,
     move: Move | None = None,
     progress: bool = False,
-) -> list[Score]:
+) -> list[DirectionScore]:
     """One score for each direction, whose name says its target.
 
     Args:

@@ -25,7 +25,7 @@ from latentlab.generator.vector_vae import VectorVAE
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, VectorSpace
 from latentlab.spaces.space import Described
-from latentlab.store import digest
+from latentlab.store import short_digest
 from latentlab.study.edit_space import DIRECTION_SEED
 from latentlab.study.oracle import Oracle
 from latentlab.study.sweep import Ground
@@ -229,7 +229,7 @@ class ModelWorld(World):
 
     def _kept(self, what: str, more: dict[str, Any]) -> Path:
         """A file that belongs to these weights and settings alone."""
-        return Path(self.folder) / f"{self.name}-{short([self.space.describe(), more])}" / f"{what}.safetensors"
+        return Path(self.folder) / f"{self.name}-{json_key([self.space.describe(), more])}" / f"{what}.safetensors"
 
     def features(self, seed: int) -> Features:
         """The clip at an eighth of its sides."""
@@ -256,6 +256,6 @@ class ModelWorld(World):
         return weight.detach().double().movedim(1, -1).reshape(-1, self.space.shape[0]).cpu().numpy()
 
 
-def short(what: Any) -> str:
+def json_key(what: Any) -> str:
     """A short name for plain values."""
-    return digest(json.dumps(what, sort_keys=True, default=str))[:10]
+    return short_digest(json.dumps(what, sort_keys=True, default=str))

@@ -80,7 +80,7 @@ def tour(
 
         generator = model if isinstance(model, Generator) else load(model, device=device)
         if without_factors(generator):
-            chapters = (captions.generated, _round_trip, _interpolate, captions.edited)
+            chapters = (captions.generated_chapter, _round_trip, _interpolate, captions.edited_chapter)
         source, note = _source(video, generator, seed, num_steps)
         walk = Walk(generator, seed, tick, source, fidelity(generator, source), num_steps)
         walk.numbers["source"] = walk.known.numbers()

@@ -32,7 +32,7 @@ def drawn(generator: Generator, caption: str, *, seed: int, num_steps: int) -> V
     return generator.generate(caption, seed=seed, num_steps=num_steps, batch_size=1).cpu()
 
 
-def generated(walk: Walk) -> Section:
+def generated_chapter(walk: Walk) -> Section:
     walk.tick("generating from captions")
     captions = captions_of(walk.generator)
     clips = walk.generator.generate(list(captions), seed=walk.seed, num_steps=walk.num_steps, progress="sampling").cpu()
@@ -48,7 +48,7 @@ def generated(walk: Walk) -> Section:
     )
 
 
-def edited(walk: Walk) -> Section:
+def edited_chapter(walk: Walk) -> Section:
     """A direction between two captions: in latents of clips drawn under both from the same noise."""
     walk.tick("finding a direction between two captions")
     generator, options = walk.generator, {"num_steps": walk.num_steps, "method": "ddim"}

@@ -28,7 +28,7 @@ from latentlab.data.moving.dataset import MovingShapes
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig, put_together
 from latentlab.shapes import Video
 from latentlab.train.grid import save_grid
-from latentlab.train.identity import identity
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.weights import fingerprint, save_weights
 
@@ -152,7 +152,7 @@ def train_autoencoder(
         save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=8)
 
     about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": identity(data),
+        "data": data_identity(data),
         "start": start and fingerprint(start)[:16],
         "decoder_only": decoder_only,
     }

@@ -14,9 +14,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentlab.generator.clip import ClipConfig, ClipModel, contact_sheet
+from latentlab.generator.clip import ClipConfig, ClipModel, four_frames
 from latentlab.train.autoencoder import ClipSource
-from latentlab.train.identity import identity
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.weights import fingerprint, save_weights
 
@@ -94,7 +94,7 @@ def train_clip(
         value = 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
         return value, {"accuracy": (logits.argmax(1) == own).float().mean()}
 
-    about = {"data": identity(data), "clips": config.clips, "network": asdict(shape)}
+    about = {"data": data_identity(data), "clips": config.clips, "network": asdict(shape)}
     about["start"] = start and fingerprint(start)[:16]
     where = device_for_training(device)
     trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
@@ -121,6 +121,6 @@ def draw_sheets(data: CaptionedClips, count: int, frame_size: int, seed: int) ->
     frames = [round(i * last / 3) for i in range(4)]
     sheets = torch.empty(count, 3, 2 * frame_size, 2 * frame_size, dtype=torch.uint8)
     for i in tqdm(range(count), desc="contact sheets", disable=not is_main_process() or None):
-        sheet = contact_sheet(data.clip(i, seed=seed, frames=frames), frame_size)
+        sheet = four_frames(data.clip(i, seed=seed, frames=frames), frame_size)
         sheets[i] = (127.5 * (sheet[0] + 1)).round()
     return sheets

@@ -19,9 +19,10 @@ from latentlab.generator.networks.transformer import TransformerConfig, Transfor
 from latentlab.metrics.flow import fields
 from latentlab.metrics.temporal import flicker_loss
 from latentlab.shapes import Latents
+from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip import CaptionedClips
-from latentlab.train.identity import identity, short
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, rank_and_world, train
 from latentlab.train.order import epoch_order
 from latentlab.weights import fingerprint, save_weights
@@ -130,7 +131,7 @@ def train_denoiser(
         return error + config.flicker * flickers, {"flicker": flickers.detach()}
 
     about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": identity(data),
+        "data": data_identity(data),
         "autoencoder": fingerprint(autoencoder)[:16],
         "clip_model": fingerprint(clip)[:16],
         "start": start and fingerprint(start)[:16],
@@ -173,7 +174,7 @@ def flicker_of(autoencoder: Autoencoder, clean: Latents, estimate: Latents) -> F
 def encode_all(data: CaptionedClips, autoencoder: Autoencoder, count: int, folder: Path, seed: int) -> Latents:
     """Latents of the first `count` clips, float16, kept in shards so that a killed run goes on where it was."""
     device = autoencoder.mean.device
-    key = f"{autoencoder.encoding()[:16]}-{short(identity(data))}-{seed}"
+    key = f"{autoencoder.encoding()[:16]}-{short_digest(data_identity(data))}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     rank, world = rank_and_world()
     shards = [range(first, min(count, first + SHARD)) for first in range(0, count, SHARD)]

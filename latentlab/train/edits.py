@@ -17,13 +17,14 @@ from tqdm.auto import tqdm
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.edits import CONDITION, EDITS, HALF, PLACE, READING, centre, condition, reading, reading_loss
 from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES
-from latentlab.data.moving.render import draw
+from latentlab.data.moving.render import draw_scene
 from latentlab.data.moving.scene import Scene
 from latentlab.data.moving.scenes import OWN
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.networks.edits import EditConfig, EditNetwork
+from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
-from latentlab.train.identity import identity, short
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.weights import save_weights
 
@@ -128,7 +129,7 @@ def train_edits(
         return error.mean() + read, {"edit": error.detach().mean(), "read": read.detach(), **hard}
 
     about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": identity(data),
+        "data": data_identity(data),
         "autoencoder": autoencoder.encoding()[:16],
     }
     trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
@@ -146,7 +147,7 @@ def draw_pairs(data: MovingShapes, autoencoder: Autoencoder, config: EditTrainin
         `frame`, and `two`: whether another object is there.
     """
     seed, device = config.loop.seed, autoencoder.mean.device
-    key = f"{autoencoder.encoding()[:16]}-{short(f'{identity(data)} {config.two} {DRAWN}')}-{seed}"
+    key = f"{autoencoder.encoding()[:16]}-{short_digest(f'{data_identity(data)} {config.two} {DRAWN}')}-{seed}"
     two = MovingShapes(len(data), data.seed, objects=2)
     shards = []
     firsts = range(0, config.frames, SHARD)
@@ -177,9 +178,9 @@ def _frame(
     if shown[f"shape{end}"] == 0:
         shown[f"rotation{end}"] = 0.0  # as nobody can see it, what becomes of a circle stands upright
     wide = source is two
-    changed = [edited(shown, name, end, wide, frame, rng) for name in DRAWN]
+    changed = [edited_factors(shown, name, end, wide, frame, rng) for name in DRAWN]
     scenes = [Scene.of(one) for one in (shown, *changed)]
-    pixels = np.stack([draw(scene, np.array([frame]))[0][0] for scene in scenes])
+    pixels = np.stack([draw_scene(scene, np.array([frame]))[0][0] for scene in scenes])
     video = torch.from_numpy(pixels).float().mul(2).sub(1).permute(0, 3, 1, 2)[None]
     before, *after = (_row(one, end) for one in (shown, *changed))
     rows = torch.stack([torch.stack([before, one]) for one in after])
@@ -189,7 +190,7 @@ def _frame(
     return video, {"rows": rows, **told}
 
 
-def edited(
+def edited_factors(
     shown: dict[str, float], name: str, end: str, wide: bool, frame: int, rng: np.random.Generator
 ) -> dict[str, float]:
     """Factors after one edit of one object, whose centre stays inside the frame.

@@ -7,13 +7,12 @@ from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.scenes import SceneSampler
 from latentlab.data.pictures import Images
-from latentlab.store import digest
 
 
-def identity(data) -> str:
+def data_identity(data) -> str:
     """Tells a data set from others, in words that an error can quote.
 
-    >>> identity(MovingShapes(100, seed=3, fixed={"shape": 0}))
+    >>> data_identity(MovingShapes(100, seed=3, fixed={"shape": 0}))
     'MovingShapes, 100 clips, seed 3, fixed shape=0'
     """
     match data:
@@ -29,8 +28,3 @@ def identity(data) -> str:
             return ", ".join([f"{type(data).__name__}, {len(data)} clips", *parts])
         case _:
             return f"{type(data).__name__}, {len(data)} clips"
-
-
-def short(text: str) -> str:
-    """Twelve characters that stand for a text in a file's name."""
-    return digest(text)[:12]

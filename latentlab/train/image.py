@@ -15,7 +15,7 @@ from latentlab.data.drifting import Drifting
 from latentlab.data.pictures import Images
 from latentlab.generator.image import save_denoiser
 from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels, inflated
-from latentlab.train.identity import identity
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.order import epoch_order
 from latentlab.weights import fingerprint
@@ -109,7 +109,7 @@ def train_image_denoiser(
         return (torch.as_tensor(own.weight(s)) * error).mean(), {}
 
     about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": identity(data),
+        "data": data_identity(data),
         "pixels": asdict(pixels.config),
         "start": start and fingerprint(start)[:16],
     }

@@ -16,7 +16,7 @@ from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.shapes import Latents, Mask
 from latentlab.train.clip import CaptionedClips
 from latentlab.train.denoiser import encode_all
-from latentlab.train.identity import identity
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.order import epoch_order
 from latentlab.weights import fingerprint, save_weights
@@ -106,7 +106,7 @@ def train_known_region(
         return denoiser.error(v.float(), noise - clean, s), {}
 
     about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": identity(data),
+        "data": data_identity(data),
         "base": fingerprint(denoiser)[:16],
         "autoencoder": fingerprint(generator.autoencoder)[:16],
     }

@@ -32,7 +32,7 @@ class Draw:
         mean, logvar: of the posteriors, `(sample, dim)`; those of one frame where codes change from frame to frame.
         z: drawn from them.
         progress: share of the training that is over, 0 to 1.
-        critic: tells codes from shuffled ones (`factor_vae` only).
+        critic: tells codes from shuffled ones (`factor_vae_loss` only).
         generator: of randomness.
         rings: how many dims, the first ones, are angles of period `PERIOD`.
     """
@@ -48,32 +48,32 @@ class Draw:
     rings: int = 0
 
 
-def autoencoder(draw: Draw) -> tuple[Tensor, Figures]:
+def reconstruction_loss(draw: Draw) -> tuple[Tensor, Figures]:
     """Reconstruction alone; its codes are means, not drawn."""
     return draw.error, {}
 
 
-def beta_vae(draw: Draw, beta: float = 4.0) -> tuple[Tensor, Figures]:
+def beta_vae_loss(draw: Draw, beta: float = 4.0) -> tuple[Tensor, Figures]:
     """error + beta KL (Higgins et al. 2017, eq. 4)."""
     return draw.error + beta * draw.kl.mean(), {}
 
 
-def annealed_vae(draw: Draw, gamma: float = 100.0, capacity: float = 25.0) -> tuple[Tensor, Figures]:
+def annealed_vae_loss(draw: Draw, gamma: float = 100.0, capacity: float = 25.0) -> tuple[Tensor, Figures]:
     """error + gamma |KL - C|, C rising to `capacity` nats over the first third (Burgess et al. 2018, eq. 8)."""
     allowed = capacity * min(1.0, 3 * draw.progress)
     return draw.error + gamma * (draw.kl.mean() - allowed).abs(), {"capacity": torch.tensor(allowed)}
 
 
-def beta_tcvae(draw: Draw, beta: float = 6.0) -> tuple[Tensor, Figures]:
+def beta_tcvae_loss(draw: Draw, beta: float = 6.0) -> tuple[Tensor, Figures]:
     """error + KL + (beta - 1) TC (Chen et al. 2018, eq. 4 with alpha = gamma = 1).
 
     KL is index-code information + total correlation + dimension-wise KL; only the middle one weighs more.
     """
-    tc = total_correlation(draw.z, draw.mean, draw.logvar, draw.rings)
+    tc = mixture_total_correlation(draw.z, draw.mean, draw.logvar, draw.rings)
     return draw.error + draw.kl.mean() + (beta - 1) * tc, {"tc": tc.detach()}
 
 
-def factor_vae(draw: Draw, gamma: float = 10.0) -> tuple[Tensor, Figures]:
+def factor_vae_loss(draw: Draw, gamma: float = 10.0) -> tuple[Tensor, Figures]:
     """error + KL + gamma TC, TC from a critic's odds of codes against shuffled ones (Kim & Mnih 2018, eq. 2 and 3).
 
     The critic's own loss is added: its weights see that alone, and the codes see the odds alone, so one optimiser
@@ -92,13 +92,13 @@ def factor_vae(draw: Draw, gamma: float = 10.0) -> tuple[Tensor, Figures]:
     return draw.error + draw.kl.mean() + gamma * tc + told, figures
 
 
-def dip_vae_i(draw: Draw, lambda_od: float = 10.0) -> tuple[Tensor, Figures]:
+def dip_vae_i_loss(draw: Draw, lambda_od: float = 10.0) -> tuple[Tensor, Figures]:
     """error + KL + lambda_od off(Cov[mean])^2 + 10 lambda_od (diag - 1)^2 (Kumar et al. 2018, eq. 6)."""
     penalty = _from_identity(_covariance(draw.mean), lambda_od, 10 * lambda_od)
     return draw.error + draw.kl.mean() + penalty, {"dip": penalty.detach()}
 
 
-def dip_vae_ii(draw: Draw, lambda_od: float = 10.0) -> tuple[Tensor, Figures]:
+def dip_vae_ii_loss(draw: Draw, lambda_od: float = 10.0) -> tuple[Tensor, Figures]:
     """The same of the covariance of drawn codes, Cov[mean] + E[variance], equal weights (Kumar et al. 2018, eq. 7)."""
     covariance = _covariance(draw.mean) + torch.diag(draw.logvar.exp().mean(0))
     penalty = _from_identity(covariance, lambda_od, lambda_od)
@@ -106,13 +106,13 @@ def dip_vae_ii(draw: Draw, lambda_od: float = 10.0) -> tuple[Tensor, Figures]:
 
 
 OBJECTIVES: dict[str, Callable[..., tuple[Tensor, Figures]]] = {
-    "autoencoder": autoencoder,
-    "beta-vae": beta_vae,
-    "annealed-vae": annealed_vae,
-    "beta-tcvae": beta_tcvae,
-    "factor-vae": factor_vae,
-    "dip-vae-i": dip_vae_i,
-    "dip-vae-ii": dip_vae_ii,
+    "autoencoder": reconstruction_loss,
+    "beta-vae": beta_vae_loss,
+    "annealed-vae": annealed_vae_loss,
+    "beta-tcvae": beta_tcvae_loss,
+    "factor-vae": factor_vae_loss,
+    "dip-vae-i": dip_vae_i_loss,
+    "dip-vae-ii": dip_vae_ii_loss,
 }
 
 
@@ -126,7 +126,7 @@ class Critic(nn.Sequential):
         super().__init__(*layers, nn.Linear(width, 2))
 
 
-def total_correlation(z: Codes, mean: Codes, logvar: Codes, rings: int = 0) -> Tensor:
+def mixture_total_correlation(z: Codes, mean: Codes, logvar: Codes, rings: int = 0) -> Tensor:
     """KL of q(z) from the product of q(z_j), q the mixture of the batch's posteriors (Chen et al. 2018, app. C.1).
 
     In nats. The weights of minibatch weighted sampling differ from these by a constant, which moves no gradient. The

@@ -76,7 +76,7 @@ def examples(folder: str | Path, num_frames: Count, size: tuple[int, int]) -> Ex
 BANDS = ("fine", "middle", "coarse")  # details below 3 pixels, below 9, and what is left
 
 
-def kept(generator: Generator, video: Video) -> dict[str, float]:
+def share_kept(generator: Generator, video: Video) -> dict[str, float]:
     """Share of clips that the autoencoder gives back: of all their variance, and by the size of what varies.
 
     `1 - E[(x - decode(encode(x)))^2] / Var(x)`: 1 is all, 0 is no more than their mean. What the autoencoder loses no
@@ -84,7 +84,7 @@ def kept(generator: Generator, video: Video) -> dict[str, float]:
 
     >>> import latentlab as ll
     >>> generator, (clips, _) = ll.load(device="cpu"), ll.data.moving_shapes(1, seed=5)
-    >>> kept(generator, clips)["all"] > 0.99, kept(generator, clips.sign())["all"] > 0.9
+    >>> share_kept(generator, clips)["all"] > 0.99, share_kept(generator, clips.sign())["all"] > 0.9
     (True, False)
     """
     back = generator.decode(generator.encode(video)).float().cpu()

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.reader import FRAMES, Reader, ReaderConfig, scene_targets, targets
-from latentlab.train.identity import identity
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.weights import save_weights
 
@@ -69,7 +69,7 @@ def train_reader(
         return shape + 4 * rest, {"accuracy": torch.cat(right).float().mean(), "factor_error": rest.detach()}
 
     where = device_for_training(device)
-    about = {"data": identity(data), "network": asdict(config.network), "noise": config.noise}
+    about = {"data": data_identity(data), "network": asdict(config.network), "noise": config.noise}
     model = Reader(config.network)
     trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
     if is_main_process():

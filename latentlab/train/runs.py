@@ -53,7 +53,7 @@ PREVIEW = (
 SCENE_CONTEXT = 48  # tokens of the longest caption of two objects whose motions change, with room
 
 
-def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
+def run_autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the autoencoder, goes on with that of `--start`, or trains that of `--autoencoder`, its decoder alone."""
     config = AutoencoderTraining()
     config = replace(config, loop=_loop(config.loop, options))
@@ -77,7 +77,7 @@ def autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) ->
     return [out / "autoencoder.safetensors"]
 
 
-def clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def run_clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the CLIP model, or all but the tokens of that of `--start`."""
     config = ClipTraining()
     config = replace(config, loop=_loop(config.loop, options), clips=options["clips"] or config.clips)
@@ -90,7 +90,7 @@ def clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     return [out / "clip.safetensors"]
 
 
-def reader(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
+def run_reader(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the reader, which needs factors."""
     config = ReaderTraining()
     config = replace(config, loop=_loop(config.loop, options))
@@ -100,7 +100,7 @@ def reader(data: MovingShapes, out: Path, *, device: str, **options) -> list[Pat
     return [out / "reader.safetensors"]
 
 
-def edits(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
+def run_edits(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the edit network on the latents of the autoencoder of `--autoencoder`."""
     config = EditTraining()
     config = replace(config, loop=_loop(config.loop, options), frames=options["clips"] or config.frames)
@@ -110,7 +110,7 @@ def edits(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path
     return [out / "edits.safetensors"]
 
 
-def known_region(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def run_known_region(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     """Trains what the denoiser of `--model` is told of known latents."""
     generator, config = _native("known-region", data, device, options), KnownRegionTraining()
     given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
@@ -118,7 +118,7 @@ def known_region(data: Clips, out: Path, *, device: str, **options) -> list[Path
     return [out / "known_region.safetensors"]
 
 
-def control(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
+def run_control(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
     """Trains a control branch of the denoiser of `--model`: a copy of its encoder half, or of `--rank`."""
     generator, config = _native("control", data, device, options), ControlTraining()
     given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
@@ -126,7 +126,7 @@ def control(data: MovingShapes, out: Path, *, device: str, **options) -> list[Pa
     return [out / "control.safetensors"]
 
 
-def reference(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def run_reference(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     """Trains what the denoiser of `--model` hears of reference images."""
     generator, config = _native("reference", data, device, options), ReferenceTraining()
     given = {"clips": options["clips"]} if options.get("clips") else {}
@@ -134,7 +134,7 @@ def reference(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     return [out / "reference.safetensors"]
 
 
-def student(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def run_student(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     """Distils the model of `--model` to `--student-steps`, and writes a whole generator beside it."""
     generator, config = _native("student", data, device, options), StudentTraining()
     names = {"student_steps": "steps", "teacher_steps": "teacher_steps", "clips": "paths"}
@@ -159,7 +159,7 @@ def _native(network: str, data: Clips, device: str, options: dict) -> NativeGene
     return generator
 
 
-def denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **options) -> list[Path]:
+def run_denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the denoiser and writes a whole generator beside it, for `latentlab.load`."""
     if isinstance(data, Images | Drifting):
         return image_denoiser(data, out, device=device, **options)
@@ -247,7 +247,7 @@ def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options
     return [out / "denoiser.safetensors", out / "generator"]
 
 
-def vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
+def run_vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the vector VAE for `--objective`."""
     if options.get("objective") not in (None, *VAE_OBJECTIVES):
         raise ValueError(f"objectives of the vector-vae are {', '.join(VAE_OBJECTIVES)}, got {options['objective']}")
@@ -263,16 +263,16 @@ def vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> 
 
 
 RUNS: dict[str, Callable[..., list[Path]]] = {
-    "autoencoder": autoencoder,
-    "clip": clip,
-    "control": control,
-    "denoiser": denoiser,
-    "edits": edits,
-    "known-region": known_region,
-    "reader": reader,
-    "reference": reference,
-    "student": student,
-    "vector-vae": vector_vae,
+    "autoencoder": run_autoencoder,
+    "clip": run_clip,
+    "control": run_control,
+    "denoiser": run_denoiser,
+    "edits": run_edits,
+    "known-region": run_known_region,
+    "reader": run_reader,
+    "reference": run_reference,
+    "student": run_student,
+    "vector-vae": run_vector_vae,
 }
 
 

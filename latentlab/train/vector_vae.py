@@ -18,7 +18,7 @@ from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig
 from latentlab.shapes import Codes, Video
 from latentlab.train.autoencoder import ClipSource
 from latentlab.train.grid import save_grid
-from latentlab.train.identity import identity
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.objectives import OBJECTIVES, Critic, Draw, Figures
 from latentlab.weights import save_weights
@@ -136,7 +136,7 @@ def train_vector_vae(
         columns = len(preview) if num_frames == 1 else 1
         save_grid(out / "samples" / f"{step:07d}.png", torch.cat([preview, again]), columns=columns)
 
-    about = {"data": identity(data), **{k: v for k, v in asdict(config).items() if k != "loop"}}
+    about = {"data": data_identity(data), **{k: v for k, v in asdict(config).items() if k != "loop"}}
     trained = train(learner, make_batch, loss, loop, out, device=where, about=about, tracker=tracker, sample=sample)
     if is_main_process():
         save_weights(out / "vector_vae.safetensors", trained.vae, asdict(config.network), dtype=torch.float16)

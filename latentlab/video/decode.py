@@ -21,7 +21,7 @@ from av.stream import Disposition
 from latentlab.video import stills
 from latentlab.video.colour import Converter
 from latentlab.video.files import check_pixels, check_regular, existing, images_in
-from latentlab.video.pixels import halved, is_doubled
+from latentlab.video.pixels import halved_frame, is_doubled
 
 IMAGE_FPS = 8.0  # images carry no rate
 # Playlists and the like: text that makes other files be opened, or devices.
@@ -56,7 +56,7 @@ class Index:
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedPicture:
     """A frame by its number: red, green and blue, uint8 in 0..255 or float32 in [-1, 1], and what is to be told of it.
 
     Without planes it is an image that cannot be read, and `told` says why.
@@ -224,7 +224,7 @@ def _frames_from(path: Path, index: Index, start: int) -> Iterator[tuple[int, av
     yield from _frames_from(path, index, 0)  # landed behind the goal (open groups of pictures): count from the start
 
 
-def pictures_of(path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Picture]:
+def pictures_of(path: Path, index: Index, wanted: Sequence[int]) -> Iterator[DecodedPicture]:
     """The wanted frames (ascending), one at a time; those of a video that do not decode are left out."""
     if index.images:
         for number in wanted:
@@ -232,7 +232,7 @@ def pictures_of(path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Pic
     elif index.pages:
         found = stills.pictures_in(path, [index.pages[number] for number in wanted])
         for number, (picture, told) in zip(wanted, found, strict=True):
-            yield Picture(number, list(np.moveaxis(picture, -1, 0)), told)
+            yield DecodedPicture(number, list(np.moveaxis(picture, -1, 0)), told)
     else:
         converter, matrix = Converter(index.codec), None
         for number, frame in _frames_from(path, index, wanted[0]):
@@ -240,17 +240,17 @@ def pictures_of(path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Pic
                 return
             if wanted[bisect_left(wanted, number)] == number:
                 matrix = matrix or _display_matrix(path, frame)
-                planes, told = converter.rgb(halved(frame) if index.doubled else frame)
-                yield Picture(number, [_upright(plane, matrix) for plane in planes], told)
+                planes, told = converter.rgb(halved_frame(frame) if index.doubled else frame)
+                yield DecodedPicture(number, [_upright(plane, matrix) for plane in planes], told)
 
 
-def _image(path: Path, number: int) -> Picture:
+def _image(path: Path, number: int) -> DecodedPicture:
     """One of a folder of images, without planes where it cannot be read."""
     try:
         index = index_of(path)
-        first = next(pictures_of(path, index, [0]), Picture(number, (), [f"{path.name} does not decode"]))
+        first = next(pictures_of(path, index, [0]), DecodedPicture(number, (), [f"{path.name} does not decode"]))
     except (ValueError, OSError) as error:
-        return Picture(number, (), [str(error)])
+        return DecodedPicture(number, (), [str(error)])
     more = index.num_frames > 1 and first.planes
     told = [*first.told, *index.notes, *(["of images with several pictures, the first was read"] if more else [])]
-    return Picture(number, first.planes, told)
+    return DecodedPicture(number, first.planes, told)

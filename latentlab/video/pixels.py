@@ -38,7 +38,7 @@ def is_doubled(container: Any, stream: Any) -> bool:
     return stream.codec_context.pix_fmt == "yuv420p" and any(re.search(re.escape(expected), text) for text in comments)
 
 
-def halved(frame: av.VideoFrame) -> av.VideoFrame:
+def halved_frame(frame: av.VideoFrame) -> av.VideoFrame:
     """A frame with each pixel once: brightness is the mean of its four, which halves what the codec did to it."""
     y, u, v = _planes(frame)
     height, width = u.shape

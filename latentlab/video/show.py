@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from latentlab.checks import Positive, clear_errors
 from latentlab.shapes import CLAMPED, Video, check_video
-from latentlab.video.write import encode, frame_rate, one_clip
+from latentlab.video.write import encode_pictures, frame_rate, one_clip
 
 _PLAYER = (
     '<video src="{uri}" width="{width}" aria-label="{name}" controls autoplay loop muted '
@@ -39,7 +39,7 @@ def data_uri(video: Video, fps: Positive = 8.0, scale: int = 1) -> str:
     if scale < 1 or scale != int(scale):
         raise ValueError(f"`scale` must be a whole number of at least 1, got {scale}")
     file = io.BytesIO()
-    encode(file, one_clip(video), frame_rate(fps, ".mp4"), ".mp4", scale=int(scale))
+    encode_pictures(file, one_clip(video), frame_rate(fps, ".mp4"), ".mp4", scale=int(scale))
     return "data:video/mp4;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 

@@ -68,7 +68,7 @@ def write(path: str | os.PathLike[str], video: Video, fps: Positive = 8.0) -> No
             return
         if suffix:
             small = ENCODERS[suffix][2] == "yuv420p" and max(pictures.shape[1:3]) <= SMALL
-            encode(str(made), pictures, rate, suffix, scale=2 if small else 1)
+            encode_pictures(str(made), pictures, rate, suffix, scale=2 if small else 1)
             return
         made.mkdir()
         for number, picture in enumerate(pictures):
@@ -115,7 +115,7 @@ def write_parts(path: str | os.PathLike[str], parts: Iterable[Video], fps: Posit
         raise ValueError(f"{path} would hold no frame: there are no parts")
     small = ENCODERS[suffix][2] == "yuv420p" and max(first.shape[:2]) <= SMALL
     with replacing(path) as partial:
-        encode(str(partial), chain([first], made), frame_rate(fps, suffix), suffix, scale=2 if small else 1)
+        encode_pictures(str(partial), chain([first], made), frame_rate(fps, suffix), suffix, scale=2 if small else 1)
     return count
 
 
@@ -163,7 +163,9 @@ def frame_rate(fps: Positive, suffix: str) -> Fraction:
     return Fraction(fps).limit_denominator(10_000)
 
 
-def encode(file: str | BinaryIO, pictures: Iterable[Picture], rate: Fraction, suffix: str, *, scale: int = 1) -> None:
+def encode_pictures(
+    file: str | BinaryIO, pictures: Iterable[Picture], rate: Fraction, suffix: str, *, scale: int = 1
+) -> None:
     """Encode 8-bit pictures `(height, width, 3)`, each pixel `scale` x `scale`, into a file by name or open."""
     container_format, codec, pixel_format, options = ENCODERS[suffix]
     pictures = iter(pictures)

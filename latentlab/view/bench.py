@@ -10,7 +10,7 @@ from shlex import quote
 from types import ModuleType
 from typing import Any
 
-from latentlab.view.report import Coded, Part, Report, Section, Strip, Table
+from latentlab.view.report import EncodedPlayer, Part, Report, Section, Strip, Table
 
 UNSAID = ("config", "weights")  # of figures, as the page has them beside; also what starts with "_", for `parts`
 WIDE, LETTERS = 7, 110  # columns and letters of a table, above which one of few rows or of long cells is turned
@@ -59,16 +59,16 @@ class Measured:
         return f"{self.mean:.4g}{low_high}{null}"
 
 
-def page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report:
+def bench_page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report:
     """The page of a result of `latentlab.bench.bench`; `modules` are its scripts, which may add parts of their own."""
     sections = []
-    for name, answers in by_name(result["answers"]).items():
+    for name, answers in by_script(result["answers"]).items():
         first = answers[0]
-        parts: list[Part] = list(tables(answers))
+        parts: list[Part] = list(figure_tables(answers))
         if own := getattr(modules.get(name), "parts", None):
             parts = [*own(first["figures"]), *parts]
         if clips := first["figures"].get("_clips"):
-            parts.insert(0, Strip([Coded(**clip) for clip in clips]))
+            parts.insert(0, Strip([EncodedPlayer(**clip) for clip in clips]))
         given = "".join(
             " --set " + quote(f"{name}.{field}={json.dumps(value)}") for field, value in first["given"].items()
         )
@@ -91,24 +91,24 @@ def page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report
         sections.insert(0, Section("Failed", parts=[Table(["benchmark", "why"], rows)]))
     versions = ", ".join(f"{k} {v}" for k, v in result["record"]["versions"].items())
     lead = f"Questions: {len(sections) - bool(result['failed'])}. Runs: {len(result['answers'])}."
-    if any(len(answers) > 1 for answers in by_name(result["answers"]).values()):
+    if any(len(answers) > 1 for answers in by_script(result["answers"]).values()):
         lead += " ± is half of the 95 % interval over repeats."
     return Report("Benchmarks", lead, sections, f"code {result['code'][:16]} · {versions} · {result['record']['made']}")
 
 
-def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
+def comparison_page(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
     """What changed from one result to another, and whether it is more than noise.
 
     With repeats on both sides, by Welch's test, Holm's correction over all numbers of the page; else by whether the
     scripts' own intervals overlap; else it cannot be told.
     """
-    before, after = by_name(old["answers"]), by_name(new["answers"])
+    before, after = by_script(old["answers"]), by_script(new["answers"])
     sections, pairs = [], []
     for name in after:
         if name in before:
-            left, right = summary(before[name]), summary(after[name])
+            left, right = measured_numbers(before[name]), measured_numbers(after[name])
             pairs += [(name, key, left[key], right[key]) for key in right if key in left]
-    verdicts = judged([(a, b) for *_, a, b in pairs])
+    verdicts = noise_verdicts([(a, b) for *_, a, b in pairs])
     counted: dict[str, int] = {}
     for name in after:
         if name not in before:
@@ -131,7 +131,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
             differ = [k for k in both if first["settings"].get(k) != second["settings"].get(k)]
             text = f"Settings differ ({', '.join(differ)}): the numbers answer different questions. {text}"
         for side, here, there in (("old", before, after), ("new", after, before)):
-            if alone := [" / ".join(k) for k in summary(here[name]) if k not in summary(there[name])]:
+            if alone := [" / ".join(k) for k in measured_numbers(here[name]) if k not in measured_numbers(there[name])]:
                 text += f" Only in the {side} one: {', '.join(alone)}."
         parts = [Table(["figure", "old", "new", "change", "verdict"], rows)] if rows else []
         sections.append(Section(name, text, parts))
@@ -142,11 +142,11 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
     return Report("Benchmarks compared", f"{lead}.", sections, f"code {old['code'][:16]} and {new['code'][:16]}")
 
 
-def judged(pairs: Sequence[tuple[Measured, Measured]]) -> list[str]:
+def noise_verdicts(pairs: Sequence[tuple[Measured, Measured]]) -> list[str]:
     """A verdict for each pair: "same", "within noise", "more than noise", or "one run, noise unknown".
 
     >>> steady, higher = Measured((1.0, 1.01, 0.99)), Measured((2.0, 2.01, 1.99))
-    >>> judged([(steady, higher), (steady, steady), (Measured((1.0,)), Measured((1.1,)))])
+    >>> noise_verdicts([(steady, higher), (steady, steady), (Measured((1.0,)), Measured((1.1,)))])
     ['more than noise', 'same', 'one run, noise unknown']
     """
     verdicts, chances = [""] * len(pairs), {}
@@ -176,7 +176,7 @@ def _welch(a: Measured, b: Measured) -> float:
     return float(ttest_ind(a.values, b.values, equal_var=False)[1])  # type: ignore[arg-type]
 
 
-def by_name(answers: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def by_script(answers: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Answers of one script together, in order."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for answer in answers:
@@ -184,10 +184,10 @@ def by_name(answers: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
     return found
 
 
-def summary(answers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], Measured]:
+def measured_numbers(answers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], Measured]:
     """All numbers of an answer by their path, over repeats.
 
-    >>> summary([{"figures": {"a": {"psnr": 30.0}}}, {"figures": {"a": {"psnr": 32.0}}}])
+    >>> measured_numbers([{"figures": {"a": {"psnr": 30.0}}}, {"figures": {"a": {"psnr": 32.0}}}])
     {('a', 'psnr'): Measured(values=(30.0, 32.0), interval=None, null=None)}
     """
     runs = [dict(_numbers(_shown(answer["figures"]))) for answer in answers]
@@ -198,9 +198,9 @@ def summary(answers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], Measu
     }
 
 
-def tables(answers: Sequence[Mapping[str, Any]]) -> list[Table]:
+def figure_tables(answers: Sequence[Mapping[str, Any]]) -> list[Table]:
     """The figures as tables: groups of one shape share a table, a row each."""
-    means = summary(answers)
+    means = measured_numbers(answers)
 
     def cell(path: tuple[str, ...], value: Any) -> Any:
         if path in means:

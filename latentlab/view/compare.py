@@ -9,8 +9,8 @@ from typing import Any
 
 from latentlab.shapes import Video
 from latentlab.store import digest
-from latentlab.study.ratings import ANSWERS, Rating, read, schedule, write
-from latentlab.view.film import film, still
+from latentlab.study.ratings import ANSWERS, Rating, read_rating_table, schedule, write_rating_table
+from latentlab.view.film import film, still_page
 
 
 class Compare:
@@ -60,7 +60,7 @@ class Compare:
         self.session = digest(repr(self.pairs))[:8] if session is None else session
         if unknown := {name for pair in self.pairs for name in pair} - set(clips):
             raise ValueError(f"pairs of unknown clips {', '.join(sorted(unknown))}; there are {', '.join(clips)}")
-        self.ratings = read(path) if self.path.exists() else []
+        self.ratings = read_rating_table(path) if self.path.exists() else []
         self._films = {"fps": fps, "width": width}
         self._asked, self._screen, self._progress = w.HTML(f"<b>{escape(question)}</b>"), w.HTML(), w.HTML()
         self.buttons = {
@@ -106,7 +106,7 @@ class Compare:
         return [i for i, rating in enumerate(self.ratings) if (rating.rater, rating.session) == now]
 
     def _keep(self) -> None:
-        write(self.path, self.ratings)
+        write_rating_table(self.path, self.ratings)
         self._render()
 
     def _render(self) -> None:
@@ -124,6 +124,6 @@ class Compare:
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         """The widget, and for pages without a kernel the question and the pair at hand."""
-        shown = still(self._shown(), **self._films) if self.pair else self._screen.value
+        shown = still_page(self._shown(), **self._films) if self.pair else self._screen.value
         page = f"<p>{self._asked.value}</p>{shown}<p>left, equal or right? {self._progress.value} pairs answered</p>"
         return {**(self.widget._repr_mimebundle_(**options) or {}), "text/html": page}

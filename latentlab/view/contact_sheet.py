@@ -11,7 +11,7 @@ from typing import Any
 
 from latentlab.shapes import Video
 from latentlab.video import data_uri
-from latentlab.view.pages import render
+from latentlab.view.pages import render_page
 
 LARGEST = 1_000_000  # bytes of an answer
 HOSTS = ("127.0.0.1", "localhost")
@@ -69,7 +69,7 @@ def contact_sheet(
         }
         for card in cards
     ]
-    return render("contact.html", cards=shown, title=title, batch=batch, notes=list(notes), next=next, post=post)
+    return render_page("contact.html", cards=shown, title=title, batch=batch, notes=list(notes), next=next, post=post)
 
 
 class Served:

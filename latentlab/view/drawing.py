@@ -25,7 +25,7 @@ from latentlab.spaces.space import Space, as_space
 from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Recipe
 from latentlab.study.steps import Step, draw
-from latentlab.view.moved import told
+from latentlab.view.moved import moved_lines
 from latentlab.view.setting import Setting
 
 WALKS = {"slerp": slerp, "lerp": lerp, "nlerp": nlerp}
@@ -156,7 +156,7 @@ class Drawing:
         video, unedited = (clip.float().cpu().clamp(-1, 1) for clip in (drawn.video, here.unedited))
         said = figures(video, unedited, source.clip.float().cpu(), setting.mask(video), drawn.leak)
         asked = setting.at(len(video[0, 0]) // 2) if setting.keys else dict(setting.strengths)
-        account = told(unedited, video, asked) if decode is None and not source.warning else ()
+        account = moved_lines(unedited, video, asked) if decode is None and not source.warning else ()
         return View(video, source.clip, unedited, said, source.warning, account)
 
     def recipe(self, setting: Setting) -> Recipe:

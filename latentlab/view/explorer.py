@@ -20,8 +20,8 @@ from latentlab.spaces.space import Space
 from latentlab.view import recipe_file
 from latentlab.view.controls import Controls, Reach
 from latentlab.view.drawing import Directions, Drawing, View
-from latentlab.view.film import film, still
-from latentlab.view.pages import render
+from latentlab.view.film import film, still_page
+from latentlab.view.pages import render_page
 from latentlab.view.setting import Setting
 from latentlab.view.worker import LatestWins
 
@@ -162,7 +162,7 @@ class Explorer:
         self._render()
         figures = {name: _number(value) for name, value in view.figures.items()}
         how = {"warning": view.warning, "account": view.account, "preview": not last, "alert": ALERT}
-        self._say(render("said.html", figures=figures, **how))
+        self._say(render_page("said.html", figures=figures, **how))
 
     def _failed(self, setting: Setting, error: Exception) -> None:
         self._undrawn = setting, error
@@ -202,7 +202,7 @@ class Explorer:
         self.wait(60)
         if self._view is None:
             return ""
-        return still(self._clips(self._view), width=self.width, fps=self.fps) + f"<p>{self._words}</p>"
+        return still_page(self._clips(self._view), width=self.width, fps=self.fps) + f"<p>{self._words}</p>"
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         alive = self.widget._repr_mimebundle_  # None once it is closed
@@ -282,7 +282,7 @@ class Explorer:
         Raises:
             ValueError: another ending, or a direction that no recipe holds.
         """
-        recipe_file.write(path, self.drawing, self.setting, self.presets)
+        recipe_file.write_explorer(path, self.drawing, self.setting, self.presets)
         self._say(f"written to {escape(str(path))}")
 
     def load(self, path: str | Path) -> None:
@@ -291,7 +291,7 @@ class Explorer:
         Raises:
             ValueError: it was made with another clip, space, model or direction; the message names what differs.
         """
-        setting, presets = recipe_file.read(path, self.drawing)
+        setting, presets = recipe_file.read_explorer(path, self.drawing)
         self.presets.update(presets)
         self.controls.name.options = tuple(self.presets)
         self.set(setting)

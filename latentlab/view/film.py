@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from latentlab.shapes import Video
-from latentlab.view.pages import render
+from latentlab.view.pages import render_page
 
 
 def strip(video: Video) -> str:
@@ -56,14 +56,14 @@ def film(
     """
     count, rows, columns = video.shape[2:]
     plays = frame is None and count > 1
-    return render(
+    return render_page(
         "film.html", strip=strip(video), title=title, key=key, count=count, width=width,
         height=round(width * rows / columns), frame=0 if frame is None else min(max(frame, 0), count - 1),
         seconds=count / fps if plays else 0, played=age % (count / fps),
     )  # fmt: skip
 
 
-def still(clips: dict[str, Video], *, width: int = 224, fps: float = 8.0) -> str:
+def still_page(clips: dict[str, Video], *, width: int = 224, fps: float = 8.0) -> str:
     """HTML of clips by title that needs no script and no style: what a page without a kernel shows."""
     cells = (
         f'<td><img src="{loop(video, fps=fps)}" width="{width}" alt="{title}"><br>{title}</td>'

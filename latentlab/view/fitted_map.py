@@ -52,7 +52,7 @@ class FittedMap:
         return replace(self, turn=turn, shift=shift)
 
 
-def check_method(method: Any) -> None:
+def check_projector(method: Any) -> None:
     if not isinstance(method, str) and not hasattr(method, "fit_transform"):
         raise TypeError(f"method must be one of {', '.join(METHODS)} or an estimator, got a {type(method).__name__}")
 

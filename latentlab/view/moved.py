@@ -11,11 +11,11 @@ from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.measure import measure
 from latentlab.directions.ruler import Ruler
 from latentlab.shapes import Video
-from latentlab.study.account import REFERENCE_SEED, SEEN, TOLD, Reading
+from latentlab.study.account import REFERENCE_SEED, SEEN, TOLD, FactorReading
 from latentlab.study.contract import OUTSIDE, judge_rest
 
 
-def told(unedited: Video, video: Video, strengths: Mapping[str, float]) -> tuple[str, ...]:
+def moved_lines(unedited: Video, video: Video, strengths: Mapping[str, float]) -> tuple[str, ...]:
     """What an edit along several directions did to one clip of moving shapes.
 
     Args:
@@ -31,7 +31,7 @@ def told(unedited: Video, video: Video, strengths: Mapping[str, float]) -> tuple
     >>> from latentlab.data import moving_shapes
     >>> same = {"shape": 3, "hue": 10, "size": 8, "speed": 0.5, "background_hue": 200, "blur": 0.0}
     >>> dark, bright = (moving_shapes(1, seed=0, fixed={**same, "light": light})[0] for light in (0.6, 0.9))
-    >>> for line in told(dark, bright, {"light": 2.0}):
+    >>> for line in moved_lines(dark, bright, {"light": 2.0}):
     ...     print(line)
     light: asked +2.0 sd, reached light 0.6 to 0.9 share of full brightness (+2.06 sd)
     else: nothing moved
@@ -53,11 +53,11 @@ def told(unedited: Video, video: Video, strengths: Mapping[str, float]) -> tuple
         own.add(ruler.names[factor])
         went = float(np.sign(strength) * ruler.along(name, *tables)[0])
         before, after = (float(table.values[0, factor]) for table in tables)
-        reading = Reading(ruler.specs[factor], before, after, went)
+        reading = FactorReading(ruler.specs[factor], before, after, went)
         lines.append(f"{name}: asked {strength:+.1f} sd, reached {reading}")
         still += [] if went >= SEEN else [f"{name} did not move as asked"]
     values = [table.values[0] for table in tables]
-    others = [Reading(*one) for one in zip(ruler.specs, *values, moved, strict=True) if one[0].name not in own]
+    others = [FactorReading(*one) for one in zip(ruler.specs, *values, moved, strict=True) if one[0].name not in own]
     seen = [str(one) for one in sorted(others, key=lambda one: -np.nan_to_num(one.moved)) if one.moved >= TOLD]
     lines.append(f"else: {', '.join(seen) or 'nothing moved'}")
     if not own:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.store import replacing
-from latentlab.view.fitted_map import FittedMap, check_method, fit_map, procrustes
+from latentlab.view.fitted_map import FittedMap, check_projector, fit_map, procrustes
 from latentlab.view.plots import maps
 from latentlab.view.quality import Quality, check_judging, checked, judge_map
 
@@ -106,7 +106,7 @@ def project(
     >>> found.points.shape, round(found.quality.trustworthiness, 1)
     ((60, 2), 1.0)
     """
-    check_method(method)
+    check_projector(method)
     judging = _judging(neighbours, judge, repeats)
     rows = checked(codes)
     return _judged(rows, *fit_map(rows, method, dims, seed, at_most), method, dims, seed, judging)
@@ -146,7 +146,7 @@ def project_series(
     >>> bool(np.abs(first.points - second.points).max() < 0.1)
     True
     """
-    check_method(method)
+    check_projector(method)
     judging = _judging(neighbours, judge, repeats)
     arrays = [checked(step) for step in steps]
     if not arrays or any(a.shape != arrays[0].shape for a in arrays):

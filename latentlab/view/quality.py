@@ -55,7 +55,7 @@ class Quality:
 
 
 @runtime_checkable
-class Judged(Protocol):
+class HasQuality(Protocol):
     """Points `(sample, 2)` that say how far they can be believed, as a `Projection` does."""
 
     @property

@@ -25,12 +25,12 @@ def recipe(drawing: Drawing, setting: Setting, presets: Mapping[str, Setting]) -
         "format": FORMAT,
         "setting": setting.to_dict(),
         "presets": {name: kept.to_dict() for name, kept in presets.items()},
-        "made with": identity(drawing, (setting, *presets.values())),
+        "made with": dependencies(drawing, (setting, *presets.values())),
     }
 
 
-def write(path: str | Path, drawing: Drawing, setting: Setting, presets: Mapping[str, Setting]) -> None:
-    """Writes a setting as a `Recipe`, or with the presets as what `read` reads, by the ending; see `Explorer.export`.
+def write_explorer(path: str | Path, drawing: Drawing, setting: Setting, presets: Mapping[str, Setting]) -> None:
+    """Writes a setting as a `Recipe`, or with the presets as what `read_explorer` reads, by its ending; see `export`.
 
     Raises:
         ValueError: another ending, or a direction that no recipe holds.
@@ -44,7 +44,7 @@ def write(path: str | Path, drawing: Drawing, setting: Setting, presets: Mapping
         raise ValueError(f"a recipe ends in {REPLAYED} or .json, got {path.name!r}")
 
 
-def read(path: str | Path, drawing: Drawing) -> tuple[Setting, dict[str, Setting]]:
+def read_explorer(path: str | Path, drawing: Drawing) -> tuple[Setting, dict[str, Setting]]:
     """The setting and the presets of a file, if they mean here what they meant there.
 
     Raises:
@@ -59,14 +59,14 @@ def read(path: str | Path, drawing: Drawing) -> tuple[Setting, dict[str, Setting
     setting = Setting.from_dict(written["setting"])
     presets = {name: Setting.from_dict(kept) for name, kept in written["presets"].items()}
     was = written["made with"]
-    now = json.loads(json.dumps(identity(drawing, (setting, *presets.values()))))
+    now = json.loads(json.dumps(dependencies(drawing, (setting, *presets.values()))))
     if other := [f"{name} ({was.get(name)} then, {now.get(name)} now)" for name in was | now
                  if was.get(name) != now.get(name)]:  # fmt: skip
         raise ValueError(f"this recipe was made with another {', another '.join(other)}")
     return setting, presets
 
 
-def identity(drawing: Drawing, settings: Iterable[Setting]) -> dict[str, Any]:
+def dependencies(drawing: Drawing, settings: Iterable[Setting]) -> dict[str, Any]:
     """What some settings depend on besides themselves, by name; nothing that none of them uses."""
     settings, space, generator = list(settings), drawing.space, drawing.generator
     found = {name if name == "space" else f"space's {name}": value for name, value in space.describe().items()}

@@ -21,7 +21,7 @@ from latentlab.video import data_uri
 from latentlab.view.chart import Chart
 from latentlab.view.figure import Figure
 from latentlab.view.marks import Line, Panel
-from latentlab.view.pages import render
+from latentlab.view.pages import render_page
 from latentlab.view.style import PALETTE
 
 SMALL, SHOWN, WIDEST = 128, 160, 320  # clips up to SMALL px wide are shown at SHOWN px, others at most at WIDEST
@@ -72,13 +72,13 @@ class Player:
         """The clip as an mp4 address; small ones doubled, as h264 keeps one colour for 2 x 2 pixels."""
         return data_uri(self.video, self.fps, scale=2 if self.small else 1)
 
-    def coded(self) -> Coded:
+    def coded(self) -> EncodedPlayer:
         """The same without its frames, to be kept as JSON."""
-        return Coded(self.title, self.note, self.uri, self.size, self.small)
+        return EncodedPlayer(self.title, self.note, self.uri, self.size, self.small)
 
 
 @dataclass(frozen=True)
-class Coded:
+class EncodedPlayer:
     """A `Player` whose clip is coded already; its fields are those of the same names there."""
 
     title: str
@@ -99,7 +99,7 @@ class Strip:
     []
     """
 
-    players: Sequence[Player | Coded]
+    players: Sequence[Player | EncodedPlayer]
     kind: ClassVar[str] = "strip"
 
 
@@ -188,7 +188,7 @@ class Report:
 
     def html(self) -> str:
         """Returns the whole page."""
-        return render("report.html", report=self, palette=PALETTE)
+        return render_page("report.html", report=self, palette=PALETTE)
 
     def save(self, path: str | Path) -> None:
         """Writes the page to a file; a run killed midway leaves an older one whole."""

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
 from latentlab.store import write_text
-from latentlab.view.pages import render
+from latentlab.view.pages import render_page
 from latentlab.view.projection import Projection
 from latentlab.view.report import Player
 from latentlab.view.style import CATEGORIES, MAPS, PALETTE, colored
@@ -47,7 +47,7 @@ class Scatter:
 
     def html(self) -> str:
         """The whole page."""
-        return render(
+        return render_page(
             "scatter.html", title=self.title, step_label=self.step_label, notes=self.notes, data=Markup(self.data),
             media="'self' file:" if self.linked else "",
             alt=f"{self.title}: a map of points. Arrows go to the nearest point, Enter selects it, Escape clears the "

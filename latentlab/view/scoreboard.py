@@ -16,7 +16,7 @@ from latentlab.study.worlds import VARIANTS
 from latentlab.view.figure import Figure
 from latentlab.view.plots import effect_matrix
 from latentlab.view.report import Report, Section, Strip, Table
-from latentlab.view.verdict import OURS, summary, verdict
+from latentlab.view.verdict import OURS, summary_section, verdict
 
 FIGURES = {  # column of the table, and where it comes from
     "moved (sd)": "target",
@@ -37,21 +37,21 @@ FIRST = ("moved (sd)", "kept", "precision", "leakage", "failed", "unread", "rati
 COSTS = ("seeds", "seconds of fit", "clips decoded", "denoiser calls")
 
 
-def page(results: Sequence[dict], strips: Mapping[str, Sequence[Strip]], settings: str) -> Report:
+def scoreboard_page(results: Sequence[dict], strips: Mapping[str, Sequence[Strip]], settings: str) -> Report:
     """Everything on one page, with a space's `strips` of edited clips, if it has some."""
     lost, results = failures(results), [r for r in results if "scores" in r]
-    sections = [section for section in [summary(results)] if section]
+    sections = [section for section in [summary_section(results)] if section]
     for space in dict.fromkeys(r["space"] for r in results):
         of_space = [r for r in results if r["space"] == space]
         parts = []
         for variant in dict.fromkeys(r["variant"] for r in of_space):
             groups = sorted(grouped([r for r in of_space if r["variant"] == variant]), key=rank)
             if groups:
-                parts += tables(groups, variant)
+                parts += finder_tables(groups, variant)
         shown = [g for g in grouped(of_space) if matches(g[0], variant=VARIANTS[0]) and g[0]["labels"] in (0, 1000)]
         shown.sort(key=rank)
-        parts += [matrix(group) for group in shown]
-        parts += short(shown)
+        parts += [effects_figure(group) for group in shown]
+        parts += fallen_short(shown)
         parts += side_effects(of_space)
         parts += strips.get(space, ())
         sections.append(Section(f"Space: {space}", ABOUT.get(space, ""), parts, HOW_TO_READ))
@@ -105,7 +105,7 @@ def failures(results: Sequence[dict]) -> list[list[str]]:
     return [[*what, ", ".join(which), why] for (*what, why), which in seeds.items()]
 
 
-def tables(groups: Sequence[list[dict]], variant: str) -> list[Table]:
+def finder_tables(groups: Sequence[list[dict]], variant: str) -> list[Table]:
     """All finders of a space: their figures, less those that none of them has, and what they took."""
     columns, rows = ["finder", "labels", *FIGURES, *COSTS], [table_row(group) for group in groups]
     told = {name: [row[i] for row in rows] for i, name in enumerate(columns) if any(row[i] != NONE for row in rows)}
@@ -118,7 +118,7 @@ def tables(groups: Sequence[list[dict]], variant: str) -> list[Table]:
     ]
 
 
-def short(groups: Sequence[list[dict]]) -> list[Table]:
+def fallen_short(groups: Sequence[list[dict]]) -> list[Table]:
     """Directions that failed or did not move their target by one: in how many seeds, how far they were tried, why."""
     rows = []
     for group in groups:
@@ -151,7 +151,7 @@ def _spread(mean: float, low: float, high: float) -> str:
     return f"{mean:.{digits}f}" if np.isnan(half) else f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
-def matrix(group: Sequence[dict]) -> Figure:
+def effects_figure(group: Sequence[dict]) -> Figure:
     """Effect matrix, mean over seeds: what moves (columns) when a direction (row) moves its target by one."""
     names = sorted({row["name"] for r in group for row in r["scores"]}, key=order_of(group))
     effects = [mean_effects([row for r in group for row in r["scores"] if row["name"] == n]) for n in names]

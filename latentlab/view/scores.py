@@ -21,7 +21,9 @@ from latentlab.view.sketch import sketch_lines, sketch_map
 SHOWN = 6  # clips with their series and maps
 
 
-def page(result: dict[str, Any], columns: Sequence[str], worst: Sequence[dict[str, Any]], footer: str = "") -> Report:
+def scores_page(
+    result: dict[str, Any], columns: Sequence[str], worst: Sequence[dict[str, Any]], footer: str = ""
+) -> Report:
     """The page of a result of `latentlab.score.score`.
 
     Args:

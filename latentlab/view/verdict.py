@@ -57,7 +57,7 @@ class Standing:
 
 def verdict(results: Sequence[dict]) -> str:
     """In two or three sentences: the leak on the oracle, the spaces, and the factors that separate somewhere."""
-    groups = judged(results)
+    groups = decisive_cells(results)
     said = []
     for group in groups:
         if matches(group[0], space="oracle", finder="effect", labels=LABELS):
@@ -79,9 +79,9 @@ def verdict(results: Sequence[dict]) -> str:
     return " ".join(said)
 
 
-def summary(results: Sequence[dict]) -> Section | None:
+def summary_section(results: Sequence[dict]) -> Section | None:
     """The bars space by space, and each factor where it separates best; None without results at 1,000 labels."""
-    groups, parts = judged(results), []
+    groups, parts = decisive_cells(results), []
     if compared := _compared(groups):
         columns = ["space", "precision of Effect", "best baseline", "its precision", "times as precise"]
         rows = [[space, own, name, other, own / other] for space, own, name, other in compared]
@@ -115,7 +115,7 @@ def summary(results: Sequence[dict]) -> Section | None:
 OF_NETWORK = "manipulation network against the best linear finder of each target, for one unit of target; 1,000 labels"
 
 
-def judged(results: Sequence[dict]) -> list[list[dict]]:
+def decisive_cells(results: Sequence[dict]) -> list[list[dict]]:
     """Cells that the bars are about, by seeds: true labels, 1,000 of them, the plain variant."""
     of = {"variant": VARIANTS[0], "shuffled": False, "labels": LABELS}
     return [group for group in grouped([r for r in results if "scores" in r]) if matches(group[0], **of)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from latentlab.data import dsprites
-from latentlab.data.dsprites import COUNT, GRID, SHAPES, SIDE, SIZES, DSprites, draw
+from latentlab.data.dsprites import COUNT, GRID, SHAPES, SIDE, SIZES, DSprites, draw_sprite
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_no_shape_leaves_the_picture_or_changes_its_area(shape):
     areas = []
     for angle in range(0, 360, 30):
         for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            picture = draw(shape, 1.0, angle, x, y)
+            picture = draw_sprite(shape, 1.0, angle, x, y)
             assert not picture[[0, -1]].any()
             assert not picture[:, [0, -1]].any()
             areas.append(picture.sum())
@@ -48,22 +48,22 @@ def test_no_shape_leaves_the_picture_or_changes_its_area(shape):
 def test_scale_is_that_of_lengths():
     middle = GRID[3][15]
     for shape in range(3):
-        large, small = (draw(shape, scale, 10, middle, middle).sum() for scale in (1.0, 0.5))
+        large, small = (draw_sprite(shape, scale, 10, middle, middle).sum() for scale in (1.0, 0.5))
         assert large / small == pytest.approx(4, rel=0.06)
 
 
 def test_a_step_of_place_is_a_pixel():
-    first = draw(2, 0.8, 40, GRID[3][4], GRID[4][7])
-    assert np.array_equal(np.roll(first, 1, axis=1), draw(2, 0.8, 40, GRID[3][5], GRID[4][7]))
-    assert np.array_equal(np.roll(first, 1, axis=0), draw(2, 0.8, 40, GRID[3][4], GRID[4][8]))
+    first = draw_sprite(2, 0.8, 40, GRID[3][4], GRID[4][7])
+    assert np.array_equal(np.roll(first, 1, axis=1), draw_sprite(2, 0.8, 40, GRID[3][5], GRID[4][7]))
+    assert np.array_equal(np.roll(first, 1, axis=0), draw_sprite(2, 0.8, 40, GRID[3][4], GRID[4][8]))
 
 
 def test_neighbouring_values_can_be_told_apart(sprites):
     for shape in range(1, 3):  # a square looks the same after every quarter turn, an ellipse after half a one
         turns = 39 if shape == 2 else 19
-        pictures = {draw(shape, 1.0, angle, 0.5, 0.5).tobytes() for angle in GRID[2][:turns]}
+        pictures = {draw_sprite(shape, 1.0, angle, 0.5, 0.5).tobytes() for angle in GRID[2][:turns]}
         assert len(pictures) == turns
-    assert np.array_equal(draw(2, 1.0, 0, 0, 0), draw(2, 1.0, 360, 0, 0))
+    assert np.array_equal(draw_sprite(2, 1.0, 0, 0, 0), draw_sprite(2, 1.0, 360, 0, 0))
 
 
 def test_clips_are_black_and_white_and_draws_repeat(sprites):

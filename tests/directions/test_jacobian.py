@@ -7,7 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from latentlab.directions import JacobianSVD
-from latentlab.directions.jacobian import pulled, pushed, top_directions
+from latentlab.directions.jacobian import pullback, pushed, top_directions
 
 
 @parametrize_with_checks([JacobianSVD()])
@@ -51,7 +51,7 @@ def test_products_are_those_with_the_whole_jacobian(network, points):
     whole = jacobian(network, points[0])
     v = torch.randn(256, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     torch.testing.assert_close(pushed(network, points[0], v), whole @ v, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(pulled(network, points[0], v), whole.T @ v, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(pullback(network, points[0], v), whole.T @ v, atol=1e-5, rtol=1e-4)
 
 
 def test_top_five_directions_with_a_tenth_of_the_products(network, points):

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from latentlab.generator.clip import ClipConfig, ClipModel, Tokenizer, contact_sheet
+from latentlab.generator.clip import ClipConfig, ClipModel, Tokenizer, four_frames
 
 WORDS = ("a", "red", "blue", "star", "moving", "up-left", ",")
 
@@ -51,7 +51,7 @@ def test_a_caption_that_is_too_long_is_quoted():
 
 def test_the_sheet_shows_four_frames_in_reading_order():
     clip = torch.linspace(-1, 1, 16).view(1, 1, 16, 1, 1).expand(1, 3, 16, 8, 8)
-    sheet = contact_sheet(clip, frame_size=8)
+    sheet = four_frames(clip, frame_size=8)
     assert sheet.shape == (1, 3, 16, 16)
     corners = [sheet[0, 0, :8, :8], sheet[0, 0, :8, 8:], sheet[0, 0, 8:, :8], sheet[0, 0, 8:, 8:]]
     for corner, frame in zip(corners, (0, 5, 10, 15), strict=True):
@@ -61,12 +61,12 @@ def test_the_sheet_shows_four_frames_in_reading_order():
 def test_the_sheet_keeps_the_picture_upright():
     clip = torch.zeros(1, 3, 4, 8, 8)
     clip[0, 0, 0, 1, 6] = 1.0  # channel 0, row 1, column 6 of the first frame
-    assert contact_sheet(clip, frame_size=8).nonzero().tolist() == [[0, 0, 1, 6]]
+    assert four_frames(clip, frame_size=8).nonzero().tolist() == [[0, 0, 1, 6]]
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 1, 8, 8), (2, 3, 3, 32, 24), (1, 3, 40, 4, 4)])
 def test_the_sheet_takes_any_length_and_size(shape):
-    sheet = contact_sheet(torch.full(shape, 0.25), frame_size=8)
+    sheet = four_frames(torch.full(shape, 0.25), frame_size=8)
     torch.testing.assert_close(sheet, torch.full((shape[0], 3, 16, 16), 0.25))
 
 
@@ -108,7 +108,7 @@ def test_embeddings_are_unit_vectors_and_scores_their_cosines(model):
 
 def test_the_training_pass_agrees_with_the_encoders(model):
     clips = video()
-    image, text, scale = model(contact_sheet(clips, 16), model.tokenize(["a", "star"]))
+    image, text, scale = model(four_frames(clips, 16), model.tokenize(["a", "star"]))
     torch.testing.assert_close(image, model.encode_video(clips))
     torch.testing.assert_close(text, model.encode_text(["a", "star"]))
     assert scale > 0

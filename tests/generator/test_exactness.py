@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from latentlab.generator import inverted as inverted_file
-from latentlab.generator.exactness import RETRACING, Trace, invert, sample
+from latentlab.generator.exactness import RETRACING, Trace, invert_exactly, sample_exactly
 from latentlab.generator.implicit import fixed_point
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import sampling_levels
@@ -29,8 +29,8 @@ def draw(step: int) -> torch.Tensor:
 
 
 def there_and_back(method: str, clips=CLIPS, velocity=MIXTURE.velocity, levels=LEVELS) -> tuple[Trace, float]:
-    trace = invert(velocity, clips, levels.flip(0), method=method, draw=lambda i: draw(i).to(clips))
-    back = sample(velocity, trace.noise, levels, method=method, memory=trace.memory)
+    trace = invert_exactly(velocity, clips, levels.flip(0), method=method, draw=lambda i: draw(i).to(clips))
+    back = sample_exactly(velocity, trace.noise, levels, method=method, memory=trace.memory)
     return trace, float((back - clips).norm() / clips.norm())
 
 
@@ -65,8 +65,8 @@ def test_leapfrog_stays_exact_under_strong_guidance():
 )
 def test_leapfrog_gives_float32_latents_back_bit_for_bit(velocity):
     clips = CLIPS.float()
-    trace = invert(velocity, clips.double(), LEVELS.flip(0), method="leapfrog")
-    back = sample(velocity, trace.noise, LEVELS, method="leapfrog", memory=trace.memory)
+    trace = invert_exactly(velocity, clips.double(), LEVELS.flip(0), method="leapfrog")
+    back = sample_exactly(velocity, trace.noise, LEVELS, method="leapfrog", memory=trace.memory)
     assert torch.equal(back.float(), clips)
 
 
@@ -114,9 +114,9 @@ def test_calls_of_the_network(method, there, back):
         calls.append(s)
         return MIXTURE.velocity(y, s)
 
-    trace = invert(counted, CLIPS, LEVELS.flip(0), method=method, draw=draw)
+    trace = invert_exactly(counted, CLIPS, LEVELS.flip(0), method=method, draw=draw)
     assert len(calls) == there
-    sample(counted, trace.noise, LEVELS, method=method, memory=trace.memory)
+    sample_exactly(counted, trace.noise, LEVELS, method=method, memory=trace.memory)
     assert len(calls) == there + back
 
 
@@ -124,7 +124,7 @@ def test_calls_of_the_network(method, there, back):
 def test_fresh_noise_becomes_data(method):
     """Without a memory every method samples: the ends lie in the mixture, as near their mode as data do."""
     noise = torch.randn(64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    ends = sample(MIXTURE.velocity, noise, sampling_levels(100), method=method)
+    ends = sample_exactly(MIXTURE.velocity, noise, sampling_levels(100), method=method)
     distance, mode = torch.cdist(ends, MIXTURE.means).min(1)
     ratio = distance / (MIXTURE.sds[mode] * math.sqrt(64))
     assert 0.9 < float(ratio.median()) < 1.1
@@ -133,12 +133,12 @@ def test_fresh_noise_becomes_data(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_one_step_and_the_callback(method):
     seen = []
-    trace = invert(
+    trace = invert_exactly(
         MIXTURE.velocity, CLIPS, sampling_levels(3).flip(0), method=method, draw=draw,
         callback=lambda step, level, y: seen.append((step, level)),
     )  # fmt: skip
     assert [step for step, _ in seen] == [0, 1, 2]
-    single = invert(MIXTURE.velocity, CLIPS, sampling_levels(1).flip(0), method=method, draw=draw)
+    single = invert_exactly(MIXTURE.velocity, CLIPS, sampling_levels(1).flip(0), method=method, draw=draw)
     assert single.noise.shape == trace.noise.shape
 
 
@@ -158,7 +158,7 @@ def test_ddpm_maps_are_not_correlated_with_their_neighbours_and_change_the_clip_
 )
 def test_wrong_arguments_are_named(method, levels, match):
     with pytest.raises(ValueError, match=match):
-        invert(MIXTURE.velocity, CLIPS, levels, method=method)
+        invert_exactly(MIXTURE.velocity, CLIPS, levels, method=method)
 
 
 def test_every_method_that_is_named_is_there():

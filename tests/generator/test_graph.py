@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from latentlab.generator.exactness import invert, sample
+from latentlab.generator.exactness import invert_exactly, sample_exactly
 from latentlab.generator.graph import KEPT, Graphs
 from latentlab.generator.guides import Descent
 from latentlab.generator.levels import sampling_levels
@@ -118,9 +118,9 @@ def test_the_loop_reads_nothing_from_the_device(tiny_generator, method):
     noise = tiny_generator.noise(1)
     memory = torch.zeros(1, 3, *noise.shape[1:]) if method == "ddpm" else None
     with Operations() as run:
-        sample(velocity, noise, levels, method=method, memory=memory)
+        sample_exactly(velocity, noise, levels, method=method, memory=memory)
         if method != "ddpm":
-            invert(velocity, noise, levels.flip(0), method=method)
+            invert_exactly(velocity, noise, levels.flip(0), method=method)
     assert not {"_local_scalar_dense", "item", "is_nonzero", "equal", "nonzero"} & set(run.names)
 
 
@@ -128,14 +128,14 @@ def test_the_loop_reads_nothing_from_the_device(tiny_generator, method):
 def test_one_update_a_call_of_the_network(method, updates):
     slope, start, levels = torch.ones(1, 3), torch.zeros(1, 3), sampling_levels(10)
     with Operations() as run:
-        sample(lambda y, s: slope, start, levels, method=method)
+        sample_exactly(lambda y, s: slope, start, levels, method=method)
     assert [name for name in run.names if name not in ("_to_copy", "detach")] == ["add"] * 10 * updates
 
 
 def test_leapfrog_on_its_grid_rounds_each_move_once():
     slope, start, levels = torch.ones(1, 3).double(), torch.zeros(1, 3).double(), sampling_levels(10)
     with Operations() as run:
-        sample(lambda y, s: slope, start, levels, method="leapfrog", memory=start)
+        sample_exactly(lambda y, s: slope, start, levels, method="leapfrog", memory=start)
     on_the_grid = ["div", "round", "mul"] * 2
     assert [name for name in run.names if name != "detach"] == [*on_the_grid, *["mul", "round_", "add"] * 9]
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from latentlab.study.ratings import Rating, read, schedule, write
+from latentlab.study.ratings import Rating, read_rating_table, schedule, write_rating_table
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 9])
@@ -38,23 +38,23 @@ def test_too_few_items_are_told(bad):
 
 def test_a_table_comes_back(tmp_path):
     ratings = [Rating("ann", 'a, "quoted"', "b", "left"), Rating("ben", "b", "c\nd", "equal", "second")]
-    write(tmp_path / "ratings.csv", ratings)
-    assert read(tmp_path / "ratings.csv") == ratings
+    write_rating_table(tmp_path / "ratings.csv", ratings)
+    assert read_rating_table(tmp_path / "ratings.csv") == ratings
     assert not list(tmp_path.glob(".latentlab-*"))
 
 
 def test_a_table_without_sessions_is_read(tmp_path):
     (tmp_path / "old.csv").write_text("rater,left,right,answer\nann,a,b,left\n")
-    assert read(tmp_path / "old.csv") == [Rating("ann", "a", "b", "left")]
+    assert read_rating_table(tmp_path / "old.csv") == [Rating("ann", "a", "b", "left")]
 
 
 def test_what_is_no_table_is_told(tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="first line"):
-        read(tmp_path / "other.csv")
+        read_rating_table(tmp_path / "other.csv")
     (tmp_path / "odd.csv").write_text("rater,left,right,answer\nann,a,b,maybe\n")
     with pytest.raises(ValueError, match="maybe"):
-        read(tmp_path / "odd.csv")
+        read_rating_table(tmp_path / "odd.csv")
     with pytest.raises(ValueError, match="itself"):
         Rating("ann", "a", "a", "left")
 
@@ -62,8 +62,8 @@ def test_what_is_no_table_is_told(tmp_path):
 def test_no_name_is_a_formula_to_a_spreadsheet_and_all_come_back(tmp_path):
     names = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "'quoted", "'=x", "it's", "plain"]
     ratings = [Rating(name, f"{name} left", f"{name} right", "left") for name in names]
-    write(tmp_path / "ratings.csv", ratings)
-    assert read(tmp_path / "ratings.csv") == ratings
+    write_rating_table(tmp_path / "ratings.csv", ratings)
+    assert read_rating_table(tmp_path / "ratings.csv") == ratings
     with (tmp_path / "ratings.csv").open(newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]

@@ -11,7 +11,7 @@ from PIL import Image
 from latentlab.generator.adapter import Adapter
 from latentlab.train.adapter import AdapterTraining, train_adapter
 from latentlab.train.loop import LoopConfig
-from latentlab.train.pictures import Examples, examples, kept
+from latentlab.train.pictures import Examples, examples, share_kept
 from latentlab.train.tuned import Tuned, velocities
 
 LOOP = LoopConfig(steps=4, batch_size=2, learning_rate=1e-2, warmup=1, save_every=2, ema=0.5, workers=0)
@@ -56,8 +56,8 @@ def test_folders_that_teach_nothing_are_told(folder, tmp_path):
 
 def test_what_an_autoencoder_keeps(tiny_generator, data):
     lossless = SimpleNamespace(encode=lambda video: video, decode=lambda latents: latents)
-    assert kept(lossless, data.video) == {"all": 1.0, "fine": 1.0, "middle": 1.0, "coarse": 1.0}
-    assert kept(tiny_generator, data.video)["all"] < 0.5  # of random weights
+    assert share_kept(lossless, data.video) == {"all": 1.0, "fine": 1.0, "middle": 1.0, "coarse": 1.0}
+    assert share_kept(tiny_generator, data.video)["all"] < 0.5  # of random weights
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])

@@ -21,7 +21,7 @@ from latentlab.data.moving.factors import NAMES
 from latentlab.data.moving.measure import track
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.networks.edits import EditConfig, load_edits
-from latentlab.train.edits import DRAWN, EditTraining, draw_pairs, edited, train_edits
+from latentlab.train.edits import DRAWN, EditTraining, draw_pairs, edited_factors, train_edits
 from latentlab.train.loop import LoopConfig
 
 LOOP = LoopConfig(steps=2, batch_size=4, save_every=1, workers=0)
@@ -109,4 +109,4 @@ def test_the_condition_tells_the_place_before_and_after_and_nothing_of_other_fac
 
 def test_an_edit_that_would_leave_the_frame_is_none():
     shown = dict(zip(NAMES, MovingShapes(1, 0).sampler(0), strict=True)) | {"start_x": -300.0}
-    assert edited(shown, "direction", "", False, 5, np.random.default_rng(0)) == shown
+    assert edited_factors(shown, "direction", "", False, 5, np.random.default_rng(0)) == shown

@@ -14,7 +14,7 @@ from latentlab.generator.clip import Tokenizer
 from latentlab.generator.load import load_autoencoder, load_clip
 from latentlab.parsers import parser
 from latentlab.train.denoiser import encode_all
-from latentlab.train.identity import identity
+from latentlab.train.identity import data_identity
 from latentlab.train.runs import SCENE_CONTEXT
 from latentlab.train.source import open_data
 from latentlab.video import write
@@ -167,8 +167,8 @@ def test_sets_of_clips_are_told_apart(folder):
         FolderClips(folder, 4, (16, 16)),
         FolderClips(folder, 4, (16, 24)),
     ]
-    assert len({identity(data) for data in sets}) == len(sets)
-    assert identity(sets[3]) == identity(MovingShapes(100, seed=0, fixed={"light": 1.0}))
+    assert len({data_identity(data) for data in sets}) == len(sets)
+    assert data_identity(sets[3]) == data_identity(MovingShapes(100, seed=0, fixed={"light": 1.0}))
 
 
 def test_captions_of_scenes_fit_into_the_clip_model_s_context():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from latentlab.study.preference import fit, next_pairs
-from latentlab.study.ratings import read
+from latentlab.study.ratings import read_rating_table
 
 pytest.importorskip("ipywidgets", reason="the widget needs the extra [notebook]")
 from latentlab.view.compare import Compare
@@ -25,7 +25,7 @@ def test_answers_are_kept_and_rank_the_clips(tmp_path):
             brighter(shown)
     assert "Thank you" in shown._screen.value
     assert all(button.disabled for button in shown.buttons.values())
-    ratings = read(tmp_path / "ratings.csv")
+    ratings = read_rating_table(tmp_path / "ratings.csv")
     assert len(ratings) == 12
     assert fit(ratings).ranking == ("bright secret", "middle secret", "dim secret")
 
@@ -55,7 +55,7 @@ def test_who_comes_back_goes_on(tmp_path):
     assert again.pair == first.pairs[1]
     again.back.click()
     assert again.pair == first.pairs[0]
-    assert read(tmp_path / "ratings.csv") == []
+    assert read_rating_table(tmp_path / "ratings.csv") == []
     assert Compare(CLIPS, tmp_path / "ratings.csv", rater="zoe").done == 0
 
 
@@ -69,7 +69,7 @@ def test_other_pairs_are_a_session_of_their_own(tmp_path):
     assert second._progress.value == "0 of 2"
     assert second.back.disabled
     second.take_back()
-    assert len(read(path)) == 3  # the answers of the first session stay
+    assert len(read_rating_table(path)) == 3  # the answers of the first session stay
     brighter(second)
     assert Compare(CLIPS, path, rater="ann", pairs=pairs).done == 1
     assert Compare(CLIPS, path, rater="ann").done == 3

@@ -114,4 +114,4 @@ def test_a_page_needs_all_its_values():
     from jinja2 import UndefinedError
 
     with pytest.raises(UndefinedError, match="is undefined"):
-        pages.render("scatter.html")
+        pages.render_page("scatter.html")

@@ -4,8 +4,8 @@ import pytest
 
 from latentlab.study.cells import grouped, mean_over_targets
 from latentlab.study.worlds import CONTINUOUS, JUDGED
-from latentlab.view.scoreboard import failures, page, short, side_effects, table_row
-from latentlab.view.verdict import summary, verdict
+from latentlab.view.scoreboard import failures, fallen_short, scoreboard_page, side_effects, table_row
+from latentlab.view.verdict import summary_section, verdict
 
 
 def result(
@@ -50,7 +50,7 @@ def test_the_verdict_names_the_best_baseline_and_the_factors_that_part():
 
 
 def test_each_factor_stands_where_it_parts_best_with_what_moves_beside_it():
-    bars, factors = summary(RESULTS).parts
+    bars, factors = summary_section(RESULTS).parts
     assert [row[0] for row in bars.rows] == ["latent"]
     rows = {row[0]: row[1:] for row in factors.rows}
     assert list(rows)[-1] == "size"  # the most precise come first
@@ -58,7 +58,7 @@ def test_each_factor_stands_where_it_parts_best_with_what_moves_beside_it():
                             "deviation; light is bound up with it"]  # fmt: skip
     assert rows["light"][1:3] == ["effect", pytest.approx(0.9)]
     assert rows["light"][-1] == "separates"
-    assert summary([]) is None
+    assert summary_section([]) is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_why_a_factor_does_not_part_is_read_off_its_figures(changed, why):
     row = cell["scores"][0]
     row["monotonicity"] = changed.get("monotonicity", 1.0)
     row["effect"][JUDGED.index(row["name"])] = changed.get("moved", 1.0)
-    (factors,) = summary([cell]).parts
+    (factors,) = summary_section([cell]).parts
     assert why in next(one for one in factors.rows if one[0] == row["name"])[-1]
 
 
@@ -81,7 +81,7 @@ def test_a_precise_move_that_hardly_is_one_gives_way_to_a_real_one():
     still, real = result("ridge normal", {"else": 0.99}), result("LDA", {"else": 0.5})
     for row in still["scores"]:
         row["effect"] = [0.1 * value for value in row["effect"]]
-    assert {row[2] for row in summary([still, real]).parts[0].rows} == {"LDA"}
+    assert {row[2] for row in summary_section([still, real]).parts[0].rows} == {"LDA"}
 
 
 def test_seeds_are_one_row_and_shuffled_labels_another():
@@ -99,15 +99,15 @@ def test_a_direction_that_failed_counts_against_its_finder_in_every_figure():
     assert mean_over_targets(nothing, "leakage") == pytest.approx((1 + leak * (count - 1)) / count)
     assert mean_over_targets(nothing, "target") == pytest.approx(1 - 1 / count)
     assert mean_over_targets(nothing, "failed") == mean_over_targets(nothing, "unread") == pytest.approx(1 / count)
-    section = page([nothing, result("LDA", {"else": 0.3})], {}, "{}").sections[1]  # drawn all the same
-    assert any(part == table for part in section.parts for table in short(grouped([nothing])))
+    section = scoreboard_page([nothing, result("LDA", {"else": 0.3})], {}, "{}").sections[1]  # drawn all the same
+    assert any(part == table for part in section.parts for table in fallen_short(grouped([nothing])))
 
 
 def test_a_direction_that_falls_short_says_why_and_how_far_it_was_tried():
     cells = [result("effect", {"else": 0.5}, seed=seed) for seed in (0, 1)]
-    assert short(grouped(cells)) == []
+    assert fallen_short(grouped(cells)) == []
     cells[1]["scores"][2] |= {"why": "the target moves by 0.40 sd at most, not by one", "strength": 4.0}
-    (table,) = short(grouped(cells))
+    (table,) = fallen_short(grouped(cells))
     assert table.rows == [
         ["effect, 1,000 labels", CONTINUOUS[2], "1 of 2", "4", "the target moves by 0.40 sd at most, not by one"]
     ]
@@ -122,7 +122,7 @@ def test_what_failed_is_on_the_page_with_its_reason():
         ["latent", "LDA", "10", "0, 1", "ValueError: too few"],
         ["latent", "SeFa", "0", "all", "no layers"],
     ]
-    last = page(everything, {}, "{}").sections[-1]
+    last = scoreboard_page(everything, {}, "{}").sections[-1]
     assert last.title == "Not measured"
     assert verdict(everything) == verdict(RESULTS)
 
@@ -143,7 +143,7 @@ def test_side_effects_are_those_of_every_finder_by_the_names_of_targets():
 
 
 def test_the_page_puts_the_most_precise_first_and_draws_every_matrix():
-    report = page(RESULTS, {}, "{}")
+    report = scoreboard_page(RESULTS, {}, "{}")
     section = report.sections[1]
     first = section.parts[0]
     assert [row[0] for row in first.rows] == ["effect", "ridge normal", "LDA", "effect, shuffled"]

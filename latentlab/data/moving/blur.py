@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.data.moving.render import coverage
+from latentlab.data.moving.render import pixel_coverage
 
 STRIDE = 2  # every other frame will do
 ROUNDS = 3  # of sharpening the round blur's estimate
@@ -48,7 +48,7 @@ def squared_exposure(
     xy = np.stack([placed.real, -placed.imag], -1)
     corner = np.floor(xy.min((0, 1, 2))).astype(int) - MARGIN
     side = int(np.ceil((xy.max((0, 1, 2)) - corner).max())) + MARGIN
-    drawn = coverage((xy - corner).reshape(-1, len(corners), 2), side).reshape(*times.shape, side, side)
+    drawn = pixel_coverage((xy - corner).reshape(-1, len(corners), 2), side).reshape(*times.shape, side, side)
     sharp, smear = drawn[:, 0], (drawn[:, 1:].mean(1) - drawn[:, 0]) / _SQUARE
     return _fit(_crop(matte[frames], corner, side), sharp, smear)
 

@@ -45,7 +45,7 @@ class Words:
     spin: str
 
 
-def words(factors: np.ndarray) -> Words:
+def true_words(factors: np.ndarray) -> Words:
     """The words that are true of a clip, from its factors `(factor,)`."""
     f = dict(zip(NAMES, factors, strict=True))
     moves = f["speed"] > 0.15
@@ -89,7 +89,7 @@ def caption(factors: np.ndarray, wording: int = 0, *, silent: Collection[str] = 
     >>> caption(row, silent=["size", "background_hue"])
     'a bright red star moving up quickly'
     """
-    w = replace(words(factors), **{WORD_OF.get(name, name): "" for name in silent})
+    w = replace(true_words(factors), **{WORD_OF.get(name, name): "" for name in silent})
     spins = f"spinning {w.spin}" if w.spin else ""
     slots = {"light": w.light, "size": w.size, "hue": w.hue, "shape": w.shape, "background": w.background}
     return fill(WORDINGS[wording], moves=motion(w.direction, w.speed), spins=spins, **slots)

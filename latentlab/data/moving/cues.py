@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from latentlab.data.moving.factors import SHAPES, SIDE
-from latentlab.data.moving.moments import ORDER, Moments, polygon_moment
+from latentlab.data.moving.moments import ORDER, MatteMoments, polygon_moment
 from latentlab.data.moving.render import POLYGONS
 from latentlab.shapes import OVERSHOOT, Video, check_video
 
@@ -14,7 +14,7 @@ MIN_CONTRAST = 0.1  # between object and background, RGB distance; else there is
 MIN_SPEED = 0.02  # pixels a frame; slower than this has no direction
 
 
-def nearest_shape(moments: Moments, area: np.ndarray) -> np.ndarray:
+def nearest_shape(moments: MatteMoments, area: np.ndarray) -> np.ndarray:
     """Nearest polygon by the magnitudes of its third, fourth and fifth moment, in units of its size."""
     m = moments.central[..., 3:]
     # Neighbouring frames multiplied: noise averages out instead of adding up, and a slow turn does no harm.

@@ -14,7 +14,7 @@ from latentlab.checks import Seed, Whole, clear_errors
 from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption
 from latentlab.data.moving.controls import Drawn
 from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler
-from latentlab.data.moving.render import Layer, draw, exposed, render
+from latentlab.data.moving.render import Layer, draw_scene, exposed, render
 from latentlab.data.moving.scene import Scene
 from latentlab.data.moving.scene_captions import scene_caption
 from latentlab.data.moving.scenes import SceneSampler
@@ -114,7 +114,7 @@ class MovingShapes:
     @clear_errors
     def clip(self, index: int, *, seed: Seed = 0, frames: Sequence[int] | None = None) -> Video:
         """The pixels alone, only the given frames if any; `seed` is unused, an item has one rendering."""
-        return _video(draw(self.scene(index), _times(frames))[0])
+        return _video(draw_scene(self.scene(index), _times(frames))[0])
 
     @clear_errors
     def mask(self, index: int, *, frames: Sequence[int] | None = None) -> Float[Tensor, "1 1 frame height width"]:

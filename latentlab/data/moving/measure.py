@@ -20,7 +20,7 @@ from latentlab.data.moving.blur import squared_exposure
 from latentlab.data.moving.cues import MIN_CONTRAST, MIN_SPEED, SYMMETRY, check_clips, hue_of, nearest_shape
 from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES
 from latentlab.data.moving.measure_scenes import measure_scenes
-from latentlab.data.moving.moments import Moments, polygon_moment, robust_line
+from latentlab.data.moving.moments import MatteMoments, polygon_moment, robust_line
 from latentlab.data.moving.render import BACKGROUND_VALUE, POLYGONS
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
@@ -118,7 +118,7 @@ def track(video: Video) -> Float[np.ndarray, "batch frame 2"]:
     array([30., 35.])
     """
     check_clips(video)
-    mattes = [Moments.of(_see(chunk).matte) for chunk in video.split(CHUNK)]
+    mattes = [MatteMoments.of(_see(chunk).matte) for chunk in video.split(CHUNK)]
     return np.concatenate([np.where(m.seen[..., None], m.centre, np.nan) for m in mattes])
 
 
@@ -172,7 +172,7 @@ def _object_step(rest: Float[Tensor, "batch frame 3 height width"]) -> Float[Ten
 
 def _read(video: Video) -> np.ndarray:
     sight = _see(video)
-    moments = Moments.of(sight.matte)
+    moments = MatteMoments.of(sight.matte)
     seen = np.asarray(moments.seen.any(1))
     area = _mean(moments.area, moments.seen)
     shape = nearest_shape(moments, area)
@@ -203,7 +203,7 @@ _SYMMETRY = np.array([SYMMETRY[s] for s in SHAPES])
 _UPRIGHT = np.array([polygon_moment(POLYGONS[s], SYMMETRY[s]) for s in SHAPES])
 
 
-def _rotation(moments: Moments, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _rotation(moments: MatteMoments, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Angle in the first frame and turn a frame, in radians, from the phase of the moment of the shape's symmetry.
 
     It aliases past half the angle between two symmetric poses in a frame (36 degrees for the star); zero for circles.

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from latentlab.data.moving.cues import MIN_CONTRAST, MIN_SPEED, SYMMETRY, check_clips, hue_of, nearest_shape
 from latentlab.data.moving.factors import SHAPES, SIDE
-from latentlab.data.moving.moments import Moments, polygon_moment
+from latentlab.data.moving.moments import MatteMoments, polygon_moment
 from latentlab.data.moving.paths import read_path
-from latentlab.data.moving.render import BACKGROUND_VALUE, POLYGONS, coverage
+from latentlab.data.moving.render import BACKGROUND_VALUE, POLYGONS, pixel_coverage
 from latentlab.data.moving.scenes import SceneSampler
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
@@ -158,7 +158,7 @@ def _things(mattes: np.ndarray, colours: list[np.ndarray]) -> tuple[list[_Thing]
     """What the mattes show, and which of two is in front where they touch."""
     if not len(mattes):
         return [], None
-    moments = Moments.of(torch.from_numpy(mattes))
+    moments = MatteMoments.of(torch.from_numpy(mattes))
     there = [i for i in range(len(mattes)) if moments.seen[i].mean() >= 0.5]
     touch = np.zeros(mattes.shape[1], dtype=bool)
     if len(there) == 2:
@@ -175,11 +175,11 @@ def _things(mattes: np.ndarray, colours: list[np.ndarray]) -> tuple[list[_Thing]
     return things, front
 
 
-def _from_moments(moments: Moments, i: int, colour: np.ndarray, free: np.ndarray) -> _Thing:
+def _from_moments(moments: MatteMoments, i: int, colour: np.ndarray, free: np.ndarray) -> _Thing:
     """An object from its matte alone; shape and size from the frames in which nothing hides it, if there are enough."""
     seen = moments.seen[i]
     use = seen & free if (seen & free).sum() >= 3 else seen
-    one = Moments(
+    one = MatteMoments(
         use[None], moments.area[i : i + 1], moments.centre[i : i + 1], moments.central[i : i + 1] * use[:, None]
     )
     area = moments.area[i][use].mean()
@@ -198,7 +198,7 @@ def _angles(shape: int, turned: np.ndarray) -> np.ndarray:
 def _draw(shape: int, size: float, centre: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """A shape in these poses, `(frame, height, width)`."""
     corners = POLYGONS[SHAPES[shape]] @ np.array([1, 1j]) * size * np.exp(1j * angle)[:, None]
-    return coverage(np.stack([corners.real, -corners.imag], -1) + centre[:, None])
+    return pixel_coverage(np.stack([corners.real, -corners.imag], -1) + centre[:, None])
 
 
 def _completed(thing: _Thing, central: np.ndarray, matte: np.ndarray, visible: np.ndarray, known: bool) -> _Thing:

@@ -14,7 +14,7 @@ MIN_AREA, MAX_AREA = 16.0, 1500.0  # pixels; else there is no object to speak of
 
 
 @dataclass(frozen=True)
-class Moments:
+class MatteMoments:
     """Of the matte in each frame: `central[..., k]` is the mean of `z**k` over the object, from its centroid."""
 
     seen: np.ndarray  # (batch, frame), is there an object
@@ -23,7 +23,7 @@ class Moments:
     central: np.ndarray  # (batch, frame, ORDER + 1), complex
 
     @classmethod
-    def of(cls, matte: Tensor) -> Moments:
+    def of(cls, matte: Tensor) -> MatteMoments:
         height, width = matte.shape[-2:]
         z = (np.arange(width) + 0.5 - width / 2) - 1j * (np.arange(height)[:, None] + 0.5 - height / 2)
         powers = torch.from_numpy(np.stack([z.ravel() ** k for k in range(ORDER + 1)], 1))

@@ -15,7 +15,7 @@ BOUNCE = 150.0  # degrees, a turn beyond it goes back
 
 
 @dataclass(frozen=True)
-class Path:
+class Motion:
     """A motion as it was read.
 
     Attributes:
@@ -35,7 +35,7 @@ class Path:
     clock: np.ndarray
 
 
-def read_path(centre: Float[np.ndarray, "frame 2"], seen: Bool[np.ndarray, " frame"]) -> Path:
+def read_path(centre: Float[np.ndarray, "frame 2"], seen: Bool[np.ndarray, " frame"]) -> Motion:
     """The likeliest path through an object's places, by Schwarz's criterion.
 
     Args:
@@ -64,7 +64,7 @@ def read_path(centre: Float[np.ndarray, "frame 2"], seen: Bool[np.ndarray, " fra
         turn = float(np.rad2deg(np.angle(weights[2] / weights[1])))
         change, turn = (CHANGES.index("bounces"), 180.0) if abs(turn) > BOUNCE else (change, turn)
     clock = sum(_clocks(change, at, time))
-    return Path(weights[0], weights[1], change, at, turn, np.asarray(clock))
+    return Motion(weights[0], weights[1], change, at, turn, np.asarray(clock))
 
 
 def _clocks(change: int, at: float, time: np.ndarray) -> list[np.ndarray]:

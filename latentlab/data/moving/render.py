@@ -117,7 +117,7 @@ def render(scene: Scene | np.ndarray, frames: np.ndarray | list[int] | None = No
     if not isinstance(scene, Scene):
         scene = Scene.of(dict(zip(NAMES, np.asarray(scene, dtype=float), strict=True)))
     times = np.arange(NUM_FRAMES) if frames is None else np.asarray(frames)
-    rgb, whole, seen = draw(scene, times)
+    rgb, whole, seen = draw_scene(scene, times)
     first = times if frames is not None else times[:-1]
     flows = [[_flow(scene, shape, t, step) for shape in scene.objects] for t, step in ((first, 1), (first + 1, -1))]
     layers = tuple(
@@ -128,7 +128,7 @@ def render(scene: Scene | np.ndarray, frames: np.ndarray | list[int] | None = No
     return Rendered(rgb, mask, _surface(scene, flows[0], first, 1), _surface(scene, flows[1], first + 1, -1), layers)
 
 
-def draw(scene: Scene, times: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
+def draw_scene(scene: Scene, times: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
     """The pixels alone, `(frame, height, width, 3)`, with whole and visible mask of each object."""
     whole, seen, pattern = exposed(scene, times)
     back = np.array(colorsys.hsv_to_rgb(scene.background_hue / 360 % 1, BACKGROUND_SATURATION, BACKGROUND_VALUE))
@@ -146,7 +146,7 @@ def exposed(scene: Scene, times: np.ndarray) -> tuple[list[np.ndarray], list[np.
     shifts = _exposure(scene)
     for shift in shifts:
         placed = [place(scene, shape, times + shift) for shape in scene.objects]
-        whole = [coverage(corners) for corners in placed]
+        whole = [pixel_coverage(corners) for corners in placed]
         seen = list(whole)
         if len(whole) == 2:
             seen[1 - scene.front] = whole[1 - scene.front] - _overlap(placed, whole)
@@ -189,7 +189,7 @@ def _overlap(placed: list[np.ndarray], whole: list[np.ndarray]) -> np.ndarray:
     for t in np.unique(frame):
         y, x = row[frame == t], column[frame == t]
         corner, side = np.array([x.min(), y.min()]), int(max(np.ptp(x), np.ptp(y))) + 1
-        fine = [coverage(((corners[t] - corner) * FINE)[None], side * FINE)[0] for corners in placed]
+        fine = [pixel_coverage(((corners[t] - corner) * FINE)[None], side * FINE)[0] for corners in placed]
         exact = (fine[0] * fine[1]).reshape(side, FINE, side, FINE).mean((1, 3))
         both[t, y, x] = exact[y - corner[1], x - corner[0]]
     return both
@@ -205,7 +205,7 @@ def _checks(scene: Scene, times: np.ndarray) -> np.ndarray:
     return down[:, :, None] * across[:, None, :]
 
 
-def coverage(corners: np.ndarray, side: int = SIDE) -> np.ndarray:
+def pixel_coverage(corners: np.ndarray, side: int = SIDE) -> np.ndarray:
     """Exact share of each pixel inside a polygon.
 
     By Green's theorem the area of polygon and pixel (row r, column c) is the sum over edges of the height that
@@ -219,7 +219,7 @@ def coverage(corners: np.ndarray, side: int = SIDE) -> np.ndarray:
         `(frame, side, side)` in [0, 1].
 
     >>> square = np.array([[[1.0, 1.0], [2.5, 1.0], [2.5, 2.0], [1.0, 2.0]]])
-    >>> coverage(square, side=4)[0, 1]
+    >>> pixel_coverage(square, side=4)[0, 1]
     array([0. , 1. , 0.5, 0. ])
     """
     start, end = corners, np.roll(corners, -1, axis=1)
@@ -250,7 +250,7 @@ def _mean_clamp(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _flow(scene: Scene, shape: Object, times: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Motion over `step` frames of the pixels that the unblurred shape covers by half or more, and which they are."""
-    inside = coverage(place(scene, shape, times)) >= 0.5
+    inside = pixel_coverage(place(scene, shape, times)) >= 0.5
     here, there = shape.centre(times), shape.centre(times + step)
     # y is down, so a counterclockwise turn is negative here
     angle = -(shape.clock(times + step) - shape.clock(times)) * np.deg2rad(shape.rotation)

@@ -50,9 +50,9 @@ class EditNetwork(nn.Module):
         self.config = c = config or EditConfig()
         self.tell = nn.Sequential(nn.Linear(c.condition, c.hidden), nn.SiLU(), nn.Linear(c.hidden, c.hidden), nn.SiLU())
         self.enter = nn.Conv2d(c.latent_channels + 8, c.width, 3, padding=1)
-        self.blocks = nn.ModuleList(Block(c.width, c.hidden) for _ in range(c.blocks))
+        self.blocks = nn.ModuleList(EditBlock(c.width, c.hidden) for _ in range(c.blocks))
         self.leave = nn.Sequential(nn.GroupNorm(8, c.width), nn.SiLU(), nn.Conv2d(c.width, c.latent_channels, 1))
-        self.reader = reader(c)
+        self.reader = latent_reader(c)
 
     def forward(
         self,
@@ -91,7 +91,7 @@ class EditNetwork(nn.Module):
         return torch.cat([cells, off.flatten(1, 2), near], 1)
 
 
-class Block(nn.Module):
+class EditBlock(nn.Module):
     """x + conv(silu(scale norm(conv(silu(norm(x)))) + shift))."""
 
     def __init__(self, width: int, hidden: int) -> None:
@@ -105,7 +105,7 @@ class Block(nn.Module):
         return x + self.second(self.norm(self.first(x)) * (1 + scale) + shift)
 
 
-def reader(c: EditConfig) -> nn.Sequential:
+def latent_reader(c: EditConfig) -> nn.Sequential:
     """Convolutions over the latents of a frame, then all cells at once."""
     w = c.reader_width
     layers: list[nn.Module] = [nn.Conv2d(c.latent_channels + 2, w, 3, padding=1)]

@@ -18,7 +18,7 @@ HALF = 0.1
 
 
 @dataclass(frozen=True)
-class Account:
+class PipelineAccount:
     """What was read of a driven pipeline.
 
     Attributes:
@@ -43,7 +43,9 @@ class Account:
         )
 
 
-def compared(generator: Generator, call: Call, reading: Reading, size: Size, layout: Layout, path: Path) -> Account:
+def compared(
+    generator: Generator, call: Call, reading: Reading, size: Size, layout: Layout, path: Path
+) -> PipelineAccount:
     """Two steps of the pipeline's own call against the same by the generator, asked twice.
 
     Raises:
@@ -82,7 +84,7 @@ def compared(generator: Generator, call: Call, reading: Reading, size: Size, lay
             "on their number"
         )
     guided = differences[1] if len(differences) > 1 else None
-    return Account(call.name, reading.guidance, reading.batches, differences[0], guided)
+    return PipelineAccount(call.name, reading.guidance, reading.batches, differences[0], guided)
 
 
 def level(step: Step, path: Path) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from latentlab.weights import read_pickled
 
 
-class Block(nn.Module):
+class TinyBlock(nn.Module):
     """relu(x + conv(x)), where x has passed a branch of 1 x 1 convolutions, `pool`, if the block has one."""
 
     def __init__(self, width: int, inner: int | None) -> None:
@@ -93,7 +93,7 @@ def _network(tensors: dict[str, Tensor], *, down: bool) -> nn.Sequential:
 def _layer(tensors: dict[str, Tensor], i: int, *, down: bool) -> nn.Module:
     if f"{i}.conv.0.weight" in tensors:
         inner = tensors.get(f"{i}.pool.0.weight")
-        return Block(tensors[f"{i}.conv.0.weight"].shape[1], None if inner is None else len(inner))
+        return TinyBlock(tensors[f"{i}.conv.0.weight"].shape[1], None if inner is None else len(inner))
     if f"{i}.weight" in tensors:
         out, into = tensors[f"{i}.weight"].shape[:2]
         bias = f"{i}.bias" in tensors

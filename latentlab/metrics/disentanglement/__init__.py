@@ -3,6 +3,7 @@
 Codes are `(sample, dim)`, factors `(sample, factor)`, a `FactorTable` or plain. No metric here knows a model.
 """
 
+from latentlab.face import renamed
 from latentlab.metrics.disentanglement.axis_alignment import axis_alignment
 from latentlab.metrics.disentanglement.beta_vae import beta_vae
 from latentlab.metrics.disentanglement.data import Data
@@ -27,7 +28,7 @@ from latentlab.metrics.disentanglement.sap import sap
 from latentlab.metrics.disentanglement.score import score
 from latentlab.metrics.disentanglement.snc_nk import snc_nk
 from latentlab.metrics.disentanglement.swap import swap
-from latentlab.metrics.disentanglement.table import Table
+from latentlab.metrics.disentanglement.table import ScoreTable
 from latentlab.metrics.disentanglement.total_correlation import total_correlation
 from latentlab.metrics.disentanglement.udr import udr
 from latentlab.metrics.disentanglement.wasserstein_dependence import wasserstein_dependence
@@ -35,7 +36,7 @@ from latentlab.metrics.disentanglement.wasserstein_dependence import wasserstein
 __all__ = [
     "Data",
     "Score",
-    "Table",
+    "ScoreTable",
     "axis_alignment",
     "beta_vae",
     "dci",
@@ -62,3 +63,4 @@ __all__ = [
     "udr",
     "wasserstein_dependence",
 ]
+__getattr__ = renamed(__name__, {"Table": "ScoreTable"})

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from latentlab.metrics.disentanglement.prepare import active_dims, check_codes, check_spread
+from latentlab.metrics.disentanglement.prepare import active_dims, check_spread, codes_array
 from latentlab.metrics.disentanglement.result import Metric, Score, assess
-from latentlab.metrics.disentanglement.rows import Groups, draw, read_groups, shuffle
+from latentlab.metrics.disentanglement.rows import Groups, draw_rows, group_rows, shuffle
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Codes:
 
     def part(self, share: float, rng: np.random.Generator) -> Codes:
         """A share of the samples at random, whole groups of them."""
-        rows = draw(share, len(self.codes), self.groups, rng)
+        rows = draw_rows(share, len(self.codes), self.groups, rng)
         groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
         spread = None if self.spread is None else self.spread[rows]
         return replace(self, codes=self.codes[rows], spread=spread, groups=groups)
@@ -62,10 +62,10 @@ def ask_codes(
     Raises:
         ValueError: codes that cannot be scored, or that never change.
     """
-    z = check_codes(codes)
+    z = codes_array(codes)
     active = active_dims(z, "constant")
     if not active.any():
         raise ValueError(f"all {z.shape[1]} dims are constant; there is nothing to correlate")
     drawn = check_spread(spread, z.shape)
-    evidence = Codes(z[:, active], None if drawn is None else drawn[:, active], active, read_groups(groups, len(z)))
+    evidence = Codes(z[:, active], None if drawn is None else drawn[:, active], active, group_rows(groups, len(z)))
     return assess([metric], evidence, null=null, bootstrap=bootstrap, seed=seed)[metric.name]

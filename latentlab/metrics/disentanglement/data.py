@@ -20,7 +20,7 @@ from latentlab.metrics.disentanglement.counts import (
 )
 from latentlab.metrics.disentanglement.groups import read_group
 from latentlab.metrics.disentanglement.result import Parts
-from latentlab.metrics.disentanglement.rows import Groups, draw, shuffle
+from latentlab.metrics.disentanglement.rows import Groups, draw_rows, shuffle
 
 Binning = Literal["quantile", "width"]
 Estimator = Literal["bins", "neighbours"]
@@ -265,13 +265,13 @@ class Data:
 
     def part(self, share: float, rng: np.random.Generator) -> Data:
         """A share of the samples at random, whole groups of them."""
-        rows = draw(share, len(self.codes), self.groups, rng)
+        rows = draw_rows(share, len(self.codes), self.groups, rng)
         return self._rows(rows, rows)
 
     def split(self, share: float) -> tuple[np.ndarray, np.ndarray]:
         """Rows to learn from, a share of them at random, and rows to judge on; groups are not divided."""
         count = len(self.codes)
-        learn = draw(share, count, self.groups, np.random.default_rng([self.seed, count]))
+        learn = draw_rows(share, count, self.groups, np.random.default_rng([self.seed, count]))
         return learn, np.setdiff1d(np.arange(count), learn)
 
     def about(self, factor: int, rows: Bool[np.ndarray, " sample"]) -> Data:

@@ -14,7 +14,7 @@ from latentlab.checks import Seed, as_numbers, clear_errors
 from latentlab.factors import FactorTable, as_array, column_names
 from latentlab.metrics.disentanglement.data import CATEGORIES, LABELLED, Binning, Data, Estimator
 from latentlab.metrics.disentanglement.groups import name_groups
-from latentlab.metrics.disentanglement.rows import read_groups
+from latentlab.metrics.disentanglement.rows import group_rows
 
 Parity = Literal["disentanglement_lib"] | None
 KINDS = (*LABELLED, "continuous", "circular")
@@ -80,7 +80,7 @@ def prepare(
         raise ValueError("parity reads every factor as labels; leave out `kinds`")
     binning = binning or ("width" if parity else "quantile")
     prune = ("none" if parity else "constant") if prune is None else prune
-    z, f = check_codes(codes), check_factors(factors, codes)
+    z, f = codes_array(codes), check_factors(factors, codes)
     whole = isinstance(bins, int | np.integer) and isinstance(neighbours, int | np.integer)
     known = binning in ("quantile", "width") and estimator in ("bins", "neighbours")
     shares = prune in ("constant", "none") if isinstance(prune, str) else 0 <= prune < 1
@@ -120,7 +120,7 @@ def prepare(
     named = None if units is None else {str(unit): np.searchsorted(columns, dims) for unit, dims in kept.items()}
     drawn = None if drawn is None else drawn[:, columns]
     return Data(z[:, columns], f, names, kinds, bins, binning, estimator, neighbours, columns, active, tuple(every),
-                named, read_groups(groups, len(z)), drawn, parity, seed)  # fmt: skip
+                named, group_rows(groups, len(z)), drawn, parity, seed)  # fmt: skip
 
 
 def hold_out(data: Data, test: tuple[Any, Any]) -> Data:
@@ -131,7 +131,7 @@ def hold_out(data: Data, test: tuple[Any, Any]) -> Data:
     """
     if not isinstance(test, tuple | list) or len(test) != 2:
         raise ValueError(f"test must be a pair (codes, factors), got {type(test).__name__}")
-    z, f = check_codes(test[0]), check_factors(test[1], test[0])
+    z, f = codes_array(test[0]), check_factors(test[1], test[0])
     others = z.shape[1] <= data.columns.max() or (data.blocks is None and z.shape[1] != len(data.given))
     if others or f.shape[1] != len(data.names):
         raise ValueError(f"test codes {z.shape} and factors {f.shape} are other than those to learn from")
@@ -169,7 +169,7 @@ def check_factors(factors: Any, codes: Any) -> Float[np.ndarray, "sample factor"
     return f
 
 
-def check_codes(codes: Any) -> Float[np.ndarray, "sample dim"]:
+def codes_array(codes: Any) -> Float[np.ndarray, "sample dim"]:
     """Codes as float64, numpy or torch in.
 
     Raises:

@@ -11,13 +11,13 @@ LEAST = 10  # groups: fewer have no spread to speak of
 Groups = Int[np.ndarray, " sample"] | None  # the group of each row, from 0; None where each row stands alone
 
 
-def read_groups(groups: Any, count: int) -> Groups:
+def group_rows(groups: Any, count: int) -> Groups:
     """Labels of rows as numbers from 0.
 
     Raises:
         ValueError: not one for each row, or too few groups.
 
-    >>> read_groups(["b"] * 3 + [*"acdefghijk"], 13)[:5]
+    >>> group_rows(["b"] * 3 + [*"acdefghijk"], 13)[:5]
     array([1, 1, 1, 0, 2])
     """
     if groups is None:
@@ -33,7 +33,7 @@ def read_groups(groups: Any, count: int) -> Groups:
     return numbers.ravel() if len(found) < count else None
 
 
-def draw(share: float, count: int, groups: Groups, rng: np.random.Generator) -> Int[np.ndarray, " drawn"]:
+def draw_rows(share: float, count: int, groups: Groups, rng: np.random.Generator) -> Int[np.ndarray, " drawn"]:
     """A share of the rows at random, whole groups of them, in order."""
     if groups is None:
         return np.sort(rng.permutation(count)[: round(share * count)])

@@ -26,7 +26,7 @@ from latentlab.metrics.disentanglement.result import Metric, assess
 from latentlab.metrics.disentanglement.rmig import RMIG
 from latentlab.metrics.disentanglement.sap import SAP
 from latentlab.metrics.disentanglement.snc_nk import SNC_NK
-from latentlab.metrics.disentanglement.table import Table
+from latentlab.metrics.disentanglement.table import ScoreTable
 
 CORE_METRICS: tuple[Metric[Data], ...] = (
     MIG, MIG_SUP, DCI_MIG, JEMMIG, MODULARITY, MED, SAP, IRS, EXPLICITNESS, *DCI,
@@ -49,7 +49,7 @@ def score(
     seed: Seed = 0,
     progress: bool = True,
     **options: Any,
-) -> Table:
+) -> ScoreTable:
     """Asks several metrics, with the level that chance reaches and a 95 % interval.
 
     Args:
@@ -85,4 +85,4 @@ def score(
         raise ValueError(f"no metrics asked for; there are {', '.join(METRICS)}, or 'core' and 'all'")
     data = prepare(codes, factors, seed=seed, **options)
     chosen = [METRICS[name] for name in wanted]
-    return Table(assess(chosen, data, null=null, bootstrap=bootstrap, seed=seed, progress=progress))
+    return ScoreTable(assess(chosen, data, null=null, bootstrap=bootstrap, seed=seed, progress=progress))

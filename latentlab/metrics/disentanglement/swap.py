@@ -17,7 +17,7 @@ from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.groups import name_groups, read_places
 from latentlab.metrics.disentanglement.prepare import in_degrees, prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
-from latentlab.metrics.disentanglement.rows import draw
+from latentlab.metrics.disentanglement.rows import draw_rows
 
 Read = Callable[[np.ndarray], Any]
 
@@ -91,7 +91,7 @@ class Swaps:
 
     def part(self, share: float, rng: np.random.Generator) -> Swaps:
         """A share of the pairs at random."""
-        rows = draw(share, len(self.first), None, rng)
+        rows = draw_rows(share, len(self.first), None, rng)
         other = replace(self, first=self.first[rows], second=self.second[rows])
         other.__dict__.update(outcome=tuple(part[rows] for part in self.outcome), chance=self.chance)
         return other

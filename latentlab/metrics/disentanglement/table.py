@@ -9,10 +9,10 @@ import numpy as np
 from latentlab.metrics.disentanglement.result import Score
 
 
-class Table(dict[str, Score]):
+class ScoreTable(dict[str, Score]):
     """Scores by name, which prints as a table and gives rows that JSON can hold.
 
-    >>> print(Table(mig=Score("mig", 0.5, null=0.1, adjusted=0.4444, ci=(0.4, 0.49))))
+    >>> print(ScoreTable(mig=Score("mig", 0.5, null=0.1, adjusted=0.4444, ci=(0.4, 0.49))))
     metric  value   null  adjusted  interval          conditional
     mig     0.500  0.100     0.444  0.400 to 0.490              -
     """

@@ -11,9 +11,9 @@ from jaxtyping import Float
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.factors import as_array
-from latentlab.metrics.disentanglement.prepare import active_dims, check_codes
+from latentlab.metrics.disentanglement.prepare import active_dims, codes_array
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
-from latentlab.metrics.disentanglement.rows import Groups, draw, read_groups, shuffle
+from latentlab.metrics.disentanglement.rows import Groups, draw_rows, group_rows, shuffle
 
 PENALTY = 0.1  # of the lasso, as published
 
@@ -33,7 +33,7 @@ class Models:
 
     def part(self, share: float, rng: np.random.Generator) -> Models:
         """A share of the samples at random, whole groups of them."""
-        rows = draw(share, len(self.codes[0]), self.groups, rng)
+        rows = draw_rows(share, len(self.codes[0]), self.groups, rng)
         groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
         return replace(self, codes=tuple(z[rows] for z in self.codes), groups=groups)
 
@@ -80,7 +80,7 @@ def udr(
     """
     if len(models) < 2:
         raise ValueError(f"agreement needs two models at least, three to mean something; got {len(models)}")
-    codes = [check_codes(z) for z in models]
+    codes = [codes_array(z) for z in models]
     if len({len(z) for z in codes}) > 1:
         raise ValueError(f"models must encode the same samples, got {[len(z) for z in codes]}")
     if similarity not in ("spearman", "lasso"):
@@ -97,7 +97,7 @@ def udr(
         masks = [mask & (own != 0) for mask, own in zip(masks, wanted, strict=True)]
     names = tuple(f"model{i}" for i in range(len(codes)))
     evidence = Models(tuple(z[:, mask] for z, mask in zip(codes, masks, strict=True)), similarity, names,
-                      read_groups(groups, len(codes[0])))  # fmt: skip
+                      group_rows(groups, len(codes[0])))  # fmt: skip
     return assess([UDR], evidence, null=null, bootstrap=bootstrap, seed=seed)["udr"]
 
 

@@ -21,7 +21,7 @@ IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.M)
 EXPORT = re.compile(r"^export (?!default)", re.M)
 
 
-def render(name: str, **values: Any) -> str:
+def render_page(name: str, **values: Any) -> str:
     """A page.
 
     Args:
@@ -32,7 +32,7 @@ def render(name: str, **values: Any) -> str:
         jinja2.UndefinedError: something that the template asks for is not there.
 
     >>> from latentlab.view.report import Report
-    >>> render("report.html", report=Report("Inversion"), palette=()).startswith("<!doctype html>")
+    >>> render_page("report.html", report=Report("Inversion"), palette=()).startswith("<!doctype html>")
     True
     """
     return _templates().get_template(name).render(**values)

@@ -19,8 +19,8 @@ from PIL import Image
 from latentlab.record import to_json
 from latentlab.shapes import Video
 from latentlab.video import write
-from latentlab.view.pages import render
-from latentlab.view.painting.session import Session, as_mask
+from latentlab.view.pages import render_page
+from latentlab.view.painting.session import Session, mask_tensor
 
 HOST = "127.0.0.1"
 HEADERS = {
@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         session = self.server.session
         if path == "":
             facts = session.facts()
-            self._send(render("paint.html", facts=facts, data=facts).encode(), "text/html; charset=utf-8")
+            self._send(render_page("paint.html", facts=facts, data=facts).encode(), "text/html; charset=utf-8")
         elif path == "job":
             self._json(asdict(session.job))
         elif path == "mask.bin" and session.masks is not None:
@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             session.propagate(masks, [int(k) for k in asked.get("painted", "").split(",") if k])
             self._json(asdict(session.job))
         elif path == "mask.mkv":
-            self._file(path, as_mask(masks).expand(-1, 3, -1, -1, -1) * 2 - 1)
+            self._file(path, mask_tensor(masks).expand(-1, 3, -1, -1, -1) * 2 - 1)
         else:
             raise KeyError(f"there is no {path!r} here")
 

@@ -37,7 +37,7 @@ class Cancelled(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class PaintingJob:
     """Work that the page asked for, and how far it is."""
 
     id: int = 0
@@ -79,7 +79,7 @@ class Session:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     out: Path | None = None
-    job: Job = field(default_factory=Job, init=False)
+    job: PaintingJob = field(default_factory=PaintingJob, init=False)
     filled: Inpainted | None = field(default=None, init=False)
     record: Record | None = field(default=None, init=False)
     masks: np.ndarray | None = field(default=None, init=False)  # that were carried
@@ -129,7 +129,7 @@ class Session:
             raise ValueError("no model was loaded to fill with: this page paints masks alone")
         settings = {name: _number(name, options[name]) for name in OPTIONS if name in options}
         solving = {"num_steps": settings.pop("steps", 25)}
-        mask = as_mask(masks)
+        mask = mask_tensor(masks)
 
         def work() -> tuple[str, tuple[str, ...]]:
             found = inpaint(generator, self.clip, mask, caption, callback=self._passed, **settings, **solving)
@@ -153,7 +153,7 @@ class Session:
 
     def propagate(self, masks: np.ndarray, painted: list[int]) -> None:
         """Begins to carry the masks of painted frames to all others."""
-        mask, frames = as_mask(masks), self.shape[0]
+        mask, frames = mask_tensor(masks), self.shape[0]
         calls = 0
 
         def flow(a: Tensor, b: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ class Session:
         """Ends the work at its next step."""
         self._unwanted.set()
 
-    def wait(self) -> Job:
+    def wait(self) -> PaintingJob:
         """The work, once it has ended."""
         if self._thread.ident is not None:
             self._thread.join()
@@ -186,7 +186,7 @@ class Session:
             if self.job.state == "running":
                 raise Busy(f"{self.job.said} is not done yet; wait, or cancel it")
             self._unwanted.clear()
-            self.job = Job(self.job.id + 1, kind, "running", said=said)
+            self.job = PaintingJob(self.job.id + 1, kind, "running", said=said)
 
         def run() -> None:
             try:
@@ -207,7 +207,7 @@ class Session:
             raise Cancelled
 
 
-def as_mask(masks: np.ndarray) -> Mask:
+def mask_tensor(masks: np.ndarray) -> Mask:
     """Masks of 8 bits as a tensor `(1, 1, frame, height, width)` in [0, 1]."""
     return torch.from_numpy(masks.astype(np.float32) / 255)[None, None]
 

@@ -8,14 +8,14 @@ from numpy.typing import ArrayLike
 from latentlab.factors import Factor
 from latentlab.view.chart import Chart
 from latentlab.view.marks import NO_TICKS, Line, Mark, Panel, Points
-from latentlab.view.quality import Judged
+from latentlab.view.quality import HasQuality
 from latentlab.view.style import colored, scale_of
 
 SHOWN = 24  # samples of a trajectory
 
 
 def projection(
-    found: Judged | ArrayLike,
+    found: HasQuality | ArrayLike,
     color: ArrayLike | None = None,
     *,
     label: str = "",
@@ -42,7 +42,7 @@ def projection(
     points = np.asarray(found, dtype=float)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"a map to plot is (sample, 2), got shape {points.shape}")
-    note = str(found.quality) if isinstance(found, Judged) else ""
+    note = str(found.quality) if isinstance(found, HasQuality) else ""
     size = size or float(np.clip(90 / np.sqrt(len(points)), 1.5, 7))
     values, scale = colored(color, label, factor, period, len(points))
     mark = Points(points[:, 0], points[:, 1], values, scale, size=size)

@@ -11,8 +11,8 @@ from latentlab.data.moving.captions import (
     captions,
     direction_name,
     hue_name,
+    true_words,
     vocabulary,
-    words,
 )
 from latentlab.data.moving.factors import NAMES, SHAPES, FactorSampler
 
@@ -30,7 +30,7 @@ def turn(a: float, b: float) -> float:
 
 @pytest.mark.parametrize("factors", ITEMS[:100])
 def test_words_are_true(factors):
-    f, w = dict(zip(NAMES, factors, strict=True)), words(factors)
+    f, w = dict(zip(NAMES, factors, strict=True)), true_words(factors)
     assert SHAPES.index(w.shape) == f["shape"]
     for name, degrees in ((w.hue, f["hue"]), (w.background, f["background_hue"])):
         assert not name or turn(60 * HUES.index(name), degrees) <= 20

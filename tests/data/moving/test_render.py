@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES, SIDE, FactorSampler
-from latentlab.data.moving.render import POLYGONS, coverage, place, polygon_area, render
+from latentlab.data.moving.render import POLYGONS, pixel_coverage, place, polygon_area, render
 from latentlab.data.moving.scene import Scene
 
 LIMITS = {f.name: (f.low, f.high) for f in FACTORS}
@@ -32,12 +32,12 @@ def test_coverage_of_a_shifted_rectangle_is_a_product_of_overlaps(shift):
     cells = np.arange(16)
     across, down = (np.clip(np.minimum(b, cells + 1) - np.maximum(a, cells), 0, 1) for a, b in ((x0, x1), (y0, y1)))
     corners = np.array([[[x0, y0], [x1, y0], [x1, y1], [x0, y1]]])
-    np.testing.assert_allclose(coverage(corners, side=16)[0], np.outer(down, across), atol=1e-12)
+    np.testing.assert_allclose(pixel_coverage(corners, side=16)[0], np.outer(down, across), atol=1e-12)
 
 
 def test_coverage_does_not_depend_on_the_sense_of_rotation():
     corners = POLYGONS["star"][None] * 7 + 16
-    np.testing.assert_allclose(coverage(corners, 32), coverage(corners[:, ::-1], 32), atol=1e-12)
+    np.testing.assert_allclose(pixel_coverage(corners, 32), pixel_coverage(corners[:, ::-1], 32), atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

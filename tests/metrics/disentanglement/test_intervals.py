@@ -6,7 +6,7 @@ import pytest
 from latentlab.metrics import disentanglement as dis
 from latentlab.metrics.disentanglement.counts import mutual_information
 from latentlab.metrics.disentanglement.groups import predict_folds
-from latentlab.metrics.disentanglement.rows import draw, folds, read_groups, shuffle
+from latentlab.metrics.disentanglement.rows import draw_rows, folds, group_rows, shuffle
 
 QUICK = ("mig", "mig_sup", "dci_mig", "jemmig", "modularity", "med", "sap", "irs")
 OPTIONS = {"null": 10, "bootstrap": 30, "progress": False}
@@ -110,8 +110,8 @@ def test_what_is_learned_from_grouped_rows_is_judged_on_other_groups():
 def test_groups_stay_together():
     rng = np.random.default_rng(0)
     sizes = rng.integers(1, 9, size=30)
-    groups = read_groups(rng.permutation(np.repeat(np.arange(30), sizes)), sizes.sum())
-    rows = draw(0.5, len(groups), groups, rng)
+    groups = group_rows(rng.permutation(np.repeat(np.arange(30), sizes)), sizes.sum())
+    rows = draw_rows(0.5, len(groups), groups, rng)
     assert not set(groups[rows]) & set(np.delete(groups, rows))
     assert len(set(groups[rows])) == 15
     one, two = shuffle(len(groups), groups, rng)
