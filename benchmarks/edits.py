@@ -31,7 +31,7 @@ from latentlab.generator.load import load
 from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import Around
-from latentlab.study.edit_space import DIRECTION_SEED, Kind, edit_space
+from latentlab.study.edit_space import DIRECTION_SEED, SpaceKind, edit_space
 from latentlab.study.edits import find_directions
 from latentlab.study.scoreboard import Sweep, score_sweep
 from latentlab.study.steps import Step, draw
@@ -47,7 +47,7 @@ class Config:
     """What to measure."""
 
     model: str | None = None
-    spaces: tuple[Kind, ...] = ("latent",)
+    spaces: tuple[SpaceKind, ...] = ("latent",)
     clips: int = 32
     reach: float = 2.0
     strengths: int = 7

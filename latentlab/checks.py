@@ -55,7 +55,7 @@ class Within(NamedTuple):
         return low if self.high == math.inf else f"{low} and {self.high:g} at most"
 
 
-Whole = Annotated[int, Within(0)]
+Natural = Annotated[int, Within(0)]
 Count = Annotated[int, Within(1)]
 Seed = Annotated[int, Within(0, 2**63 - 1)]
 Positive = Annotated[float, Within(0, above=True)]

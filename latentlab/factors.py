@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 BYTE_ORDER_MARK = "\ufeff"  # before the first name of a table that a spreadsheet wrote
-Kind = Literal["categorical", "ordinal", "continuous", "circular"]
+FactorKind = Literal["categorical", "ordinal", "continuous", "circular"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Factor:
     """
 
     name: str
-    kind: Kind
+    kind: FactorKind
     low: float
     high: float
     unit: str = ""
@@ -62,7 +62,7 @@ class FactorTable:
         return tuple(spec.name for spec in self.specs)
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[FactorKind, ...]:
         return tuple(spec.kind for spec in self.specs)
 
     @property

@@ -22,11 +22,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-Part = str | Path | Any  # text, a file, or whatever holds bytes: bytes, memoryview, a contiguous array
+Hashed = str | Path | Any  # text, a file, or whatever holds bytes: bytes, memoryview, a contiguous array
 DAY = 86_400.0  # seconds
 
 
-def digest(*parts: Part) -> str:
+def digest(*parts: Hashed) -> str:
     """SHA-256 of parts, one after another, as 64 hexadecimal digits.
 
     A `Path` stands for the bytes of its file, an iterator for the parts that it gives, one at a time.

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.checks import Seed, clear_errors
-from latentlab.control.fusion import Fused, Fusion, Part
+from latentlab.control.fusion import Fused, FusedPart, Fusion
 from latentlab.generator.condition import Caption
 from latentlab.generator.generator import Generator
 from latentlab.generator.sampler import DRAW, Sampler
@@ -79,7 +79,7 @@ def conflicts(
     """
     rows: list[Disagreement] = []
 
-    def watch(s: float, parts: Sequence[Part], deltas: Sequence[Latents], change: Latents) -> None:
+    def watch(s: float, parts: Sequence[FusedPart], deltas: Sequence[Latents], change: Latents) -> None:
         for (one, d), (other, e) in combinations(zip(parts, deltas, strict=True), 2):
             cosine = _cosine(d, e)
             if cosine >= 0:

@@ -76,7 +76,7 @@ class Given:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class FusedPart:
     """A condition on a generator: a guide that leads to its velocity, and where it counts."""
 
     label: str
@@ -179,7 +179,7 @@ class Fused(Guide):
         watch: called at each level with the parts that act, their differences before the rule, and what comes of them.
     """
 
-    def __init__(self, parts: Sequence[Part], rule: str, watch: Watch | None = None) -> None:
+    def __init__(self, parts: Sequence[FusedPart], rule: str, watch: Watch | None = None) -> None:
         self.parts, self.rule, self.watch = tuple(parts), rule, watch
         self.capturable = watch is None and all(part.guide.capturable for part in parts)  # type: ignore[misc]
 
@@ -216,13 +216,13 @@ class Fused(Guide):
 Regions = Sequence[Mask | None]
 
 
-def added(deltas: Sequence[Latents], parts: Sequence[Part], regions: Regions, s: float) -> list[Latents]:
+def added(deltas: Sequence[Latents], parts: Sequence[FusedPart], regions: Regions, s: float) -> list[Latents]:
     """All of them."""
     del parts, regions, s
     return list(deltas)
 
 
-def by_priority(deltas: Sequence[Latents], parts: Sequence[Part], regions: Regions, s: float) -> list[Latents]:
+def by_priority(deltas: Sequence[Latents], parts: Sequence[FusedPart], regions: Regions, s: float) -> list[Latents]:
     """Each without what goes against those of larger weight."""
     del regions, s
     found = []
@@ -235,14 +235,14 @@ def by_priority(deltas: Sequence[Latents], parts: Sequence[Part], regions: Regio
     return found
 
 
-def by_level(deltas: Sequence[Latents], parts: Sequence[Part], regions: Regions, s: float) -> list[Latents]:
+def by_level(deltas: Sequence[Latents], parts: Sequence[FusedPart], regions: Regions, s: float) -> list[Latents]:
     """Those whose range of levels is centred nearest to s."""
     del regions
     far = [abs((part.low + part.high) / 2 - s) for part in parts]
     return [delta if d <= min(far) + 1e-9 else torch.zeros_like(delta) for delta, d in zip(deltas, far, strict=True)]
 
 
-def by_mask(deltas: Sequence[Latents], parts: Sequence[Part], regions: Regions, s: float) -> list[Latents]:
+def by_mask(deltas: Sequence[Latents], parts: Sequence[FusedPart], regions: Regions, s: float) -> list[Latents]:
     """Each without what lies in smaller regions."""
     del parts, s
     sizes = [1.0 if region is None else float(region.mean()) for region in regions]
@@ -255,12 +255,12 @@ def by_mask(deltas: Sequence[Latents], parts: Sequence[Part], regions: Regions, 
     return found
 
 
-RULES: dict[str, Callable[[Sequence[Latents], Sequence[Part], Regions, float], list[Latents]]] = {
+RULES: dict[str, Callable[[Sequence[Latents], Sequence[FusedPart], Regions, float], list[Latents]]] = {
     "sum": added, "priority": by_priority, "by_level": by_level, "by_mask": by_mask,
 }  # fmt: skip
 
 
-def _part(given: Given, generator: Generator) -> Part:
+def _part(given: Given, generator: Generator) -> FusedPart:
     what, low, high = given.what, *sorted(map(float, given.levels))
     if isinstance(what, Tensor):
         what = Shaped(what) if what.shape[1] == 1 else Reference(what)
@@ -269,4 +269,4 @@ def _part(given: Given, generator: Generator) -> Part:
     if given.region is not None:
         frames = generator.latent_shape[1] if given.region.shape[2] == 1 else given.region.shape[2]
         region = to_grid(given.region.expand(-1, -1, frames, -1, -1), generator.latent_shape[1:])
-    return Part(given.label, guide, float(given.weight), low, high, region)
+    return FusedPart(given.label, guide, float(given.weight), low, high, region)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlab.checks import Count, Seed, Whole, Within, clear_errors
+from latentlab.checks import Count, Natural, Seed, Within, clear_errors
 from latentlab.control import masks
 from latentlab.control.decided import decided
 from latentlab.control.inpainted import Inpainted
@@ -41,9 +41,9 @@ def inpaint(
     caption: Caption = "",
     *,
     start: Annotated[float, Within(0, 1, above=True)] = 1.0,
-    grow: Whole = 4,
-    feather: Whole = 2,
-    refine: Whole = 30,
+    grow: Natural = 4,
+    feather: Natural = 2,
+    refine: Natural = 30,
     blend: Blend = "match",
     network: KnownRegionNetwork | None = None,
     seed: Seed = 0,

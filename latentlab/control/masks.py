@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from latentlab.checks import Count, Whole, clear_errors
+from latentlab.checks import Count, Natural, clear_errors
 from latentlab.generator.grid import check_mask
 from latentlab.shapes import Mask, Video
 from latentlab.video import probe, read, read_fitted
@@ -93,7 +93,7 @@ def read_mask(
 
 
 @clear_errors
-def dilate(mask: Mask, pixels: Whole) -> Mask:
+def dilate(mask: Mask, pixels: Natural) -> Mask:
     """The mask grown to all sides, corners too: each pixel gets the largest value of the square around it.
 
     >>> dilate(torch.tensor([0.0, 0, 0, 1, 0]).view(1, 1, 1, 1, 5), 1).flatten()
@@ -105,7 +105,7 @@ def dilate(mask: Mask, pixels: Whole) -> Mask:
 
 
 @clear_errors
-def erode(mask: Mask, pixels: Whole) -> Mask:
+def erode(mask: Mask, pixels: Natural) -> Mask:
     """The mask shrunk from all sides; what lies beyond the frame counts as painted.
 
     >>> erode(torch.tensor([1.0, 1, 1, 0, 0]).view(1, 1, 1, 1, 5), 1).flatten()
@@ -115,7 +115,7 @@ def erode(mask: Mask, pixels: Whole) -> Mask:
 
 
 @clear_errors
-def feather(mask: Mask, pixels: Whole) -> Mask:
+def feather(mask: Mask, pixels: Natural) -> Mask:
     """The mask with an edge that falls to 0 in even steps outside it; inside nothing changes.
 
     >>> feather(torch.tensor([1.0, 0, 0, 0]).view(1, 1, 1, 1, 4), 1).flatten()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentlab.checks import clear_errors
 from latentlab.control.masks import as_mask, dilate, erode
-from latentlab.metrics.flow import Field, Flow, Frames, check_pair, dis, visible, warp
+from latentlab.metrics.flow import Field, FlowEstimator, Frames, check_pair, dis, visible, warp
 from latentlab.shapes import Mask, Video, check_video
 
 BAND = 3  # pixels on either side of a carried outline within which colours decide
@@ -59,7 +59,7 @@ def propagate(
     video: Video,
     *,
     painted: Sequence[int] | None = None,
-    flow: Flow = fine,
+    flow: FlowEstimator = fine,
     colour: bool = True,
 ) -> Propagated:
     """Carries a mask from the frames on which it was painted to all others.
@@ -144,7 +144,7 @@ def _ways(known: Sequence[int], frames: int) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in ways if start != stop]
 
 
-def _carried(mask: Frames, here: Frames, last: Frames, flow: Flow) -> tuple[Frames, Frames]:
+def _carried(mask: Frames, here: Frames, last: Frames, flow: FlowEstimator) -> tuple[Frames, Frames]:
     """The mask of the last frame, in this one; and where the way there and back closes."""
     there, back = flow(here, last), flow(last, here)
     return warp(mask, there).clamp(0, 1), visible(there, back)[:, None].float()

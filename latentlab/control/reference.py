@@ -21,7 +21,7 @@ from latentlab.generator.velocity_model import VelocityModel
 from latentlab.shapes import Latents, Video, check_video
 from latentlab.tensors import tensor_digest
 
-Given = list[tuple[Tensor, Tensor]]  # keys and values of each call of self-attention, in order
+KeysAndValues = list[tuple[Tensor, Tensor]]  # keys and values of each call of self-attention, in order
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class Recorded(SelfAttention):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: Given = []
+        self.calls: KeysAndValues = []
 
     def at(self, func: Callable[..., Tensor], named: dict[str, Any]) -> Tensor:
         self.calls.append((named["key"], named["value"]))
@@ -123,7 +123,7 @@ class Recorded(SelfAttention):
 class Appended(SelfAttention):
     """Appends keys and values that were recorded, call by call."""
 
-    def __init__(self, calls: Given, weight: float) -> None:
+    def __init__(self, calls: KeysAndValues, weight: float) -> None:
         super().__init__()
         self.calls, self.bias = iter(calls), torch.tensor(weight).log()
 

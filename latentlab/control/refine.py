@@ -12,11 +12,11 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.coded import Coded
 from latentlab.shapes import Latents, Mask, Video
 
-Decode = Callable[[Latents], Video]
+Decoder = Callable[[Latents], Video]
 HELD = 0.1  # weight of the pixels in the hole, which should stay as they were drawn, beside those that are known
 
 
-def decoder(generator: Generator) -> Decode:
+def decoder(generator: Generator) -> Decoder:
     """The generator's decoder, with gradients."""
     if isinstance(generator, NativeGenerator):
         return generator.autoencoder.decode
@@ -26,7 +26,7 @@ def decoder(generator: Generator) -> Decode:
 
 
 def refined(
-    decode: Decode,
+    decode: Decoder,
     latents: Latents,
     source: Video,
     hole: Mask,
@@ -54,7 +54,7 @@ def refined(
 
 
 def _one(
-    decode: Decode,
+    decode: Decoder,
     latents: Latents,
     source: Video,
     hole: Mask,

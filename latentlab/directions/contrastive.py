@@ -22,7 +22,7 @@ from latentlab.directions.unsupervised import made_by
 from latentlab.store import digest
 from latentlab.tensors import read_tensors, write_tensors
 
-Features = Callable[[Tensor], Tensor]
+FeatureMap = Callable[[Tensor], Tensor]
 
 
 class Fan(nn.Module):
@@ -78,7 +78,7 @@ class Contrastive(Finder):
     1.0
     """
 
-    features: Features | None = None
+    features: FeatureMap | None = None
     count: int = 10
     steps: int = 300
     batch_size: int = 8

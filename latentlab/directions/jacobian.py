@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from latentlab.checks import Count, Seed, Whole, as_numbers, clear_errors
+from latentlab.checks import Count, Natural, Seed, as_numbers, clear_errors
 from latentlab.directions.direction_set import DirectionSet
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import made_by, upright
@@ -55,7 +55,7 @@ class JacobianSVD(Finder):
     block: int = 2
     blocks: int = 24
     mask: Any = None
-    null: Whole = 0
+    null: Natural = 0
     points: Count = 1
     random_state: Seed = 0
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from latentlab.directions.target import Target
 from latentlab.factors import Factor, FactorTable
 
-Points = Float[np.ndarray, "sample coordinate"]
+Coordinates = Float[np.ndarray, "sample coordinate"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class Ruler:
     def names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.specs)
 
-    def points(self, table: FactorTable) -> list[Points]:
+    def points(self, table: FactorTable) -> list[Coordinates]:
         """Each factor as a point, `(sample, coordinate)`, in standard deviations from the origin of its values."""
         columns = zip(self.specs, self.units, self.values, table.values.T, strict=True)
         return [_points(column, spec, values) / unit for spec, unit, values, column in columns]
 
-    def shifts(self, before: FactorTable, after: FactorTable) -> list[Points]:
+    def shifts(self, before: FactorTable, after: FactorTable) -> list[Coordinates]:
         """How each factor's point moved, `(sample, coordinate)` a factor; NaN where it is unknown on either side."""
         return [b - a for a, b in zip(self.points(before), self.points(after), strict=True)]
 
@@ -100,7 +100,7 @@ class Ruler:
         return i, corner / np.linalg.norm(corner)
 
 
-def _points(values: np.ndarray, spec: Factor, levels: Sequence[float]) -> Points:
+def _points(values: np.ndarray, spec: Factor, levels: Sequence[float]) -> Coordinates:
     if spec.kind == "circular":
         turn = 2 * np.pi * values / (spec.high - spec.low)
         return np.stack([np.cos(turn), np.sin(turn)], 1)

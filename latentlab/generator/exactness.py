@@ -19,11 +19,11 @@ from torch import Tensor
 from latentlab.generator import solver
 from latentlab.generator.implicit import TOLERANCE
 from latentlab.generator.methods import check_method
-from latentlab.generator.solver import Callback, Step, Velocity, bar, full_precision, host_levels, solve
+from latentlab.generator.solver import Callback, SolverStep, Velocity, bar, full_precision, host_levels, solve
 
 MIXING = 0.93  # p of EDICT; nearer 1 the pair drifts apart, further away rounding grows by (1 / p)^2 a step
 GRID = 2.0**-40  # of leapfrog's states in float64: sums of its multiples are exact up to 2^12
-Draw = Callable[[int], Tensor]
+DrawNoise = Callable[[int], Tensor]
 IMPLICIT = {"ddim+anderson": solver.ddim_anderson, "implicit-midpoint": solver.implicit_midpoint}
 
 
@@ -69,7 +69,7 @@ def invert_exactly(
     levels: Float[Tensor, " level"],
     *,
     method: str,
-    draw: Draw | None = None,
+    draw: DrawNoise | None = None,
     callback: Callback | None = None,
     progress: bool | str = False,
 ) -> Trace:
@@ -133,7 +133,7 @@ def sample_exactly(
     return clean
 
 
-def _single_state(method: str, residuals: list[float]) -> str | Step:
+def _single_state(method: str, residuals: list[float]) -> str | SolverStep:
     """A method of `solver.py`, which leaves the residuals of its equations, if it solves any."""
     return partial(IMPLICIT[method], residuals=residuals) if method in IMPLICIT else method
 
@@ -177,7 +177,7 @@ def _on_grid(y: Tensor) -> Tensor:
 def _leapfrog_invert(
     velocity: Velocity,
     clean: Tensor,
-    draw: Draw | None,
+    draw: DrawNoise | None,
     times: list[float],
     callback: Callback | None,
     progress: bool | str,
@@ -201,7 +201,7 @@ def _leapfrog_sample(
 def _edict_invert(
     velocity: Velocity,
     clean: Tensor,
-    draw: Draw | None,
+    draw: DrawNoise | None,
     times: list[float],
     callback: Callback | None,
     progress: bool | str,
@@ -240,7 +240,7 @@ def _edict_sample(
 def _ddpm_invert(
     velocity: Velocity,
     clean: Tensor,
-    draw: Draw | None,
+    draw: DrawNoise | None,
     times: list[float],
     callback: Callback | None,
     progress: bool | str,
@@ -305,7 +305,7 @@ class Retracing:
         sample: `(velocity, noise, memory, times, callback, progress) -> clean`.
     """
 
-    invert_exactly: Callable[[Velocity, Tensor, Draw | None, list[float], Callback | None, bool | str], Trace]
+    invert_exactly: Callable[[Velocity, Tensor, DrawNoise | None, list[float], Callback | None, bool | str], Trace]
     sample_exactly: Callable[[Velocity, Tensor, Tensor | None, list[float], Callback | None, bool | str], Tensor]
 
 

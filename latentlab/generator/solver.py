@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from latentlab.generator.implicit import fixed_point
 
 Velocity = Callable[[Tensor, float], Tensor]
-Step = Callable[[Velocity, Tensor, float, float], Tensor]
+SolverStep = Callable[[Velocity, Tensor, float, float], Tensor]
 Callback = Callable[[int, float, Tensor], None]
 
 
@@ -68,7 +68,7 @@ def ddim_anderson(
     return _solved(lambda z: torch.add(y, velocity(z, s_next), alpha=s_next - s), guess, residuals)
 
 
-def ancestral(draw: Callable[[], Tensor], churn: float = 1.0) -> Step:
+def ancestral(draw: Callable[[], Tensor], churn: float = 1.0) -> SolverStep:
     """DDIM with fresh noise (Song et al. 2021, eq. 12 and 16, their eta), a step for `solve`.
 
     y' = (1 - s') clean + sqrt(s'^2 - q^2) noise + q z, with q = churn s' sqrt(1 - r^2), r = s' (1 - s) / (s (1 - s')).
@@ -99,7 +99,7 @@ def _solved(f: Callable[[Tensor], Tensor], guess: Tensor, residuals: list[float]
     return y
 
 
-METHODS: dict[str, Step] = {
+METHODS: dict[str, SolverStep] = {
     "ddim": ddim,
     "ddim+anderson": ddim_anderson,
     "midpoint": midpoint,
@@ -114,7 +114,7 @@ def solve(
     y: Tensor,
     levels: Float[Tensor, " level"],
     *,
-    method: str | Step = "midpoint",
+    method: str | SolverStep = "midpoint",
     callback: Callback | None = None,
     progress: bool | str = False,
 ) -> Tensor:

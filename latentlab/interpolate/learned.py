@@ -17,7 +17,7 @@ from latentlab.checks import Count, Positive, Seed, WrongKind, clear_errors
 from latentlab.interpolate.pair import check_points
 from latentlab.weights import read_network, save_weights
 
-Frames = Float[Tensor, "batch channel height width"]
+ImageBatch = Float[Tensor, "batch channel height width"]
 Sequences = Float[Tensor, "clip channel frame height width"]
 
 
@@ -48,7 +48,7 @@ class Between(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(cast(Tensor, self.leave.bias))
 
-    def forward(self, a: Frames, b: Frames, t: float | Float[Tensor, " batch"]) -> Frames:
+    def forward(self, a: ImageBatch, b: ImageBatch, t: float | Float[Tensor, " batch"]) -> ImageBatch:
         """Frames at positions `t` in [0, 1] between frames `a` and `b`."""
         if a.shape != b.shape or a.ndim != 4 or a.shape[1] != self.config["channels"]:
             raise ValueError(
@@ -167,7 +167,7 @@ def held_out_error(model: Between, sequences: Sequences, *, span: int = 8) -> di
 
 
 @clear_errors
-def through(model: Between, keys: Sequence[Frames], positions: Sequence[float]) -> Float[Tensor, "point batch ..."]:
+def through(model: Between, keys: Sequence[ImageBatch], positions: Sequence[float]) -> Float[Tensor, "point batch ..."]:
     """The learned path through keyframes: position i + u lies at u between keys i and i + 1.
 
     Args:

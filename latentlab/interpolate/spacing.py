@@ -15,18 +15,18 @@ from latentlab.checks import Count, clear_errors
 from latentlab.interpolate.pair import check_points
 from latentlab.shapes import Video
 
-Path = Callable[[Tensor], Tensor]
-Distance = Callable[[Tensor, Tensor], Tensor]
+CodePath = Callable[[Tensor], Tensor]
+PointDistance = Callable[[Tensor, Tensor], Tensor]
 
 
 @clear_errors
 def walk(
-    path: Path,
+    path: CodePath,
     count: int,
     *,
     space: Literal["parameter", "uniform"] = "parameter",
     decode: Callable[[Tensor], Tensor] | None = None,
-    distance: Distance | None = None,
+    distance: PointDistance | None = None,
 ) -> Float[Tensor, "point batch ..."]:
     """Points along a path from its first end to its last, spaced by its parameter or evenly to the eye.
 
@@ -68,7 +68,7 @@ def walk(
             "or a distance= of points"
         )
 
-    def of(item: int) -> Path:
+    def of(item: int) -> CodePath:
         return lambda t: path(t)[:, item]
 
     items = [of(item) for item in range(_batch(path))]
@@ -78,11 +78,11 @@ def walk(
 
 @clear_errors
 def uniform(
-    path: Path,
+    path: CodePath,
     count: int,
     *,
     decode: Callable[[Tensor], Tensor] | None = None,
-    distance: Distance | None = None,
+    distance: PointDistance | None = None,
     probes: Count = 33,
     rounds: Count = 3,
 ) -> Float[Tensor, " point"]:
@@ -142,7 +142,7 @@ def picture_distance(a: Video, b: Video) -> Float[Tensor, " batch"]:
     return avg_pool3d(a - b, block).square().flatten(1).mean(1).sqrt()
 
 
-def _batch(path: Path) -> int:
+def _batch(path: CodePath) -> int:
     """Items of a path's batch."""
     ends = _points(path, torch.tensor([0.0, 1.0]))
     if ends.ndim < 2 or not ends.shape[1]:
@@ -150,7 +150,7 @@ def _batch(path: Path) -> int:
     return ends.shape[1]
 
 
-def _points(path: Path, at: Tensor) -> Tensor:
+def _points(path: CodePath, at: Tensor) -> Tensor:
     """What a path gives at positions, checked to be a point for each."""
     points = path(at)
     if not isinstance(points, Tensor) or points.ndim < 1 or len(points) != len(at):
@@ -159,7 +159,9 @@ def _points(path: Path, at: Tensor) -> Tensor:
     return points
 
 
-def _steps(points: Tensor, decode: Callable[[Tensor], Tensor] | None, distance: Distance) -> Float[Tensor, " step"]:
+def _steps(
+    points: Tensor, decode: Callable[[Tensor], Tensor] | None, distance: PointDistance
+) -> Float[Tensor, " step"]:
     """Distances from each point to the next one, on the CPU."""
     shown = points if decode is None else decode(points)
     if not isinstance(shown, Tensor) or len(shown) != len(points):

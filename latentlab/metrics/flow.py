@@ -21,7 +21,7 @@ RAFT = "raft_large_C_T_SKHT_V2-ff5fadd5.pth or raft_small_C_T_V2-01064c6d.pth fr
 
 Frames = Float[Tensor, "frame channel height width"]
 Field = Float[Tensor, "frame 2 height width"]
-Flow = Callable[[Frames, Frames], Field]
+FlowEstimator = Callable[[Frames, Frames], Field]
 Ways = tuple[Float[Tensor, "batch pair 2 height width"], Float[Tensor, "batch pair 2 height width"]]
 
 
@@ -103,7 +103,7 @@ def still(a: Frames, b: Frames) -> Field:
 
 
 @clear_errors
-def raft(path: str | Path) -> Flow:
+def raft(path: str | Path) -> FlowEstimator:
     """RAFT (Teed and Deng 2020), large or small, in torchvision's form: closer than `dis` and far slower without a GPU.
 
     Args:
@@ -141,7 +141,7 @@ def raft(path: str | Path) -> Flow:
 
 
 @clear_errors
-def fields(video: Video, flow: Flow = dis) -> Ways:
+def fields(video: Video, flow: FlowEstimator = dis) -> Ways:
     """Flow of clips from each frame to the next, and back, `(batch, frame - 1, 2, height, width)` each.
 
     Frames are brought to one mean brightness first, without which a change of exposure is taken for motion.
@@ -170,7 +170,7 @@ def fields(video: Video, flow: Flow = dis) -> Ways:
     return ways
 
 
-def pair_by_pair(flow: Flow, step: Callable[[], object]) -> Flow:
+def pair_by_pair(flow: FlowEstimator, step: Callable[[], object]) -> FlowEstimator:
     """A flow that is asked for one pair of frames at a time, and calls `step` after each: a bar can follow it."""
 
     def asked(a: Frames, b: Frames) -> Field:

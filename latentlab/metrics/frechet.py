@@ -15,7 +15,7 @@ from torch import Tensor
 from latentlab.checks import Seed, clear_errors
 
 # A set of clips: a vector each, or of each clip the vectors of its frames, which resemble each other.
-Clips = Float[Tensor, "sample dim"] | Sequence[Float[Tensor, "frame dim"]]
+FeatureRows = Float[Tensor, "sample dim"] | Sequence[Float[Tensor, "frame dim"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ def _sum_of_roots(symmetric: Tensor) -> Tensor:
 
 
 @clear_errors
-def frechet_infinity(features: Clips, reference: Clips, *, points: int = 8, seed: Seed = 0) -> float:
+def frechet_infinity(features: FeatureRows, reference: FeatureRows, *, points: int = 8, seed: Seed = 0) -> float:
     """Frechet distance extrapolated to endless samples (Chong & Forsyth 2020): its bias falls as 1 / samples.
 
     Distances of random parts of both sets, of a quarter (but no fewer than dim + 1 clips) up to all, are fitted by a
@@ -175,7 +175,7 @@ def frechet_infinity(features: Clips, reference: Clips, *, points: int = 8, seed
     return float(np.polyfit(1 / parts, values, 1)[1])
 
 
-def rows(features: Clips) -> Float[Tensor, "sample dim"]:
+def rows(features: FeatureRows) -> Float[Tensor, "sample dim"]:
     """All vectors of a set.
 
     Raises:
@@ -193,7 +193,7 @@ def rows(features: Clips) -> Float[Tensor, "sample dim"]:
     return torch.cat(list(features))
 
 
-def choose(features: Clips, clips: np.ndarray) -> Float[Tensor, "sample dim"]:
+def choose(features: FeatureRows, clips: np.ndarray) -> Float[Tensor, "sample dim"]:
     """The vectors of some clips, by number, repeats allowed."""
     if isinstance(features, Tensor):
         return features[torch.as_tensor(clips, device=features.device)]

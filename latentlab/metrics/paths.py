@@ -9,13 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.checks import clear_errors
-from latentlab.metrics.perceptual import Distance, Scores
+from latentlab.metrics.perceptual import Scores, VideoDistance
 from latentlab.shapes import Video
 
 
 @clear_errors
 def ppl(
-    path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"], *, step: float = 1e-2
+    path: Callable[[Tensor], Video], distance: VideoDistance, t: Float[Tensor, " point"], *, step: float = 1e-2
 ) -> Scores:
     """Perceptual path length: distance of clips a small step apart, over the step squared (Karras et al. 2019, eq. 2).
 
@@ -45,7 +45,7 @@ def ppl(
 
 
 @clear_errors
-def path_smoothness(path: Callable[[Tensor], Video], distance: Distance, t: Float[Tensor, " point"]) -> float:
+def path_smoothness(path: Callable[[Tensor], Video], distance: VideoDistance, t: Float[Tensor, " point"]) -> float:
     """How uneven a path is: deviation of its speed over its mean speed; 0 is even.
 
     The spread of the steps, as Guo et al. 2024 (Smooth Diffusion) take it, over their mean, so that a long path is not

@@ -24,7 +24,7 @@ from latentlab.store import digest
 from latentlab.weights import read_pickled
 
 Scores = Float[Tensor, " batch"]
-Distance = Callable[[Video, Video], Scores]
+VideoDistance = Callable[[Video, Video], Scores]
 TextFeatures = Callable[[Sequence[str]], Float[Tensor, "text dim"]]
 SERVER = "https://download.pytorch.org/models"
 # The torchvision checkpoints to which the calibrated heads of LPIPS belong; names end in the file's SHA-256.

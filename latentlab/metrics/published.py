@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from latentlab.metrics.flow import Field, Flow, Frames, dis, warp
-from latentlab.metrics.perceptual import Distance, FrameFeatures, Scores, per_frame
+from latentlab.metrics.flow import Field, FlowEstimator, Frames, dis, warp
+from latentlab.metrics.perceptual import FrameFeatures, Scores, VideoDistance, per_frame
 from latentlab.shapes import Video, check_video
 from latentlab.video import Pictures
 
@@ -57,7 +57,7 @@ def temporal_flickering(video: Video | Pictures) -> Scores:
     return (1 - sums / levels[0][1:].size / 255).float()
 
 
-def warping_error(video: Video, *, source: Video | None = None, flow: Flow = dis) -> Scores:
+def warping_error(video: Video, *, source: Video | None = None, flow: FlowEstimator = dis) -> Scores:
     """E_warp of Lai et al. 2018, as in their code: mean of (warp(f_{t+1}) - f_t)^2 over visible values in [0, 1].
 
     Visible is what `lai_visible` says. Blurred clips score well, and a fade counts as an error.
@@ -79,7 +79,7 @@ def warping_error(video: Video, *, source: Video | None = None, flow: Flow = dis
     ])  # fmt: skip
 
 
-def _warping_error(frames: Frames, guide: Frames, flow: Flow) -> Tensor:
+def _warping_error(frames: Frames, guide: Frames, flow: FlowEstimator) -> Tensor:
     there, back = flow(guide[:-1], guide[1:]), flow(guide[1:], guide[:-1])
     seen = lai_visible(there, back)[:, None]
     gap = (warp(frames[1:], there, mode="bilinear") - frames[:-1]) / 2  # in [0, 1] they differ half as much
@@ -101,7 +101,7 @@ def lai_visible(there: Field, back: Field) -> Bool[Tensor, "frame height width"]
     return closes & (right + down <= 0.01 * size + 0.002)
 
 
-def evalcrafter_warping_error(video: Video, *, flow: Flow = dis) -> Scores:
+def evalcrafter_warping_error(video: Video, *, flow: FlowEstimator = dis) -> Scores:
     """EvalCrafter's warping error (Liu et al. 2024): E_warp at half size, squares summed over the three colours.
 
     So it is three times `warping_error` of the half-sized clip. Published with RAFT.
@@ -129,7 +129,7 @@ def tof(video: Video, reference: Video) -> Scores:
     return (_teco_crop(flows[0]) - _teco_crop(flows[1])).norm(dim=2).mean((1, 2, 3))
 
 
-def tlp(video: Video, reference: Video, distance: Distance) -> Scores:
+def tlp(video: Video, reference: Video, distance: VideoDistance) -> Scores:
     """TecoGAN's tLP (Chu et al. 2020): 100 |d(y_{t-1}, y_t) - d(x_{t-1}, x_t)|, mean over the frames of `tof`.
 
     Args:

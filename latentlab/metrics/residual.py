@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from latentlab.metrics.cuts import shot_cuts, shots
-from latentlab.metrics.flow import Field, follow
+from latentlab.metrics.flow import Field, Frames, follow
 from latentlab.metrics.spectral import fast_power
 
 MAD_TO_SD = 1 / 0.6745  # of a normal distribution
@@ -24,8 +24,7 @@ FLASH = 8.0  # levels by which a pixel that no flow follows must change to be a 
 ROUNDING = 12**-0.5  # 8-bit levels: what rounding to 8 bits alone reads where something moves
 COMPONENTS = ("overall", "whole", "regional", "texture", "motion_jitter")
 
-Frames = Float[Tensor, "frame channel height width"]
-Picture = Float[Tensor, "channel height width"]
+FrameTensor = Float[Tensor, "channel height width"]
 
 
 def measured(
@@ -83,7 +82,7 @@ def measured(
     }
 
 
-def _flashed(three: Frames, back: Field, forth: Field, middle: Picture, seen: Bool[Tensor, "height width"]) -> None:
+def _flashed(three: Frames, back: Field, forth: Field, middle: FrameTensor, seen: Bool[Tensor, "height width"]) -> None:
     """Adds to what is seen the pixels that no flow follows but that come back, and to the middle their neighbours'.
 
     What blinks is lost to any flow, as what is covered is. Read along the median motion of the frame, though, the frame
@@ -121,7 +120,7 @@ def _unmeasured(coverage: float, inner: list[int], cuts: tuple[int, ...]) -> str
     return ""
 
 
-def _split(residual: Picture, seen: Bool[Tensor, "height width"]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _split(residual: FrameTensor, seen: Bool[Tensor, "height width"]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The components of one frame's residual, as numbers and as squares over the picture."""
     values = residual.flatten(1).index_select(1, seen.flatten().nonzero()[:, 0])
     whole = _median(values)
@@ -140,7 +139,7 @@ def _split(residual: Picture, seen: Bool[Tensor, "height width"]) -> tuple[dict[
 
 
 def _stutter(
-    picture: Picture,
+    picture: FrameTensor,
     forth: Float[Tensor, "2 height width"],
     back: Float[Tensor, "2 height width"],
     seen: Bool[Tensor, "height width"],
@@ -157,7 +156,7 @@ def _stutter(
 
 
 def _block_medians(
-    x: Picture, seen: Bool[Tensor, "height width"]
+    x: FrameTensor, seen: Bool[Tensor, "height width"]
 ) -> tuple[Float[Tensor, " block"], Float[Tensor, " block"]]:
     """Median of what is seen in each block of a grid over the frame, and its number of pixels.
 
@@ -169,14 +168,14 @@ def _block_medians(
     return medians.where(count > 0, 0), count.to(x)
 
 
-def _block_contrast(picture: Picture, seen: Bool[Tensor, "height width"]) -> Float[Tensor, " block"]:
+def _block_contrast(picture: FrameTensor, seen: Bool[Tensor, "height width"]) -> Float[Tensor, " block"]:
     """Mean square of the gradient in each block, and one squared level."""
     grey = picture.mean(0)
     slope = F.pad(grey.diff(dim=0), (0, 0, 0, 1)).square() + F.pad(grey.diff(dim=1), (0, 1)).square()
     return 1 + _blocks(slope[None], torch.ones_like(seen), 0).mean(1)
 
 
-def _blocks(x: Picture, seen: Bool[Tensor, "height width"], unseen: float) -> Float[Tensor, "block value"]:
+def _blocks(x: FrameTensor, seen: Bool[Tensor, "height width"], unseen: float) -> Float[Tensor, "block value"]:
     stride = max(1, int((x.numel() / KEPT) ** 0.5))
     x, seen = x[:, ::stride, ::stride], seen[::stride, ::stride]
     side = max(8, -(-max(seen.shape) // BLOCKS))
@@ -214,7 +213,7 @@ def _low_pass(
     return low if coarse == 1 else F.interpolate(low[None], size=full, mode="bilinear", align_corners=False)[0]
 
 
-def frame_changes(level: Frames, following: Sequence[Picture] | Frames) -> Float[Tensor, " pair"]:
+def frame_changes(level: Frames, following: Sequence[FrameTensor] | Frames) -> Float[Tensor, " pair"]:
     """Mean absolute difference of each frame from what follows it."""
     return torch.stack([F.l1_loss(b, a) for a, b in zip(level[:-1], following, strict=True)])
 

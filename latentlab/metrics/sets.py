@@ -14,7 +14,16 @@ from tqdm.auto import tqdm
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.metrics.features import Features
-from latentlab.metrics.frechet import Clips, Moments, choose, compared_sizes, frechet, frechet_infinity, rows, too_few
+from latentlab.metrics.frechet import (
+    FeatureRows,
+    Moments,
+    choose,
+    compared_sizes,
+    frechet,
+    frechet_infinity,
+    rows,
+    too_few,
+)
 from latentlab.metrics.kernel import kernel_gap
 from latentlab.shapes import Video
 
@@ -70,8 +79,8 @@ class Comparison:
 
 @clear_errors
 def compare(
-    features: Clips | Moments,
-    reference: Clips | Moments,
+    features: FeatureRows | Moments,
+    reference: FeatureRows | Moments,
     *,
     measure: str = "frechet",
     name: str = "",
@@ -148,7 +157,7 @@ def compare(
 
 
 def _floor(
-    distance: Distance, reference: Clips, clips: tuple[int, int], draws: range, seed: Seed
+    distance: Distance, reference: FeatureRows, clips: tuple[int, int], draws: range, seed: Seed
 ) -> tuple[float | None, float | None, tuple[int, int] | None]:
     """The distance of parts of the reference scaled to the sizes of the sets, as measured, and the parts' sizes."""
     m = len(reference)

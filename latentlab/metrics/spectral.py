@@ -8,12 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.checks import clear_errors
-from latentlab.metrics.flow import check_frames
+from latentlab.metrics.flow import Frames, check_frames
 from latentlab.shapes import Latents, Video
 
 LEVELS = 127.5  # 8-bit levels in one unit of video
-
-Frames = Float[Tensor, "frame channel height width"]
 
 
 @clear_errors

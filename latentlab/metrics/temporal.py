@@ -14,7 +14,7 @@ from latentlab.checks import Positive, clear_errors
 from latentlab.metrics.cuts import shot_cuts
 from latentlab.metrics.flow import (
     Field,
-    Flow,
+    FlowEstimator,
     Ways,
     check_frames,
     check_ways,
@@ -100,7 +100,7 @@ class Flicker:
 def flicker(
     video: Video,
     *,
-    flow: Flow | Ways = dis,
+    flow: FlowEstimator | Ways = dis,
     cuts: Sequence[Sequence[int]] | None = None,
     progress: bool | str = False,
 ) -> Flicker:
@@ -148,7 +148,7 @@ def latent_flicker(
     latents: Latents,
     decoded: Video,
     *,
-    flow: Flow | Ways = dis,
+    flow: FlowEstimator | Ways = dis,
     scale: Float[Tensor, " batch"] | None = None,
     cuts: Sequence[Sequence[int]] | None = None,
 ) -> Flicker:
@@ -230,7 +230,7 @@ def flicker_loss(video: Video | Latents, ways: Ways) -> Float[Tensor, ""]:
     return torch.stack(losses).mean()
 
 
-def _ways_of(i: int, video: Video, flow: Flow | Ways) -> tuple[Field, Field]:
+def _ways_of(i: int, video: Video, flow: FlowEstimator | Ways) -> tuple[Field, Field]:
     if callable(flow):
         forth, back = fields(video[i : i + 1], flow)
         return forth[0], back[0]

@@ -21,7 +21,7 @@ from latentlab.shapes import Codes, Latents, Video
 from latentlab.spaces.around import Around
 from latentlab.spaces.hooks import find_layer, hooked
 from latentlab.spaces.space import Described
-from latentlab.spaces.told import Caption, plain
+from latentlab.spaces.told import CaptionOrCondition, plain
 from latentlab.tensors import tensor_digest
 
 Meet = Callable[[Tensor, float, Condition], Tensor | None]  # activations, level, condition; what goes on instead
@@ -74,7 +74,7 @@ class BottleneckSpace(Described):
         method: str | None = None,
         levels: tuple[float, float] = (0.0, 1.0),
         per_level: bool = False,
-        caption: Caption = "",
+        caption: CaptionOrCondition = "",
         guidance: float | None = None,
         batch_size: Count | None = None,
         progress: bool = False,

@@ -17,7 +17,7 @@ from latentlab.spaces.space import Described, Space, as_space
 from latentlab.store import digest
 from latentlab.tensors import read_tensors, write_tensors
 
-Item = TypeVar("Item")
+Element = TypeVar("Element")
 
 
 class Cached(Described):
@@ -148,21 +148,21 @@ class Cached(Described):
         return None if self.folder is None else self.folder / f"{key}.safetensors"
 
 
-class Kept(Generic[Item]):
+class Kept(Generic[Element]):
     """Things by key, of so many bytes together at most; what was asked for longest ago goes first."""
 
     def __init__(self, room: int) -> None:
         self.room, self.bytes = room, 0
-        self.items: OrderedDict[str, tuple[Item, int]] = OrderedDict()
+        self.items: OrderedDict[str, tuple[Element, int]] = OrderedDict()
 
-    def get(self, key: str) -> Item | None:
+    def get(self, key: str) -> Element | None:
         """What is kept under a key, which was asked for just now."""
         if key not in self.items:
             return None
         self.items.move_to_end(key)
         return self.items[key][0]
 
-    def add(self, key: str, item: Item, size: int) -> list[Item]:
+    def add(self, key: str, item: Element, size: int) -> list[Element]:
         """Keeps a thing; returns what went for it."""
         self.bytes += size - self.items.pop(key, (item, 0))[1]
         self.items[key] = item, size

@@ -14,12 +14,12 @@ from latentlab.checks import clear_errors
 
 MIDDLES = ("middle", "mid_block")  # what U-Nets call their innermost block
 STACKS = ("blocks", "transformer_blocks", "temporal_transformer_blocks")  # what transformers call their blocks
-Change = Callable[[Tensor], Tensor | None]
+Replacement = Callable[[Tensor], Tensor | None]
 
 
 @contextmanager
 @clear_errors
-def hooked(layer: nn.Module, change: Change) -> Iterator[None]:
+def hooked(layer: nn.Module, change: Replacement) -> Iterator[None]:
     """Shows the layer's output to `change` at every call; what it returns, unless None, goes on in its place.
 
     The hook is gone after the block, however it ends; other threads, which may share the layer, do not meet it. Of

@@ -13,7 +13,7 @@ from latentlab.generator.sampler import Sampler
 from latentlab.shapes import Codes, Noise, Video
 from latentlab.spaces.around import Around
 from latentlab.spaces.latent import LatentSpace
-from latentlab.spaces.told import Caption, plain
+from latentlab.spaces.told import CaptionOrCondition, plain
 
 
 class NoiseSpace(LatentSpace):
@@ -52,7 +52,7 @@ class NoiseSpace(LatentSpace):
         num_steps: Count | None = None,
         method: str | None = None,
         levels: LevelsFor | None = None,
-        caption: Caption = "",
+        caption: CaptionOrCondition = "",
         guidance: float | None = None,
         num_frames: Count | None = None,
         batch_size: Count | None = None,

@@ -144,7 +144,7 @@ class Described(ABC):
         return psnr(self.around(video).unedited.cpu(), video.cpu())
 
 
-class Pair(Described):
+class BareSpace(Described):
     """A pair of `encode` and `decode` with what every space can do, see `as_space`."""
 
     def __init__(self, space: Space, shape: tuple[int, ...] | None) -> None:
@@ -219,7 +219,7 @@ def as_space(space: Space, clips: Video | None = None, *, codes: Codes | None = 
     if not all(callable(getattr(space, name, None)) for name in ("encode", "decode")):
         raise TypeError(f"a space has encode(video) and decode(codes), got {type(space).__name__}")
     shape = getattr(space, "shape", None) or (None if codes is None else codes.shape[1:])
-    pair = Pair(space, None if shape is None else tuple(shape))
+    pair = BareSpace(space, None if shape is None else tuple(shape))
     if clips is not None:
         check_video(clips=clips)
         pair.encode(clips[:1])

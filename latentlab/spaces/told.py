@@ -8,10 +8,10 @@ from typing import Any
 from latentlab.generator.condition import Condition
 from latentlab.store import digest
 
-Caption = str | Sequence[str] | Condition
+CaptionOrCondition = str | Sequence[str] | Condition
 
 
-def plain(caption: Caption) -> Any:
+def plain(caption: CaptionOrCondition) -> Any:
     """A caption for a file; a condition is known by its values."""
     if isinstance(caption, str):
         return caption

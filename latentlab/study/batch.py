@@ -18,7 +18,7 @@ from latentlab.study.brief import Brief
 from latentlab.study.taste import Taste
 from latentlab.video import write
 
-Draw = Callable[[Mapping[str, Any], int], Video]  # one clip of a setting and a seed
+DrawClip = Callable[[Mapping[str, Any], int], Video]  # one clip of a setting and a seed
 Look = Callable[[Video, str, Sequence[str]], Sequence[str]]  # which of some words a clip of a caption shows
 COLUMNS = ("clip", "liked")
 ANSWERS = {"1": True, "0": False}
@@ -70,7 +70,7 @@ class Batches:
         self,
         brief: Brief,
         folder: str | Path,
-        draw: Draw,
+        draw: DrawClip,
         look: Look | None = None,
         *,
         model: str = "",

@@ -11,7 +11,7 @@ from einops import rearrange
 from latentlab.directions.edit import Moves, edit
 from latentlab.directions.usable import mean_known
 from latentlab.factors import FactorTable
-from latentlab.metrics.flow import Flow, dis
+from latentlab.metrics.flow import FlowEstimator, dis
 from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Video
@@ -50,7 +50,7 @@ def collateral(
     strength: float,
     *,
     move: Move | None = None,
-    flow: Flow = dis,
+    flow: FlowEstimator = dis,
 ) -> Collateral:
     """Edits all codes by one strength and looks at the clips.
 

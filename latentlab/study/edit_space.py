@@ -10,7 +10,7 @@ from latentlab.generator.sampler import EDIT
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace
 from latentlab.spaces.space import Described
 
-Kind = Literal["latent", "noise", "h-space"]
+SpaceKind = Literal["latent", "noise", "h-space"]
 DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
 SPACES: dict[str, Callable[..., Described]] = {"latent": LatentSpace, "noise": NoiseSpace, "h-space": BottleneckSpace}
 LABELLED = {"latent": 1536, "noise": 128, "h-space": 128}  # clips that find directions; inverting one takes seconds

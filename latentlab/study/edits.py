@@ -28,7 +28,7 @@ from latentlab.shapes import Latents, Video
 from latentlab.study.account import Account, CaptionAccount, account, caption_account
 from latentlab.study.change import Change, Value, changes
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
-from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, Kind, edit_space
+from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, SpaceKind, edit_space
 from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Edited, Recipe
 from latentlab.study.steps import Step
@@ -60,7 +60,7 @@ def edit_clip(
     source: str = "",
     method: Literal["auto", "network", "flow"] | EditNetwork = "auto",
     directions: DirectionSet | None = None,
-    space: Kind = "latent",
+    space: SpaceKind = "latent",
     profile: str | tuple[float, ...] = "constant",
     mask: Mask | None = None,
     read: Callable[[Video], FactorTable] | None = None,
@@ -204,7 +204,7 @@ def accounted(edited: Edited, target: str) -> tuple[Account, ...]:
 def find_directions(
     generator: Generator,
     *,
-    space: Kind = "latent",
+    space: SpaceKind = "latent",
     labelled: int | None = None,
     seed: Seed = 0,
     progress: bool = False,
@@ -241,7 +241,7 @@ def _home(generator: Generator, space: str) -> dict[str, str]:
 def _direction(
     generator: Generator,
     known: DirectionSet | None,
-    space: Kind,
+    space: SpaceKind,
     name: str,
     strength: float,
     seed: int,

@@ -12,7 +12,7 @@ from torch import Tensor
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.sampler import Sampler
-from latentlab.metrics.flow import Flow, Ways, dis, fields, follow, shrunk
+from latentlab.metrics.flow import FlowEstimator, Ways, dis, fields, follow, shrunk
 from latentlab.metrics.residual import COMPONENTS, ROUNDING
 from latentlab.metrics.temporal import Flicker, flicker, latent_flicker
 from latentlab.shapes import Latents, Noise
@@ -106,7 +106,7 @@ def flicker_source(
     method: str | None = None,
     guidance: float | None = None,
     every: int = 4,
-    flow: Flow = dis,
+    flow: FlowEstimator = dis,
     progress: bool = False,
 ) -> FlickerSource:
     """Walks a sampling run and measures the flicker of the clip it is heading for.

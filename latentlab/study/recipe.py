@@ -20,7 +20,7 @@ from latentlab.record import block_means, frame_hash
 from latentlab.shapes import Video
 from latentlab.spaces import LatentSpace, NoiseSpace
 from latentlab.spaces.space import Described, Space, as_space
-from latentlab.spaces.told import Caption
+from latentlab.spaces.told import CaptionOrCondition
 from latentlab.study.account import Account, CaptionAccount
 from latentlab.study.edit_space import edit_space
 from latentlab.study.fidelity import Fidelity, fidelity
@@ -110,7 +110,7 @@ class Recipe:
     num_steps: int = 25
     method: str = "leapfrog"
     seed: int = 0
-    caption: Caption = ""
+    caption: CaptionOrCondition = ""
     guidance: float = 1.0
     weights: str = ""
     source: str = ""

@@ -21,7 +21,7 @@ from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import LevelsFor
 from latentlab.generator.methods import METHODS
 from latentlab.generator.sampler import Sampler
-from latentlab.metrics.perceptual import BACKBONES, Distance, lpips, psnr
+from latentlab.metrics.perceptual import BACKBONES, VideoDistance, lpips, psnr
 from latentlab.shapes import Latents, Noise, Video
 from latentlab.study.fidelity import Fidelity, fidelity
 
@@ -43,7 +43,7 @@ class Loss:
     perceptual: float | None = None
 
     @staticmethod
-    def between(video: Video, reference: Video, distance: Distance | None = None) -> Loss:
+    def between(video: Video, reference: Video, distance: VideoDistance | None = None) -> Loss:
         """Loss of `video` against `reference`."""
         relative = (video - reference).flatten(1).norm(dim=1) / reference.flatten(1).norm(dim=1).clamp(min=1e-12)
         perceived = None if distance is None else float(distance(video, reference).float().mean())
@@ -144,7 +144,7 @@ def roundtrip(
     levels: LevelsFor | None = "sampling",
     guidance: float | None = None,
     batch_size: Count | None = None,
-    distance: Distance | None = None,
+    distance: VideoDistance | None = None,
     exact: bool = False,
     estimate: bool = False,
     progress: bool = False,
@@ -213,7 +213,7 @@ def compare(
     return RoundTrips((method, roundtrip(generator, video, caption, method=method, **options)) for method in bar)
 
 
-def lpips_at_hand(video: Video) -> Distance | None:
+def lpips_at_hand(video: Video) -> VideoDistance | None:
     """LPIPS, if its package and weights are there and it can see frames of this size."""
     weights = Path(torch.hub.get_dir()) / "checkpoints" / BACKBONES["alex"]
     return lpips if weights.is_file() and find_spec("lpips") and min(video.shape[-2:]) >= 32 else None

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from tqdm.auto import tqdm
 
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
 from latentlab.data.moving.factors import FACTORS
 from latentlab.data.moving.measure import mask, measure
+from latentlab.directions.contrastive import FeatureMap
 from latentlab.factors import FactorTable
 from latentlab.generator.generator import Generator
 from latentlab.generator.vector_vae import VectorVAE
@@ -40,8 +41,6 @@ ORACLES = ("oracle", "oracle-tanh")
 SPACES = ("latent", "vector", "h-space", "noise")
 FRAMES = 16  # of a clip of moving shapes
 SHARD = 32  # clips rendered and encoded at a time
-
-Features = Callable[[Codes], Tensor]
 
 
 class World(ABC):
@@ -76,7 +75,7 @@ class World(ABC):
         """True directions by target."""
 
     @abstractmethod
-    def features(self, seed: int) -> Features:
+    def features(self, seed: int) -> FeatureMap:
         """What codes become, as a differentiable function."""
 
     def first_layer(self) -> np.ndarray:
@@ -129,7 +128,7 @@ class OracleWorld(World):
     def truth(self, seed: int) -> dict[str, np.ndarray]:
         return dict(zip(self.targets, self._oracle(seed).truth(), strict=True))
 
-    def features(self, seed: int) -> Features:
+    def features(self, seed: int) -> FeatureMap:
         return self._oracle(seed).values
 
 
@@ -231,7 +230,7 @@ class ModelWorld(World):
         """A file that belongs to these weights and settings alone."""
         return Path(self.folder) / f"{self.name}-{json_key([self.space.describe(), more])}" / f"{what}.safetensors"
 
-    def features(self, seed: int) -> Features:
+    def features(self, seed: int) -> FeatureMap:
         """The clip at an eighth of its sides."""
         space = self.space
         if isinstance(space, VectorSpace):

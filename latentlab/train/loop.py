@@ -27,7 +27,7 @@ from latentlab.store import replacing, write_text
 from latentlab.weights import read_pickled
 
 Batch = dict[str, Tensor]
-Network = TypeVar("Network", bound=nn.Module)
+TrainedNetwork = TypeVar("TrainedNetwork", bound=nn.Module)
 Tracker = Callable[[dict[str, float], int], Any]
 
 
@@ -89,7 +89,7 @@ class _Steps(Dataset):
 
 
 def train(
-    model: Network,
+    model: TrainedNetwork,
     make_batch: Callable[[int], Batch],
     loss: Callable[[nn.Module, Batch, torch.Generator], tuple[Tensor, dict[str, Tensor]]],
     config: LoopConfig,
@@ -99,7 +99,7 @@ def train(
     about: Mapping[str, Any] | None = None,
     tracker: Tracker | None = None,
     sample: Callable[[nn.Module, int], None] | None = None,
-) -> Network:
+) -> TrainedNetwork:
     """Trains `model` and returns its running mean, resuming from `out/checkpoint.pt` if there is one.
 
     Args:
@@ -164,7 +164,7 @@ def train(
                     sample(ema.module.eval(), done)  # before the checkpoint: a run killed here draws it again
                 if done % config.save_every == 0 or done == config.steps:
                     _save(checkpoint, done, model, ema, optimizer, settings)
-    return cast(Network, ema.module.eval())
+    return cast(TrainedNetwork, ema.module.eval())
 
 
 def device_for_training(name: str = "auto") -> torch.device:

@@ -19,7 +19,7 @@ from latentlab.store import replacing
 from latentlab.video.clip import Pictures, to_uint8
 from latentlab.video.pixels import COMMENT, SMALL, enlarged
 
-Picture = UInt8[np.ndarray, "height width 3"]
+FrameArray = UInt8[np.ndarray, "height width 3"]
 
 # suffix: container, codec, pixel format, codec options. Small clips come back at 46 to 54 dB from h264 of crf 10.
 ENCODERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
@@ -99,7 +99,7 @@ def write_parts(path: str | os.PathLike[str], parts: Iterable[Video], fps: Posit
         raise ValueError(f"parts are written to {kinds}, got {path}")
     count, sizes = 0, set()
 
-    def pictures() -> Iterator[Picture]:
+    def pictures() -> Iterator[FrameArray]:
         nonlocal count
         for part in parts:
             for picture in one_clip(part):
@@ -164,7 +164,7 @@ def frame_rate(fps: Positive, suffix: str) -> Fraction:
 
 
 def encode_pictures(
-    file: str | BinaryIO, pictures: Iterable[Picture], rate: Fraction, suffix: str, *, scale: int = 1
+    file: str | BinaryIO, pictures: Iterable[FrameArray], rate: Fraction, suffix: str, *, scale: int = 1
 ) -> None:
     """Encode 8-bit pictures `(height, width, 3)`, each pixel `scale` x `scale`, into a file by name or open."""
     container_format, codec, pixel_format, options = ENCODERS[suffix]
@@ -199,12 +199,12 @@ def encode_pictures(
         container.mux(stream.encode())
 
 
-def _stretched(picture: Picture, scale: int, more: list[tuple[int, int]]) -> Picture:
+def _stretched(picture: FrameArray, scale: int, more: list[tuple[int, int]]) -> FrameArray:
     """Each pixel `scale` x `scale`, and the last row and column repeated."""
     return np.pad(picture.repeat(scale, axis=0).repeat(scale, axis=1), [*more, (0, 0)], mode="edge")
 
 
-def _frames(pictures: Iterable[Picture], pixel_format: str, scale: int) -> Iterator[av.VideoFrame]:
+def _frames(pictures: Iterable[FrameArray], pixel_format: str, scale: int) -> Iterator[av.VideoFrame]:
     for picture in pictures:
         if scale > 1:
             yield enlarged(picture, scale)

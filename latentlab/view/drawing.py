@@ -32,7 +32,7 @@ WALKS = {"slerp": slerp, "lerp": lerp, "nlerp": nlerp}
 CLIPS = 8  # drawn clips and their codes that are kept
 
 Decode = Callable[[Codes], Video]
-Directions = Mapping[str, Moves] | Iterable[Moves]
+NamedMoves = Mapping[str, Moves] | Iterable[Moves]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class Drawing:
         other: a second clip, to walk to.
     """
 
-    def __init__(self, space: Space, directions: Directions, clip: Video, other: Video | None = None) -> None:
+    def __init__(self, space: Space, directions: NamedMoves, clip: Video, other: Video | None = None) -> None:
         self.space, self.clip, self.other = as_space(space), clip, other
         self.generator = self.space.generator
         self.directions = {name: _named(name, move) for name, move in by_name(directions).items()}
@@ -194,7 +194,7 @@ def _named(name: str, move: Moves) -> Direction:
     return Direction(name, np.asarray(move.vector), float(move.scale))
 
 
-def by_name(directions: Directions) -> dict[str, Moves]:
+def by_name(directions: NamedMoves) -> dict[str, Moves]:
     """Directions under the names that they are given or have.
 
     Raises:

@@ -15,7 +15,7 @@ from latentlab.generator.load import load
 from latentlab.shapes import Video
 from latentlab.spaces import LatentSpace, NoiseSpace, Space, as_space
 from latentlab.view.controls import Reach
-from latentlab.view.drawing import Directions
+from latentlab.view.drawing import NamedMoves
 from latentlab.view.explorer import Explorer
 
 EXAMPLES, COMPONENTS, FEW = 48, 6, 32
@@ -25,7 +25,7 @@ PREVIEW_STEPS = 6
 @clear_errors
 def explore(
     space: Space | None = None,
-    directions: Directions | None = None,
+    directions: NamedMoves | None = None,
     *,
     clip: Video | None = None,
     other: Video | None = None,

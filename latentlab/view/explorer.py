@@ -19,7 +19,7 @@ from latentlab.shapes import Codes, Video
 from latentlab.spaces.space import Space
 from latentlab.view import recipe_file
 from latentlab.view.controls import Controls, Reach
-from latentlab.view.drawing import Directions, Drawing, View
+from latentlab.view.drawing import Drawing, NamedMoves, View
 from latentlab.view.film import film, still_page
 from latentlab.view.pages import render_page
 from latentlab.view.setting import Setting
@@ -37,7 +37,7 @@ class Explorer:
     def __init__(
         self,
         space: Space,
-        directions: Directions,
+        directions: NamedMoves,
         clip: Video,
         other: Video | None = None,
         *,

@@ -15,7 +15,7 @@ from latentlab.directions.mask import PROFILES
 from latentlab.shapes import Video
 
 PATHS = ("slerp", "lerp", "nlerp")
-Strengths = tuple[tuple[str, float], ...]
+NamedStrengths = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Setting:
         caption, seed: of a clip that the generator draws, to be edited in place of the given one; None is that one.
     """
 
-    strengths: Strengths = ()
-    keys: tuple[tuple[int, Strengths], ...] = ()
+    strengths: NamedStrengths = ()
+    keys: tuple[tuple[int, NamedStrengths], ...] = ()
     position: float = 0.0
     path: str = "slerp"
     profile: str = "constant"
@@ -139,5 +139,5 @@ class Setting:
         return Setting(**known)
 
 
-def _strengths(written: Any) -> Strengths:
+def _strengths(written: Any) -> NamedStrengths:
     return tuple((str(name), float(value)) for name, value in written)

@@ -41,7 +41,7 @@ TEXT = {False: "#1b1c1e", True: "#e7e8ea"}
 SOFT = {False: "#5b5f66", True: "#a2a7af"}
 STOPS, FEW = 65, 12  # colours of a map; whole numbers that are called few span less than this
 
-Kind = Literal["sequential", "circular", "diverging", "categorical"]
+ScaleKind = Literal["sequential", "circular", "diverging", "categorical"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Scale:
     ['#d5b4bc', '#d5b4bc']
     """
 
-    kind: Kind
+    kind: ScaleKind
     low: float
     high: float
     label: str = ""
@@ -127,7 +127,7 @@ def colored(
     if factor.kind == "categorical":
         known = np.isin(values, range(len(factor.labels)))
         return np.where(known, values, np.nan), _categorical(factor.labels, label)
-    kind: Kind = "circular" if factor.kind == "circular" else "sequential"
+    kind: ScaleKind = "circular" if factor.kind == "circular" else "sequential"
     return values, Scale(kind, factor.low, factor.high, label)
 
 

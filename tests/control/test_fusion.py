@@ -7,7 +7,7 @@ import tiny
 import torch
 
 from latentlab.control import Fusion, Given, Reference, Shaped, conflicts
-from latentlab.control.fusion import Part, added, by_level, by_mask, by_priority
+from latentlab.control.fusion import FusedPart, added, by_level, by_mask, by_priority
 from latentlab.control.shaped import two_means
 from latentlab.generator.guides import Descent, Guide
 from latentlab.generator.sampler import Sampler
@@ -72,8 +72,8 @@ def test_a_region_limits_the_velocity(generator):
     assert change[..., 1].abs().max() == 0
 
 
-def part(weight=1.0, low=0.0, high=1.0) -> Part:
-    return Part("", Descent(torch.sum, 1.0), weight, low, high, None)
+def part(weight=1.0, low=0.0, high=1.0) -> FusedPart:
+    return FusedPart("", Descent(torch.sum, 1.0), weight, low, high, None)
 
 
 def vectors(*rows):

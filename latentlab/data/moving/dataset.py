@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import Seed, Whole, clear_errors
+from latentlab.checks import Natural, Seed, clear_errors
 from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption
 from latentlab.data.moving.controls import Drawn
 from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler

@@ -18,7 +18,7 @@ from latentlab.generator.pipelines.schedule import (
     levels_of,
 )
 
-Kind = Literal["flow", "reversed flow", "preserving", "exploding"]
+ScheduleKind = Literal["flow", "reversed flow", "preserving", "exploding"]
 SAME = 2e-3  # a shift of timesteps this near 1 is their rounding
 
 
@@ -35,7 +35,7 @@ class Path:
     """
 
     scheduler: Any
-    kind: Kind
+    kind: ScheduleKind
     unit: float = 1.0
     shift: float = 1.0
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.pipelines.call import GUIDANCE, Call, Size
-from latentlab.generator.pipelines.remembered import Answers, Form, Split, count, differing
+from latentlab.generator.pipelines.remembered import Answers, Form, RowSplit, count, differing
 
 PAIR = ("a small dog runs", "one red car stops")  # captions to tell apart
 LONGER = "one red car stops near a star"  # of another length
@@ -41,7 +41,7 @@ class Reading:
     blank: Condition
     batches: bool
     guidance: str = "none"
-    split: Split | None = None
+    split: RowSplit | None = None
     guided: Form | None = None
 
     def condition(
@@ -153,7 +153,7 @@ def read_guidance(reading: Reading, size: Size, velocity: Callable[[Mapping[str,
             continue
         alone, other = (call.answers(captions, size) for captions in (PAIR[:1], PAIR[1:]))
         away = velocity(call.arguments([""], size), reading.form.answer(reading.form.condition(other)))
-        split = Split.of(alone, other, answers)
+        split = RowSplit.of(alone, other, answers)
         if split is not None and apart(torch.lerp(away, plain, ASKED), guided) <= 1e-3:
             return replace(reading, guidance="classifier-free", split=split)
         two = None

@@ -166,7 +166,7 @@ def _binary(t: Tensor) -> bool:
 
 
 @dataclass(frozen=True)
-class Split:
+class RowSplit:
     """Where the answers under guidance hold those to the caption, and those to what guidance leads away from.
 
     Attributes:
@@ -178,7 +178,7 @@ class Split:
     against: Mapping[str, tuple[str, int | None]]
 
     @staticmethod
-    def of(caption: Answers, negative: Answers, both: Answers) -> Split | None:
+    def of(caption: Answers, negative: Answers, both: Answers) -> RowSplit | None:
         """The split of answers to (caption, negative) under guidance, where those of each alone are found in them."""
         known = dict(_tensors(both))
 
@@ -194,7 +194,7 @@ class Split:
 
         under = find(caption, set())
         against = None if under is None else find(negative, set(under.values()))
-        return None if under is None or against is None else Split(under, against)
+        return None if under is None or against is None else RowSplit(under, against)
 
     def parts(self, both: Answers, like: Answers) -> tuple[Answers, Answers]:
         """Answers under guidance as those to the caption and to what it leads away from, each laid out as `like`."""

@@ -14,7 +14,7 @@ from latentlab.metrics.disentanglement.rows import Groups, draw_rows, group_rows
 
 
 @dataclass(frozen=True, eq=False)
-class Codes:
+class CodesEvidence:
     """Codes alone, `(sample, dim)`, constant dims left out; `spread` as in `prepare`."""
 
     codes: Float[np.ndarray, "sample dim"]
@@ -28,14 +28,14 @@ class Codes:
         found = np.atleast_2d(np.cov(self.codes.T))
         return found if self.spread is None else found + np.diag((self.spread**2).mean(0))
 
-    def permuted(self, rng: np.random.Generator) -> Codes:
+    def permuted(self, rng: np.random.Generator) -> CodesEvidence:
         """Each dim from other samples: what codes of independent dims score with so few samples."""
         if self.groups is None:
             return replace(self, codes=rng.permuted(self.codes, axis=0))
         orders = [shuffle(len(self.codes), self.groups, rng)[1] for _ in self.codes.T]
         return replace(self, codes=np.stack([z[order] for z, order in zip(self.codes.T, orders, strict=True)], 1))
 
-    def part(self, share: float, rng: np.random.Generator) -> Codes:
+    def part(self, share: float, rng: np.random.Generator) -> CodesEvidence:
         """A share of the samples at random, whole groups of them."""
         rows = draw_rows(share, len(self.codes), self.groups, rng)
         groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
@@ -55,7 +55,7 @@ class Codes:
 
 
 def ask_codes(
-    metric: Metric[Codes], codes: Any, spread: Any, null: int, bootstrap: int, groups: Any, seed: int
+    metric: Metric[CodesEvidence], codes: Any, spread: Any, null: int, bootstrap: int, groups: Any, seed: int
 ) -> Score:
     """One metric of codes alone.
 
@@ -67,5 +67,7 @@ def ask_codes(
     if not active.any():
         raise ValueError(f"all {z.shape[1]} dims are constant; there is nothing to correlate")
     drawn = check_spread(spread, z.shape)
-    evidence = Codes(z[:, active], None if drawn is None else drawn[:, active], active, group_rows(groups, len(z)))
+    evidence = CodesEvidence(
+        z[:, active], None if drawn is None else drawn[:, active], active, group_rows(groups, len(z))
+    )
     return assess([metric], evidence, null=null, bootstrap=bootstrap, seed=seed)[metric.name]

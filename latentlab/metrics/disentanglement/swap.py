@@ -19,7 +19,7 @@ from latentlab.metrics.disentanglement.prepare import in_degrees, prepare
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
 from latentlab.metrics.disentanglement.rows import draw_rows
 
-Read = Callable[[np.ndarray], Any]
+Predict = Callable[[np.ndarray], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Swaps:
     codes: Float[np.ndarray, "sample dim"]
     units: list[np.ndarray]
     shape: tuple[int, ...]
-    read: Read
+    read: Predict
     subsets: Bool[np.ndarray, "factor unit"]
     first: np.ndarray
     second: np.ndarray
@@ -118,7 +118,7 @@ class Swaps:
 def swap(
     codes: Any,
     factors: Any,
-    read: Read,
+    read: Predict,
     *,
     subsets: Mapping[str, Sequence[int]] | None = None,
     pairs: int = 256,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.checks import Seed, clear_errors
-from latentlab.metrics.disentanglement.codes_alone import Codes, ask_codes
+from latentlab.metrics.disentanglement.codes_alone import CodesEvidence, ask_codes
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 SINGULAR = 1e-12  # an eigenvalue of the correlation matrix below which a dim is a function of others
@@ -38,7 +38,7 @@ def total_correlation(
     return ask_codes(TOTAL_CORRELATION, codes, spread, null, bootstrap, groups, seed)
 
 
-def total_correlation_of(codes: Codes) -> Parts:
+def total_correlation_of(codes: CodesEvidence) -> Parts:
     """From the eigenvalues of the correlation matrix: -sum log lambda / 2."""
     deviation = np.sqrt(np.diag(codes.covariance))
     correlation = codes.covariance / np.outer(deviation, deviation)

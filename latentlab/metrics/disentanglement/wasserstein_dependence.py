@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.checks import Seed, clear_errors
-from latentlab.metrics.disentanglement.codes_alone import Codes, ask_codes
+from latentlab.metrics.disentanglement.codes_alone import CodesEvidence, ask_codes
 from latentlab.metrics.disentanglement.result import Metric, Parts, Score
 
 
@@ -30,7 +30,7 @@ def wasserstein_dependence(
     return ask_codes(WASSERSTEIN_DEPENDENCE, codes, spread, null, bootstrap, groups, seed)
 
 
-def wasserstein_dependence_of(codes: Codes) -> Parts:
+def wasserstein_dependence_of(codes: CodesEvidence) -> Parts:
     """With tr (D^1/2 S D^1/2)^1/2 as the sum of square roots of eigenvalues."""
     s = codes.covariance
     deviation = np.sqrt(np.diag(s))
