@@ -17,10 +17,11 @@ from latentlab.data.moving.factors import SHAPES
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.control import KINDS, ControlNetwork, one_hot
 from latentlab.shapes import Latents
+from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip import CaptionedClips
 from latentlab.train.denoiser import encode_all
-from latentlab.train.identity import identity, short
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.order import epoch_order
 from latentlab.weights import fingerprint, save_weights
@@ -121,7 +122,7 @@ def train_control(
         return denoiser.error(v.float(), noise - clean, s), {}
 
     about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": identity(data),
+        "data": data_identity(data),
         "base": fingerprint(denoiser)[:16],
         "autoencoder": fingerprint(generator.autoencoder)[:16],
     }
@@ -159,7 +160,7 @@ def random_given(rng: np.random.Generator) -> np.ndarray:
 
 def draw_all(data: DrawnClips, count: int, folder: Path) -> Drawn:
     """Where things are in the first `count` clips, kept in shards so that a killed run goes on where it was."""
-    key, found = f"drawn-{short(identity(data))}", []
+    key, found = f"drawn-{short_digest(data_identity(data))}", []
     for first in tqdm(range(0, count, SHARD), desc="drawing controls", unit_scale=SHARD, disable=None):
         rows = range(first, min(count, first + SHARD))
         path = folder / f"{key}-{rows.start:08d}-{rows.stop:08d}.safetensors"

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int8, UInt8
 from torch import Tensor
 
-from latentlab.checks import Whole, clear_errors
+from latentlab.checks import Natural, clear_errors
 from latentlab.shapes import Mask
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Drawn:
 
 
 @clear_errors
-def controls(drawn: Drawn, *, stroke: Whole = 0) -> dict[str, Tensor]:
+def controls(drawn: Drawn, *, stroke: Natural = 0) -> dict[str, Tensor]:
     """The pictures by which a control branch is told where things are, by name.
 
     Args:

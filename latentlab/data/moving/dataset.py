@@ -124,12 +124,12 @@ class MovingShapes:
         return torch.from_numpy(sum(seen, none)).float()[None, None]
 
     @clear_errors
-    def drawn(self, index: Whole) -> Drawn:
+    def drawn(self, index: Natural) -> Drawn:
         """Where its objects are, for `controls`."""
         return Drawn.of(self[index])
 
     @clear_errors
-    def caption(self, index: Whole, *, seed: Seed = 0) -> str:
+    def caption(self, index: Natural, *, seed: Seed = 0) -> str:
         """One wording, drawn by `(seed, index)`; four times in five one that says everything."""
         rng = np.random.default_rng([seed, index])
         full = rng.random() < 0.8
