@@ -24,7 +24,7 @@ from latentlab.data.moving.dataset import HELD_OUT_SEED
 from latentlab.data.moving.factors import FactorSampler
 from latentlab.generator.adapter import Adapter
 from latentlab.generator.load import load
-from latentlab.study.sliders import Moves, in_deviations, moves
+from latentlab.study.sliders import SliderMoves, in_deviations, moves
 from latentlab.train.lessons import Graded, Opposites
 from latentlab.train.slider import SliderTraining, train_slider
 
@@ -58,7 +58,7 @@ def slider(generator: Any, target: str, config: Config) -> Adapter:
     return in_deviations(generator, found, target, num_steps=config.num_steps, seed=config.seed + 1)
 
 
-def figures(found: Moves) -> dict[str, Any]:
+def figures(found: SliderMoves) -> dict[str, Any]:
     """Of one slider."""
     others = {}
     for k in (1.0, 2.0):
@@ -82,7 +82,7 @@ def run(config: Config) -> dict[str, Any]:
     said = [caption(world(i), i % FULL_WORDINGS, silent=names) for i in range(config.clips)]
     options: dict[str, Any] = {"num_steps": config.num_steps, "method": "ddim", "seed": config.seed + 2}
 
-    def moved(*which: int) -> list[Moves]:
+    def moved(*which: int) -> list[SliderMoves]:
         """Of both factors, read in the same clips."""
         drawn = moves(lambda k: generator.adapted({sliders[i]: k for i in which}).generate(said, **options), names[0])
         return [replace(drawn, target=name) for name in names]

@@ -25,7 +25,7 @@ from latentlab.generator.solver import Velocity
 from latentlab.tensors import tensor_digest
 from latentlab.weights import fingerprint
 
-Levels = tuple[float, float]
+LevelRange = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Control(Guide):
     network: ControlNetwork
     pictures: Mapping[str, Tensor]
     strength: float | Mapping[str, float] = 1.0
-    levels: Levels | Mapping[str, Levels] = (1.0, 0.0)
+    levels: LevelRange | Mapping[str, LevelRange] = (1.0, 0.0)
     told: Mapping[str, Tensor] | None = None  # the pictures as the branch takes them, once a generator's size is known
 
     @clear_errors
@@ -119,7 +119,7 @@ class Control(Guide):
     def _strength(self, kind: str) -> float:
         return float(self.strength.get(kind, 1.0) if isinstance(self.strength, Mapping) else self.strength)
 
-    def _levels(self, kind: str) -> Levels:
+    def _levels(self, kind: str) -> LevelRange:
         levels = self.levels.get(kind, (1.0, 0.0)) if isinstance(self.levels, Mapping) else self.levels
         return float(levels[0]), float(levels[1])
 

@@ -3,7 +3,7 @@
 from latentlab.data.drifting import Drifting
 from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
-from latentlab.data.moving.controls import Drawn, controls
+from latentlab.data.moving.controls import DrawnControls, controls
 from latentlab.data.moving.dataset import MovingShapes, moving_shapes
 from latentlab.data.moving.frames import moving_frames
 from latentlab.data.moving.measure import measure

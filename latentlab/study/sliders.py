@@ -25,7 +25,7 @@ from latentlab.shapes import Video
 
 
 @dataclass(frozen=True, eq=False)
-class Moves:
+class SliderMoves:
     """Factors of clips of the same noise and captions, at several strengths.
 
     Attributes:
@@ -36,7 +36,7 @@ class Moves:
 
     >>> specs = FACTORS[2:3]
     >>> tables = [FactorTable(np.array([[6.0 + k], [8.0 + k]]), specs) for k in (0.0, -1.0, 1.0)]
-    >>> found = Moves("size", (-1.0, 1.0), tables[0], tuple(tables[1:]))
+    >>> found = SliderMoves("size", (-1.0, 1.0), tables[0], tuple(tables[1:]))
     >>> round(found.spearman, 2), round(found.slope, 2)  # a pixel is 0.74 standard deviations
     (1.0, 0.74)
     """
@@ -84,7 +84,9 @@ class Moves:
 
 
 @clear_errors
-def moves(draw: Callable[[float], Video], target: str, strengths: Sequence[float] = (-2.0, -1.0, 1.0, 2.0)) -> Moves:
+def moves(
+    draw: Callable[[float], Video], target: str, strengths: Sequence[float] = (-2.0, -1.0, 1.0, 2.0)
+) -> SliderMoves:
     """Draws clips at strengths and reads their factors, as `measure` does those of moving shapes.
 
     Args:
@@ -98,7 +100,7 @@ def moves(draw: Callable[[float], Video], target: str, strengths: Sequence[float
     >>> found.along.round(1).tolist(), max(found.others(1.0).values()) < 0.01
     ([[-0.7], [0.7]], True)
     """
-    return Moves(target, tuple(strengths), measure(draw(0.0)), tuple(measure(draw(k)) for k in strengths))
+    return SliderMoves(target, tuple(strengths), measure(draw(0.0)), tuple(measure(draw(k)) for k in strengths))
 
 
 def open_captions(target: str, count: int, seed: int = HELD_OUT_SEED) -> list[str]:

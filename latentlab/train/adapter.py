@@ -22,7 +22,7 @@ from latentlab.data.moving.factors import FactorSampler
 from latentlab.generator.adapter import Adapter, base_of
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
-from latentlab.train.drawn import drawn
+from latentlab.train.drawn import drawn_latents
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.pictures import Examples
 from latentlab.train.tuned import Kind, Tuned, Updates, denoiser_of, error, knows_moving_shapes, noised, velocities
@@ -98,7 +98,7 @@ def train_adapter(
     with torch.no_grad():
         clean = generator.encode(data.video).cpu()
         prior_said = _prior(generator, config, data)
-        prior = drawn(generator, prior_said, out, config.loop.seed) if prior_said else torch.zeros(0)
+        prior = drawn_latents(generator, prior_said, out, config.loop.seed) if prior_said else torch.zeros(0)
     captions = [*said, config.trigger or "", *prior_said, ""]
     model = Tuned(generator, config.updates, captions)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentlab.checks import clear_errors
-from latentlab.data.moving.controls import Drawn, controls
+from latentlab.data.moving.controls import DrawnControls, controls
 from latentlab.data.moving.factors import SHAPES
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.control import KINDS, ControlNetwork, one_hot
@@ -33,7 +33,7 @@ KEPT, ALONE = 0.5, 0.5  # chance of a kind to be given; share of the clips that 
 class DrawnClips(CaptionedClips, Protocol):
     """Captioned clips of which it is known where things are."""
 
-    def drawn(self, index: int) -> Drawn:
+    def drawn(self, index: int) -> DrawnControls:
         """Where the objects of a clip are."""
         ...
 
@@ -114,7 +114,7 @@ def train_control(
         s = torch.sigmoid(config.level_mean + config.level_spread * normal)
         with torch.no_grad():
             tokens, mask = clip.token_states(batch["numbers"])
-        places = Drawn(*(batch[name] for name in Drawn.__annotations__))
+        places = DrawnControls(*(batch[name] for name in DrawnControls.__annotations__))
         pictures = controls(places, stroke=int(batch["stroke"][0]))
         pictures["classes"] = one_hot(pictures["classes"], len(SHAPES))
         y = torch.lerp(clean, noise, s[:, None, None, None, None])
@@ -158,13 +158,13 @@ def random_given(rng: np.random.Generator) -> np.ndarray:
     return one if rng.random() < ALONE else np.maximum(one, some)
 
 
-def draw_all(data: DrawnClips, count: int, folder: Path) -> Drawn:
+def draw_all(data: DrawnClips, count: int, folder: Path) -> DrawnControls:
     """Where things are in the first `count` clips, kept in shards so that a killed run goes on where it was."""
     key, found = f"drawn-{short_digest(data_identity(data))}", []
     for first in tqdm(range(0, count, SHARD), desc="drawing controls", unit_scale=SHARD, disable=None):
         rows = range(first, min(count, first + SHARD))
         path = folder / f"{key}-{rows.start:08d}-{rows.stop:08d}.safetensors"
         if not path.exists():
-            write_tensors(path, "drawn", {}, Drawn.cat([data.drawn(i) for i in rows]).tensors())
-        found.append(Drawn(**read_tensors(path, "drawn", "drawn controls")[0]))
-    return Drawn.cat(found)
+            write_tensors(path, "drawn", {}, DrawnControls.cat([data.drawn(i) for i in rows]).tensors())
+        found.append(DrawnControls(**read_tensors(path, "drawn", "drawn controls")[0]))
+    return DrawnControls.cat(found)

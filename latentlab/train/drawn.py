@@ -13,7 +13,7 @@ from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.loop import is_main_process
 
 
-def drawn(generator: Generator, captions: Sequence[str], out: Path, seed: int) -> Latents:
+def drawn_latents(generator: Generator, captions: Sequence[str], out: Path, seed: int) -> Latents:
     """Latents under captions, `(caption, channel, frame, height, width)` on the CPU, kept in the folder of the run."""
     file = out / f"drawn-{digest(generator.fingerprint(), str(seed), *captions)[:16]}.safetensors"
     if file.exists():

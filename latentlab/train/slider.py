@@ -23,13 +23,11 @@ from latentlab.checks import clear_errors
 from latentlab.generator.adapter import Adapter, base_of
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Latents
-from latentlab.train.drawn import drawn
+from latentlab.train.drawn import drawn_latents
 from latentlab.train.lessons import Graded, Opposites
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Batch, LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.tuned import Tuned, Updates, denoiser_of, error, noised, velocities
 from latentlab.weights import fingerprint
-
-Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ class _Led:
         self.generator, self.rows = generator, len(lesson.captions)
         self.push = float(generator.config.guidance if config.push is None else config.push)
         ends = [lesson.captions[i % self.rows][1 + i // self.rows % 2] for i in range(config.clips)]
-        self.clean = drawn(generator, ends, out, config.loop.seed)
+        self.clean = drawn_latents(generator, ends, out, config.loop.seed)
         self.captions = [*(text for row in lesson.captions for text in row), ""]
         self.about = {"from": lesson.first, "to": lesson.second, "unit": "as trained"}
 

@@ -1,6 +1,6 @@
 """Where things are in a clip, in the ways in which one may draw it: what a control branch learns to follow.
 
-Masks, outlines, boxes, flow, classes and depths are known exactly for moving shapes. `Drawn` keeps them in a few bytes
+Masks, outlines, boxes, flow, classes and depths are known exactly for moving shapes. `DrawnControls` keeps them in a few bytes
 for each pixel, and `controls` makes the pictures of them.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,16 +16,14 @@ from jaxtyping import Float, Int8, UInt8
 from torch import Tensor
 
 from latentlab.checks import Natural, clear_errors
+from latentlab.data.moving.item import Item
 from latentlab.shapes import Mask
 
-if TYPE_CHECKING:
-    from latentlab.data.moving.dataset import Item
-
-FLOW_LEVELS = 32  # of a pixel of motion, as `Drawn` keeps it
+FLOW_LEVELS = 32  # of a pixel of motion, as `DrawnControls` keeps it
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnControls:
     """Where the objects of clips are.
 
     Attributes:
@@ -42,7 +39,7 @@ class Drawn:
     shapes: UInt8[Tensor, "batch 2"]
 
     @staticmethod
-    def of(item: Item) -> Drawn:
+    def of(item: Item) -> DrawnControls:
         """That of an item of moving shapes.
 
         >>> from latentlab.data import MovingShapes
@@ -57,7 +54,7 @@ class Drawn:
         for place, (index, _) in enumerate(layers):
             shapes[0, place] = 1 + int(item.factors[("shape", "shape.2")[index]][0])
         flow = torch.cat([item.flow, item.flow[:, :, -1:]], 2)
-        return Drawn(
+        return DrawnControls(
             (255 * item.mask).round().to(torch.uint8),
             torch.from_numpy(seen.argmax(0).astype(np.uint8))[None, None],
             (FLOW_LEVELS * flow).round().clamp(-127, 127).to(torch.int8),
@@ -65,20 +62,20 @@ class Drawn:
         )
 
     @staticmethod
-    def cat(drawn: Sequence[Drawn]) -> Drawn:
+    def cat(drawn: Sequence[DrawnControls]) -> DrawnControls:
         """Several after one another."""
-        return Drawn(*(torch.cat([getattr(d, name) for d in drawn]) for name in Drawn.__annotations__))
+        return DrawnControls(*(torch.cat([getattr(d, name) for d in drawn]) for name in DrawnControls.__annotations__))
 
     def tensors(self) -> dict[str, Tensor]:
         """By name."""
-        return {name: getattr(self, name) for name in Drawn.__annotations__}
+        return {name: getattr(self, name) for name in DrawnControls.__annotations__}
 
-    def __getitem__(self, rows) -> Drawn:
-        return Drawn(*(tensor[rows] for tensor in self.tensors().values()))
+    def __getitem__(self, rows) -> DrawnControls:
+        return DrawnControls(*(tensor[rows] for tensor in self.tensors().values()))
 
 
 @clear_errors
-def controls(drawn: Drawn, *, stroke: Natural = 0) -> dict[str, Tensor]:
+def controls(drawn: DrawnControls, *, stroke: Natural = 0) -> dict[str, Tensor]:
     """The pictures by which a control branch is told where things are, by name.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,9 +11,10 @@ from torch import Tensor
 
 from latentlab.checks import Natural, Seed, clear_errors
 from latentlab.data.moving.captions import FULL_WORDINGS, WORDINGS, caption
-from latentlab.data.moving.controls import Drawn
+from latentlab.data.moving.controls import DrawnControls
 from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler
-from latentlab.data.moving.render import Layer, draw_scene, exposed, render
+from latentlab.data.moving.item import Item as Item
+from latentlab.data.moving.render import draw_scene, exposed, render
 from latentlab.data.moving.scene import Scene
 from latentlab.data.moving.scene_captions import scene_caption
 from latentlab.data.moving.scenes import SceneSampler
@@ -23,27 +23,6 @@ from latentlab.shapes import Video
 
 FPS = 8.0
 TRAIN_SEED, HELD_OUT_SEED = 1, 1_000_003  # clips of one never appear in the other
-
-
-@dataclass(frozen=True)
-class Item:
-    """One clip with everything that is known about it.
-
-    Attributes:
-        video: `(1, 3, 16, 64, 64)` in [-1, 1].
-        factors: its row, as a table of one.
-        captions: the same clip in several wordings.
-        mask: share of each pixel that objects cover, 0 to 1.
-        flow: pixels right and down from each frame to the next, of what is seen; zero on a background at rest.
-        layers: the objects one by one, with what hides behind another, and their depths.
-    """
-
-    video: Video
-    factors: FactorTable
-    captions: list[str]
-    mask: Float[Tensor, "1 1 frame height width"]
-    flow: Float[Tensor, "1 2 frame-1 height width"]
-    layers: tuple[Layer, ...] = ()
 
 
 class MovingShapes:
@@ -124,9 +103,9 @@ class MovingShapes:
         return torch.from_numpy(sum(seen, none)).float()[None, None]
 
     @clear_errors
-    def drawn(self, index: Natural) -> Drawn:
+    def drawn(self, index: Natural) -> DrawnControls:
         """Where its objects are, for `controls`."""
-        return Drawn.of(self[index])
+        return DrawnControls.of(self[index])
 
     @clear_errors
     def caption(self, index: Natural, *, seed: Seed = 0) -> str:

@@ -17,7 +17,7 @@ from latentlab.generator.update import LINEAR, LowRank
 from latentlab.tensors import read_header
 from latentlab.weights import fingerprint, read_network
 
-Network = TypeVar("Network", bound="Beside")
+Branched = TypeVar("Branched", bound="Beside")
 
 
 class Beside(nn.Module):
@@ -76,8 +76,8 @@ class _Held:
 
 
 def read_beside(
-    path: str | Path, generator: Generator, kind: str, make: Callable[[Any, dict[str, Any]], Network]
-) -> Network:
+    path: str | Path, generator: Generator, kind: str, make: Callable[[Any, dict[str, Any]], Branched]
+) -> Branched:
     """A network beside the denoiser of a generator, from a file or the folder of the run that wrote it.
 
     Args:

@@ -19,7 +19,7 @@ from latentlab.generator.networks.beside import Beside
 from latentlab.weights import fingerprint
 
 KINDS: tuple[str, ...] = ("mask", "sketch", "box", "flow", "classes", "depth")
-Pictures = Mapping[str, Tensor]  # `(batch, channel, frame, height, width)` by kind
+ControlPictures = Mapping[str, Tensor]  # `(batch, channel, frame, height, width)` by kind
 
 
 class ControlNetwork(Beside):
@@ -64,7 +64,7 @@ class ControlNetwork(Beside):
             widths = [w for w in c.widths for _ in range(c.blocks)] + [c.widths[-1]]
             self.zeros = nn.ModuleList(zero(nn.Conv2d(w, w, 1)) for w in widths)
 
-    def heard(self, pictures: Pictures, weights: Mapping[str, float | Tensor]) -> Tensor:
+    def heard(self, pictures: ControlPictures, weights: Mapping[str, float | Tensor]) -> Tensor:
         """h: what is made of the pictures of some kinds, `(batch * patch, width, height, width)` on the latents' grid.
 
         Args:
@@ -82,7 +82,9 @@ class ControlNetwork(Beside):
         return self.hint(total)
 
     @contextmanager
-    def on(self, pictures: Pictures, weights: Mapping[str, float | Tensor], strength: float = 1.0) -> Iterator[None]:
+    def on(
+        self, pictures: ControlPictures, weights: Mapping[str, float | Tensor], strength: float = 1.0
+    ) -> Iterator[None]:
         """The denoiser hears of the pictures, for as long as the block lasts; whoever shares it holds it, see `alone`.
 
         Args:
