@@ -10,6 +10,6 @@ from latentlab.data.moving.measure import measure
 from latentlab.data.pictures import Images, images
 
 __all__ = [
-    "DSprites", "Drawn", "Drifting", "FolderClips", "Images", "MovingShapes", "controls", "images", "measure",
+    "DSprites", "DrawnControls", "Drifting", "FolderClips", "Images", "MovingShapes", "controls", "images", "measure",
     "moving_frames", "moving_shapes",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Where things are in a clip, in the ways in which one may draw it: what a control branch learns to follow.
 
-Masks, outlines, boxes, flow, classes and depths are known exactly for moving shapes. `DrawnControls` keeps them in a few bytes
-for each pixel, and `controls` makes the pictures of them.
+Masks, outlines, boxes, flow, classes and depths are known exactly for moving shapes. `DrawnControls` keeps them in a
+few bytes for each pixel, and `controls` makes the pictures of them.
 """
 
 from __future__ import annotations
