@@ -22,7 +22,7 @@ from torch import Tensor
 from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, median, percent
 from latentlab.control import Control, dilate, read_control
-from latentlab.data import Drawn, MovingShapes, controls, measure
+from latentlab.data import DrawnControls, MovingShapes, controls, measure
 from latentlab.data.moving.captions import hue_name
 from latentlab.data.moving.controls import outline
 from latentlab.data.moving.dataset import HELD_OUT_SEED
@@ -64,7 +64,7 @@ def run(config: Config) -> dict:
     network = read_control(config.control, generator)
     data = MovingShapes(config.clips, HELD_OUT_SEED)
     source = torch.cat([data.clip(i) for i in range(config.clips)])
-    truth, places = data.factors(), Drawn.cat([data.drawn(i) for i in range(config.clips)])
+    truth, places = data.factors(), DrawnControls.cat([data.drawn(i) for i in range(config.clips)])
     pictures = controls(places)
     hues, grounds = ([hue_name(hue) for hue in truth[name]] for name in ("hue", "background_hue"))
     said = [f"{hue} on a {ground} background" for hue, ground in zip(hues, grounds, strict=True)]

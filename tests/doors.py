@@ -29,7 +29,7 @@ RESULTS = {
     "Clip",
     "Comparison",
     "Data",
-    "Drawn",
+    "DrawnControls",
     "Features",
     "Flicker",
     "Info",

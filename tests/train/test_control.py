@@ -7,7 +7,7 @@ import torch
 
 from latentlab.cli import main
 from latentlab.control import Control, Fusion, Given, read_control
-from latentlab.data import Drawn, MovingShapes, controls
+from latentlab.data import DrawnControls, MovingShapes, controls
 from latentlab.generator.networks.control import KINDS, ControlNetwork
 from latentlab.train.control import ControlTraining, random_given, train_control
 from latentlab.train.loop import LoopConfig
@@ -25,12 +25,12 @@ def branch(generator):
     return tiny.awake(ControlNetwork(generator.denoiser, 8))
 
 
-def drawn(i: int) -> Drawn:
+def drawn(i: int) -> DrawnControls:
     """A block of a class of its own in one quarter of the frame."""
     region = torch.zeros(1, 1, 4, 16, 16, dtype=torch.uint8)
     region[..., 8 * (i % 2) :, 8 * (i // 2 % 2) :] = 1
     shapes = torch.tensor([[1 + i % 5, 0]], dtype=torch.uint8)
-    return Drawn(255 * region, region, torch.zeros(1, 2, 4, 16, 16, dtype=torch.int8), shapes)
+    return DrawnControls(255 * region, region, torch.zeros(1, 2, 4, 16, 16, dtype=torch.int8), shapes)
 
 
 class Data:
@@ -181,7 +181,7 @@ def test_a_clip_is_given_one_kind_at_least():
 
 def test_controls_are_those_of_the_scene():
     item = MovingShapes(8, seed=3, objects=2, fixed={"blur": 0.0, "shape": 1, "shape.2": 3})[0]
-    made, near = controls(Drawn.of(item)), sorted(item.layers, key=lambda layer: layer.depth)[0]
+    made, near = controls(DrawnControls.of(item)), sorted(item.layers, key=lambda layer: layer.depth)[0]
     seen = torch.from_numpy(near.seen)[None, None] > 0.5
     assert torch.equal(made["depth"] == 1, seen)
     assert set(made["classes"].unique().tolist()) == {0.0, 2.0, 4.0}
@@ -189,7 +189,7 @@ def test_controls_are_those_of_the_scene():
     torch.testing.assert_close(made["flow"][:, :, :-1], item.flow, atol=0.5 / 32 + 1e-6, rtol=0)
     assert ((made["box"] == 1) | (made["mask"] <= 0.5)).all()  # a box holds its object
     assert (made["mask"][made["sketch"] == 1] > 0.25).all()  # lines are inside, along the edge
-    thick = controls(Drawn.of(item), stroke=1)["sketch"]
+    thick = controls(DrawnControls.of(item), stroke=1)["sketch"]
     assert thick.sum() > 2 * made["sketch"].sum()
     empty = MovingShapes(2, seed=0, objects=0)
     assert not any(picture.any() for picture in controls(empty.drawn(0)).values())

@@ -43,7 +43,7 @@ class DrawnControls:
         """That of an item of moving shapes.
 
         >>> from latentlab.data import MovingShapes
-        >>> drawn = Drawn.of(MovingShapes(1, seed=0)[0])
+        >>> drawn = DrawnControls.of(MovingShapes(1, seed=0)[0])
         >>> drawn.mask.shape, int(drawn.object.max())
         (torch.Size([1, 1, 16, 64, 64]), 1)
         """
