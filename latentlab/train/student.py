@@ -18,10 +18,11 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.student import StudentConfig, StudentDenoiser
 from latentlab.generator.solver import solve
 from latentlab.generator.student import StudentGenerator
+from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip import CaptionedClips
 from latentlab.train.denoiser import begin_from
-from latentlab.train.identity import identity, short
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.order import epoch_order
 from latentlab.weights import fingerprint, save_weights
@@ -101,7 +102,7 @@ def train_student(
     said = ["" if silent[i] else data.caption(i, seed=seed) for i in range(count)]
     numbers = clip.tokenize(said)
     about = {name: value for name, value in asdict(config).items() if name not in ("loop", "guidances")} | {
-        "data": identity(data),
+        "data": data_identity(data),
         "teacher": taught.teacher,
         "levels": list(levels.tolist()),
         "guidances": list(guidances),
@@ -165,7 +166,7 @@ def walk_all(
     every, shards = (len(levels) - 1) // steps, []
     for first in tqdm(range(0, len(said), BATCH), desc="walking paths", unit_scale=BATCH, disable=None):
         captions = list(said[first : first + BATCH])
-        path = folder / f"{short(key)}-{first:08d}.safetensors"
+        path = folder / f"{short_digest(key)}-{first:08d}.safetensors"
         if not path.exists():
             weight = float(np.random.default_rng([seed, 4, first]).uniform(*guidances))
             states = [generator.noise(len(captions), seed=seed * 1_000_003 + first)]
