@@ -26,7 +26,7 @@ INNER = {  # parts of the pages' own modules, which nobody calls by name
     "generator.graph",
     "generator.lock",
     "generator.run",
-    "generator.steer",
+    *("generator." + name for name in ("exactness", "implicit", "steer")),  # old names
     *("view." + name for name in ("bench", "brush", "chart_matplotlib", "chart_plotly", "controls", "drawing", "film")),
     *("view." + name for name in ("fitted_map", "marks")),
     *("view." + name for name in ("markdown", "recipe_file", "scoreboard", "scores", "sketch", "verdict", "worker")),

@@ -18,7 +18,7 @@ from latentlab.control.known_region import KnownRegion
 from latentlab.control.refine import decoder, refined
 from latentlab.control.seam import matched, pasted, seam
 from latentlab.generator.condition import Caption
-from latentlab.generator.exactness import sample_exactly
+from latentlab.generator.exact_inversion import sample_exactly
 from latentlab.generator.generator import Generator
 from latentlab.generator.grid import to_grid
 from latentlab.generator.guides import Guide

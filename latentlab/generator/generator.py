@@ -12,11 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.checks import Count, Seed, clear_errors
-from latentlab.generator import exactness
 from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.config import GeneratorConfig as GeneratorConfig  # where version 0.1.0 had it
 from latentlab.generator.estimate import Counted, Estimate, check_estimable, richardson
-from latentlab.generator.exactness import Trace
+from latentlab.generator.exact_inversion import invert_exactly, sample_exactly
 from latentlab.generator.graph import Tensors
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import LevelsFor, analysis_levels, check_counts, check_purpose, halved, sampling_levels
@@ -25,6 +24,7 @@ from latentlab.generator.model import Model
 from latentlab.generator.run import drawing, in_batches, spread
 from latentlab.generator.sampler import DRAW, Sampler
 from latentlab.generator.solver import Callback, Velocity, ancestral, solve
+from latentlab.generator.trace import Trace, concatenate
 from latentlab.generator.windows import Joined, decoded, latent_frames, long_latents
 from latentlab.shapes import Latents, Noise, Video
 
@@ -138,7 +138,7 @@ class Generator(Model):
             if churn:
                 fresh = ancestral(drawing([seed, 2], rows, y.shape[1:], self.device), churn)
                 return solve(velocity, y, path, method=fresh, **options) / last
-            return exactness.sample_exactly(velocity, y, path, method=sampler.method, memory=memory, **options) / last
+            return sample_exactly(velocity, y, path, method=sampler.method, memory=memory, **options) / last
 
         starts = {"start": trace.noise, "memory": trace.memory}
         capturable = callback is None and not churn
@@ -240,13 +240,13 @@ class Generator(Model):
             clean, asked = states["start"], Counted(velocity)
             draw = drawing([seed, 1], rows, clean.shape[1:], self.device)
             options: dict[str, Any] = {"draw": lambda step: draw(), "callback": callback, "progress": progress}
-            trace = exactness.invert_exactly(asked, clean, path, method=method, **options).scaled(1 / last)
+            trace = invert_exactly(asked, clean, path, method=method, **options).scaled(1 / last)
             calls.append(asked.calls)
             return trace
 
         capturable = callback is None and method != "ddpm" and not counted  # which draws
         traces = in_batches(self, sampler, path, {"start": latents}, condition, carry, capturable=capturable)
-        return exactness.concatenate(traces), max(calls)
+        return concatenate(traces), max(calls)
 
     @clear_errors
     def generate(

@@ -1,6 +1,6 @@
 """Solvers by name, and what is known of each; no heavy library, so that the command line may read it.
 
-What they do is in `solver` (steps from one state to the next) and `exactness` (runs that are retraced).
+What they do is in `solver` (steps from one state to the next) and `retracing` (runs that are retraced).
 """
 
 from __future__ import annotations

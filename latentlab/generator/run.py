@@ -13,13 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.generator.condition import Condition
-from latentlab.generator.exactness import Trace
 from latentlab.generator.graph import Tensors
 from latentlab.generator.levels import check_counts
 from latentlab.generator.methods import METHODS
 from latentlab.generator.model import Model
 from latentlab.generator.sampler import Sampler
 from latentlab.generator.solver import Velocity
+from latentlab.generator.trace import Trace
 
 T = TypeVar("T")
 Carry = Callable[[Velocity, Tensors, slice], T]

@@ -1,7 +1,7 @@
 """One solver for sampling and for inversion: the probability-flow ODE dy/ds = v(y, s) along a list of levels.
 
 Descending levels sample, ascending ones invert; in flow time DDIM, Euler on EDM's sigmas and flow-matching Euler are
-all the same first-order step. Methods whose latent is more than one state are in `exactness.py`.
+all the same first-order step. Methods whose latent is more than one state are in `retracing.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentlab.generator.implicit import fixed_point
+from latentlab.generator.anderson import fixed_point
 
 Velocity = Callable[[Tensor, float], Tensor]
 SolverStep = Callable[[Velocity, Tensor, float, float], Tensor]

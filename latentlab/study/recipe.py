@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentlab.directions import Direction, Normal, Turning
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
@@ -24,6 +23,7 @@ from latentlab.spaces.told import CaptionOrCondition
 from latentlab.study.account import Account, CaptionAccount
 from latentlab.study.edit_space import edit_space
 from latentlab.study.fidelity import Fidelity, fidelity
+from latentlab.study.step_tensors import packed, unpacked
 from latentlab.study.steps import Step, draw
 from latentlab.tensors import read_tensors, write_tensors
 
@@ -89,6 +89,7 @@ class Recipe:
 
     >>> import numpy as np
     >>> import latentlab as ll
+    >>> from latentlab.directions import Direction
     >>> generator = ll.load()
     >>> clip, _ = ll.data.moving_shapes(1, seed=0)
     >>> push = Direction("push", np.eye(1, int(np.prod(generator.latent_shape)))[0], 1.0)
@@ -229,28 +230,7 @@ class Recipe:
         Raises:
             ValueError: of a direction that turns with the code, which no file holds.
         """
-        tensors: dict[str, Tensor] = {}
-        steps = []
-        for i, step in enumerate(self.steps):
-            if isinstance(step.direction, Turning):
-                raise ValueError(
-                    f"direction {step.direction.name!r} turns with the code, and a recipe holds vectors; "
-                    "learn it with rank=0 to write it down"
-                )
-            tensors[f"{i}.vector"] = torch.from_numpy(step.direction.vector)
-            if step.mask is not None:
-                tensors[f"{i}.mask"] = step.mask.detach().cpu()
-            for j, kept in enumerate(step.preserve):
-                tensors[f"{i}.preserve.{j}"] = torch.from_numpy(kept.vector)
-            profile = step.profile if isinstance(step.profile, str) else [float(w) for w in step.profile]
-            steps.append(
-                {
-                    "strength": float(step.strength),
-                    "profile": profile,
-                    "direction": _named(step.direction),
-                    "preserve": [kept.name for kept in step.preserve],
-                }
-            )
+        steps, tensors = packed(self.steps)
         header = {"format": FORMAT, "steps": steps, **{name: getattr(self, name) for name in (*_SETTINGS, *_UNSAID)}}
         if isinstance(self.caption, Condition):
             tensors |= {_CONDITION + name: tensor for name, tensor in self.caption.tensors().items()}
@@ -290,7 +270,7 @@ class Recipe:
             wrong = [name for name, value in settings.items() if not isinstance(value, _KINDS.get(name, object))]
             if wrong:
                 raise TypeError(f"its {wrong[0]} is {settings[wrong[0]]!r}")
-            steps = tuple(_step(i, step, tensors) for i, step in enumerate(header["steps"]))
+            steps = unpacked(header["steps"], tensors)
         except KeyError as error:
             raise ValueError(f"{path} is no whole recipe: it lacks {error}; write it again") from error
         except (AttributeError, TypeError, ValueError) as error:
@@ -299,17 +279,7 @@ class Recipe:
 
     def lines(self) -> list[str]:
         """The steps in words, one a line."""
-        return [
-            f"{step.direction.name} {step.strength:+g} sd"
-            + (
-                ""
-                if step.profile == "constant"
-                else f", {step.profile if isinstance(step.profile, str) else 'by frame'}"
-            )
-            + ("" if step.mask is None else ", masked")
-            + (f", keeping {', '.join(kept.name for kept in step.preserve)}" if step.preserve else "")
-            for step in self.steps
-        ]
+        return [str(step) for step in self.steps]
 
 
 def _weights(model: Generator | Space) -> str:
@@ -321,21 +291,3 @@ _UNSAID = {"threads": 0, "pytorch": ""}  # in older files
 _CONDITION = "condition."
 _KINDS: dict[str, Any] = dict.fromkeys(("weights", "source", "frames", "device", "pytorch"), str) | {"threads": int}
 _KINDS |= {"space": str | dict, "caption": str | list | Condition}
-
-
-def _named(direction: Direction) -> dict[str, Any]:
-    return {"name": direction.name, "scale": float(direction.scale)}
-
-
-def _step(i: int, step: dict[str, Any], tensors: dict[str, Tensor]) -> Step:
-    def direction(known: dict[str, Any], tensor: str) -> Direction:
-        return Direction(str(known["name"]), tensors[tensor].numpy(), float(known["scale"]))
-
-    profile: str | Sequence[float] = step["profile"]
-    return Step(
-        direction=direction(step["direction"], f"{i}.vector"),
-        strength=step["strength"],
-        profile=profile if isinstance(profile, str) else tuple(profile),
-        mask=tensors.get(f"{i}.mask"),
-        preserve=tuple(Normal(kept, tensors[f"{i}.preserve.{j}"].numpy()) for j, kept in enumerate(step["preserve"])),
-    )

@@ -14,9 +14,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentlab.checks import Count, Seed, clear_errors
+from latentlab.generator.anderson import TOLERANCE
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
-from latentlab.generator.implicit import TOLERANCE
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import LevelsFor
 from latentlab.generator.methods import METHODS

@@ -31,6 +31,14 @@ class Step:
     mask: Mask | None = None
     preserve: tuple[Normal, ...] = ()
 
+    def __str__(self) -> str:
+        profile = (
+            {"constant": ""}.get(self.profile, f", {self.profile}") if isinstance(self.profile, str) else ", by frame"
+        )
+        masked = "" if self.mask is None else ", masked"
+        keeping = f", keeping {', '.join(kept.name for kept in self.preserve)}" if self.preserve else ""
+        return f"{self.direction.name} {self.strength:+g} sd{profile}{masked}{keeping}"
+
 
 @dataclass(frozen=True, eq=False)
 class Drawn:

@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from latentlab.generator import inverted as inverted_file
-from latentlab.generator.exactness import RETRACING, Trace, invert_exactly, sample_exactly
-from latentlab.generator.implicit import fixed_point
+from latentlab.generator.anderson import fixed_point
+from latentlab.generator.exact_inversion import invert_exactly, sample_exactly
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.levels import sampling_levels
 from latentlab.generator.methods import METHODS
+from latentlab.generator.retracing import RETRACING
 from latentlab.generator.solver import METHODS as STEPS
 from latentlab.generator.solver import solve
+from latentlab.generator.trace import Trace
 from latentlab.study.mixture import GaussianMixture
 
 LATER = ("tiles", "batches")  # what files did not hold at first

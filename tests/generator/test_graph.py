@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from latentlab.generator.exactness import invert_exactly, sample_exactly
+from latentlab.generator.exact_inversion import invert_exactly, sample_exactly
 from latentlab.generator.graph import KEPT, Graphs
 from latentlab.generator.guides import Descent
 from latentlab.generator.levels import sampling_levels
