@@ -23,7 +23,7 @@ from latentlab.spaces.told import CaptionOrCondition
 from latentlab.study.account import Account, CaptionAccount
 from latentlab.study.edit_space import edit_space
 from latentlab.study.fidelity import Fidelity, fidelity
-from latentlab.study.step_tensors import packed, unpacked
+from latentlab.study.step_tensors import packed_steps, unpacked_steps
 from latentlab.study.steps import Step, draw
 from latentlab.tensors import read_tensors, write_tensors
 
@@ -230,7 +230,7 @@ class Recipe:
         Raises:
             ValueError: of a direction that turns with the code, which no file holds.
         """
-        steps, tensors = packed(self.steps)
+        steps, tensors = packed_steps(self.steps)
         header = {"format": FORMAT, "steps": steps, **{name: getattr(self, name) for name in (*_SETTINGS, *_UNSAID)}}
         if isinstance(self.caption, Condition):
             tensors |= {_CONDITION + name: tensor for name, tensor in self.caption.tensors().items()}
@@ -270,7 +270,7 @@ class Recipe:
             wrong = [name for name, value in settings.items() if not isinstance(value, _KINDS.get(name, object))]
             if wrong:
                 raise TypeError(f"its {wrong[0]} is {settings[wrong[0]]!r}")
-            steps = unpacked(header["steps"], tensors)
+            steps = unpacked_steps(header["steps"], tensors)
         except KeyError as error:
             raise ValueError(f"{path} is no whole recipe: it lacks {error}; write it again") from error
         except (AttributeError, TypeError, ValueError) as error:

@@ -12,14 +12,14 @@ from latentlab.directions import Direction, Normal, Turning
 from latentlab.study.steps import Step
 
 
-def packed(steps: Sequence[Step]) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
+def packed_steps(steps: Sequence[Step]) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
     """Settings of each step, and the tensors of all.
 
     Raises:
         ValueError: of a direction that turns with the code, which no file holds.
 
-    >>> rows, tensors = packed([Step(Direction("push", torch.eye(2)[0].numpy(), 1.0), 2.0)])
-    >>> rows[0]["direction"], list(tensors), unpacked(rows, tensors)[0].strength
+    >>> rows, tensors = packed_steps([Step(Direction("push", torch.eye(2)[0].numpy(), 1.0), 2.0)])
+    >>> rows[0]["direction"], list(tensors), unpacked_steps(rows, tensors)[0].strength
     ({'name': 'push', 'scale': 1.0}, ['0.vector'], 2.0)
     """
     rows, tensors = [], {}
@@ -45,8 +45,8 @@ def packed(steps: Sequence[Step]) -> tuple[list[dict[str, Any]], dict[str, Tenso
     return rows, tensors
 
 
-def unpacked(rows: Sequence[Mapping[str, Any]], tensors: Mapping[str, Tensor]) -> tuple[Step, ...]:
-    """The steps that `packed` took apart.
+def unpacked_steps(rows: Sequence[Mapping[str, Any]], tensors: Mapping[str, Tensor]) -> tuple[Step, ...]:
+    """The steps that `packed_steps` took apart.
 
     Raises:
         AttributeError, KeyError, TypeError, ValueError: something that it did not write.

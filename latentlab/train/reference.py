@@ -16,10 +16,11 @@ from latentlab.generator.adapted import on
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.reference import ReferenceNetwork, looked_at
 from latentlab.shapes import Latents
+from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip import CaptionedClips
 from latentlab.train.denoiser import encode_all
-from latentlab.train.identity import identity, short
+from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
 from latentlab.train.order import epoch_order
 from latentlab.weights import fingerprint, save_weights
@@ -110,7 +111,7 @@ def train_reference(
         return denoiser.error(v.float(), noise - clean, s), {}
 
     about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": identity(data),
+        "data": data_identity(data),
         "base": fingerprint(denoiser)[:16],
         "autoencoder": fingerprint(generator.autoencoder)[:16],
         "clip_model": fingerprint(clip)[:16],
@@ -138,7 +139,7 @@ def look_at_all(
     generator: NativeGenerator, data: CaptionedClips, count: int, folder: Path, seed: int
 ) -> Float[Tensor, "clip look embedding"]:
     """What CLIP sees in some frames of the first `count` clips, kept in shards so that a killed run goes on."""
-    key = f"seen-{fingerprint(generator.clip)[:16]}-{short(identity(data))}-{seed}"
+    key = f"seen-{fingerprint(generator.clip)[:16]}-{short_digest(data_identity(data))}-{seed}"
     found = []
     for first in tqdm(range(0, count, SHARD), desc="looking at frames", unit_scale=SHARD, disable=None):
         rows = range(first, min(count, first + SHARD))
