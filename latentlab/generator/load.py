@@ -13,20 +13,18 @@ from typing import Any, overload
 import torch
 
 from latentlab.checks import Count, clear_errors
-from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-from latentlab.generator.clip import ClipConfig, ClipModel
-from latentlab.generator.denoiser import Denoiser, DenoiserConfig, Preconditioned
+from latentlab.generator.autoencoder import Autoencoder
+from latentlab.generator.clip import ClipModel
+from latentlab.generator.denoiser import Denoiser, Preconditioned
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.image import ImageGenerator
+from latentlab.generator.kinds import AUTOENCODERS, CAPTIONS, DENOISERS, kind_of, read_kind
 from latentlab.generator.native import NativeGenerator
-from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels
-from latentlab.generator.networks.student import StudentConfig, StudentDenoiser
-from latentlab.generator.networks.transformer import TransformerConfig, TransformerDenoiser
+from latentlab.generator.networks.image import ImageDenoiser, Pixels
+from latentlab.generator.networks.transformer import TransformerDenoiser
 from latentlab.generator.pipelines.families import download, is_foreign, load_foreign, of_pipeline
 from latentlab.generator.pipelines.parts import assembled
-from latentlab.generator.student import StudentGenerator
-from latentlab.tensors import read_header
-from latentlab.weights import SHIPPED, read_network, shipped
+from latentlab.weights import SHIPPED, shipped
 
 LARGEST = 2**31  # pixels of a clip
 
@@ -151,13 +149,12 @@ def load(
     if asked := [name for name, value in clip.items() if value is not None]:
         raise ValueError(f"{', '.join(asked)}: for pipelines of diffusers; this model makes clips of one size")
     config = _config(config_file)
-    if kind_of(folder / "denoiser.safetensors") == "image":
+    if (kind := kind_of(folder / "denoiser.safetensors")) == "image":
         return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), config).to(place, dtype)
     denoiser, autoencoder = load_denoiser(folder), load_autoencoder(folder)
     _check_fits(config_file, config, autoencoder, denoiser)
-    if isinstance(denoiser, StudentDenoiser):
-        return StudentGenerator(autoencoder, denoiser, load_clip(folder), config).to(place, dtype)
-    return NativeGenerator(autoencoder, denoiser, load_clip(folder), config).to(place, dtype)
+    made: Any = DENOISERS[kind].generator
+    return made(autoencoder, denoiser, load_clip(folder), config).to(place, dtype)
 
 
 def _is_pipeline(thing: object) -> bool:
@@ -199,33 +196,28 @@ def _check_fits(file: Path, config: GeneratorConfig, autoencoder: Autoencoder, d
 
 
 def load_autoencoder(folder: Path) -> Autoencoder:
-    """The autoencoder of a generator, or of its training run."""
-    return _network(folder / "autoencoder.safetensors", Autoencoder, AutoencoderConfig)
+    """The autoencoder of a generator of videos, or of its training run."""
+    return read_kind(folder / "autoencoder.safetensors", {None: AUTOENCODERS[None]})
 
 
 def load_denoiser(folder: Path) -> Denoiser | TransformerDenoiser:
     """The denoiser of a generator of videos, or of its run: a U-Net, a transformer or a student, as its header says."""
-    path = folder / "denoiser.safetensors"
-    if (kind := kind_of(path)) == "transformer":
-        return _network(path, TransformerDenoiser, TransformerConfig, kind="transformer")
-    if kind == "student":
-        return _network(path, StudentDenoiser, StudentConfig, kind="student")
-    return _network(path, Denoiser, DenoiserConfig)
+    return read_kind(folder / "denoiser.safetensors", {k: kind for k, kind in DENOISERS.items() if k != "image"})
 
 
 def load_pixels(folder: Path) -> Pixels:
     """What takes pixels to latents and back in a model of images."""
-    return _network(folder / "autoencoder.safetensors", Pixels, PixelConfig, kind="pixels")
+    return read_kind(folder / "autoencoder.safetensors", {"pixels": AUTOENCODERS["pixels"]})
 
 
 def load_image_denoiser(folder: Path) -> ImageDenoiser:
     """The denoiser of a model of images, or of its training run."""
-    return _network(folder / "denoiser.safetensors", ImageDenoiser, ImageDenoiserConfig, kind="image")
+    return read_kind(folder / "denoiser.safetensors", {"image": DENOISERS["image"]})
 
 
 def load_clip(folder: Path) -> ClipModel:
     """The CLIP model of a generator, or of its training run."""
-    return _network(folder / "clip.safetensors", ClipModel, ClipConfig)
+    return read_kind(folder / "clip.safetensors", CAPTIONS)
 
 
 def find_device(name: str | torch.device = "auto") -> torch.device:
@@ -246,19 +238,3 @@ def find_device(name: str | torch.device = "auto") -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def kind_of(path: Path) -> str | None:
-    """Which network a file of weights is of, as its header says: "image", "pixels", ...; None for the video model's."""
-    return read_header(path, "config", "weights").get("kind")
-
-
-def _network(path: Path, network, config_kind, *, kind: str | None = None):
-    if (found := kind_of(path)) != kind:
-        raise ValueError(f"{path} holds a network of kind {found or 'video'!r}, expected {kind or 'video'!r}")
-
-    def make(config):
-        given = {k: tuple(value) if isinstance(value, list) else value for k, value in config.items() if k != "kind"}
-        return network(config_kind(**given))
-
-    return read_network(path, make)

@@ -14,8 +14,9 @@ from tqdm.auto import tqdm
 
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip import ClipModel
-from latentlab.generator.denoiser import Denoiser, DenoiserConfig, Preconditioned
-from latentlab.generator.networks.transformer import TransformerConfig, TransformerDenoiser
+from latentlab.generator.denoiser import DenoiserConfig, Preconditioned
+from latentlab.generator.kinds import network_of_config
+from latentlab.generator.networks.transformer import TransformerConfig
 from latentlab.metrics.flow import fields
 from latentlab.metrics.temporal import flicker_loss
 from latentlab.shapes import Latents
@@ -99,7 +100,7 @@ def train_denoiser(
     latents = encode_all(data, autoencoder, count, encoded or out / "latents", config.loop.seed)
     torch.manual_seed(config.loop.seed)
     network = config.network
-    model = TransformerDenoiser(network) if isinstance(network, TransformerConfig) else Denoiser(network)
+    model = network_of_config(network)
     with torch.no_grad():
         model.measure_captions(*(x.cpu() for x in clip.tokens(said)))
     if start is not None:
