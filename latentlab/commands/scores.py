@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from latentlab.commands.loading import loaded, shapes, told
+from latentlab.commands.loading import condition_of, loaded, shapes
 from latentlab.commands.result import FLOOR, check_file, record_of, say, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
@@ -113,7 +113,7 @@ def memory_command(*, job, clips, out, device, json, model, steps, method, guida
         check_file(out)
     generator = shapes(model, device=device)
     with unweighed():
-        condition = told(generator, "", model) if model.image or model.negative else ""
+        condition = condition_of(generator, "", model) if model.image or model.negative else ""
     plan = memory(generator, job, caption=condition, clips=clips, sampler=Sampler(method, steps, None, guidance))
     if out:
         write_text(out, to_json(plan.numbers()))

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-Work = Callable[[Any], Any]
+WorkerTask = Callable[[Any], Any]
 
 
 class LatestWins:
@@ -27,7 +27,7 @@ class LatestWins:
 
     def __init__(
         self,
-        stages: Sequence[Work],
+        stages: Sequence[WorkerTask],
         show: Callable[[Any, Any, bool], None],
         fail: Callable[[Any, Exception], None],
         *,
