@@ -1,6 +1,7 @@
 """Control: tell a generator where and what, by masks, keyframes, references, adapters and words."""
 
 from latentlab.control.adapters import extract, merge
+from latentlab.control.attend import Attend
 from latentlab.control.branch import Control, read_control
 from latentlab.control.conflicts import Conflicts, conflicts
 from latentlab.control.effect import word_effect
@@ -18,12 +19,14 @@ from latentlab.control.nearest import nearest_caption
 from latentlab.control.prompt import Prompt
 from latentlab.control.propagate import Propagated, propagate
 from latentlab.control.reference import Reference
+from latentlab.control.rewrite import Rewritten, rewrite
 from latentlab.control.shaped import Shaped
 from latentlab.control.why import Why, why
 from latentlab.control.words import Prompted, prompted
 from latentlab.generator.grid import to_grid
 
 __all__ = [
+    "Attend",
     "Conflicts",
     "Control",
     "Fusion",
@@ -36,6 +39,7 @@ __all__ = [
     "Prompted",
     "Propagated",
     "Reference",
+    "Rewritten",
     "Shaped",
     "Why",
     "WordMaps",
@@ -59,6 +63,7 @@ __all__ = [
     "read_known_region",
     "read_mask",
     "read_reference",
+    "rewrite",
     "stream",
     "to_grid",
     "union",
