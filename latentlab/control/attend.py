@@ -109,10 +109,14 @@ class Attend(Guide):
         tokens = condition.tokens.shape[1]
         configs: list[Any] = [getattr(network, "config", None) for network in self.generator.modules]
         patch = next((c.frame_patch for c in configs if hasattr(c, "frame_patch")), 1)
-        with Attended(tokens) as seen:
+        kept: list[Tensor] = []
+
+        def show(weights: Tensor) -> None:
+            maps = _words_on(weights, self.spots, y.shape, patch, heads=False)
+            kept.extend([] if maps is None else [maps[:, 0]])
+
+        with Attended(tokens, None, show):
             self.generator.predict(y, s, condition)
-        layers = [_words_on(weights, self.spots, y.shape, patch, heads=False) for weights in seen.maps]
-        kept = [layer[:, 0] for layer in layers if layer is not None]
         if not kept:
             raise ValueError(f"no layer of this denoiser attends from places of the clip to the {tokens} tokens alone")
         maps = torch.stack(kept).mean(0)  # batch word frame height width

@@ -21,10 +21,10 @@ from latentlab.shapes import Mask
 from latentlab.spaces.attention import _weights
 from latentlab.tensors import tensor_digest
 
-Call = tuple[Tensor, Tensor, Tensor | None]  # query, key and mask of one call of attention
+QueryKeyMask = tuple[Tensor, Tensor, Tensor | None]  # query, key and mask of one call of attention
 
 
-class Path(Guide):
+class StatesOfRun(Guide):
     """Keeps the states that a run calls its network at."""
 
     def __init__(self) -> None:
@@ -51,13 +51,13 @@ class Path(Guide):
         return [s for s, _ in self.batches[0]]
 
 
-class Attention(Guide):
+class SourceAttention(Guide):
     """The guide of `rewrite`: the target's run, shown what the source's network attended to at each of its calls."""
 
     capturable: ClassVar[bool] = False  # a graph would keep the first run's maps
 
     def __init__(
-        self, generator: Generator, source: Condition, path: Path, align: Tensor, factors: Tensor,
+        self, generator: Generator, source: Condition, path: StatesOfRun, align: Tensor, factors: Tensor,
         cross: float, own: float, mask: Mask | None, guidance: float,
     ) -> None:  # fmt: skip
         self.generator, self.source, self.align, self.factors = generator, source, align, factors
@@ -95,7 +95,7 @@ class Attention(Guide):
         return {"path": self.path} if self.mask is None else {"path": self.path, "region": self.mask}
 
 
-class Calls(TorchFunctionMode):
+class AttentionCalls(TorchFunctionMode):
     """What happens at each call of attention, cross: as many keys as tokens, own: as many as queries."""
 
     def __init__(self, tokens: int) -> None:
@@ -115,12 +115,12 @@ class Calls(TorchFunctionMode):
         raise NotImplementedError
 
 
-class Seen(Calls):
+class Seen(AttentionCalls):
     """Keeps queries, keys and masks, call by call."""
 
     def __init__(self, tokens: int) -> None:
         super().__init__(tokens)
-        self.calls: list[Call] = []
+        self.calls: list[QueryKeyMask] = []
         self.cross = False
 
     def at(self, kind: str, func: Callable[..., Tensor], named: dict[str, Any]) -> Tensor:
@@ -129,7 +129,7 @@ class Seen(Calls):
         return func(**named)
 
 
-class Shown(Calls):
+class Shown(AttentionCalls):
     """Attends with the weights that were seen, of the last rows of a batch; the first `empty` clips are guidance's.
 
     Args:

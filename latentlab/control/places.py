@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from latentlab.checks import clear_errors
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.pipelines.pipeline import Pipeline
 
 
@@ -27,8 +30,8 @@ def places(generator: Generator, caption: str) -> list[list[int]]:
             found.append([at + 1] if read else [])
             at += read
         return found
-    tokenizer = getattr(generator.pipe, "tokenizer", None) if isinstance(generator, Pipeline) else None
-    if tokenizer is None or not getattr(tokenizer, "is_fast", False):
+    tokenizer = getattr(generator.pipe, "tokenizer", None) if isinstance(generator, Pipeline | Driven) else None
+    if tokenizer is None or not getattr(tokenizer, "is_fast", False) or not _reads(tokenizer, generator, caption):
         raise ValueError(f"{type(generator).__name__} does not say which tokens are which words; weigh the velocity")
     spans, at = [], 0
     for word in said:
@@ -37,3 +40,10 @@ def places(generator: Generator, caption: str) -> list[list[int]]:
         at += len(word)
     offsets = tokenizer(caption, return_offsets_mapping=True)["offset_mapping"]
     return [[i for i, (a, b) in enumerate(offsets) if a < b and a < end and b > start] for start, end in spans]
+
+
+def _reads(tokenizer: Any, generator: Generator, caption: str) -> bool:
+    """Whether a condition's tokens are this tokenizer's; of several the first may be for a pooled caption alone."""
+    if isinstance(generator, Pipeline):
+        return True
+    return len(tokenizer(caption, padding="max_length").input_ids) == generator.condition(caption).tokens.shape[1]

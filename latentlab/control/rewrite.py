@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlab.checks import Count, Seed, clear_errors
 from latentlab.control.effect import word_effect
-from latentlab.control.injected import Attention, Path
+from latentlab.control.injected import SourceAttention, StatesOfRun
 from latentlab.control.places import places
 from latentlab.control.prompt import Prompt
 from latentlab.directions.mask import above
@@ -45,9 +45,9 @@ class Rewritten:
         """Latents under the source and under the target; a clip that was inverted is edited."""
         start = noise.noise if isinstance(noise, Inverted) else noise
         run = {"guidance": self.guidance, **({"method": "ddim", "num_steps": 25} if start is noise else {}), **options}
-        path, source = Path(), self.generator.condition(self.source)
+        path, source = StatesOfRun(), self.generator.condition(self.source)
         before = self.generator.guided(path).sample(noise, source.expand(len(start)), **run)
-        guide = Attention(
+        guide = SourceAttention(
             self.generator, source, path, aligned(self.generator, self.source, self.target.caption()),
             self._factors(), self.cross, self.own, self._mask(before), self.guidance,
         )  # fmt: skip
