@@ -192,8 +192,8 @@ def interpolate_command(
 
 
 def edit_command(
-    video: str, *, to, by, caption, source, method, mask, direction, strength, directions, space, out, seed, device,
-    json, model,
+    video: str, *, to, by, caption, source, method, mask, direction, strength, directions, space, when, out, seed,
+    device, json, model,
 ) -> None:  # fmt: skip
     """A clip with one thing changed, and an account of it."""
     from latentlab.directions import load_directions
@@ -215,14 +215,14 @@ def edit_command(
         say("finding the direction: encoding labelled clips, a minute or two")
     options: dict[str, Any] = {"strength": strength, "directions": found, "space": space} if direction else {}
     options |= {"source": source, "method": method} if not direction else {}
-    edited = edit_clip(generator, clip, **given, **options, mask=where, seed=seed, progress=True)
+    edited = edit_clip(generator, clip, **given, **options, when=when, mask=where, seed=seed, progress=True)
     file, measured = written(Path(out), edited.video, fps)
     numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
     numbers["warning"] = edited.fidelity.warning if edited.fidelity else ""
     numbers["account"] = edited.account.numbers() if edited.account else None
     numbers |= {"kept": edited.kept, "given": edited.given}
     settings = {"video": video, "fitted": note, **given, **({"strength": strength} if direction else {})}
-    settings |= {"mask": mask, "space": edited.space}
+    settings |= {"mask": mask, "space": edited.space, "when": when}
     record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": file}).save(beside(out))
     asked = f"{direction} by {strength:+g} sd" if direction else edited.account.target if edited.account else caption
     lines = [note, *warned(edited.fidelity), f"{asked} in {_where(edited.space)}, from {edited.given} -> {out}"]

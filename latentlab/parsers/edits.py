@@ -49,7 +49,19 @@ def add_edit(commands) -> None:
         default="latent",
         help="of a direction: latents, inverted noise, the denoiser's innermost activations (default: latent)",
     )
+    p.add_argument(
+        "--when",
+        type=_when,
+        default="always",
+        metavar="always|forming|LEVEL",
+        help="on the way from noise, with --space h-space or --method flow: forming, only until the factor is decided; "
+        "or down to a flow time such as 0.8 (default: always)",
+    )
     add_model(p, positive(int))
+
+
+def _when(text: str) -> str | float:
+    return text if text in ("always", "forming") else float(text)
 
 
 def add_directions(commands) -> None:

@@ -70,6 +70,7 @@ class FlowEdit:
         target: what they are to show.
         num_steps: of the solver.
         first: the level at which it begins; what is decided above it stays.
+        last: the level at which it ends; what is decided below it stays, too.
         guidance: weights of the two captions.
         draws: of noise at each level, over which the difference is averaged.
         seed: of the noise.
@@ -80,10 +81,15 @@ class FlowEdit:
     target: str
     num_steps: int = 25
     first: float = 0.98
+    last: float = 0.0
     guidance: tuple[float, float] = (1.0, 2.0)
     draws: int = 1
     seed: int = 0
     given: str = "captions"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.last < self.first <= 1:
+            raise ValueError(f"a flow goes from {self.first} down to a level from 0 to below that, got {self.last}")
 
     @torch.no_grad()
     def apply(self, latents: Latents, strength: float = 1.0) -> Latents:
@@ -91,7 +97,7 @@ class FlowEdit:
             return latents.clone()
         clean, edited = latents.to(self.generator.device), latents.to(self.generator.device).clone()
         noise = torch.Generator().manual_seed(self.seed)
-        levels = np.linspace(self.first, 0.0, self.num_steps + 1)
+        levels = np.linspace(self.first, self.last, self.num_steps + 1)
         source_weight, target_weight = self.guidance
         for s, after in pairwise(levels):
             for _ in range(self.draws):

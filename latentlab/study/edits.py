@@ -12,6 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from latentlab.checks import Seed, clear_errors
+from latentlab.control.decided import decided
 from latentlab.data.moving.captions import DIRECTIONS, HUES
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.factors import FACTORS, SHAPES, SIDE
@@ -34,7 +35,11 @@ from latentlab.study.recipe import Edited, Recipe
 from latentlab.study.steps import Step
 from latentlab.weights import shipped
 
+When = float | Literal["always", "forming"]
 STRONGEST = 100.0  # standard deviations
+_ON_THE_WAY = (
+    "when= is of edits on the way from noise: a direction with space='h-space', or a caption with method='flow'"
+)
 
 
 def check_edit(direction: str, strength: float) -> None:
@@ -61,6 +66,7 @@ def edit_clip(
     method: Literal["auto", "network", "flow"] | EditNetwork = "auto",
     directions: DirectionSet | None = None,
     space: SpaceKind = "latent",
+    when: When = "always",
     profile: str | tuple[float, ...] = "constant",
     mask: Mask | None = None,
     read: Callable[[Video], FactorTable] | None = None,
@@ -87,6 +93,8 @@ def edit_clip(
             "flow" edits by captions alone (`FlowEdit`). "auto" takes the network where the model has one.
         directions: found before, by `find_directions`; None finds them anew, which takes a minute.
         space: "latent", "noise" or "h-space", of a direction.
+        when: "always"; "forming", at the flow times above that at which the factor is decided (`control.decided`) and
+            not after; or from 1 down to a flow time of your own. Of a direction of h-space, or of a flow.
         profile: over time, of a direction; see `latentlab.edit`.
         mask: where the clip may change; outside it comes back as it was.
         read: the factors of clips, a table with a row a clip, for clips that are not moving shapes.
@@ -114,16 +122,24 @@ def edit_clip(
             f"an edit is asked for in one way, to and by, caption, or direction; got {asked or 'none'} of them"
         )
     if direction is not None:
-        found = _direction(generator, directions, space, direction, strength, seed, progress)
-        edited = Recipe(space, (Step(found, strength, profile, mask),)).apply(generator, clip)
+        check_edit(direction, strength)
+        last = _last(generator, when, [Target.parse(direction, FACTORS).factor]) if when != "always" else 0.0
+        if last and space != "h-space":
+            raise ValueError(f"{_ON_THE_WAY}; got space={space!r} and when={when!r}")
+        found = _direction(generator, directions, space, direction, last, seed, progress)
+        steps = (Step(found, strength, profile, mask),)
+        edited = Recipe(space, steps, levels=(last, 1.0)).apply(generator, clip)
         return replace(edited, accounts=accounted(edited, direction), given="labels")
     latents = generator.encode(clip)
     unedited = generator.decode(latents).cpu()
     network = method if isinstance(method, EditNetwork) else None if method == "flow" else network_of(generator)
+    if when != "always" and (caption is None or network is not None):
+        raise ValueError(f"{_ON_THE_WAY}; got {'no flow' if network is None else 'an edit network'} and when={when!r}")
     if caption is not None and network is None:
         if method == "network":
             raise ValueError(_no_network(generator))
-        edited = FlowEdit(generator, source, caption, seed=seed).apply(latents)
+        last = _last(generator, when, [*_words(caption)])
+        edited = FlowEdit(generator, source, caption, last=last, seed=seed).apply(latents)
         wanted = named(caption) if unedited.shape[-2:] == (SIDE, SIDE) and _words(caption) else []
         given = "captions"
     elif network is None:
@@ -206,6 +222,7 @@ def find_directions(
     *,
     space: SpaceKind = "latent",
     labelled: int | None = None,
+    last: float = 0.0,
     seed: Seed = 0,
     progress: bool = False,
 ) -> DirectionSet:
@@ -215,6 +232,7 @@ def find_directions(
         generator: the model.
         space: "latent", "noise" or "h-space".
         labelled: how many clips; None is as many as the space needs.
+        last: of h-space, the flow time down to which activations are read, see `when` of `edit_clip`.
         seed: of the clips.
         progress: show a bar.
 
@@ -225,17 +243,36 @@ def find_directions(
     >>> find_directions(ll.load(), labelled=4)["hue@240"].name
     'hue@240'
     """
-    place = edit_space(generator, space)
+    place = edit_space(generator, space, **({"levels": (last, 1.0)} if last else {}))
     video, factors = moving_shapes(labelled or LABELLED[space], DIRECTION_SEED + seed)
     chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress or None)
     codes = torch.cat([place.encode(chunk) for chunk in chunks])
     # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.
     found = Effect(folds=0, permutations=0).fit(codes, factors).found_
-    return replace(found, provenance={**found.provenance, **_home(generator, space)})
+    return replace(found, provenance={**found.provenance, **_home(generator, space, last)})
 
 
-def _home(generator: Generator, space: str) -> dict[str, str]:
-    return {"edit_space": space, "weights": generator.fingerprint()}
+def _home(generator: Generator, space: str, last: float) -> dict[str, str]:
+    where = {"edit_space": space, "weights": generator.fingerprint()}
+    return where | ({"levels": f"1 to {last:g}"} if last else {})
+
+
+def _last(generator: Generator, when: When, factors: Sequence[str]) -> float:
+    """The flow time down to which an edit acts: where the last of these factors is decided, or what the user said."""
+    if when == "always":
+        return 0.0
+    if when != "forming":
+        if isinstance(when, str) or not 0 <= when < 1:
+            raise ValueError(f"when is 'always', 'forming', or a flow time from 0 to below 1; got {when!r}")
+        return float(when)
+    known = decided(generator)
+    if missing := [name for name in factors if name not in known] or ([] if factors else ["what the caption asks for"]):
+        told = f"known are {', '.join(f'{k} ({v:g})' for k, v in known.items())}" if known else "nothing is"
+        raise ValueError(
+            f"at which flow time {', '.join(missing)} is decided is not known for this model ({told}); "
+            "give a flow time, as when=0.8"
+        )
+    return min(known[name] for name in factors)
 
 
 def _direction(
@@ -243,16 +280,15 @@ def _direction(
     known: DirectionSet | None,
     space: SpaceKind,
     name: str,
-    strength: float,
+    last: float,
     seed: int,
     progress: bool,
 ) -> Direction:
     """A named direction, of those that were found before or found now."""
-    check_edit(name, strength)
     if known is None:
-        known = find_directions(generator, space=space, seed=seed, progress=progress)
-    for what, here in _home(generator, space).items():
-        there = str(known.provenance.get(what, "unknown"))
+        known = find_directions(generator, space=space, last=last, seed=seed, progress=progress)
+    for what, here in {"levels": "1 to 0", **_home(generator, space, last)}.items():
+        there = str(known.provenance.get(what, "1 to 0" if what == "levels" else "unknown"))
         if there != here:
             raise ValueError(f"these directions are of another {what}: {there[:12]}, and the edit is in {here[:12]}")
     return known[name]

@@ -81,6 +81,7 @@ class Recipe:
         steps: the edits; they add up.
         num_steps, method, seed, caption, guidance: of the inversion in a generator's spaces, see `NoiseSpace`; the
             description of another space holds its own.
+        levels: flow times within which activations of h-space are moved.
         weights: fingerprint of the generator that it was made with, "" before it was; that of another space is in its
             description.
         source, frames: hashes of the clip and of the edited clip.
@@ -113,6 +114,7 @@ class Recipe:
     seed: int = 0
     caption: CaptionOrCondition = ""
     guidance: float = 1.0
+    levels: tuple[float, float] = (0.0, 1.0)
     weights: str = ""
     source: str = ""
     frames: str = ""
@@ -213,7 +215,8 @@ class Recipe:
         """
         if isinstance(self.space, str) and isinstance(model, Generator):
             way = {name: getattr(self, name) for name in ("num_steps", "method", "caption", "guidance")}
-            return edit_space(model, self.space, **way, **({"seed": self.seed} if self.space == "noise" else {}))
+            own = {"noise": {"seed": self.seed}, "h-space": {"levels": self.levels}}.get(self.space, {})
+            return edit_space(model, self.space, **way, **own)
         if isinstance(self.space, str) or isinstance(model, Generator):
             wanted = f"a {self.place}" if isinstance(model, Generator) else "the generator, not a space of it"
             raise ValueError(f"this recipe edits in {self.place}; it takes {wanted}, got {type(model).__name__}")
@@ -270,6 +273,9 @@ class Recipe:
             wrong = [name for name, value in settings.items() if not isinstance(value, _KINDS.get(name, object))]
             if wrong:
                 raise TypeError(f"its {wrong[0]} is {settings[wrong[0]]!r}")
+            if "levels" in settings:
+                low, high = map(float, settings["levels"])
+                settings["levels"] = low, high
             steps = unpacked_steps(header["steps"], tensors)
         except KeyError as error:
             raise ValueError(f"{path} is no whole recipe: it lacks {error}; write it again") from error
@@ -287,7 +293,7 @@ def _weights(model: Generator | Space) -> str:
 
 
 _SETTINGS = ("space", "num_steps", "method", "seed", "caption", "guidance", "weights", "source", "frames", "device")
-_UNSAID = {"threads": 0, "pytorch": ""}  # in older files
+_UNSAID = {"threads": 0, "pytorch": "", "levels": (0.0, 1.0)}  # in older files
 _CONDITION = "condition."
 _KINDS: dict[str, Any] = dict.fromkeys(("weights", "source", "frames", "device", "pytorch"), str) | {"threads": int}
-_KINDS |= {"space": str | dict, "caption": str | list | Condition}
+_KINDS |= {"space": str | dict, "caption": str | list | Condition, "levels": list}

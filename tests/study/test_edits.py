@@ -1,5 +1,7 @@
 """Edits of clips by the shipped network: what they reach, what they say, and what they refuse."""
 
+from dataclasses import replace
+
 import pytest
 import tiny
 import torch
@@ -8,8 +10,9 @@ import latentlab as ll
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.measure import measure
 from latentlab.directions import DirectionSet
+from latentlab.study import edits
 from latentlab.study.change import Change
-from latentlab.study.edit_methods import NetworkEdit
+from latentlab.study.edit_methods import FlowEdit, NetworkEdit
 from latentlab.study.edits import find_directions, named, network_of
 
 BASE = {
@@ -118,3 +121,47 @@ def test_directions_are_found_once_and_belong_to_a_space_of_a_model(generator):
     assert edited.recipe is not None
     with pytest.raises(ValueError, match="another edit_space"):
         ll.edit_clip(generator, clip(), "light", 1.0, directions=found, space="noise")
+
+
+def test_a_flow_that_ends_early_leaves_what_is_decided_below(generator):
+    """The way down to a level is that far of the whole way, and nothing is added after it."""
+    latents = generator.encode(clip())
+    words = ("a red star", "a blue star")
+    whole = FlowEdit(generator, *words, num_steps=4).apply(latents)
+    part = FlowEdit(generator, *words, num_steps=2, last=0.49).apply(latents)  # the first two of the same four steps
+    rest = FlowEdit(generator, *words, num_steps=4, last=0.0)
+    assert torch.equal(rest.apply(latents), whole)
+    assert 0 < (part - latents).norm() < (whole - latents).norm()
+    with pytest.raises(ValueError, match=r"got 0\.99"):
+        FlowEdit(generator, *words, last=0.99)
+
+
+def test_forming_is_down_to_where_the_last_factor_is_decided(generator, monkeypatch):
+    monkeypatch.setattr(edits, "decided", lambda generator: {"hue": 0.9, "shape": 0.4})
+    seen = []
+    monkeypatch.setattr(edits, "FlowEdit", lambda *args, last, seed: seen.append(last) or FlowEdit(*args, num_steps=1))
+    for when in ("forming", 0.7, "always"):
+        ll.edit_clip(generator, clip(), caption="a blue star", source="a red star", method="flow", when=when)
+    assert seen == [0.4, 0.7, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"to": {"hue": 240}, "when": "forming"}, "got an edit network and when='forming'"),
+        ({"direction": "light", "when": 0.5}, "got space='latent' and when=0.5"),
+        ({"direction": "speed", "space": "h-space", "when": "forming"}, "speed is decided is not known .* as when=0.8"),
+        ({"direction": "hue@240", "space": "h-space", "when": 1.5}, "a flow time from 0 to below 1; got 1.5"),
+        ({"direction": "hue@240", "space": "h-space", "when": "soon"}, "got 'soon'"),
+    ],
+)
+def test_what_cannot_act_on_the_way_is_answered(generator, asked, said):
+    with pytest.raises(ValueError, match=said):
+        ll.edit_clip(generator, clip(), **asked)
+
+
+def test_directions_of_other_levels_are_refused(generator):
+    found = find_directions(generator, labelled=4)
+    found = replace(found, provenance={**found.provenance, "edit_space": "h-space"})
+    with pytest.raises(ValueError, match=r"another levels: 1 to 0, and the edit is in 1 to 0\.5"):
+        ll.edit_clip(generator, clip(), "light", 1.0, directions=found, space="h-space", when=0.5)

@@ -62,6 +62,19 @@ def test_a_saved_recipe_replays_to_the_same_frames(tiny_generator, clips, space,
     assert not list(tmp_path.glob(".latentlab-*"))
 
 
+def test_a_recipe_says_at_which_levels_activations_move(tiny_generator, clips, tmp_path):
+    dim = BottleneckSpace(tiny_generator, num_steps=3).dim
+    push = Direction("push", np.eye(1, dim)[0], 1.0)
+    all_the_way = Recipe("h-space", (Step(push, 20.0),), num_steps=3)
+    above = replace(all_the_way, levels=(0.5, 1.0))
+    edited = above.apply(tiny_generator, clips)
+    assert not torch.equal(edited.video, all_the_way.apply(tiny_generator, clips).video)
+    edited.recipe.save(tmp_path / "r.safetensors")
+    again = Recipe.load(tmp_path / "r.safetensors")
+    assert again.levels == (0.5, 1.0)
+    assert torch.equal(again.replay(tiny_generator, clips).video, edited.video)
+
+
 @pytest.mark.parametrize("kind", ["words", "condition"])
 def test_a_recipe_under_a_caption_and_guidance_replays(tiny_generator, clips, kind, tmp_path):
     caption = "a red star" if kind == "words" else tiny_generator.condition(["a red star", "a star", "a blue star"])
