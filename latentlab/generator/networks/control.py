@@ -54,9 +54,10 @@ class ControlNetwork(Beside):
         channels = {kind: {"flow": 2, "classes": classes}.get(kind, 1) for kind in KINDS}
         held = c.frame_patch * ratio**2  # pixels in one place of the features
         self.see = nn.ModuleDict({kind: nn.Conv2d(n * held, width, 1) for kind, n in channels.items()})
-        self.hint = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), zero(nn.Conv2d(width, width, 3, padding=1))
-        )
+        last = nn.Conv2d(width, width, 3, padding=1)
+        if rank:  # the copy ends in zeros anyway, and learns sooner what it hears if it hears it from the first step on
+            zero(last)
+        self.hint = nn.Sequential(nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), last)
         self.begin_low_rank(rank)
         if not rank:
             self.twin = copy.deepcopy(denoiser).requires_grad_(True)
