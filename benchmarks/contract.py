@@ -45,7 +45,8 @@ from latentlab.shapes import Latents, Video
 from latentlab.study.change import Change
 from latentlab.study.contract import Judged, Wanted, judge, outside_psnr
 from latentlab.study.edit_methods import DirectionEdit, FlowEdit, NetworkEdit
-from latentlab.study.edits import find_directions, network_of
+from latentlab.study.edits import network_of
+from latentlab.study.sources import find_directions
 from latentlab.view.report import Player
 
 CALIBRATION_SEED = 4_000_037  # clips on which strengths are chosen; nobody trained on them, and none is judged

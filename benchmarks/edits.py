@@ -32,8 +32,8 @@ from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import Around
 from latentlab.study.edit_space import DIRECTION_SEED, SpaceKind, edit_space
-from latentlab.study.edits import find_directions
 from latentlab.study.scoreboard import Sweep, score_sweep
+from latentlab.study.sources import find_directions
 from latentlab.study.steps import Step, draw
 from latentlab.view.report import Player
 

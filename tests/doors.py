@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ RESULTS = {
     "Comparison",
     "Data",
     "DrawnControls",
+    "Labelled",
     "Features",
     "Flicker",
     "Info",
@@ -244,6 +246,15 @@ def _read(codes: torch.Tensor) -> FactorTable:
     )
 
 
+@functools.cache
+def _labelled_folder() -> str:
+    """A folder of two classes of pictures."""
+    root = Path(tempfile.mkdtemp())
+    for name in ("a", "b"):
+        ll.video.write(root / name / f"{name}.png", torch.zeros(1, 3, 1, 8, 8))
+    return str(root)
+
+
 CALLS: dict[str, Callable[[], Call]] = {
     # interpolate
     "lerp": lambda: (ll.lerp, {"a": POINT, "b": END, "t": 0.5}),
@@ -336,6 +347,10 @@ CALLS: dict[str, Callable[[], Call]] = {
         lambda: data.FolderClips(clip_file().parent, 2, (16, 16)), "clip", index=0, seed=0, frames=[0]
     ),
     "FolderClips.caption": on(lambda: data.FolderClips(clip_file().parent, 2, (16, 16)), "caption", index=0, seed=0),
+    "labelled": lambda: (
+        data.labelled,
+        {"path": _labelled_folder(), "num_frames": 2, "size": (8, 8), "fit": "crop"},
+    ),
     "images": lambda: (data.images, {"source": "digits", "split": "test", "size": None}),
     "Images": lambda: (
         data.Images,

@@ -17,17 +17,21 @@ from latentlab.commands.loading import condition_of, loaded, mask_of
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
 from latentlab.control.prompt import WEIGHED, Prompt
 from latentlab.control.words import prompted
+from latentlab.data.labelled import clips_in
+from latentlab.generator.generator import Generator
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.sampler import DRAW
 from latentlab.generator.student import StudentGenerator
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.shapes import Video
 from latentlab.tensors import write_tensors
-from latentlab.video import check_target
+from latentlab.video import check_target, read_fitted
 
 BATCH = 16  # clips that are computed together; another number rounds differently
 
 if TYPE_CHECKING:
+    from latentlab.directions import DirectionSet
+    from latentlab.study.edit_space import SpaceKind
     from latentlab.study.recipe import Edited
 
 
@@ -192,8 +196,8 @@ def interpolate_command(
 
 
 def edit_command(
-    video: str, *, to, by, caption, source, method, mask, direction, strength, directions, space, when, out, seed,
-    device, json, model,
+    video: str, *, to, by, caption, source, method, mask, direction, strength, directions, labels, space, when, out,
+    seed, device, json, model,
 ) -> None:  # fmt: skip
     """A clip with one thing changed, and an account of it."""
     from latentlab.directions import load_directions
@@ -203,7 +207,9 @@ def edit_command(
     check_target(out)
     wanted = {"to": parse_all(to, "to"), "by": parse_all(by, "by")}
     given = {name: value for name, value in {**wanted, "caption": caption, "direction": direction}.items() if value}
-    if direction:
+    if labels and (directions or not direction):
+        raise ValueError("--labels go with --direction NAME, in the place of --directions FILE")
+    if direction and not labels and not directions:
         check_edit(direction, strength)
     if to or by:
         changes(**wanted)
@@ -211,7 +217,9 @@ def edit_command(
     generator = loaded(model, device=device)
     clip, note, fps = fitted(video, generator)
     where = mask_of(mask, clip.shape[2:]) if mask else None
-    if direction and found is None:
+    if labels:
+        found = _of_labels(labels, generator, space)
+    elif direction and found is None:
         say("finding the direction: encoding labelled clips, a minute or two")
     options: dict[str, Any] = {"strength": strength, "directions": found, "space": space} if direction else {}
     options |= {"source": source, "method": method} if not direction else {}
@@ -236,18 +244,47 @@ def edit_command(
     tell(result, json, lines)
 
 
-def directions_command(*, space, labelled, out, seed, device, json, model) -> None:
-    """The directions of all factors, in a file."""
+def directions_command(
+    *, space, labelled, labels, captions, clips, count, steps, out, seed, device, json, model
+) -> None:
+    """Directions in a file, from exact factors, labels, captions or clips alone."""
     from latentlab.directions import save_directions
-    from latentlab.study.edits import find_directions
+    from latentlab.generator.sampler import DRAW
+    from latentlab.study.sources import directions_of_captions, directions_of_clips, find_directions
 
     check_file(out)
+    if len(asked := [name for name, own in (("labels", labels), ("captions", captions), ("clips", clips)) if own]) > 1:
+        raise ValueError(f"directions are found from one thing, got {' and '.join(f'--{name}' for name in asked)}")
     generator = loaded(model, device=device)
-    say("finding the directions: encoding labelled clips, a minute or two")
-    found = find_directions(generator, space=space, labelled=labelled, seed=seed, progress=True)
+    if labels:
+        found = _of_labels(labels, generator, space)
+    elif captions:
+        sampler = DRAW.but(num_steps=steps, batch_size=1)
+        found = directions_of_captions(
+            generator, *captions, space=space, count=count, sampler=sampler, seed=seed, progress=True
+        )
+    elif clips:
+        c = generator.config
+        video = torch.cat([read_fitted(file, c.num_frames, (c.height, c.width)).video for file in clips_in(clips)])
+        found = directions_of_clips(generator, video, space=space, count=count, progress=True)
+    else:
+        say("finding the directions: encoding labelled clips, a minute or two")
+        found = find_directions(generator, space=space, labelled=labelled, seed=seed, progress=True)
     save_directions(out, found)
-    lines = [f"{len(found)} directions in {_where(space)} -> {out}", ", ".join(found.names)]
-    tell({"file": out, "space": space, "directions": list(found.names)}, json, lines)
+    given = found.provenance["given"]
+    lines = [f"{len(found)} directions in {_where(space)}, from {given} -> {out}", repr(found)]
+    tell({"file": out, "space": space, "directions": list(found.names), "given": given}, json, lines)
+
+
+def _of_labels(labels: str, generator: Generator, space: SpaceKind) -> DirectionSet:
+    """Directions of what the user knows of clips, at the model's length and size."""
+    from latentlab.data import labelled
+    from latentlab.study.sources import directions_of_labels
+
+    c = generator.config
+    say(f"finding directions: encoding the clips of {labels}")
+    known = labelled(labels, c.num_frames, (c.height, c.width))
+    return directions_of_labels(generator, known, space=space, progress=True)
 
 
 def replay_command(recipe: str, video: str, *, out, device, json, model) -> None:

@@ -12,13 +12,15 @@ from latentlab.commands.result import check_file, say, tell
 from latentlab.store import claimed
 
 
-def tour_command(*, video: str | None, out: str, seed: int, device: str, json: bool, model, steps) -> None:
+def tour_command(
+    *, video: str | None, labels: str | None, out: str, seed: int, device: str, json: bool, model, steps
+) -> None:
     """Everything once; see `latentlab.tour`."""
     from latentlab.tour import tour as run
 
     check_file(Path(out) / "report.html")
     say("taking the tour: generate, invert, interpolate, edit; a minute or two")
-    record = run(out, video=video, seed=seed, model=loaded(model, device=device), num_steps=steps)
+    record = run(out, video=video, seed=seed, model=loaded(model, device=device), num_steps=steps, labels=labels)
     warning = record.numbers["source"]["warning"]
     told = [f"WARNING: {warning}" if warning else "", f"open {Path(out) / 'report.html'} in a browser"]
     tell(record.numbers, json, told)

@@ -3,6 +3,7 @@
 from latentlab.data.drifting import Drifting
 from latentlab.data.dsprites import DSprites
 from latentlab.data.folder import FolderClips
+from latentlab.data.labelled import Labelled, labelled
 from latentlab.data.moving.controls import DrawnControls, controls
 from latentlab.data.moving.dataset import MovingShapes, moving_shapes
 from latentlab.data.moving.frames import moving_frames
@@ -10,6 +11,6 @@ from latentlab.data.moving.measure import measure
 from latentlab.data.pictures import Images, images
 
 __all__ = [
-    "DSprites", "DrawnControls", "Drifting", "FolderClips", "Images", "MovingShapes", "controls", "images", "measure",
-    "moving_frames", "moving_shapes",
+    "DSprites", "DrawnControls", "Drifting", "FolderClips", "Images", "Labelled", "MovingShapes", "controls", "images",
+    "labelled", "measure", "moving_frames", "moving_shapes",
 ]  # fmt: skip

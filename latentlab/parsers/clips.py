@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentlab.asked import add_model
-from latentlab.parsers.options import command, model_options, positive
+from latentlab.parsers.options import LABELS, command, model_options, positive
 
 # Those of generator.windows, which would load torch.
 WINDOWS = ("keyframes", "average", "shuffled", "pinned")
@@ -18,6 +18,7 @@ def add_tour(commands) -> None:
         out="tour",
     )
     p.add_argument("--video", metavar="CLIP", help="your own clip to take apart (default: one of moving shapes)")
+    p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
     p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")
     add_model(p, positive(int))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentlab.asked import add_model
-from latentlab.parsers.options import command, model_options, positive, whole_number
+from latentlab.parsers.options import LABELS, command, model_options, positive, whole_number
 
 
 def add_edit(commands) -> None:
@@ -43,6 +43,7 @@ def add_edit(commands) -> None:
     p.add_argument(
         "--directions", metavar="FILE", help="what `latentlab directions` wrote (default: found anew, a minute)"
     )
+    p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
     p.add_argument(
         "--space",
         choices=("latent", "noise", "h-space"),
@@ -68,14 +69,23 @@ def add_directions(commands) -> None:
     p = command(
         commands,
         "directions",
-        "Finds the directions of all factors once, from labelled clips, for `latentlab edit --directions`.",
-        "latentlab directions --out d.safetensors",
+        "Finds directions once, for `latentlab edit --directions`: from exact factors of moving shapes, or of any\n"
+        "model from labels of your own, from two captions, or from clips alone.",
+        "latentlab directions --out d.safetensors\n"
+        "  latentlab directions --model wan-folder --labels table.csv --out d.safetensors\n"
+        '  latentlab directions --model flux-folder --captions "a red car" "a blue car" --out d.safetensors\n'
+        "  latentlab directions --model wan-folder --clips my_videos --out d.safetensors",
         out="directions.safetensors",
     )
     p.add_argument("--space", choices=("latent", "noise", "h-space"), default="latent", help="(default: latent)")
+    p.add_argument("--labelled", type=positive(int, least=2), help="clips of moving shapes (default: as needed)")
+    p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
+    p.add_argument("--captions", nargs=2, metavar=("FROM", "TO"), help="between clips drawn under two captions")
+    p.add_argument("--clips", metavar="FOLDER", help="the directions along which these vary most, without labels")
     p.add_argument(
-        "--labelled", type=positive(int, least=2), help="clips to find them with (default: as the space needs)"
+        "--count", type=positive(int), default=8, help="clips of each caption, or directions of --clips (default: 8)"
     )
+    p.add_argument("--steps", type=positive(int), default=25, help="solver steps of --captions (default: 25)")
     add_model(p, positive(int))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from latentlab.asked import add_model
 from latentlab.generator.methods import METHODS
 
+LABELS = "labels of your own: CSV, files first, a column a factor; or a folder with a folder for each class"
 FORMAT = argparse.RawDescriptionHelpFormatter
 
 

@@ -6,6 +6,6 @@ _HOMES = {
     "Recipe": "recipe",
     "Step": "steps",
     "edit_clip": "edits",
-    "find_directions": "edits",
+    "find_directions": "sources",
 }
 __getattr__, __dir__ = face(__name__, _HOMES)

@@ -131,7 +131,7 @@ class DirectionEdit:
         """The direction of a change, from a clip of these factors.
 
         >>> import latentlab as ll
-        >>> from latentlab.study.edits import find_directions
+        >>> from latentlab.study.sources import find_directions
         >>> found, row = find_directions(ll.load(), labelled=4), ll.data.moving_shapes(1)[1].values[0]
         >>> DirectionEdit.of(found, Change.of("place", (-5, 0), "by"), row).sign
         -1.0

@@ -8,16 +8,13 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import torch
-from tqdm.auto import tqdm
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.control.decided import decided
 from latentlab.data.moving.captions import DIRECTIONS, HUES
-from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.factors import FACTORS, SHAPES, SIDE
 from latentlab.data.moving.measure import measure
-from latentlab.directions import Direction, DirectionSet, Effect
+from latentlab.directions import Direction, DirectionSet
 from latentlab.directions.mask import Mask, blend, leak
 from latentlab.directions.target import Target
 from latentlab.factors import FactorTable
@@ -29,9 +26,10 @@ from latentlab.shapes import Latents, Video
 from latentlab.study.account import Account, CaptionAccount, account, caption_account
 from latentlab.study.change import Change, Value, changes
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
-from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, SpaceKind, edit_space
+from latentlab.study.edit_space import SpaceKind
 from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Edited, Recipe
+from latentlab.study.sources import find_directions, home
 from latentlab.study.steps import Step
 from latentlab.weights import shipped
 
@@ -48,6 +46,11 @@ def check_edit(direction: str, strength: float) -> None:
     >>> check_edit("hue@240", 3.0)
     """
     Target.parse(direction, FACTORS)
+    check_strength(strength)
+
+
+def check_strength(strength: float) -> None:
+    """Raises unless a strength is within what is taken for meant."""
     if not abs(strength) <= STRONGEST:
         raise ValueError(f"a strength is in standard deviations, up to {STRONGEST:g} either way, got {strength}")
 
@@ -122,14 +125,16 @@ def edit_clip(
             f"an edit is asked for in one way, to and by, caption, or direction; got {asked or 'none'} of them"
         )
     if direction is not None:
-        check_edit(direction, strength)
-        last = _last(generator, when, [Target.parse(direction, FACTORS).factor]) if when != "always" else 0.0
+        if directions is None:
+            check_edit(direction, strength)
+        check_strength(strength)
+        last = _last(generator, when, [re.split("[@=]", direction)[0]])
         if last and space != "h-space":
             raise ValueError(f"{_ON_THE_WAY}; got space={space!r} and when={when!r}")
         found = _direction(generator, directions, space, direction, last, seed, progress)
         steps = (Step(found, strength, profile, mask),)
         edited = Recipe(space, steps, levels=(last, 1.0)).apply(generator, clip)
-        return replace(edited, accounts=accounted(edited, direction), given="labels")
+        return replace(edited, accounts=accounted(edited, direction), given=known_from(directions))
     latents = generator.encode(clip)
     unedited = generator.decode(latents).cpu()
     network = method if isinstance(method, EditNetwork) else None if method == "flow" else network_of(generator)
@@ -217,44 +222,10 @@ def accounted(edited: Edited, target: str) -> tuple[Account, ...]:
         return ()
 
 
-def find_directions(
-    generator: Generator,
-    *,
-    space: SpaceKind = "latent",
-    labelled: int | None = None,
-    last: float = 0.0,
-    seed: Seed = 0,
-    progress: bool = False,
-) -> DirectionSet:
-    """Directions of all factors, from freshly rendered clips with known factors; once for any number of edits.
-
-    Args:
-        generator: the model.
-        space: "latent", "noise" or "h-space".
-        labelled: how many clips; None is as many as the space needs.
-        last: of h-space, the flow time down to which activations are read, see `when` of `edit_clip`.
-        seed: of the clips.
-        progress: show a bar.
-
-    Returns:
-        The directions, which say in which space of which model they were found.
-
-    >>> import latentlab as ll
-    >>> find_directions(ll.load(), labelled=4)["hue@240"].name
-    'hue@240'
-    """
-    place = edit_space(generator, space, **({"levels": (last, 1.0)} if last else {}))
-    video, factors = moving_shapes(labelled or LABELLED[space], DIRECTION_SEED + seed)
-    chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress or None)
-    codes = torch.cat([place.encode(chunk) for chunk in chunks])
-    # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.
-    found = Effect(folds=0, permutations=0).fit(codes, factors).found_
-    return replace(found, provenance={**found.provenance, **_home(generator, space, last)})
-
-
-def _home(generator: Generator, space: str, last: float) -> dict[str, str]:
-    where = {"edit_space": space, "weights": generator.fingerprint()}
-    return where | ({"levels": f"1 to {last:g}"} if last else {})
+def known_from(directions: DirectionSet | None) -> str:
+    """What directions were found from: "labels", or what took their place."""
+    given = "" if directions is None else str(directions.provenance.get("given", ""))
+    return "labels" if not given or given.startswith("exact factors") else given
 
 
 def _last(generator: Generator, when: When, factors: Sequence[str]) -> float:
@@ -287,7 +258,7 @@ def _direction(
     """A named direction, of those that were found before or found now."""
     if known is None:
         known = find_directions(generator, space=space, last=last, seed=seed, progress=progress)
-    for what, here in {"levels": "1 to 0", **_home(generator, space, last)}.items():
+    for what, here in {"levels": "1 to 0", **home(generator, space, last)}.items():
         there = str(known.provenance.get(what, "1 to 0" if what == "levels" else "unknown"))
         if there != here:
             raise ValueError(f"these directions are of another {what}: {there[:12]}, and the edit is in {here[:12]}")

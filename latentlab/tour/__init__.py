@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
+from latentlab.data.labelled import labelled
 from latentlab.data.moving.captions import HUES
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.factors import SHAPES, SIDE
@@ -20,9 +21,9 @@ from latentlab.record import Record
 from latentlab.shapes import Video
 from latentlab.spaces import LatentSpace
 from latentlab.study.account import account
-from latentlab.study.edits import find_directions
 from latentlab.study.fidelity import Fidelity, fidelity
 from latentlab.study.roundtrip import roundtrip
+from latentlab.study.sources import find_directions
 from latentlab.study.steps import Step, draw
 from latentlab.tour import captions
 from latentlab.tour.captions import drawn, without_factors
@@ -49,6 +50,7 @@ def tour(
     device: str = "auto",
     model: str | Path | Generator | None = None,
     num_steps: int = 25,
+    labels: str | Path | None = None,
 ) -> Record:
     """Runs the tour and writes `report.html` and `record.json` to `out`.
 
@@ -60,6 +62,7 @@ def tour(
         model: generator, or the folder of one; None is the shipped model. Of one that makes other clips than moving
             shapes, the clips come from captions, and so does the direction.
         num_steps: of the solver, in every chapter.
+        labels: what is known of clips of one's own, see `data.labelled`; the direction is then found from them.
 
     Returns:
         The record, as saved.
@@ -81,13 +84,18 @@ def tour(
         generator = model if isinstance(model, Generator) else load(model, device=device)
         if without_factors(generator):
             chapters = (captions.generated_chapter, _round_trip, _interpolate, captions.edited_chapter)
+        elif labels is not None:
+            chapters = (*chapters[:-1], captions.edited_chapter)
         source, note = _source(video, generator, seed, num_steps)
-        walk = Walk(generator, seed, tick, source, fidelity(generator, source), num_steps)
+        c = generator.config
+        known = None if labels is None else labelled(labels, c.num_frames, (c.height, c.width))
+        walk = Walk(generator, seed, tick, source, fidelity(generator, source), num_steps, known)
         walk.numbers["source"] = walk.known.numbers()
         sections = [chapter(walk) for chapter in chapters]
         tick("writing the report")
         walk.numbers["seconds"] = round(time.perf_counter() - began, 1)
         settings = {"video": None if video is None else str(video), "fitted": note, "num_steps": num_steps}
+        settings |= {} if labels is None else {"labels": str(labels)}
         record = Record(
             "latentlab tour", settings, seed, str(generator.device), generator.fingerprint(), walk.numbers, walk.frames
         )

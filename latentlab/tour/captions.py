@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from latentlab.directions import MeanDifference, edit
+from latentlab.directions import edit
 from latentlab.generator.generator import Generator
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.sampler import Sampler
 from latentlab.shapes import Video
+from latentlab.study.sources import directions_of_captions, directions_of_labels
 from latentlab.tour.walk import STRENGTHS, Walk
 from latentlab.view.report import Section, Strip, line_figure
 
@@ -49,32 +51,43 @@ def generated_chapter(walk: Walk) -> Section:
 
 
 def edited_chapter(walk: Walk) -> Section:
-    """A direction between two captions: in latents of clips drawn under both from the same noise."""
-    walk.tick("finding a direction between two captions")
-    generator, options = walk.generator, {"num_steps": walk.num_steps, "method": "ddim"}
-    pair, noise = captions_of(generator)[:2], generator.noise(DRAWN, seed=walk.seed)
-    sides = [
-        generator.sample(noise, caption, guidance=generator.config.guidance, batch_size=1, **options)
-        for caption in pair
-    ]
-    codes = torch.cat(sides).flatten(1).cpu()
-    name = " > ".join(pair)
-    found = MeanDifference(names=[name], share=0.5, folds=0, permutations=0).fit(
-        codes, np.repeat([[0.0], [1.0]], DRAWN, axis=0)
-    )[name]
+    """A direction from the user's labels, or else between two captions, in latents; the source moves along it."""
+    generator = walk.generator
+    if walk.labels is not None:
+        walk.tick("finding a direction from labels")
+        found = directions_of_labels(generator, walk.labels)
+        one = max(found, key=lambda direction: abs(direction.t) if np.isfinite(direction.t) else 0.0)
+        title = f"A direction from labels: {one.name}"
+        real = f" Of {len(found)} directions it is the surest: t {one.t:.1f}, p {one.p:.2f}." if one.t == one.t else ""
+        how = f"Found from {found.provenance['given']}, by regression of latents on all labels together.{real}"
+        unread = "whether anything else moves with the label, nobody reads"
+    else:
+        walk.tick("finding a direction between two captions")
+        pair = captions_of(generator)[:2]
+        sampler = Sampler("ddim", walk.num_steps, None, None, 1)
+        found = directions_of_captions(generator, *pair, count=DRAWN, sampler=sampler, seed=walk.seed)
+        one = found[found.names[0]]
+        title = f"A direction from “{pair[0]}” to “{pair[1]}”"
+        how = (
+            f"{DRAWN} clips of each caption are drawn from the same noise; the mean difference of their latents is a "
+            "direction, along which the source moves."
+        )
+        unread = "whether that is all that the captions differ in, nobody reads"
     source = generator.encode(walk.source).flatten(1).cpu()
-    moved = torch.cat([edit(source, found, strength) for strength in STRENGTHS])
+    moved = torch.cat([edit(source, one, strength) for strength in STRENGTHS])
     clips = generator.decode(moved.reshape(-1, *generator.latent_shape)).cpu()
     apart = [round(float(x), 2) for x in (clips - clips[2:3]).abs().mean(dim=(1, 2, 3, 4)).mul(127.5)]
-    walk.numbers["direction"] = {"name": name, "space": "latent", "strengths": list(STRENGTHS), "moved_levels": apart}
+    told = {"name": one.name, "space": "latent", "given": found.provenance["given"], "strengths": list(STRENGTHS)}
+    walk.numbers["direction"] = {**told, "moved_levels": apart}
     titles = [f"{s:+g} sd" for s in STRENGTHS]
-    players = [walk.player(f"{name} {t}", clips[i : i + 1], t, f"moved {apart[i]:.1f}") for i, t in enumerate(titles)]
+    players = [
+        walk.player(f"{one.name} {t}", clips[i : i + 1], t, f"moved {apart[i]:.1f}") for i, t in enumerate(titles)
+    ]
     figure = line_figure(list(STRENGTHS), {"moved": apart}, "strength (standard deviations)", "mean 8-bit levels moved")
     return Section(
-        f"A direction from “{pair[0]}” to “{pair[1]}”",
-        f"{DRAWN} clips of each caption are drawn from the same noise; the mean difference of their latents is a "
-        "direction, along which the source moves. Exact factors, which moving shapes have, are not known here.",
+        title,
+        f"{how} That takes the place of the exact factors that moving shapes have, which are not known here.",
         [Strip(players), figure],
         f"The source moves by {apart[0]:.1f} levels at {STRENGTHS[0]:+g} sd and by {apart[-1]:.1f} at "
-        f"{STRENGTHS[-1]:+g}; whether that is all that the captions differ in, nobody reads.",
+        f"{STRENGTHS[-1]:+g}; {unread}.",
     )

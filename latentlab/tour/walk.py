@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from latentlab.data.labelled import Labelled
 from latentlab.generator.generator import Generator
 from latentlab.metrics.temporal import flicker
 from latentlab.record import frame_hash
@@ -29,6 +30,7 @@ class Walk:
     source: Video
     known: Fidelity
     num_steps: int
+    labels: Labelled | None = None
     numbers: dict[str, Any] = field(default_factory=dict)
     frames: dict[str, str] = field(default_factory=dict)
 

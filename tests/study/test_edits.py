@@ -13,7 +13,8 @@ from latentlab.directions import DirectionSet
 from latentlab.study import edits
 from latentlab.study.change import Change
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
-from latentlab.study.edits import find_directions, named, network_of
+from latentlab.study.edits import named, network_of
+from latentlab.study.sources import find_directions
 
 BASE = {
     "shape": 3, "hue": 10.0, "size": 7.0, "start_x": 31.0, "start_y": 32.0, "direction": 20.0, "speed": 0.5,
