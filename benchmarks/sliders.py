@@ -33,7 +33,7 @@ WORDS = {"size": ("small", "large"), "light": ("dim", "bright"), "speed": ("slow
 
 @dataclass(frozen=True)
 class Config:
-    """What to learn from, how long, and how many clips to judge by."""
+    """What to learn from, how long, how many clips the model draws for it, to make a unit by, and to judge by."""
 
     lesson: Literal["captions", "clips"] = "captions"
     first: str = "size"
@@ -42,6 +42,8 @@ class Config:
     batch_size: int = 4
     rank: int = 4
     learning_rate: float = 1e-3
+    drawn: int = 48
+    read: int = 8
     clips: int = 12
     num_steps: int = 16
     seed: int = 0
@@ -52,10 +54,10 @@ def slider(generator: Any, target: str, config: Config) -> Adapter:
     """One of the two, in standard deviations."""
     default = SliderTraining()
     own = {name: getattr(config, name) for name in ("steps", "batch_size", "learning_rate", "seed")}
-    training = replace(default, rank=config.rank, loop=replace(default.loop, **own, save_every=20))
+    training = replace(default, rank=config.rank, clips=config.drawn, loop=replace(default.loop, **own, save_every=20))
     shown = Graded.moving_shapes(target) if config.lesson == "clips" else Opposites.within(generator, *WORDS[target])
     found = train_slider(generator, shown, Path(config.out) / f"{config.lesson}-{target}", training)
-    return in_deviations(generator, found, target, num_steps=config.num_steps, seed=config.seed + 1)
+    return in_deviations(generator, found, target, clips=config.read, num_steps=config.num_steps, seed=config.seed + 1)
 
 
 def figures(found: SliderMoves) -> dict[str, Any]:
