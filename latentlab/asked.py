@@ -45,7 +45,12 @@ class Asked:
 
 
 def add_model(
-    p: argparse.ArgumentParser, count: Callable[[str], int], *, told: bool = False, length: bool = True
+    p: argparse.ArgumentParser,
+    count: Callable[[str], int],
+    *,
+    told: bool = False,
+    negative: bool = False,
+    length: bool = True,
 ) -> None:
     """Options of a command that loads a model.
 
@@ -53,6 +58,7 @@ def add_model(
         p: its parser.
         count: reads a whole number above 0.
         told: whether it tells the model something, beside which there may be an image and a negative caption.
+        negative: whether there may be a negative caption alone.
         length: whether the number of frames is among them; a command may have its own.
     """
     p.add_argument("--model", metavar="FOLDER", help="generator or pipeline, or hub id (default: the shipped model)")
@@ -69,7 +75,8 @@ def add_model(
     g.add_argument("--compile", dest="compiled", action="store_true", help="networks are compiled on their first call")
     if told:
         g.add_argument("--image", metavar="FILE", help="picture that the clip is made of, or its first frame")
-        g.add_argument("--negative", metavar="CAPTION", help="what guidance leads away from")
+    if told or negative:
+        p.add_argument("--negative", metavar="CAPTION", help="what guidance leads away from")
 
 
 def gathered(arguments: dict[str, Any]) -> dict[str, Any]:

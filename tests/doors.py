@@ -721,6 +721,7 @@ CALLS: dict[str, Callable[[], Call]] = {
             "seed": 0,
         },
     ),
+    "NativeGenerator.against": on(generator, "against", caption="a red star"),
     "NativeGenerator.knowing": on(generator, "knowing", words={"ink": draw(32)}),
     "as_space": lambda: (spaces.as_space, {"space": latent(), "clips": clips(1)}),
     "NativeGenerator.encode": on(generator, "encode", video=clips(), batch_size=1),

@@ -5,6 +5,7 @@ from inspect import signature
 
 import pytest
 import tiny
+import torch
 
 from latentlab.asked import Asked, gathered
 from latentlab.cli import main
@@ -87,3 +88,31 @@ def test_a_command_takes_what_its_parser_gives(name):
 
 def test_the_tour_of_images_under_a_class_names_classes(tmp_path):
     assert tour(tmp_path, model=tiny.images(), num_steps=2).numbers["direction"]["name"] == "a > b"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "a star"], ["invert", "a.mp4"], ["extend", "a.mp4", "--by", "4"], ["edit", "a.mp4"],
+        ["inpaint", "a.mp4", "--mask", "m.png"], ["paint", "a.mp4"], ["why", "a star"], ["coverage"],
+        ["batch", "brief.toml"],
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_what_draws_under_a_caption_takes_a_negative_one(words):
+    assert asked(*words, "--negative", "blurry").negative == "blurry"
+    assert asked(*words).negative is None
+
+
+def test_a_negative_caption_of_a_generator_is_that_of_a_condition():
+    generator = tiny.generator()
+    away = generator.against("a blue star")
+    run = {"num_steps": 2, "seed": 1, "guidance": 3.0, "method": "ddim"}
+    told = generator.condition("a red star", negative="a blue star")
+    assert torch.equal(away.generate("a red star", **run), generator.generate(told, **run))
+    assert not torch.equal(generator.generate("a red star", **run), generator.generate(told, **run))
+    own = away.condition("a red star", negative="a star")  # a condition's own comes first
+    assert torch.equal(away.generate(own, **run), generator.generate(own, **run))
+    assert away.fingerprint() != generator.fingerprint()
+    with pytest.raises(ValueError, match="horse"):
+        generator.against("a horse")

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from latentlab.commands.loading import loaded
+from latentlab.commands.loading import led_away, loaded
 from latentlab.commands.result import check_file, fitted, record_of, say, tell
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
@@ -93,11 +93,12 @@ def why_command(caption: str, *, video, adapter, training, out, seed, device, js
     from latentlab.control.why import why
 
     check_file(out)
-    generator = with_adapters(loaded(model, device=device), adapter)
+    generator = with_adapters(led_away(loaded(model, device=device), model), adapter)
     clip, note, _ = fitted(video, generator) if video else (None, "", 0.0)
     lines = None if training is None else Path(training).read_text(encoding="utf-8").splitlines()
     say("following each word from the text to the clip")
     found = why(generator, caption, clip, training=lines, num_steps=steps, seed=seed)
     settings = {"caption": caption, "video": video, "steps": steps, "adapters": adapter, "training": training}
+    settings["negative"] = model.negative
     record_of(generator, "why", settings, seed, found.numbers(), {"clip": found.video}).save(out)
     tell(found.numbers(), json, [note, *found.lines(), f"wrote {out}"])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlab.commands.adapters import with_adapters
 from latentlab.commands.control import with_controls, with_references
-from latentlab.commands.loading import condition_of, loaded, mask_of
+from latentlab.commands.loading import condition_of, led_away, loaded, mask_of
 from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
 from latentlab.control.prompt import WEIGHED, Prompt
 from latentlab.control.words import prompted
@@ -214,7 +214,7 @@ def edit_command(
     if to or by:
         changes(**wanted)
     found = load_directions(directions) if directions else None
-    generator = loaded(model, device=device)
+    generator = led_away(loaded(model, device=device), model)
     clip, note, fps = fitted(video, generator)
     where = mask_of(mask, clip.shape[2:]) if mask else None
     if labels:
@@ -230,7 +230,7 @@ def edit_command(
     numbers["account"] = edited.account.numbers() if edited.account else None
     numbers |= {"kept": edited.kept, "given": edited.given}
     settings = {"video": video, "fitted": note, **given, **({"strength": strength} if direction else {})}
-    settings |= {"mask": mask, "space": edited.space, "when": when}
+    settings |= {"mask": mask, "space": edited.space, "when": when, "negative": model.negative}
     record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": file}).save(beside(out))
     asked = f"{direction} by {strength:+g} sd" if direction else edited.account.target if edited.account else caption
     lines = [note, *warned(edited.fidelity), f"{asked} in {_where(edited.space)}, from {edited.given} -> {out}"]

@@ -64,6 +64,19 @@ def shapes(model: Asked, *, device: str) -> Generator:
     )
 
 
+def led_away(generator: Generator, model: Asked | str | Path | None) -> Generator:
+    """The generator, whose guidance leads away from the negative caption that was asked for.
+
+    Raises:
+        ValueError: a model of classes, or a word that it does not know.
+    """
+    if not isinstance(model, Asked) or model.negative is None:
+        return generator
+    if isinstance(generator, ImageGenerator):
+        raise ValueError("--negative is for captions, and classes have none")
+    return generator.against(model.negative)
+
+
 def condition_of(generator: Generator, captions: str | Sequence[str], model: Asked | str | Path | None) -> Condition:
     """What captions tell the model, with the image and the negative caption that were asked for beside them.
 

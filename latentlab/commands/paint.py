@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from latentlab.asked import Asked
-from latentlab.commands.loading import loaded
+from latentlab.commands.loading import led_away, loaded
 from latentlab.commands.result import fitted, tell
 from latentlab.study.fidelity import fidelity
 from latentlab.video import check_target, read
@@ -30,7 +30,7 @@ def paint_command(video: str, *, caption, masks, port, opens, out, device, json,
         note = (clip.note,) if clip.note else ()
         session = Session(clip.video, name=name, fps=clip.fps, notes=note)
     else:
-        generator = loaded(model, device=device)
+        generator = led_away(loaded(model, device=device), model)
         frames, note, fps = fitted(video, generator)
         warnings = [SHIPPED] if model.folder is None else []
         if warning := fidelity(generator, frames).warning:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from latentlab.commands.loading import condition_of, loaded, shapes
+from latentlab.commands.loading import condition_of, led_away, loaded, shapes
 from latentlab.commands.result import FLOOR, check_file, record_of, say, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
@@ -93,12 +93,12 @@ def coverage_command(captions: list[str], *, count, steps, guidance, out, seed, 
     from latentlab.study.coverage import coverage
 
     check_file(out)
-    generator = loaded(model, device=device)
+    generator = led_away(loaded(model, device=device), model)
     captions = captions or [""]
     say(f"drawing {count} clips for each of {len(captions)} captions")
     found = coverage(generator, captions, count=count, seed=seed, num_steps=steps, guidance=guidance, method="ddim")
     numbers = {"captions": [one.numbers() for one in found]}
-    settings = {"captions": captions, "count": count, "steps": steps, "guidance": guidance}
+    settings = {"captions": captions, "count": count, "steps": steps, "guidance": guidance, "negative": model.negative}
     record_of(generator, "coverage", settings, seed, numbers, {}).save(out)
     tell(numbers, json, [*(line for one in found for line in one.lines()), f"wrote {out}"])
 

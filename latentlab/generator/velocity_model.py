@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from latentlab.checks import clear_errors
 from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.lock import one_at_a_time
 from latentlab.generator.solver import Velocity
@@ -33,6 +35,7 @@ class VelocityModel(ABC):
     """
 
     capturable: ClassVar[bool] = True  # whether `predict` reads nothing from the device, so that a graph can hold it
+    negative: tuple[str, Condition] | None = None  # the caption that guidance leads away from, see `against`
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -155,11 +158,33 @@ class VelocityModel(ABC):
         """
         layers = [m for network in self.modules for m in network.modules() if hasattr(m, "merged_adapters")]
         told = [[m.merged_adapters, m.active_adapters, m.disable_adapters, getattr(m, "scaling", {})] for m in layers]
-        return {"adapters": told} if told else {}
+        negative = {"negative": self.negative[0]} if self.negative else {}
+        return ({"adapters": told} if told else {}) | negative
+
+    @clear_errors
+    def against(self, caption: str) -> Self:
+        """A generator whose guidance leads away from a caption, wherever a condition has no negative of its own.
+
+        Args:
+            caption: in the place of the empty one.
+
+        >>> import latentlab as ll
+        >>> generator = ll.load(device="cpu").against("a red star")
+        >>> generator.generate("a star", num_steps=1).shape
+        torch.Size([1, 3, 16, 64, 64])
+        """
+        other = copy.copy(self)
+        other.negative = caption, self._led_away(caption)
+        return other
+
+    def _led_away(self, caption: str) -> Condition:
+        return self.condition(caption)
 
     def unconditional(self, condition: Condition) -> Condition:
         """What guidance leads away from."""
-        return self.condition("") if condition.negative is None else condition.negative
+        if condition.negative is not None:
+            return condition.negative
+        return self.negative[1] if self.negative else self.condition("")
 
     def check_latents(self, latents: Tensor) -> None:
         """Raises unless they are latents of this model: `(batch, channel, frame, height, width)`."""

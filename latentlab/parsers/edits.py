@@ -58,7 +58,7 @@ def add_edit(commands) -> None:
         help="on the way from noise, with --space h-space or --method flow: forming, only until the factor is decided; "
         "or down to a flow time such as 0.8 (default: always)",
     )
-    add_model(p, positive(int))
+    add_model(p, positive(int), negative=True)
 
 
 def _when(text: str) -> str | float:
@@ -145,4 +145,4 @@ def add_paint(commands) -> None:
     p.add_argument("--masks", action="store_true", help="paint, carry and save masks, without a model")
     p.add_argument("--port", type=whole_number, default=0, help="of the page (default: any that is free)")
     p.add_argument("--no-open", dest="opens", action="store_false", help="print the address, and open no browser")
-    add_model(p, positive(int))
+    add_model(p, positive(int), negative=True)

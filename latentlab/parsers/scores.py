@@ -52,7 +52,7 @@ def add_coverage(commands) -> None:
     p.add_argument("--count", type=positive(int), default=64, help="clips for each (default: 64)")
     p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")
     p.add_argument("--guidance", type=float, help="weight of the caption (default: as shipped)")
-    add_model(p, positive(int))
+    add_model(p, positive(int), negative=True)
 
 
 def add_memory(commands) -> None:
@@ -104,5 +104,5 @@ def add_why(commands) -> None:
     p.add_argument(
         "--adapter", action="append", default=[], metavar="FILE[=STRENGTH]", help="that is put on; several add up"
     )
-    add_model(p, positive(int))
+    add_model(p, positive(int), negative=True)
     p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")

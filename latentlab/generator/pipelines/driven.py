@@ -340,9 +340,15 @@ class Driven(Coded):
         filled[:, held] = told.to(latents)
         return torch.where(held, filled, latents)
 
+    def _led_away(self, caption: str) -> Condition:
+        negative = self.condition("", negative=caption).negative
+        return self.condition(caption) if negative is None else negative
+
     def unconditional(self, condition: Condition) -> Condition:
         if condition.negative is not None:
             return condition.negative
+        if self.negative:
+            return self.negative[1]
         empty = self.condition("")
         return empty if empty.negative is None else empty.negative
 
