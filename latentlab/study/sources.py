@@ -78,25 +78,22 @@ def directions_of_labels(
 ) -> DirectionSet:
     """Directions of factors that the user knows of some clips, each as far as it is more than chance (t, R2, p).
 
-        Args:
-            generator: the model.
-            clips: of its length and size, with their labels (`data.labelled`); a clip of which a label is not known is left
-                out.
-            space: "latent", "noise" or "h-space".
-            progress: show a bar.
+    Args:
+        generator: the model.
+        clips: of its length and size, with their labels (`data.labelled`); a clip of which a label is not known is left
+            out.
+        space: "latent", "noise" or "h-space".
+        progress: show a bar.
 
-        Raises:
-            ValueError: fewer than four clips, or labels that are the same for all.
+    Raises:
+        ValueError: fewer than four clips, or labels that are the same for all.
 
-        >>> import latentlab as ll
-        >>> from latentlab.data.labelled import Labelled
-    from latentlab.data.moving.dataset import moving_shapes
-    from latentlab.data.moving.factors import NUM_FRAMES, SIDE
-        >>> clips, factors = ll.data.moving_shapes(12, seed=0)
-        >>> known = Labelled(clips, factors.select(["light"]), tuple(map(str, range(12))), "the table light.csv")
-        >>> found = directions_of_labels(ll.load(device="cpu"), known)
-        >>> found.names, found.provenance["given"]
-        (('light',), 'labels of 12 clips, the table light.csv')
+    >>> import latentlab as ll
+    >>> clips, factors = ll.data.moving_shapes(12, seed=0)
+    >>> known = ll.data.Labelled(clips, factors.select(["light"]), tuple("abcdefghijkl"), "the table light.csv")
+    >>> found = directions_of_labels(ll.load(device="cpu"), known)
+    >>> found.names, found.provenance["given"]
+    (('light',), 'labels of 12 clips, the table light.csv')
     """
     if len(clips) < 4:
         raise ValueError(f"labels of {len(clips)} clips say little; give those of four or more")

@@ -8,10 +8,10 @@ import torch
 
 from latentlab.generator.generator import Generator
 from latentlab.generator.pipelines.call import Call, Size
-from latentlab.generator.pipelines.driver import Step, Visit
 from latentlab.generator.pipelines.layout import Layout
 from latentlab.generator.pipelines.path import Path
 from latentlab.generator.pipelines.reading import ASKED, PAIR, Reading, apart
+from latentlab.generator.pipelines.visit import Step, Visit
 
 ROUNDING = {torch.float32: 1e-3}  # of velocities, over their spread; for half precision `HALF`
 HALF = 0.1

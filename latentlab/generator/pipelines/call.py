@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from PIL import Image
 
-from latentlab.generator.pipelines.driver import CODECS, DENOISERS, Visit, codec_name, denoisers, visit
+from latentlab.generator.pipelines.driver import CODECS, DENOISERS, codec_name, denoisers, visit
 from latentlab.generator.pipelines.remembered import Answers
+from latentlab.generator.pipelines.visit import Visit
 
 FRAMES = ("num_frames", "video_length", "frames")  # what calls name the length of a clip
 GUIDANCE = ("guidance_scale", "true_cfg_scale", "max_guidance_scale")  # and the weight of its caption
@@ -152,3 +153,11 @@ def unfit(kind: type) -> str | None:
     if sound := [name for name in SOUND if name in parts]:
         return f"it steps sound beside the picture ({', '.join(sound)})"
     return None
+
+
+def default_of(parameter: inspect.Parameter | None, otherwise: float) -> float:
+    """The default of a parameter, where that is a number above 0."""
+    value = None if parameter is None else parameter.default
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        return otherwise
+    return float(value)

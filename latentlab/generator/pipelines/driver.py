@@ -7,74 +7,23 @@ what is decoded. The pipeline itself is not touched, so nobody else who holds it
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import lru_cache, wraps
-from typing import Any, Literal, NamedTuple
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-Until = Literal["schedule", "network", "step", "decode", "end"]
+from latentlab.generator.pipelines.visit import Halt, Visit
+from latentlab.generator.pipelines.visiting import visiting
+
 CODECS = ("vae", "movq", "vqgan", "vqvae")  # what pipelines call their autoencoder
+P = ParamSpec("P")
+T = TypeVar("T")
 DENOISERS = ("transformer", "unet", "transformer_2", "unet_2", "prior", "decoder")  # and their denoisers
-
-
-class Halt(BaseException):
-    """The call has shown what was asked of it; no `except Exception` of a pipeline may hold it up."""
-
-
-class Step(NamedTuple):
-    """One step of a pipeline's own loop: its state, by which factor the network got it, timestep, sigma and output."""
-
-    state: Tensor
-    factor: float
-    timestep: float
-    sigma: float | None
-    output: Tensor
-
-
-@dataclass
-class Visit:
-    """One call of a pipeline: what is put into it, and what was seen on the way.
-
-    Attributes:
-        until: where it stops.
-        state: of the noise that the pipeline drew, what is put in its place.
-        time: the one timestep and sigma that are visited; None are the first of the schedule.
-        returned: what the step gives back.
-        remembered: answers of encoders, in the order of their calls, in the place of asking them.
-        outputs: of its networks, by name: what is known is given again in the place of a call, what is not is kept.
-        scheduler: as the pipeline set it.
-        made: the noise that the pipeline drew.
-        heard, at: what the network said, after guidance, and of which state: what came to the step.
-        steps: of each step, where the schedule is the pipeline's own.
-        encoded: answers of encoders.
-        decoded: what came to the autoencoder.
-        options: arguments and options that came with it.
-        ended: what the call returned.
-    """
-
-    until: Until = "step"
-    state: Callable[[Tensor], Tensor] | None = None
-    time: tuple[float, float] | None = None
-    returned: Tensor | None = None
-    remembered: Sequence[tuple[str, Any]] | None = None
-    outputs: dict[str, Any] | None = None
-    scheduler: Any = None
-    made: Tensor | None = None
-    heard: Tensor | None = None
-    at: Tensor | None = None
-    steps: list[Step] = field(default_factory=list)
-    encoded: list[tuple[str, Any]] = field(default_factory=list)
-    decoded: list[Tensor] = field(default_factory=list)
-    options: tuple[tuple, dict] = ((), {})
-    ended: Any = None
 
 
 def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
@@ -89,7 +38,7 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
     vars(own).update(vars(pipe), _progress_bar_config={"disable": True})
     parts = vars(own)
     parts["place"] = device_of(pipe)
-    parts["scheduler"] = _scheduler(pipe.scheduler, seen)
+    parts["scheduler"] = visiting(pipe.scheduler, seen)
     parts["maybe_free_model_hooks"] = lambda: None  # whoever drives does that, once it is done with the networks
     calls = Calls(seen)
     for name in encoders(type(pipe)):
@@ -152,6 +101,21 @@ def codec_name(pipe) -> str | None:
     return next((name for name in CODECS if isinstance(getattr(pipe, name, None), nn.Module)), None)
 
 
+def moved_back(method: Callable[P, T]) -> Callable[P, T]:
+    """A method after which the networks of an offloading pipeline wait where they waited before."""
+
+    @wraps(method)
+    def done(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            return method(*args, **options)
+        finally:
+            pipe: Any = getattr(args[0], "pipe", None)
+            if getattr(pipe, "_all_hooks", None):
+                pipe.maybe_free_model_hooks()
+
+    return done
+
+
 class Calls:
     """What encoders answer: kept, or given again. Encoders that others call are theirs."""
 
@@ -201,107 +165,6 @@ class Calls:
         if at is None:
             raise ValueError(f"this condition remembers no answer of {name}; make it again, generator.condition(...)")
         return given.pop(at)[1]
-
-
-class Stepped(tuple):
-    """What a step returns, whichever way it is read."""
-
-    prev_sample = pred_original_sample = property(lambda self: self[0])
-
-
-class Visiting:
-    """Mixed into a copy of a scheduler: set as the pipeline asks, it shows one level and keeps what is stepped."""
-
-    order = 1
-    init_noise_sigma = 1.0
-    seen: Visit
-
-    def set_timesteps(self, *args: Any, **options: Any) -> None:
-        # Schedulers read their tensors as numbers, which derivatives in forward mode forbid: those are of this thread.
-        with ThreadPoolExecutor(1) as beside:
-            beside.submit(super().set_timesteps, *args, **options).result()  # type: ignore[misc]
-        self.seen.scheduler = _plain(self)
-        if self.seen.until == "schedule":
-            raise Halt
-        if self.seen.time is None:
-            return
-        t, sigma = self.seen.time
-        self.timesteps = torch.tensor([t], dtype=torch.float32, device=self.timesteps.device)
-        if hasattr(self, "sigmas"):
-            self.sigmas = torch.tensor([sigma, 0.0], dtype=torch.float32, device=self.sigmas.device)
-
-    def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
-        return super().scale_model_input(sample, timestep) if _denoises(self) else sample  # type: ignore[misc]
-
-    def step(self, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **options: Any) -> Stepped:
-        del timestep, args
-        if _denoises(self) and options.get("pred_original_sample") is None:  # asked for clean data alone
-            own: Any = self
-            return Stepped([sample, own.precondition_outputs(sample, model_output, own.sigmas[0])])
-        if self.seen.heard is None:
-            self.seen.heard, self.seen.at = model_output, sample
-        if self.seen.returned is None:
-            raise Halt
-        return Stepped([self.seen.returned.to(sample).expand(sample.shape)] * 2)
-
-
-class Listening:
-    """Mixed into a copy of a scheduler that goes its own way: what comes to each step is kept."""
-
-    seen: Visit
-    factor = 1.0  # of the state as the network gets it
-
-    def set_timesteps(self, *args: Any, **options: Any) -> None:
-        super().set_timesteps(*args, **options)  # type: ignore[misc]
-        self.seen.scheduler = _plain(self)
-
-    def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
-        scale = getattr(super(), "scale_model_input", None)
-        if scale is None:
-            return sample
-        scaled = scale(sample, timestep)
-        self.factor = float((scaled.double() * sample).sum() / sample.double().square().sum())
-        return scaled
-
-    def step(self, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **options: Any) -> Any:
-        if _denoises(self) and options.get("pred_original_sample") is None:
-            return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
-        sigmas, count = getattr(self, "sigmas", None), len(self.seen.steps)
-        sigma = None if sigmas is None or count >= len(sigmas) else float(sigmas[count])
-        self.seen.steps.append(Step(sample, self.factor, float(timestep), sigma, model_output))
-        if self.seen.heard is None:
-            self.seen.heard, self.seen.at = model_output, sample
-        return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
-
-
-def _denoises(scheduler: Any) -> bool:
-    """Whether its step makes clean data of what the network says, and is asked for that first (Karras et al. 2022)."""
-    return hasattr(scheduler, "precondition_outputs")
-
-
-@lru_cache(maxsize=64)
-def _mixed(mixin: type, kind: type) -> type:
-    own = {}
-    if mixin is Visiting or mixin is Listening:
-        own["set_timesteps"] = wraps(kind.set_timesteps)(lambda self, *a, **k: mixin.set_timesteps(self, *a, **k))
-    if mixin is Listening:  # pipelines ask whether it takes eta or a generator
-        own["step"] = wraps(kind.step)(lambda self, *a, **k: mixin.step(self, *a, **k))
-    return type(mixin.__name__ + kind.__name__, (mixin, kind), own)
-
-
-def _scheduler(real, seen: Visit):
-    own = copy.deepcopy(real)
-    vars(own).pop("init_noise_sigma", None) if seen.until != "end" else None
-    own.__class__ = _mixed(Listening if seen.until == "end" else Visiting, type(real))
-    own.seen = seen
-    return own
-
-
-def _plain(mixed):
-    """The scheduler as it is set, of its own class again."""
-    own = copy.copy(mixed)
-    own.__class__ = type(mixed).__mro__[2]
-    return own
 
 
 def _stand_in(module: nn.Module, **methods: Callable) -> nn.Module:

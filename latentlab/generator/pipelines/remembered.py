@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from latentlab.generator.condition import Condition
+from latentlab.tensors import tensor_digest
 
 Answers = Sequence[tuple[str, Any]]  # (encoder, what it returned), in the order of the calls
 LENGTH = ".length"  # of each caption, where an encoder returns a list of captions of different lengths
@@ -223,3 +226,18 @@ def _parts(known: Mapping[str, Tensor]) -> Iterator[tuple[tuple[str, int | None]
         if t.ndim and len(t) % 2 == 0 and len(t):
             yield (place, 0), t.chunk(2)[0]
             yield (place, 1), t.chunk(2)[1]
+
+
+def identity_of(value: Any) -> Any:
+    """An argument of a call as a record holds it: tensors and pictures by their content."""
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): identity_of(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [identity_of(part) for part in value]
+    if isinstance(value, Tensor):
+        return tensor_digest(value)
+    if isinstance(value, Image.Image | np.ndarray):
+        return tensor_digest(torch.from_numpy(np.array(value)))
+    return type(value).__name__

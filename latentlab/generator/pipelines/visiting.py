@@ -1,0 +1,115 @@
+"""Schedulers in the place of a pipeline's own: one shows a single level and keeps what is stepped, one listens."""
+
+from __future__ import annotations
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentlab.generator.pipelines.visit import Halt, Step, Visit
+
+
+class Stepped(tuple):
+    """What a step returns, whichever way it is read."""
+
+    prev_sample = pred_original_sample = property(lambda self: self[0])
+
+
+class Visiting:
+    """Mixed into a copy of a scheduler: set as the pipeline asks, it shows one level and keeps what is stepped."""
+
+    order = 1
+    init_noise_sigma = 1.0
+    seen: Visit
+
+    def set_timesteps(self, *args: Any, **options: Any) -> None:
+        # Schedulers read their tensors as numbers, which derivatives in forward mode forbid: those are of this thread.
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(super().set_timesteps, *args, **options).result()  # type: ignore[misc]
+        self.seen.scheduler = _plain(self)
+        if self.seen.until == "schedule":
+            raise Halt
+        if self.seen.time is None:
+            return
+        t, sigma = self.seen.time
+        self.timesteps = torch.tensor([t], dtype=torch.float32, device=self.timesteps.device)
+        if hasattr(self, "sigmas"):
+            self.sigmas = torch.tensor([sigma, 0.0], dtype=torch.float32, device=self.sigmas.device)
+
+    def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
+        return super().scale_model_input(sample, timestep) if _denoises(self) else sample  # type: ignore[misc]
+
+    def step(self, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **options: Any) -> Stepped:
+        del timestep, args
+        if _denoises(self) and options.get("pred_original_sample") is None:  # asked for clean data alone
+            own: Any = self
+            return Stepped([sample, own.precondition_outputs(sample, model_output, own.sigmas[0])])
+        if self.seen.heard is None:
+            self.seen.heard, self.seen.at = model_output, sample
+        if self.seen.returned is None:
+            raise Halt
+        return Stepped([self.seen.returned.to(sample).expand(sample.shape)] * 2)
+
+
+class Listening:
+    """Mixed into a copy of a scheduler that goes its own way: what comes to each step is kept."""
+
+    seen: Visit
+    factor = 1.0  # of the state as the network gets it
+
+    def set_timesteps(self, *args: Any, **options: Any) -> None:
+        super().set_timesteps(*args, **options)  # type: ignore[misc]
+        self.seen.scheduler = _plain(self)
+
+    def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
+        scale = getattr(super(), "scale_model_input", None)
+        if scale is None:
+            return sample
+        scaled = scale(sample, timestep)
+        self.factor = float((scaled.double() * sample).sum() / sample.double().square().sum())
+        return scaled
+
+    def step(self, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **options: Any) -> Any:
+        if _denoises(self) and options.get("pred_original_sample") is None:
+            return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
+        sigmas, count = getattr(self, "sigmas", None), len(self.seen.steps)
+        sigma = None if sigmas is None or count >= len(sigmas) else float(sigmas[count])
+        self.seen.steps.append(Step(sample, self.factor, float(timestep), sigma, model_output))
+        if self.seen.heard is None:
+            self.seen.heard, self.seen.at = model_output, sample
+        return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
+
+
+def _denoises(scheduler: Any) -> bool:
+    """Whether its step makes clean data of what the network says, and is asked for that first (Karras et al. 2022)."""
+    return hasattr(scheduler, "precondition_outputs")
+
+
+@lru_cache(maxsize=64)
+def _mixed(mixin: type, kind: type) -> type:
+    own = {}
+    if mixin is Visiting or mixin is Listening:
+        own["set_timesteps"] = wraps(kind.set_timesteps)(lambda self, *a, **k: mixin.set_timesteps(self, *a, **k))
+    if mixin is Listening:  # pipelines ask whether it takes eta or a generator
+        own["step"] = wraps(kind.step)(lambda self, *a, **k: mixin.step(self, *a, **k))
+    return type(mixin.__name__ + kind.__name__, (mixin, kind), own)
+
+
+def visiting(real, seen: Visit):
+    """A copy of a scheduler for a call: it listens where the call goes to its end, else it visits."""
+    own = copy.deepcopy(real)
+    vars(own).pop("init_noise_sigma", None) if seen.until != "end" else None
+    own.__class__ = _mixed(Listening if seen.until == "end" else Visiting, type(real))
+    own.seen = seen
+    return own
+
+
+def _plain(mixed):
+    """The scheduler as it is set, of its own class again."""
+    own = copy.copy(mixed)
+    own.__class__ = type(mixed).__mro__[2]
+    return own
