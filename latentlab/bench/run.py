@@ -155,7 +155,7 @@ def code_version(scripts: Path) -> str:
 
 def _job(script: Path, settings: dict[str, Any], repeat: int, seed: int, code: str) -> Job:
     module = load_script(script)
-    config, alone = _plain(config_of(module, settings, seed=seed + repeat)), getattr(module, "ALONE", False)
+    config, alone = _plain(config_of(module, settings, seed=seed + repeat)), vars(module).get("ALONE", False)
     weights = _weights(config.get("model"))
     given = {k: _files(v) for k, v in config.items() if isinstance(v, str) and v and Path(v).exists()}
     told = [script.stem, config, repeat, code, weights, given, platform.node() if alone else ""]

@@ -16,7 +16,9 @@ from latentlab.generator.image import ImageGenerator
 from latentlab.generator.load import find_device, load
 from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.configs import known_by_settings, shapes_of_folder
+from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.pipelines.families import is_foreign
+from latentlab.generator.pipelines.pipeline import Pipeline
 from latentlab.shapes import Mask
 from latentlab.video import read_fitted
 
@@ -40,9 +42,9 @@ def loaded(model: Asked | str | Path | None, *, device: str) -> Generator:
         options["num_frames"] = asked.num_frames
     generator = load(folder, device="cpu" if asked.offload else device, **options)
     if asked.offload:
-        if not hasattr(generator, "offload"):
+        if not isinstance(generator, Pipeline | Driven):
             raise ValueError(f"--offload is for pipelines of diffusers, got {folder or 'the shipped model'}")
-        generator = generator.offload(None if device == "auto" else device)  # type: ignore[operator]
+        generator = generator.offload(None if device == "auto" else device)
     return generator.compile() if asked.compiled else generator
 
 

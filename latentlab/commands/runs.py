@@ -56,6 +56,7 @@ def train_command(network: str, *, data, num_frames, size, out, seed, device, js
 
         train_slider_command(data=data, out=out, seed=seed, device=device, json=json, **options)
         return
+    from latentlab.data import FolderClips
     from latentlab.train.loop import is_main_process
     from latentlab.train.runs import RUNS
     from latentlab.train.source import open_data
@@ -63,7 +64,7 @@ def train_command(network: str, *, data, num_frames, size, out, seed, device, js
     folder = Path(out or f"runs/{network}")
     pictures = {"classes": options["classes"], "inflate": bool(options["inflate"])}
     clips = open_data(network, data, num_frames=num_frames, size=size, **pictures)
-    skipped = {str(path): reason for path, reason in getattr(clips, "skipped", {}).items()}
+    skipped = {str(path): reason for path, reason in (clips.skipped if isinstance(clips, FolderClips) else {}).items()}
     if skipped and is_main_process():  # before the hours of training
         few = "; ".join(f"{path}: {reason}" for path, reason in list(skipped.items())[:3])
         sys.stderr.write(f"skipped {len(skipped)} files of {data}: {few}{'; ...' if len(skipped) > 3 else ''}\n")
@@ -71,7 +72,7 @@ def train_command(network: str, *, data, num_frames, size, out, seed, device, js
         if is_main_process():
             say(f"training {network} on {len(clips)} clips; {folder / 'log.jsonl'} says how it goes")
         files = RUNS[network](clips, folder, seed=seed, device=device, num_frames=num_frames, **options)
-    notes = {str(path): note for path, note in getattr(clips, "notes", {}).items()}
+    notes = {str(path): note for path, note in (clips.notes if isinstance(clips, FolderClips) else {}).items()}
     lines = [f"{path}: {note}" for path, note in list(notes.items())[:3]]
     lines += [f"{len(notes) - 3} more files were changed to fit (--json lists them)"] if len(notes) > 3 else []
     lines += [f"wrote {f}" for f in files]

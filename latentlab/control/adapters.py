@@ -12,7 +12,7 @@ from latentlab.generator.adapted import Strengths, in_order, merged, placed_all
 from latentlab.generator.adapter import Adapter, base_of
 from latentlab.generator.model import Model
 from latentlab.generator.pipelines.pipeline import Pipeline
-from latentlab.generator.update import LINEAR, WHOLE, Update, Whole, low_rank
+from latentlab.generator.update import WHOLE, Update, Whole, low_rank, own_parameters, takes_low_rank
 
 M = TypeVar("M", bound=Model)
 
@@ -56,7 +56,7 @@ def extract(tuned: Model, base: Model, rank: Count = 8, *, name: str = "extracte
             place = layer_name if role == main and not isinstance(base, Pipeline) else f"{role}.{layer_name}"
             delta = _difference(place, new, layer)
             weight = delta.get("weight")
-            if weight is None or not isinstance(layer, LINEAR) or getattr(layer, "groups", 1) != 1:
+            if weight is None or not takes_low_rank(layer):
                 updates |= {place: Whole(**delta)} if delta else {}
                 continue
             updates[place] = low_rank(weight, rank, delta.get("bias"))
@@ -99,9 +99,9 @@ def merge(generator: M, adapters: Strengths) -> M:
 
 def _difference(place: str, new: nn.Module | None, old: nn.Module) -> dict[str, torch.Tensor]:
     """What differs between two layers, by parameter, in float32."""
-    found = {}
+    found, ours, theirs = {}, {} if new is None else own_parameters(new), own_parameters(old)
     for part in ("weight", "bias"):
-        first, second = getattr(new, part, None), getattr(old, part, None)
+        first, second = ours.get(part), theirs.get(part)
         if first is None and second is None:
             continue
         if first is None or second is None or first.shape != second.shape:

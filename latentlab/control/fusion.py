@@ -24,7 +24,7 @@ from latentlab.shapes import Latents, Mask
 from latentlab.tensors import tensor_digest
 
 Rule = Literal["sum", "priority", "by_level", "by_mask"]
-Watch = Callable[[float, Sequence["Part"], Sequence[Latents], Latents], None]
+Watch = Callable[[float, Sequence["FusedPart"], Sequence[Latents], Latents], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +181,7 @@ class Fused(Guide):
 
     def __init__(self, parts: Sequence[FusedPart], rule: str, watch: Watch | None = None) -> None:
         self.parts, self.rule, self.watch = tuple(parts), rule, watch
-        self.capturable = watch is None and all(part.guide.capturable for part in parts)  # type: ignore[misc]
+        self.capturable = watch is None and all(part.guide.capturable for part in parts)
 
     def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
         extras = dict(condition.extras)

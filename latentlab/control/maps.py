@@ -129,8 +129,7 @@ def word_maps(
     told = condition.expand(len(latents)).to(generator.device, generator.dtype)
     clean, noise = latents.to(generator.device), noise_of(latents.to(generator.device), seed)
     spots = [at for _, at in found]
-    configs: list[Any] = [getattr(network, "config", None) for network in generator.modules]
-    patch = next((c.frame_patch for c in configs if hasattr(c, "frame_patch")), 1)
+    patch = generator.frame_patch
     rows = []
     for i in range(len(clean)):  # one at a time, as some networks take them
         states = [((1 - s) * clean[i : i + 1] + s * noise[i : i + 1], float(s)) for s in levels]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -241,6 +241,7 @@ class DirectionSet:
         return self.names.index(name)
 
 
+@runtime_checkable
 class Fitted(Protocol):
     """A finder that has found a set."""
 
@@ -257,7 +258,7 @@ def as_set(directions: Directions) -> DirectionSet:
     Raises:
         TypeError: neither.
     """
-    found = getattr(directions, "found_", directions)
+    found = directions.found_ if isinstance(directions, Fitted) else directions
     if not isinstance(found, DirectionSet):
         raise TypeError(f"needs a set of directions or a fitted finder, got {type(directions).__name__}")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from latentlab.shapes import Codes
 AnyCodes = TypeVar("AnyCodes", Tensor, np.ndarray)
 
 
+@runtime_checkable
 class Moves(Protocol):
     """What an edit needs of a direction."""
 
@@ -88,7 +89,7 @@ def edit(
             "a direction says what moves the factor, not how it is read"
         )
     for one in (direction, *preserve):
-        if not hasattr(one, "vector"):
+        if not isinstance(one, Moves):
             raise ValueError(f"a direction is what a finder gives, such as found['light'], got {type(one).__name__}")
         if codes.ndim != 2 or codes.shape[1] != len(one.vector):
             raise ValueError(

@@ -155,14 +155,17 @@ class Supervised(Finder, ABC):
     def _find(self, codes: np.ndarray, design: Design) -> np.ndarray:
         """Effects of all columns of the design, `(column, dim)`."""
 
+    def _reads(self) -> bool:
+        """Whether what was found reads factors."""
+        return self.reads
+
     def _learn(self, codes: np.ndarray, design: Design, labels: Labels) -> Self:
         self.effects_ = self._find(codes, design)
         rng = np.random.default_rng(self.random_state)
         self.t_value_, self.r2_, self.p_ = (np.full(len(design.names), np.nan) for _ in range(3))
         if self.folds > 1:
             self.t_value_, self.r2_, self.p_ = self._judge(codes, design, rng)
-        reads = self.reads and not getattr(self, "conditional", False)  # projected, a normal is a move
-        known: dict[str, Any] = {"t": self.t_value_, "r2": self.r2_, "p": self.p_, "reads": reads}
+        known: dict[str, Any] = {"t": self.t_value_, "r2": self.r2_, "p": self.p_, "reads": self._reads()}
         provenance = {
             "finder": type(self).__name__,
             "samples": len(codes),
@@ -201,6 +204,9 @@ class OneByOne(Supervised):
     """
 
     conditional: bool = False
+
+    def _reads(self) -> bool:
+        return self.reads and not self.conditional  # projected, a normal is a move
 
     @abstractmethod
     def _normal(self, codes: np.ndarray, column: np.ndarray, group: np.ndarray) -> np.ndarray:

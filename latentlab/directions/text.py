@@ -106,7 +106,8 @@ def caption_direction(encode: Embed, pairs: Pair | Sequence[Pair], name: str | N
     """
     if not len(pairs):
         raise ValueError("at least one pair of captions is needed, got none")
-    chosen: list[Pair] = [pairs] if isinstance(pairs[0], str) else list(pairs)  # type: ignore[list-item]
+    several: Any = [pairs] if isinstance(pairs[0], str) else pairs
+    chosen: list[Pair] = list(several)
     first, second = (np.asarray(as_numpy(encode([pair[i] for pair in chosen])), dtype=np.float64) for i in (0, 1))
     move = (second - first).mean(0)
     length = float(np.linalg.norm(move))

@@ -114,7 +114,8 @@ class Generator(Model):
         """
         words = {"num_steps": num_steps, "method": method, "levels": levels, "batch_size": batch_size}
         if isinstance(noise, Inverted):
-            asked = {name: getattr(sampler, name, None) if word is None else word for name, word in words.items()}
+            given = {} if sampler is None else vars(sampler)
+            asked = {name: given.get(name) if word is None else word for name, word in words.items()}
             self._check_made(noise, **asked)
             if guidance is None and sampler is not None:
                 guidance = sampler.guiding(self.config.guidance)

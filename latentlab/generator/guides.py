@@ -43,7 +43,7 @@ class Guide(ABC):
     torch.Size([1, 6, 16, 8, 8])
     """
 
-    capturable: ClassVar[bool] = True  # whether its field reads nothing from the device, so that a CUDA graph holds it
+    capturable: bool = True  # whether its field reads nothing from the device, so that a CUDA graph holds it
 
     @abstractmethod
     def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:

@@ -44,6 +44,10 @@ class NativeGenerator(Generator):
         self.config = config
 
     @property
+    def frame_patch(self) -> int:
+        return self.denoiser.config.frame_patch
+
+    @property
     def networks(self) -> Networks:
         return Networks(autoencoder=self.autoencoder, denoiser=self.denoiser, text=self.clip)
 

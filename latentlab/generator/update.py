@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)  # layers whose weight is a matrix, of windows for a convolution
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+LINEAR = (nn.Linear, *CONVOLUTIONS)  # layers whose weight is a matrix, of windows for a convolution
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,10 @@ class LowRank:
     def of(self, layer: nn.Module, x: Tensor) -> Tensor:
         """What is added to the layer's output at `x`."""
         down, up = self.down.to(x.device, x.dtype), self.up.to(x.device, x.dtype)
-        through = F.linear(x, down) if isinstance(layer, nn.Linear) else _convolved(layer, x, down, None)
-        raised = F.linear(through, up) if isinstance(layer, nn.Linear) else _CONVOLUTIONS[x.ndim](through, up)
+        if isinstance(layer, CONVOLUTIONS):
+            raised = _CONVOLUTIONS[x.ndim](layer._conv_forward(x, down, None), up)  # whatever its stride and padding
+        else:
+            raised = F.linear(F.linear(x, down), up)
         added = raised * (self.alpha / self.rank)
         if self.bias is None:
             return added
@@ -60,9 +63,9 @@ class LowRank:
 
     def misfit(self, layer: nn.Module) -> str | None:
         """Why it is no update of this layer; None if it is one."""
-        if not isinstance(layer, LINEAR) or getattr(layer, "groups", 1) != 1:
+        if not takes_low_rank(layer):
             return f"a {type(layer).__name__} takes no low-rank update"
-        weight = layer.weight.shape
+        weight = layer.get_parameter("weight").shape
         inside = self.up.shape[1:] == (self.rank, *[1] * (len(weight) - 2))
         if (len(self.up), *self.down.shape[1:]) == tuple(weight) and inside:
             return None if self.bias is None else _misfit("bias", self.bias, layer)
@@ -82,7 +85,7 @@ class Whole:
 
     def of(self, layer: nn.Module, x: Tensor) -> Tensor:
         """What is added to the layer's output at `x`."""
-        own: Tensor = layer.weight  # type: ignore[assignment]
+        own = layer.get_parameter("weight")
         weight = (torch.zeros_like(own) if self.weight is None else self.weight).to(x.device, x.dtype)
         bias = None if self.bias is None else self.bias.to(x.device, x.dtype)
         match layer:
@@ -96,8 +99,10 @@ class Whole:
                 padding: Any = layer.padding
                 more = layer.output_padding, layer.groups, layer.dilation
                 return F.conv_transpose2d(x, weight, bias, layer.stride, padding, *more)
+            case nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
+                return layer._conv_forward(x, weight, bias)  # whatever its stride and padding
             case _:
-                return _convolved(layer, x, weight, bias)
+                raise TypeError(f"a {type(layer).__name__} takes no difference of weights")
 
     def delta(self) -> dict[str, Tensor]:
         """What is added to the layer's parameters, by their names, in float32."""
@@ -120,16 +125,21 @@ WHOLE = (*LINEAR, nn.GroupNorm, nn.LayerNorm, nn.ConvTranspose2d)  # layers whos
 _CONVOLUTIONS = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}  # by axes of what comes in
 
 
+def takes_low_rank(layer: nn.Module) -> bool:
+    """Whether the layer is one matrix: linear, or a convolution that is not in groups."""
+    return isinstance(layer, nn.Linear) or (isinstance(layer, CONVOLUTIONS) and layer.groups == 1)
+
+
+def own_parameters(layer: nn.Module) -> dict[str, Tensor]:
+    """The layer's own parameters by name, "weight" and "bias" of most."""
+    return dict(layer.named_parameters(recurse=False))
+
+
 def _misfit(name: str, given: Tensor, layer: nn.Module) -> str | None:
-    own = getattr(layer, name, None)
+    own = own_parameters(layer).get(name)
     if own is not None and own.shape == given.shape:
         return None
     return f"a difference {tuple(given.shape)} for a {name} {None if own is None else tuple(own.shape)}"
-
-
-def _convolved(layer: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The layer's own convolution with other weights, whatever its stride and padding."""
-    return layer._conv_forward(x, weight, bias)  # type: ignore[operator]
 
 
 def low_rank(delta: Float[Tensor, "output ..."], rank: int, bias: Tensor | None = None) -> LowRank:

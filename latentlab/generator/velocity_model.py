@@ -99,14 +99,16 @@ class VelocityModel(ABC):
         return self
 
     @abstractmethod
-    def condition(self, captions: str | Sequence[str]) -> Condition:
+    def condition(self, captions: str | Sequence[str] | Tensor) -> Condition:
         """What the denoiser is told by captions; "" says nothing."""
 
     def as_condition(self, caption: Caption) -> Condition:
         """The condition, whichever way it is given: captions, an image, tensors by name, or made before."""
         if isinstance(caption, Condition):
             return caption
-        return Condition(parts=caption) if isinstance(caption, Mapping) else self.condition(caption)  # type: ignore[arg-type]
+        if isinstance(caption, Mapping):
+            return Condition(parts=caption)
+        return self.condition(caption)
 
     @abstractmethod
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
@@ -150,6 +152,11 @@ class VelocityModel(ABC):
         """Guidance as it meets the states at a level: one number, or one that broadcasts with them."""
         del y, s
         return guidance
+
+    @property
+    def frame_patch(self) -> int:
+        """Frames of a state that the denoiser sees as one."""
+        return 1
 
     def settings(self) -> dict[str, Any]:
         """What `predict` depends on beside weights, state, level and condition, as JSON holds it.

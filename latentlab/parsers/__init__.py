@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import NoReturn
 
 from latentlab import __version__
 from latentlab.parsers.batches import add_batch
@@ -21,7 +22,7 @@ Every command takes --out, --json and --traceback; those that draw take --seed, 
 class _Parser(argparse.ArgumentParser):
     """Bad input is one clear line and exit code 2."""
 
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 

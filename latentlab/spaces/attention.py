@@ -105,10 +105,7 @@ def attention(
     count = told.tokens.shape[1]
     if not len(tokens) or not all(0 <= t < count for t in tokens):
         raise ValueError(f"tokens must be places from 0 to {count - 1} in the caption, got {list(tokens)}")
-    configs: list[Any] = [getattr(network, "config", None) for network in generator.modules]
-    patch = next(
-        (c.frame_patch for c in configs if hasattr(c, "frame_patch")), 1
-    )  # frames that the network sees as one
+    patch = generator.frame_patch
     clean = latents.to(generator.device)
     rngs = [np.random.default_rng([seed, 2, i]) for i in range(len(latents))]
     noise = np.stack([rng.standard_normal(latents.shape[1:], np.float32) for rng in rngs])

@@ -187,7 +187,7 @@ class BareSpace(Described):
         return {"space": type(self.space).__name__}
 
     def __repr__(self) -> str:
-        return f"Pair({type(self.space).__name__})" if self._shape is None else super().__repr__()
+        return f"BareSpace({type(self.space).__name__})" if self._shape is None else super().__repr__()
 
 
 @clear_errors
@@ -212,7 +212,7 @@ def as_space(space: Space, clips: Video | None = None, *, codes: Codes | None = 
     ...     def decode(self, codes):
     ...         return codes.reshape(-1, 3, 1, 2, 2)
     >>> as_space(Mine(), torch.zeros(1, 3, 1, 2, 2))
-    Pair(12 dims: dim 12)
+    BareSpace(12 dims: dim 12)
     """
     if isinstance(space, Described):
         return space

@@ -19,7 +19,7 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.coded import Coded
-from latentlab.generator.update import LINEAR, WHOLE, LowRank, Update, Whole
+from latentlab.generator.update import WHOLE, LowRank, Update, Whole, own_parameters, takes_low_rank
 from latentlab.shapes import Latents
 
 ATTENTION = ("query", "key_value", "out", "to_q", "to_k", "to_v", "to_out.0")  # how layers of attention are called
@@ -70,8 +70,7 @@ class Tuned(nn.Module):
         drawn = torch.Generator().manual_seed(config.seed)
         self.first, self.second = nn.ParameterList(), nn.ParameterList()
         for layer in layers.values():
-            weight: Tensor = layer.weight  # type: ignore[assignment]
-            bias: Tensor | None = getattr(layer, "bias", None)
+            weight, bias = layer.get_parameter("weight"), own_parameters(layer).get("bias")
             if config.kind == "full":
                 self.first.append(torch.zeros(weight.shape))
                 self.second.append(torch.zeros(0 if bias is None else len(bias)))
@@ -194,14 +193,15 @@ def _targets(network: nn.Module, config: Updates) -> Iterator[tuple[str, nn.Modu
     """
     if config.kind == "word":
         return
-    kinds = WHOLE if config.kind == "full" else LINEAR
     widest = 0
     for name, layer in network.named_modules():
-        if not isinstance(layer, kinds) or getattr(layer, "groups", 1) != 1:
+        learns = isinstance(layer, WHOLE) and own_parameters(layer) if config.kind == "full" else takes_low_rank(layer)
+        if not learns:
             continue
         if config.target == "attention" and not name.endswith(ATTENTION):
             continue
-        widest = max(widest, min(len(layer.weight), layer.weight[0].numel()))  # type: ignore[arg-type]
+        weight = layer.get_parameter("weight")
+        widest = max(widest, min(len(weight), weight[0].numel()))
         yield name, layer
     if config.kind == "lora" and not 0 < config.rank <= widest:
         raise ValueError(f"a rank lies between 1 and {widest}, the width of the widest layer, got {config.rank}")

@@ -80,7 +80,7 @@ class Converter:
         source = Colorspace(matrix) if is_guess else None
         found = self._scale.reformat(frame, format=to, interpolation=_EXACT, src_colorspace=source)
         height, width = found.height, found.width
-        return [np.frombuffer(p, dtype).reshape(height, -1)[:, :width] for p in found.planes]  # type: ignore[arg-type]
+        return [np.frombuffer(memoryview(p), dtype).reshape(height, -1)[:, :width] for p in found.planes]
 
 
 def tone_mapped(rgb: Tensor, is_hlg: bool) -> Tensor:

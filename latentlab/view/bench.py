@@ -10,6 +10,8 @@ from shlex import quote
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from latentlab.view.report import EncodedPlayer, Part, Report, Section, Strip, Table
 
 UNSAID = ("config", "weights")  # of figures, as the page has them beside; also what starts with "_", for `parts`
@@ -65,7 +67,7 @@ def bench_page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> 
     for name, answers in by_script(result["answers"]).items():
         first = answers[0]
         parts: list[Part] = list(figure_tables(answers))
-        if own := getattr(modules.get(name), "parts", None):
+        if own := vars(modules[name]).get("parts") if name in modules else None:
             parts = [*own(first["figures"]), *parts]
         if clips := first["figures"].get("_clips"):
             parts.insert(0, Strip([EncodedPlayer(**clip) for clip in clips]))
@@ -173,7 +175,7 @@ def _welch(a: Measured, b: Measured) -> float:
         return 0.0
     from scipy.stats import ttest_ind
 
-    return float(ttest_ind(a.values, b.values, equal_var=False)[1])  # type: ignore[arg-type]
+    return float(np.asarray(ttest_ind(a.values, b.values, equal_var=False))[1])
 
 
 def by_script(answers: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -110,8 +110,8 @@ def _points(axes: Axes, mark: Points, dark: bool) -> None:
 def _bar(axes: Axes, scale: Scale) -> None:
     mappable = ScalarMappable(Normalize(scale.low, scale.high or 1), ListedColormap(list(MAPS[scale.kind])))
     assert axes.figure is not None
-    bar = axes.figure.colorbar(mappable, ax=axes, fraction=0.05, pad=0.03, shrink=0.9, label=scale.label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar: Any = axes.figure.colorbar(mappable, ax=axes, fraction=0.05, pad=0.03, shrink=0.9, label=scale.label)
+    bar.outline.set_visible(False)
     if scale.kind == "circular" and scale.high == 360:
         bar.set_ticks([0, 90, 180, 270, 360])
 

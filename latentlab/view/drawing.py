@@ -202,8 +202,8 @@ def by_name(directions: NamedMoves) -> dict[str, Moves]:
     """
     if isinstance(directions, Mapping):
         return {str(name): one for name, one in directions.items()}
-    listed: list[Any] = [directions] if hasattr(directions, "vector") else list(directions)
-    if wrong := [type(one).__name__ for one in listed if not hasattr(one, "vector")]:
+    listed: list[Any] = [directions] if isinstance(directions, Moves) else list(directions)
+    if wrong := [type(one).__name__ for one in listed if not isinstance(one, Moves)]:
         raise ValueError(f"directions are what a finder gives, such as [found['light']], got {', '.join(wrong)}")
     named = {one.name: one for one in listed}
     if len(named) < len(listed):

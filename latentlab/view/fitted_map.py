@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,6 +14,20 @@ METHODS = ("pca", "tsne", "umap")
 FIT_AT_MOST = {"tsne": 5_000, "umap": 20_000}  # rows learned from; the others are placed on the finished map
 REDUCED = 50  # t-SNE and UMAP see this many principal components of longer codes
 NEAREST = 5  # points between which a new one is placed by methods that cannot transform
+
+
+@runtime_checkable
+class Fits(Protocol):
+    """An estimator that makes a map of the codes that it is fitted to."""
+
+    def fit_transform(self, X: Any) -> Any: ...
+
+
+@runtime_checkable
+class Transforms(Protocol):
+    """An estimator that places new codes on its map."""
+
+    def transform(self, X: Any) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +50,7 @@ class FittedMap:
     def transform(self, codes: np.ndarray) -> np.ndarray:
         codes = _centred(codes, self.centre)
         codes = codes if self.reduce is None else self.reduce.transform(codes)
-        if hasattr(self.estimator, "transform"):
+        if isinstance(self.estimator, Transforms):
             return self.place(np.asarray(self.estimator.transform(codes), dtype=np.float64))
         from sklearn.neighbors import NearestNeighbors
 
@@ -53,7 +67,7 @@ class FittedMap:
 
 
 def check_projector(method: Any) -> None:
-    if not isinstance(method, str) and not hasattr(method, "fit_transform"):
+    if not isinstance(method, str) and not isinstance(method, Fits):
         raise TypeError(f"method must be one of {', '.join(METHODS)} or an estimator, got a {type(method).__name__}")
 
 
@@ -116,10 +130,10 @@ def _estimator(method: Any, dims: int, seed: Seed, count: int, start: np.ndarray
         init: Any = "spectral" if start is None else start.astype(np.float32)
         # one thread is what a seed means to UMAP; said aloud, it does not warn
         return UMAP(n_components=dims, n_neighbors=min(15, count - 1), init=init, random_state=seed, n_jobs=1)
-    if isinstance(method, type) or not hasattr(method, "fit_transform"):
+    if isinstance(method, type) or not isinstance(method, Fits):
         raise ValueError(f"`method` must be {', '.join(METHODS)} or an estimator with fit_transform, got {method!r}")
     if not hasattr(method, "get_params"):  # a class of one's own
-        own = copy.deepcopy(method)
+        own: Any = copy.deepcopy(method)
         if hasattr(own, "random_state"):
             own.random_state = seed
         return own

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from torch import Tensor
 
 from latentlab.shapes import Video
 from latentlab.store import write_text
@@ -140,7 +141,9 @@ class Table:
 
     def _by_column(self) -> list[list[Any]]:
         """The cells column by column, numbers of numpy and torch as Python's own."""
-        plain = [[value.item() if hasattr(value, "item") else value for value in row] for row in self.rows]
+        plain = [
+            [value.item() if isinstance(value, np.generic | Tensor) else value for value in row] for row in self.rows
+        ]
         return [[row[i] for row in plain] for i in range(len(self.columns))]
 
 

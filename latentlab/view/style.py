@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentlab.factors import Factor
+from latentlab.factors import Factor, as_array
 
 # (on light, on dark): Okabe and Ito's hues, each at least 3:1 against its background; dashes tell them apart too
 PALETTE = (
@@ -114,7 +114,7 @@ def colored(
     """Numbers and their scale; categories become the index of their label, NaN where there is none."""
     if color is None:
         return None, None
-    values = np.asarray(color.detach().cpu() if hasattr(color, "detach") else color)  # type: ignore[union-attr]
+    values = as_array(color)
     if values.shape != (count,):
         raise ValueError(f"`color` needs one value for each of {count} points, got shape {values.shape}")
     if factor is None:

@@ -54,6 +54,7 @@ class FactorSampler:
     fixed: Mapping[str, float] = field(default_factory=dict)
     sweep: Mapping[str, Sequence[float]] = field(default_factory=dict)
     correlated: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    _mix: np.ndarray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_request(FACTORS, self.fixed, self.sweep, self.correlated)
@@ -64,7 +65,7 @@ class FactorSampler:
         """The factors of one item, `(factor,)` in the order of `FACTORS`."""
         base, told = asked(index, self.fixed, self.sweep)
         rng = np.random.default_rng([self.seed, base])
-        normal = self._mix @ rng.standard_normal(len(FACTORS))  # type: ignore[attr-defined]
+        normal = self._mix @ rng.standard_normal(len(FACTORS))
         values = np.array([quantile(f, _PHI(z)) for f, z in zip(FACTORS, normal, strict=True)])
         for name, value in told.items():
             values[NAMES.index(name)] = value

@@ -67,6 +67,7 @@ class SceneSampler:
     fixed: Mapping[str, float] = field(default_factory=dict)
     sweep: Mapping[str, Sequence[float]] = field(default_factory=dict)
     correlated: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    _first: FactorSampler = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.objects or not set(self.objects) <= {0, 1, 2}:
@@ -134,7 +135,7 @@ class SceneSampler:
         rng = np.random.default_rng([self.seed, base, 1])
         u = dict(zip(_DRAWN, rng.random(len(_DRAWN)), strict=True))
         tries = rng.random((TRIES, 2, 2))
-        row = dict(zip(NAMES, self._first(base), strict=True)) | told  # type: ignore[attr-defined]
+        row = dict(zip(NAMES, self._first(base), strict=True)) | told
         count = int(told.get("objects", self.objects[int(u["objects"] * len(self.objects))]))
         checked = bool(told.get("pattern", u["pattern"] < self.camera))
         row |= {"objects": count, "pattern": float(checked)} | (_camera(u) if checked else {}) | told

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from latentlab.generator.denoiser import Denoiser
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
-from latentlab.generator.update import LINEAR, LowRank
+from latentlab.generator.update import LowRank, takes_low_rank
 from latentlab.tensors import read_header
 from latentlab.weights import fingerprint, read_network
 
@@ -41,8 +41,7 @@ class Beside(nn.Module):
         """Adds updates of this rank, which begin as nothing; 0 is none."""
         self.rank, self.down, self.up = rank, nn.ParameterList(), nn.ParameterList()
         for layer in self._layers:
-            weight: Tensor = layer.weight  # type: ignore[assignment]
-            outputs, *inputs = weight.shape
+            outputs, *inputs = layer.get_parameter("weight").shape
             bound = 1 / math.sqrt(math.prod(inputs))  # as peft draws A; B is zero
             self.down.append(torch.empty(rank, *inputs).uniform_(-bound, bound))
             self.up.append(torch.zeros(outputs, rank, *[1] * (len(inputs) - 1)))
@@ -56,8 +55,8 @@ class Beside(nn.Module):
     def _layers(self) -> list[nn.Module]:
         if not self.rank:
             return []
-        found = [m for m in self.denoiser.modules() if isinstance(m, LINEAR) and getattr(m, "groups", 1) == 1]
-        return [m for m in found if min(m.weight.shape[0], m.weight[0].numel()) > self.rank]
+        found = [(m, m.get_parameter("weight")) for m in self.denoiser.modules() if takes_low_rank(m)]
+        return [layer for layer, weight in found if min(len(weight), weight[0].numel()) > self.rank]
 
     def low_rank(self) -> list[tuple[nn.Module, LowRank]]:
         """The updates, each with its layer."""

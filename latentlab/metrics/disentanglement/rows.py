@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from latentlab.factors import as_array
+
 LEAST = 10  # groups: fewer have no spread to speak of
 Groups = Int[np.ndarray, " sample"] | None  # the group of each row, from 0; None where each row stands alone
 
@@ -22,7 +24,7 @@ def group_rows(groups: Any, count: int) -> Groups:
     """
     if groups is None:
         return None
-    labels = np.asarray(groups.detach().cpu() if hasattr(groups, "detach") else groups)
+    labels = as_array(groups)
     if labels.shape != (count,):
         raise ValueError(f"groups must name the clip of each of the {count} rows, got shape {labels.shape}")
     found, numbers = np.unique(labels, return_inverse=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from latentlab.view.chart import Chart
 from latentlab.view.marks import Heat, Intervals, Panel
@@ -98,7 +99,7 @@ def _measured(name: str, score: Any) -> tuple[float, float, float, float]:
     """Value, interval and null level, NaN for none."""
     nan = float("nan")
     try:
-        score = score.item() if hasattr(score, "item") else score  # numpy's and torch's own
+        score = score.item() if isinstance(score, np.generic | Tensor) else score  # numpy's and torch's own
         if isinstance(score, int | float):
             value, interval, null = score, None, None
         elif isinstance(score, Sequence):

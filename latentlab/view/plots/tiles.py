@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from latentlab.factors import as_array
 from latentlab.shapes import Video
 from latentlab.view.chart import Chart
 from latentlab.view.marks import Panel, Picture
@@ -50,8 +51,7 @@ def attention(
         top: value of the last colour; None is the 99.5th percentile.
         frames: which of the clip's they are; None counts them from 0.
     """
-    maps = maps.detach().cpu().float() if hasattr(maps, "detach") else maps  # type: ignore[union-attr]
-    values = np.asarray(maps, dtype=float)
+    values = as_array(maps).astype(float)
     if values.ndim != 4 or values.shape[1] != len(words):
         raise ValueError(f"attention maps are (frame, {len(words)} words, height, width), got {values.shape}")
     top = top or float(np.nanquantile(values, 0.995)) or 1.0
