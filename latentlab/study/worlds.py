@@ -25,7 +25,7 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.vector_vae import VectorVAE
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, VectorSpace
-from latentlab.spaces.space import Described
+from latentlab.spaces.space import Described, Space, as_space
 from latentlab.store import short_digest
 from latentlab.study.edit_space import DIRECTION_SEED
 from latentlab.study.oracle import Oracle
@@ -138,7 +138,7 @@ class ModelWorld(World):
 
     Args:
         name: one of `SPACES`.
-        model: the generator, or the vector VAE of "vector".
+        model: the generator, or the vector VAE of "vector"; or any space, under a name of its own.
         folder: where codes and true directions are kept, each under what it depends on.
         targets: names of what directions are to move.
         num_steps: of the solver, in noise and h-space.
@@ -149,7 +149,7 @@ class ModelWorld(World):
     """
 
     name: str
-    model: Generator | VectorVAE
+    model: Generator | VectorVAE | Space
     folder: str | Path
     targets: tuple[str, ...]
     num_steps: int = 25
@@ -160,7 +160,11 @@ class ModelWorld(World):
 
     def __post_init__(self) -> None:
         self.variants = VARIANTS
-        self.networks = (self.model,) if isinstance(self.model, VectorVAE) else self.model.modules
+        self.networks: tuple[nn.Module, ...] = ()  # of a space of one's own nobody knows any
+        if isinstance(self.model, VectorVAE):
+            self.networks = (self.model,)
+        elif isinstance(self.model, Generator):
+            self.networks = self.model.modules
 
     @cached_property
     def space(self) -> Described:
@@ -168,6 +172,8 @@ class ModelWorld(World):
         if isinstance(self.model, VectorVAE):
             by_frame = self.model.config.num_frames == 1
             return VectorSpace(self.model, num_frames=FRAMES if by_frame else None)
+        if not isinstance(self.model, Generator):
+            return as_space(self.model)
         if self.name == "noise":
             return NoiseSpace(self.model, num_steps=self.num_steps, levels="sampling")  # codes are edited and drawn
         if self.name == "h-space":

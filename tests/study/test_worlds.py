@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from latentlab.bench.script import load_script
+from latentlab.directions import Direction
 from latentlab.study.finders import SUPERVISED, find
+from latentlab.study.sweep import sweep
 from latentlab.study.worlds import ModelWorld, OracleWorld
 
 WORLD = OracleWorld()
@@ -25,6 +27,27 @@ def test_labels_are_true_spoiled_or_those_of_others():
     assert sorted(others.values[:, 0]) == sorted(factors.values[:, 0])
     assert abs(np.corrcoef(others.values[:, 0], factors.values[:, 0])[0, 1]) < 0.2
     assert not np.array_equal(WORLD.labelled(500, "independent", 1)[0], codes)
+
+
+class Small:
+    """Encode and decode alone: clips, an eighth of each side."""
+
+    def encode(self, video):
+        return torch.nn.functional.avg_pool3d(video, (4, 8, 8)).flatten(1)
+
+    def decode(self, codes):
+        small = codes.reshape(-1, 3, 4, 8, 8)
+        return torch.nn.functional.interpolate(small, scale_factor=(4.0, 8.0, 8.0)).clamp(-1, 1)
+
+
+def test_encode_and_decode_alone_are_a_world(tmp_path):
+    world = ModelWorld("mine", Small(), tmp_path, ("light",), clips=2)
+    here = world.ground(0)
+    assert (world.describe()["world"], world.networks) == ({"space": "Small"}, ())
+    assert (here.codes.shape, here.decode(here.codes).shape) == ((2, 768), (2, 3, 16, 64, 64))
+    push = Direction("light", np.full(768, 768**-0.5), 5.0)
+    darker, _, lighter = (table["light"] for table in sweep(here, push, (-1.0, 0.0, 1.0)).tables)
+    assert (darker < lighter).all()
 
 
 def test_what_is_kept_belongs_to_the_weights_and_settings_that_made_it(tiny_generator, tmp_path):
