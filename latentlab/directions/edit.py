@@ -89,7 +89,7 @@ def edit(
             "a direction says what moves the factor, not how it is read"
         )
     for one in (direction, *preserve):
-        if not isinstance(one, Moves):
+        if not isinstance(one, Moves | Normal):
             raise ValueError(f"a direction is what a finder gives, such as found['light'], got {type(one).__name__}")
         if codes.ndim != 2 or codes.shape[1] != len(one.vector):
             raise ValueError(
