@@ -85,8 +85,12 @@ def rewrite(
     the maps that the source's had there (eq. 4 and 5 there): words that stand in both captions their own, a word that
     took the place of one of as many tokens that one's ("a red star" to "a blue star": swap), words that were added none
     ("a star" to "a red star": refine). `(word:1.5)` in the target multiplies its maps (reweight). Self-attention keeps
-    the source's down to `own`, which holds the layout. What lies outside of `blend` follows the source to the bit, in
-    latents.
+    the source's down to `own`, which holds the layout where attention carries it. What lies outside of `blend`
+    follows the source to the bit, in latents.
+
+    In the shipped model attention carries little of it: with all maps kept, size moved by 0.28 of its range under
+    another hue word, and by 0.27 with none kept; outside the object pixels came within 19 dB of the source's, with
+    blend=0.3 within 33 (`benchmarks/words.py --only rewrite --clips 3 --num-steps 8 --cross 0 --own 0`).
 
     Args:
         generator: whose denoiser attends to tokens in layers of their own, by PyTorch's function.

@@ -18,6 +18,7 @@ from latentlab.data.moving.factors import FACTORS, FactorSampler
 from latentlab.data.moving.measure import measure
 from latentlab.directions.ruler import Ruler
 from latentlab.directions.target import Target
+from latentlab.directions.usable import mean_known
 from latentlab.factors import FactorTable
 from latentlab.generator.adapter import Adapter
 from latentlab.generator.generator import Generator
@@ -68,15 +69,12 @@ class SliderMoves:
         return float((k * np.nan_to_num(self.along)).sum() / np.square(k).sum())
 
     def others(self, strength: float) -> dict[str, float]:
-        """How far each other factor moved at a strength, either way, whichever way: mean over clips."""
+        """How far each other factor moved at a strength, either way, whichever way: mean over clips that show it."""
         own = Target.parse(self.target, self.base.specs).factor
-        apart = [
-            self._ruler.distances(self.base, t)
-            for k, t in zip(self.strengths, self.moved, strict=True)
-            if abs(k) == strength
-        ]
-        mean = np.nanmean(np.concatenate(apart), 0)
-        return {name: float(far) for name, far in zip(self.base.names, mean, strict=True) if name != own}
+        tables = [table for k, table in zip(self.strengths, self.moved, strict=True) if abs(k) == strength]
+        mean = mean_known(np.concatenate([self._ruler.distances(self.base, table) for table in tables]))
+        named = zip(self.base.names, mean, strict=True)
+        return {name: float(far) for name, far in named if name != own and np.isfinite(far)}
 
     @cached_property
     def _ruler(self) -> Ruler:
