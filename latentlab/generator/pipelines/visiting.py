@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, wraps
 from typing import Any
@@ -49,7 +50,7 @@ class Visiting:
             own: Any = self
             return Stepped([sample, own.precondition_outputs(sample, model_output, own.sigmas[0])])
         if self.seen.heard is None:
-            self.seen.heard, self.seen.at = model_output, sample
+            self.seen.heard, self.seen.at = _towards_noise(model_output, options), sample
         if self.seen.returned is None:
             raise Halt
         return Stepped([self.seen.returned.to(sample).expand(sample.shape)] * 2)
@@ -78,10 +79,20 @@ class Listening:
             return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
         sigmas, count = getattr(self, "sigmas", None), len(self.seen.steps)
         sigma = None if sigmas is None or count >= len(sigmas) else float(sigmas[count])
-        self.seen.steps.append(Step(sample, self.factor, float(timestep), sigma, model_output))
+        heard = _towards_noise(model_output, options)
+        self.seen.steps.append(Step(sample, self.factor, float(timestep), sigma, heard))
         if self.seen.heard is None:
-            self.seen.heard, self.seen.at = model_output, sample
+            self.seen.heard, self.seen.at = heard, sample
         return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
+
+
+def _towards_noise(output: Tensor, options: Mapping[str, Any]) -> Tensor:
+    """What the network said, as a step takes it that is told a timestep for all tokens alike.
+
+    Where each token has its own, diffusers' step of flow matching goes by the level minus the next one, and is given
+    the velocity with its sign turned (LTXCondition).
+    """
+    return output if options.get("per_token_timesteps") is None else -output
 
 
 def _denoises(scheduler: Any) -> bool:

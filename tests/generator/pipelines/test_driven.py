@@ -16,6 +16,7 @@ from generator.pipelines.whole import WHOLE, Whole
 import latentlab as ll
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.pipelines.driven import Driven
+from latentlab.generator.pipelines.visiting import _towards_noise
 from latentlab.generator.pipelines.wan import Wan
 
 CAPTIONS = ["a red dog", "one blue star stops"]
@@ -196,3 +197,14 @@ def test_a_denoiser_an_autoencoder_and_a_scheduler_are_a_pipeline(flux):
         ll.load(torch.nn.Linear(1, 1), pipe.vae, pipe.scheduler)
     with pytest.raises(ValueError, match="vae and scheduler go with a denoiser of diffusers, got str"):
         ll.load("folder", pipe.vae)
+
+
+def test_a_step_of_timesteps_by_token_turns_the_sign():
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+    scheduler.set_timesteps(4)
+    v, x = torch.randn(2, 1, 6, 8, generator=torch.Generator().manual_seed(0))
+    by_token = {"per_token_timesteps": scheduler.timesteps[0].expand(1, 6)}
+    after = scheduler.step(-v, scheduler.timesteps[0], x, **by_token, return_dict=False)[0]
+    torch.testing.assert_close(after, x + (scheduler.sigmas[1] - scheduler.sigmas[0]) * v)
+    torch.testing.assert_close(_towards_noise(-v, by_token), v)
+    torch.testing.assert_close(_towards_noise(v, {}), v)
