@@ -6,16 +6,9 @@ from collections.abc import Callable
 
 from latentlab.commands.adapters import why_command
 from latentlab.commands.batch import batch_command
-from latentlab.commands.clips import (
-    directions_command,
-    edit_command,
-    encode_command,
-    generate_command,
-    interpolate_command,
-    invert_command,
-    replay_command,
-)
+from latentlab.commands.clips import encode_command, generate_command, interpolate_command, invert_command
 from latentlab.commands.control import extend_command, inpaint_command
+from latentlab.commands.edits import directions_command, edit_command, replay_command
 from latentlab.commands.paint import paint_command
 from latentlab.commands.runs import bench_command, tour_command, train_command
 from latentlab.commands.scores import coverage_command, flicker_command, memory_command, score_command
