@@ -25,7 +25,7 @@ from latentlab.generator.run import drawing, in_batches, spread
 from latentlab.generator.sampler import DRAW, Sampler
 from latentlab.generator.solver import Callback, Velocity, ancestral, solve
 from latentlab.generator.trace import Trace, concatenate
-from latentlab.generator.windows import Joined, decoded, latent_frames, long_latents
+from latentlab.generator.windows import Joined, check_lengthens, decoded, latent_frames, long_latents
 from latentlab.shapes import Latents, Noise, Video
 
 SAME = 1e-3  # between the latents of an image coded by itself and as the first frame of a clip, of unit variance
@@ -276,7 +276,8 @@ class Generator(Model):
                 computed together and on how many threads: with another batch or `torch.get_num_threads()` latents of
                 the shipped model differ by up to 3e-5, and a few 8-bit values of a clip by one.
             num_steps, method, guidance, churn, batch_size, progress: as in `sample`.
-            num_frames: of the clips; more than the model's own are drawn by windows of these.
+            num_frames: of the clips; more than the model's own are drawn by windows of these, under no guide that says
+                what one of these frames holds and another does not.
             windows: how they are joined: "keyframes", "average", "shuffled" or "pinned", see `generator.windows`.
         """
         if not isinstance(captions, str) and not len(captions):
@@ -287,6 +288,7 @@ class Generator(Model):
         if num_frames is None or num_frames == self.config.num_frames:
             latents = self.sample(self.noise(len(condition), seed=seed), condition, **solving)
             return self.decode(latents, batch_size=sampler.batch_size)
+        check_lengthens(self.guides, self.config.num_frames, num_frames)
         frames = latent_frames(self, num_frames)
         latents = long_latents(self, condition, frames, windows=windows, **solving)
         return torch.cat(list(decoded(self, latents)), 2)

@@ -10,7 +10,7 @@ to be (Lugmayr et al. 2022).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, get_args
 
@@ -133,6 +133,15 @@ class Pinned(Guide):
 
     def tensors(self) -> Mapping[str, Tensor]:
         return {"pinned": self.known}
+
+
+def check_lengthens(guides: Iterable[Guide], own: int, frames: int) -> None:
+    """Raises where guides say what each of a model's own frames holds, of a clip of more."""
+    if bound := [type(guide).__name__ for guide in guides if guide.moves()]:
+        raise ValueError(
+            f"{', '.join(bound)} tells frame by frame what clips of {own} frames hold, and nothing of {frames}; leave "
+            "num_frames out, or go on from the clip by control.extend"
+        )
 
 
 class Samples(Protocol):

@@ -4,6 +4,7 @@ import pytest
 import tiny
 import torch
 
+from latentlab.control.shaped import Shaped
 from latentlab.generator.condition import Condition
 from latentlab.generator.guides import Guide
 from latentlab.generator.windows import (
@@ -77,6 +78,16 @@ def test_a_clip_of_any_length(generator, windows):
     assert clips.isfinite().all()
     again = generator.generate("a red star", num_frames=11, windows=windows, num_steps=2)
     assert torch.allclose(clips[:1], again, atol=1e-4)
+
+
+def test_guides_that_tell_frame_by_frame_are_of_one_length(generator):
+    mask = torch.zeros(1, 1, 4, 16, 16)
+    mask[..., :8] = 1
+    still = generator.guided(Shaped(mask))
+    assert still.generate("a red star", num_frames=11, num_steps=1).shape[2] == 11
+    mask[:, :, 2] = 0
+    with pytest.raises(ValueError, match="Shaped tells frame by frame what clips of 4 frames hold, and nothing of 11"):
+        generator.guided(Shaped(mask)).generate("a red star", num_frames=11, num_steps=1)
 
 
 def test_the_models_own_length_is_drawn_as_ever(generator):
