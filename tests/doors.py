@@ -46,7 +46,7 @@ RESULTS = {
     "Score",
     "Space",
     "Statistics",
-    "Table",
+    "ScoreTable",
     "Towers",
 }
 LEFT_OUT = {
@@ -721,7 +721,6 @@ CALLS: dict[str, Callable[[], Call]] = {
             "seed": 0,
         },
     ),
-    "NativeGenerator.against": on(generator, "against", caption="a red star"),
     "NativeGenerator.knowing": on(generator, "knowing", words={"ink": draw(32)}),
     "as_space": lambda: (spaces.as_space, {"space": latent(), "clips": clips(1)}),
     "NativeGenerator.encode": on(generator, "encode", video=clips(), batch_size=1),
@@ -847,7 +846,7 @@ CALLS: dict[str, Callable[[], Call]] = {
     ),
     "statistics": lambda: (spaces.statistics, {"codes": draw(8, 3)}),
     "watched": lambda: (spaces.watched, {"tokens": 4}),
-    "words": lambda: (spaces.words, {"caption": "a red star", "wanted": "red"}),
+    "token_positions": lambda: (spaces.token_positions, {"caption": "a red star", "wanted": "red"}),
     "extend": lambda: (
         ll.extend,
         {

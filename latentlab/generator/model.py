@@ -58,6 +58,7 @@ class Model(VelocityModel):
             ValueError: an adapter of another model, or of another base of it; two of one name or with one word; a
                 compiled network.
 
+        >>> import torch
         >>> import latentlab as ll
         >>> from latentlab.generator.update import LowRank
         >>> generator = ll.load()
