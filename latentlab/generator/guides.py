@@ -75,7 +75,7 @@ class Guide(ABC):
         """
         return {}
 
-    def moves(self) -> bool:
+    def by_frame(self) -> bool:
         """Whether it says something of one frame and something else of another, so that it holds for no longer clip."""
         clips = (t for t in self.tensors().values() if t.ndim == 5)
         return any(bool((t[:, :, 1:] != t[:, :, :1]).any()) for t in clips)

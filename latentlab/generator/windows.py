@@ -137,7 +137,7 @@ class Pinned(Guide):
 
 def check_lengthens(guides: Iterable[Guide], own: int, frames: int) -> None:
     """Raises where guides say what each of a model's own frames holds, of a clip of more."""
-    if bound := [type(guide).__name__ for guide in guides if guide.moves()]:
+    if bound := [type(guide).__name__ for guide in guides if guide.by_frame()]:
         raise ValueError(
             f"{', '.join(bound)} tells frame by frame what clips of {own} frames hold, and nothing of {frames}; leave "
             "num_frames out, or go on from the clip by control.extend"
