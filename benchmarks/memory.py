@@ -147,10 +147,9 @@ def wan(seed: int) -> Any:
         text_dim=32, freq_dim=64, ffn_dim=384, num_layers=4, cross_attn_norm=True,
         qk_norm="rms_norm_across_heads", rope_max_seq_len=64,
     )  # fmt: skip
-    return diffusers.WanPipeline(
-        tokenizer=None, text_encoder=None, vae=vae, transformer=transformer,
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
-    )  # fmt: skip
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    nothing: dict[str, Any] = dict.fromkeys(("tokenizer", "text_encoder"))  # captions are told as tokens
+    return diffusers.WanPipeline(vae=vae, transformer=transformer, scheduler=scheduler, **nothing)
 
 
 def captions() -> Condition:

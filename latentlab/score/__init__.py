@@ -22,7 +22,7 @@ from latentlab.score.sets import features_named, reader_td, sets_compared, vecto
 from latentlab.store import write_text
 from latentlab.view.scores import SHOWN, scores_page
 
-__all__ = ["find_clips", "reader_td", "score"]
+__all__ = ["find_clips", "reader_td", "score_clips"]
 
 
 def score_clips(

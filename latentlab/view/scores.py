@@ -24,7 +24,7 @@ SHOWN = 6  # clips with their series and maps
 def scores_page(
     result: dict[str, Any], columns: Sequence[str], worst: Sequence[dict[str, Any]], footer: str = ""
 ) -> Report:
-    """The page of a result of `latentlab.score.score`.
+    """The page of a result of `latentlab.score.score_clips`.
 
     Args:
         result: as `scores.json` holds it.
