@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
+
 from latentlab.asked import add_model
 from latentlab.parsers.options import LABELS, command, model_options, positive, whole_number
 
@@ -62,7 +64,10 @@ def add_edit(commands) -> None:
 
 
 def _when(text: str) -> str | float:
-    return text if text in ("always", "forming") else float(text)
+    try:
+        return text if text in ("always", "forming") else float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"always, forming, or a flow time such as 0.8, got {text!r}") from None
 
 
 def add_directions(commands) -> None:
