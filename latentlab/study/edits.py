@@ -12,7 +12,7 @@ import numpy as np
 from latentlab.checks import Seed, clear_errors
 from latentlab.control.decided import decided
 from latentlab.data.moving.captions import DIRECTIONS, HUES
-from latentlab.data.moving.factors import FACTORS, SHAPES, SIDE
+from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES, SIDE
 from latentlab.data.moving.measure import measure
 from latentlab.directions import Direction, DirectionSet
 from latentlab.directions.mask import Mask, blend, leak
@@ -25,6 +25,7 @@ from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Latents, Video
 from latentlab.study.account import Account, CaptionAccount, account, caption_account
 from latentlab.study.change import Change, Value, changes
+from latentlab.study.contract import TOLERANCE
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
 from latentlab.study.edit_space import SpaceKind
 from latentlab.study.fidelity import fidelity
@@ -155,7 +156,8 @@ def edit_clip(
         rows = measure(unedited).values
         rows[np.isnan(measure(clip.cpu()).values).all(1)] = np.nan  # a decoder may see things in an empty clip
         wanted = changes(to, by) if caption is None else named(caption)
-        edited = _by_network(network, latents, wanted, rows)
+        asked_for = wanted if caption is None else [one for one in wanted if not all(_shown(one, row) for row in rows)]
+        edited = _by_network(network, latents, asked_for, rows)
         given = "pairs"
     video = generator.decode(edited).cpu()
     spread = float("nan")
@@ -263,6 +265,17 @@ def _direction(
         if there != here:
             raise ValueError(f"these directions are of another {what}: {there[:12]}, and the edit is in {here[:12]}")
     return known[name]
+
+
+def _shown(change: Change, row: np.ndarray) -> bool:
+    """Whether a clip shows already what a word asks for: every pass of the network costs a little of the shape."""
+    after = change.after(row)
+    for name in change.columns:
+        spec, apart = FACTORS[NAMES.index(name)], abs(after[NAMES.index(name)] - row[NAMES.index(name)])
+        apart = min(apart % 360, -apart % 360) if spec.kind == "circular" else apart
+        if not apart <= (0 if spec.kind == "categorical" else TOLERANCE[name]):
+            return False
+    return True
 
 
 def _by_network(network: EditNetwork, latents: Latents, wanted: Sequence[Change], rows) -> Latents:
