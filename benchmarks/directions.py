@@ -6,7 +6,7 @@ A cell is one finder in one world with one budget of labels, one variant of the 
 in `--out`, so that a killed run goes on where it was, and several processes share the work. A cell that fails says why
 on the page, and is tried again by the next run. Worlds "oracle" and "oracle-tanh" are synthetic generators whose true
 effects are known; "latent", "noise" and "h-space" are spaces of the model and "vector" is that of a vector VAE, with
-factors read back from decoded clips by `measure`. See `latentlab.study.worlds` and `latentlab.study.finders`.
+factors read back from decoded clips by `measure`. See `latentlab.scoreboard.worlds` and `latentlab.scoreboard.finders`.
 
 Budget 0 is for finders without labels, whose directions are matched with targets on one half of the clips and judged on
 the other; "random" is their null, shuffled labels that of the rest.
@@ -33,14 +33,14 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.generator.vector_vae import load_vector_vae
 from latentlab.record import to_json
+from latentlab.scoreboard.aggregate import grouped, mean_over_targets
+from latentlab.scoreboard.cell import Cell, CellResult, score_cell, towards
+from latentlab.scoreboard.finders import NETWORK, SUPERVISED, UNFIT, UNSUPERVISED, find
+from latentlab.scoreboard.page import FIGURES, failures, scoreboard_page, table_row
+from latentlab.scoreboard.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, json_key
+from latentlab.stats import interval
 from latentlab.store import write_text
-from latentlab.study.cells import grouped, mean_over_targets
-from latentlab.study.finders import NETWORK, SUPERVISED, UNFIT, UNSUPERVISED, find
-from latentlab.study.judge import score_cell, towards
-from latentlab.study.scoreboard import interval
-from latentlab.study.worlds import CONTINUOUS, ORACLES, VARIANTS, ModelWorld, OracleWorld, World, json_key
 from latentlab.view.report import Player, Strip
-from latentlab.view.scoreboard import FIGURES, failures, scoreboard_page, table_row
 
 TARGETS = (*CONTINUOUS, "hue@0", "hue@90", "background_hue@0", "direction@0", "direction@90", "shape=star")
 
@@ -88,21 +88,10 @@ QUICK = Config(  # what a core does in minutes; the intervals are wide
 )
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One number of the page."""
-
-    space: str
-    finder: str
-    labels: int
-    variant: str
-    shuffled: bool
-    seed: int
-
-    def file(self, config: Config) -> Path:
-        """Where it is kept: what was measured with other settings or weights lies elsewhere."""
-        words = ("".join(c if c.isalnum() else "-" for c in str(value)) for value in asdict(self).values())
-        return cells_of(config, self.space) / ("_".join(words) + ".json")
+def file_of(config: Config, cell: Cell) -> Path:
+    """Where a cell is kept: what was measured with other settings or weights lies elsewhere."""
+    words = ("".join(c if c.isalnum() else "-" for c in str(value)) for value in asdict(cell).values())
+    return cells_of(config, cell.space) / ("_".join(words) + ".json")
 
 
 @lru_cache
@@ -144,7 +133,7 @@ def cells(config: Config) -> Iterator[Cell]:
 def run(config: Config) -> dict[str, Any]:
     """Measures what is not yet on disk, writes the page of it all, and returns the means over seeds."""
     wanted = list(cells(config))
-    missing = [cell for cell in wanted if "scores" not in _known(cell.file(config))]
+    missing = [cell for cell in wanted if (known := kept(config, cell)) is None or known.failed]
     for space, variant in {(cell.space, cell.variant): None for cell in missing}:
         world = world_of(config, space)
         if isinstance(world, ModelWorld):  # once, before the processes ask for it all at the same time
@@ -153,44 +142,43 @@ def run(config: Config) -> dict[str, Any]:
                 world.truth(0)
     jobs = [(config, cell) for cell in missing]
     each(measure_cell, jobs, processes=config.processes, title="cells", prepare=_single)
-    results = [_known(cell.file(config)) for cell in wanted]
+    results = [result for cell in wanted if (result := kept(config, cell))]
     unfit = [
-        {"space": space, "finder": finder, "failed": reason}
+        CellResult(Cell(space, finder, seed=None), failed=reason)
         for (finder, space), reason in UNFIT.items()
         if finder in config.finders and space in config.spaces and 0 in config.labels
     ]
     edited = {space: strips(config, space, results) for space in config.spaces if space not in ORACLES}
     scoreboard_page([*results, *unfit], edited, json.dumps(asdict(config))).save(Path(config.out) / "directions.html")
     shown = [player for moved in edited.values() for strip in moved[:1] for player in strip.players]
+    measured = grouped([result for result in results if not result.failed])
     return {
-        "means": {title(group[0]): means(group) for group in grouped([r for r in results if "scores" in r])},
-        "_cells": results,
+        "means": {title(group[0].cell): means(group) for group in measured},
+        "_cells": [result.record() for result in results],
         "_clips": [asdict(player.coded()) for player in shown if isinstance(player, Player)],
     }
 
 
-def title(cell: dict) -> str:
+def title(cell: Cell) -> str:
     """The words of a cell that a mean over seeds keeps."""
-    words = [cell["space"], cell["finder"], f"{cell['labels']} labels", cell["variant"]]
-    return ", ".join([*words, "shuffled"] if cell["shuffled"] else words)
+    words = [cell.space, cell.finder, f"{cell.labels} labels", cell.variant]
+    return ", ".join([*words, "shuffled"] if cell.shuffled else words)
 
 
-def means(group: Sequence[dict]) -> dict[str, dict[str, Any]]:
+def means(group: Sequence[CellResult]) -> dict[str, dict[str, Any]]:
     """Each figure over the targets, where it has a number: mean over seeds and its 95 % interval."""
     found = {}
     for name, figure in FIGURES.items():
-        value, low, high = interval([mean_over_targets(result, figure) for result in group])
+        value, low, high = interval(mean_over_targets(result, figure) for result in group)
         if np.isfinite(value):
             found[name] = {"value": value, "interval": [low, high] if np.isfinite(low) else None}
     return found
 
 
-def _known(file: Path) -> dict:
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-
-
-def _asked(cell: Cell) -> dict[str, Any]:
-    return {name: value for name, value in asdict(cell).items() if name != "space"}
+def kept(config: Config, cell: Cell) -> CellResult | None:
+    """What was measured before."""
+    file = file_of(config, cell)
+    return CellResult.of_record(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
 
 def measure_cell(config: Config, cell: Cell) -> None:
@@ -198,21 +186,21 @@ def measure_cell(config: Config, cell: Cell) -> None:
     try:
         known = {name: getattr(config, name) for name in ("strengths", "count", "steps")}
         beside = cell.finder in config.side_effects and not cell.shuffled
-        told = score_cell(world_of(config, cell.space), **_asked(cell), **known, side_effects=beside)
+        result = score_cell(world_of(config, cell.space), cell, **known, side_effects=beside)
     except Exception as error:  # whatever a finder raises must not take the others down
-        told = {"failed": f"{type(error).__name__}: {error}"}
-    write_text(cell.file(config), to_json({**asdict(cell), **told}))
+        result = CellResult(cell, failed=f"{type(error).__name__}: {error}")
+    write_text(file_of(config, cell), to_json(result.record()))
 
 
-def strips(config: Config, space: str, results: Sequence[dict]) -> list[Strip]:
+def strips(config: Config, space: str, results: Sequence[CellResult]) -> list[Strip]:
     """The first clip, moved by five strengths along each direction of the largest budget."""
-    ours = [r for r in results if r["space"] == space and r["finder"] == "effect" and "scores" in r]
-    if not (ours := [r for r in ours if not r["shuffled"]]):
+    ours = [r.cell for r in results if r.cell.space == space and r.cell.finder == "effect" and not r.failed]
+    if not (ours := [cell for cell in ours if not cell.shuffled]):
         return []
-    best = max(ours, key=lambda r: (r["variant"] == VARIANTS[0], r["labels"], -r["seed"]))
-    world = world_of(config, space)
-    codes, factors = world.labelled(best["labels"], best["variant"], best["seed"])
-    found, tried = find("effect", codes, factors, world, seed=best["seed"]), world.ground(best["seed"], [0] * 5)
+    best = max(ours, key=lambda cell: (cell.variant == VARIANTS[0], cell.labels, -(cell.seed or 0)))
+    world, seed = world_of(config, space), best.seed or 0
+    codes, factors = world.labelled(best.labels, best.variant, seed)
+    found, tried = find("effect", codes, factors, world, seed=seed), world.testbed(seed, [0] * 5)
     strengths, shown = np.linspace(-max(config.strengths), max(config.strengths), 5), []
     for target in world.targets:
         clips = tried.decode(edit(tried.codes, towards(found, target), torch.from_numpy(strengths))).cpu()
@@ -226,9 +214,9 @@ def _single() -> None:
 
 def rows(figures: Mapping[str, Any]) -> str:
     """The page's rows as text, and what failed."""
-    measured = figures["_cells"]
-    table = [table_row(group) for group in grouped([row for row in measured if "scores" in row])]
-    return "\n".join(" | ".join(map(str, row)) for row in [*table, *(("failed", *row) for row in failures(measured))])
+    results = [CellResult.of_record(record) for record in figures["_cells"]]
+    table = [table_row(group) for group in grouped([result for result in results if not result.failed])]
+    return "\n".join(" | ".join(map(str, row)) for row in [*table, *(("failed", *row) for row in failures(results))])
 
 
 if __name__ == "__main__":

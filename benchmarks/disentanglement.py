@@ -23,6 +23,9 @@ from latentlab.data import moving_frames, moving_shapes
 from latentlab.data.moving.captions import caption
 from latentlab.data.moving.dataset import HELD_OUT_SEED
 from latentlab.data.moving.measure import measure
+from latentlab.dimensions import page as dimensions
+from latentlab.dimensions.mutual_information import information
+from latentlab.dimensions.perturbation import perturb
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.generator.vector_vae import load_vector_vae
@@ -34,9 +37,7 @@ from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace, Space, Te
 from latentlab.spaces.space import Described
 from latentlab.store import write_text
 from latentlab.study.attributes import appearance, likeness
-from latentlab.study.information import information
-from latentlab.study.perturb import perturb
-from latentlab.view import dimensions, plots
+from latentlab.view import plots
 from latentlab.view.report import Player, Report, Section, Strip, Table
 from latentlab.weights import fingerprint
 

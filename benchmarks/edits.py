@@ -6,8 +6,8 @@ Each clip is encoded into the space, moved by seven strengths and decoded. A sco
 strength and the measured target, per clip; the table shows the median over clips. A circular factor is judged by the
 cosine of the angle between what is measured and what the direction points to; for motion, by the velocity along it.
 The null is what directions from one half of the clips to the other reach, halves drawn at random, whichever their sign.
-Beside it: precision, leakage and usable strengths (see `latentlab.study.scoreboard`), and the floor, what the space
-loses without any edit.
+Beside it: precision, leakage and usable strengths (see `latentlab.scoreboard`), and the floor, what the space loses
+without any edit.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from latentlab.directions.ruler import Ruler
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.metrics.perceptual import psnr
+from latentlab.scoreboard.direction_score import Sweep, score_sweep
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import Around
 from latentlab.study.edit_space import DIRECTION_SEED, SpaceKind, edit_space
-from latentlab.study.scoreboard import Sweep, score_sweep
 from latentlab.study.sources import find_directions
 from latentlab.study.steps import Step, draw
 from latentlab.view.report import Player

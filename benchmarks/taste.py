@@ -3,7 +3,7 @@
 python benchmarks/taste.py [--raters 100] [--noise 0.2]
 
 Somebody likes one size, one speed and one hue together and says the opposite of what they think in a fifth of their
-ratings. Batches of six are proposed by `study.taste.Taste` until 60 ratings. `liked` is the share of a last batch that
+ratings. Batches of six are proposed by `preference.Taste` until 60 ratings. `liked` is the share of a last batch that
 they truly like; `random` is that of settings drawn at random; `ended` the share of raters for whom the rule to stop
 spoke before, after how many ratings (`ended at`), and how often what it then called the best is what they like. The
 briefs differ in how many settings there are, and in whether an axis (guidance) does not matter to anybody.
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.bench.flags import main
-from latentlab.study.taste import Taste
+from latentlab.preference.taste import Taste
 
 BRIEFS = {
     "12 settings": {"size": 2, "speed": 2, "hue": 3},

@@ -28,9 +28,9 @@ from latentlab.generator.adapter import Adapter
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.metrics.disentanglement import score
+from latentlab.scoreboard.direction_score import score_directions
+from latentlab.scoreboard.sweep import Testbed
 from latentlab.spaces import WeightSpace
-from latentlab.study.scoreboard import score_directions
-from latentlab.study.sweep import Ground
 from latentlab.train.adapter import AdapterTraining, train_adapter
 from latentlab.train.pictures import Examples
 
@@ -86,16 +86,16 @@ def run(config: Config) -> dict[str, Any]:
     }
     half = config.count // 2
     directions = Effect().fit(space.codes[:half], factors[:half])
-    ground = Ground(
+    testbed = Testbed(
         space.codes[half : half + config.tried],
         space.decode,
         lambda video: measure(video).select(VARIED),
         factors,
     )
     with torch.no_grad():
-        scores = score_directions(ground, [directions[name] for name in TARGETS], strengths=STRENGTHS)
-    drawn = ground.base
-    off = {name: float(np.nanmean(ground.ruler.distances(drawn, factors[half : half + config.tried])[:, i]))
+        scores = score_directions(testbed, [directions[name] for name in TARGETS], strengths=STRENGTHS)
+    drawn = testbed.base
+    off = {name: float(np.nanmean(testbed.ruler.distances(drawn, factors[half : half + config.tried])[:, i]))
            for i, name in enumerate(VARIED)}  # fmt: skip
     return {
         "dims": space.dim,

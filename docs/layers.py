@@ -26,11 +26,15 @@ def layers() -> list[list[str]]:
 def imported(part: Path) -> set[str]:
     """Parts that the modules of a part import."""
     found = set()
-    for file in [part.with_suffix(".py")] if part.with_suffix(".py").is_file() else part.rglob("*.py"):
+    files = [part.with_suffix(".py")] if part.with_suffix(".py").is_file() else part.rglob("*.py")
+    if part.name == "page":
+        files = part.parent.glob("*/page.py")
+    for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latentlab"):
-                names = [a.name for a in node.names] if node.module == "latentlab" else [node.module.split(".")[1]]
-                found |= set(names)
+                home = (node.module or "").split(".")
+                page = home[2:] == ["page"]
+                found |= {"page"} if page else {a.name for a in node.names} if len(home) == 1 else {home[1]}
     return found - {part.name}
 
 

@@ -79,7 +79,10 @@ _HOMES = {
     "walk": "latentlab.interpolate",
     "why": "latentlab.control.why",
 }
-_PACKAGES = ("generator", "study", "view", "control", "data", "directions", "metrics", "spaces", "video")
+_PACKAGES = (
+    "control", "data", "dimensions", "directions", "generator", "metrics", "preference", "scoreboard", "spaces",
+    "study", "video", "view",
+)  # fmt: skip
 
 __all__ = [
     "ANALYSE",
@@ -106,6 +109,7 @@ __all__ = [
     "combine",
     "control",
     "data",
+    "dimensions",
     "directions",
     "edit",
     "edit_clip",
@@ -118,10 +122,12 @@ __all__ = [
     "load",
     "metrics",
     "nlerp",
+    "preference",
     "project",
     "project_series",
     "propagate",
     "roundtrip",
+    "scoreboard",
     "slerp",
     "spaces",
     "spline",

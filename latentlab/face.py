@@ -53,3 +53,29 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(import_module(module), names[name])
 
     return attribute
+
+
+def moved(module: str, home: str, names: Mapping[str, str] | None = None) -> Callable[[str], Any]:
+    """`__getattr__` of a module that moved: what it held works until 0.3, with a warning.
+
+    Args:
+        module: its `__name__`.
+        home: the module or package that has its names now.
+        names: new ones by old, where they changed.
+
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     moved("latentlab.facade", "latentlab.face")("face") is face
+    True
+    >>> str(said[0].message)
+    'latentlab.facade.face is latentlab.face.face since version 0.2'
+    """
+
+    def attribute(name: str) -> Any:
+        new = (names or {}).get(name, name)
+        if name.startswith("__") or not hasattr(import_module(home), new):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}; it is {home} since version 0.2")
+        warnings.warn(f"{module}.{name} is {home}.{new} since version 0.2", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(home), new)
+
+    return attribute

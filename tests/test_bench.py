@@ -15,8 +15,8 @@ import torch
 
 from latentlab.bench import SCRIPTS, bench, compare_benches, find_scripts, parse_settings, run, script, spread
 from latentlab.bench.kept import kept_answer
+from latentlab.bench.page import Measured, figure_tables, measured_numbers, noise_verdicts
 from latentlab.cli import main
-from latentlab.view.bench import Measured, figure_tables, measured_numbers, noise_verdicts
 from latentlab.view.report import Player
 
 SCRIPT = '''"""How large is it?

@@ -45,7 +45,7 @@ def test_help_takes_half_a_second_of_the_processor_at_most():
     assert statistics.median(seconds() for _ in range(3)) < 0.5
 
 
-@pytest.mark.parametrize("package", ["generator", "study", "view"])
+@pytest.mark.parametrize("package", ["dimensions", "generator", "preference", "scoreboard", "study", "view"])
 def test_every_package_is_there_whatever_was_imported_before(package):
     code = f"import latentlab as ll, sys; ll.{package}; print('torch' in sys.modules)"
     assert python("-c", code).stdout.strip() == "False"

@@ -16,11 +16,11 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from latentlab.bench.page import bench_page, comparison_page
 from latentlab.bench.pool import workers
 from latentlab.bench.script import SCRIPTS, config_of, find_scripts, load_script
 from latentlab.record import Record, to_json
 from latentlab.store import digest, write_text
-from latentlab.view.bench import bench_page, comparison_page
 from latentlab.view.markdown import markdown
 from latentlab.view.report import Report
 from latentlab.weights import shipped

@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from latentlab.study.scoreboard import interval
+from latentlab.stats import interval
 
 DIGITS = 4  # significant, which are kept
 
@@ -18,7 +18,7 @@ def mean(values: Iterable[SupportsFloat], null: float | None = None) -> dict[str
     >>> mean([1.0, 2.0, 3.0])
     {'value': 2.0, 'interval': [-0.4841, 4.484]}
     """
-    return _figure(*interval([float(v) for v in values]), null)
+    return _figure(*interval(values), null)
 
 
 def median(values: Iterable[SupportsFloat], null: float | None = None) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from latentlab.ledger import Ledger
 from latentlab.record import Record, to_json
 from latentlab.score import rows as of_clips
 from latentlab.score.find import find_clips, partners
+from latentlab.score.page import SHOWN, scores_page
 from latentlab.score.sets import features_named, reader_td, sets_compared, vectors_of
 from latentlab.store import write_text
-from latentlab.view.scores import SHOWN, scores_page
 
 __all__ = ["find_clips", "reader_td", "score_clips"]
 

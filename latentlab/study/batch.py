@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from latentlab.checks import clear_errors
+from latentlab.preference.taste import Taste
 from latentlab.record import frame_hash, to_json
 from latentlab.shapes import Video
 from latentlab.store import write_text
 from latentlab.study.brief import Brief
-from latentlab.study.taste import Taste
 from latentlab.video import write
 
 DrawClip = Callable[[Mapping[str, Any], int], Video]  # one clip of a setting and a seed

@@ -7,7 +7,7 @@ import torch
 from latentlab.directions import Direction, Effect
 from latentlab.directions.manipulate import Manipulator
 from latentlab.factors import Factor, FactorTable
-from latentlab.study.scoreboard import Ground, score_directions
+from latentlab.scoreboard.direction_score import Testbed, score_directions
 
 SPECS = (
     Factor("light", "continuous", 0.5, 1.0),
@@ -44,13 +44,13 @@ def learned():
 def test_it_moves_what_no_direction_can(learned):
     """More light pushes a colour outward, whichever way that is; one direction for all cannot."""
     codes, table = draw(2000)
-    ground = Ground(draw(100, seed=1)[0], lambda codes: codes, read, table)
+    testbed = Testbed(draw(100, seed=1)[0], lambda codes: codes, read, table)
     dummy = Direction("light", np.zeros(12), 1.0)
     strengths = (-1.0, -0.5, 0.0, 0.5, 1.0)
     ours = score_directions(
-        ground, [dummy], strengths=strengths, move=lambda codes, direction, s: learned.edit(codes, direction.name, s)
+        testbed, [dummy], strengths=strengths, move=lambda codes, direction, s: learned.edit(codes, direction.name, s)
     )[0]
-    linear = score_directions(ground, [Effect(folds=0, permutations=0).fit(codes, table)["light"]])[0]
+    linear = score_directions(testbed, [Effect(folds=0, permutations=0).fit(codes, table)["light"]])[0]
     assert ours.monotonicity == pytest.approx(1)
     assert ours.precision > 0.9
     assert ours.ratio > 5 * linear.ratio

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import torch
 
+from latentlab.score.page import scores_page
 from latentlab.video import write
-from latentlab.view.scores import scores_page
 from latentlab.view.sketch import sketch_lines, sketch_map
 
 

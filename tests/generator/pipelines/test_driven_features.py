@@ -10,10 +10,10 @@ from generator.pipelines import whole
 from generator.pipelines.test_driven import loaded
 
 import latentlab as ll
+from latentlab.dimensions.perturbation import perturb
 from latentlab.directions import JacobianSVD
 from latentlab.generator.pipelines.driven import Driven
 from latentlab.spaces import attention
-from latentlab.study.perturb import perturb
 from latentlab.study.roundtrip import roundtrip
 
 

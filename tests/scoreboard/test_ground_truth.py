@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentlab.data.moving.measure import measure
-from latentlab.study.truth import paired_truth
+from latentlab.scoreboard.ground_truth import paired_truth
 
 
 @pytest.mark.parametrize(

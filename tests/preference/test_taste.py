@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from latentlab.study.taste import NOISE, Taste, _log_prior, _subsets
+from latentlab.preference.taste import NOISE, Taste, _log_prior, _subsets
 
 AXES = {"size": ("small", "large"), "hue": ("red", "cyan", "blue"), "speed": ("slowly", "quickly")}
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from latentlab.data.moving.measure import measure
+from latentlab.dimensions.perturbation import differences, perturb
 from latentlab.factors import Factor, FactorTable
 from latentlab.study.attributes import appearance, likeness
-from latentlab.study.perturb import differences, perturb
 
 
 class Known:

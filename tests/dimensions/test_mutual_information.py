@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from latentlab.dimensions.mutual_information import information
 from latentlab.factors import Factor, FactorTable
-from latentlab.study.information import information
 
 COUNT = 1500
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from latentlab.study.preference import fit, next_pairs, next_settings
-from latentlab.study.ratings import ANSWERS, Rating, schedule
+from latentlab.preference.bradley_terry import fit, next_pairs, next_settings
+from latentlab.preference.ratings import ANSWERS, Rating, schedule
 
 ITEMS = ("a", "b", "c", "d", "e")
 STRENGTH = np.array([1.2, 0.5, 0.0, -0.5, -1.2])

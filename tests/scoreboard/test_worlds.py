@@ -10,9 +10,9 @@ import torch
 
 from latentlab.bench.script import load_script
 from latentlab.directions import Direction
-from latentlab.study.finders import SUPERVISED, find
-from latentlab.study.sweep import sweep
-from latentlab.study.worlds import ModelWorld, OracleWorld
+from latentlab.scoreboard.finders import SUPERVISED, find
+from latentlab.scoreboard.sweep import sweep
+from latentlab.scoreboard.worlds import ModelWorld, OracleWorld
 
 WORLD = OracleWorld()
 
@@ -42,7 +42,7 @@ class Small:
 
 def test_encode_and_decode_alone_are_a_world(tmp_path):
     world = ModelWorld("mine", Small(), tmp_path, ("light",), clips=2)
-    here = world.ground(0)
+    here = world.testbed(0)
     assert (world.describe()["world"], world.networks) == ({"space": "Small"}, ())
     assert (here.codes.shape, here.decode(here.codes).shape) == ((2, 768), (2, 3, 16, 64, 64))
     push = Direction("light", np.full(768, 768**-0.5), 5.0)
@@ -97,8 +97,8 @@ def test_a_cell_is_measured_and_one_that_fails_says_why(tmp_path):
     ]
     for cell in cells:
         script.measure_cell(config, cell)
-    told = [json.loads(cell.file(config).read_text()) for cell in cells]
+    told = [json.loads(script.file_of(config, cell).read_text()) for cell in cells]
     assert all(len(cell["scores"]) == 6 for cell in told[:3])
     assert told[3]["failed"].startswith("ValueError: 10 fully labelled samples are too few")
-    assert cells[0].file(replace(config, pairs=1)) == cells[0].file(config)  # the oracle has none
-    assert cells[0].file(replace(config, count=3)) != cells[0].file(config)
+    assert script.file_of(replace(config, pairs=1), cells[0]) == script.file_of(config, cells[0])  # the oracle has none
+    assert script.file_of(replace(config, count=3), cells[0]) != script.file_of(config, cells[0])

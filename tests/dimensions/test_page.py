@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from latentlab.dimensions import page as dimensions
+from latentlab.dimensions.mutual_information import Carriers, Information
+from latentlab.dimensions.perturbation import Perturbation
 from latentlab.factors import Factor
-from latentlab.study.information import Carriers, Information
-from latentlab.study.perturb import Perturbation
-from latentlab.view import dimensions
 
 SPECS = (Factor("light", "continuous", 0, 1), Factor("size", "continuous", 0, 1))
 

@@ -7,17 +7,17 @@ from scipy.stats import spearmanr
 
 from latentlab.directions import Direction, Effect
 from latentlab.factors import Factor, FactorTable
-from latentlab.study.oracle import Oracle
-from latentlab.study.scoreboard import (
+from latentlab.scoreboard.direction_score import (
     STRENGTHS,
-    Ground,
     Sweep,
-    interval,
+    Testbed,
     match_targets,
     score_directions,
     score_sweep,
     sweep,
 )
+from latentlab.scoreboard.oracle import Oracle
+from latentlab.stats import interval
 
 SPECS = (
     Factor("light", "continuous", -9, 9),
@@ -26,7 +26,7 @@ SPECS = (
 )
 
 
-def plain(mix=lambda z: z, samples: int = 40) -> Ground:
+def plain(mix=lambda z: z, samples: int = 40) -> Testbed:
     """Codes whose first two dims are light and speed, hue from the angle of the next two, seen through `mix`."""
     rng = np.random.default_rng(0)
 
@@ -36,12 +36,12 @@ def plain(mix=lambda z: z, samples: int = 40) -> Ground:
 
     codes = torch.from_numpy(rng.standard_normal((samples, 4)))
     reference = FactorTable(np.column_stack([rng.standard_normal((100_000, 2)), rng.uniform(0, 360, 100_000)]), SPECS)
-    return Ground(codes, lambda codes: codes, read, reference)
+    return Testbed(codes, lambda codes: codes, read, reference)
 
 
-def one(ground: Ground, name: str, *vector: float, **options):
+def one(testbed: Testbed, name: str, *vector: float, **options):
     unit = np.array(vector) / np.linalg.norm(vector)
-    return score_directions(ground, [Direction(name, unit, 1.0)], **options)[0]
+    return score_directions(testbed, [Direction(name, unit, 1.0)], **options)[0]
 
 
 def test_a_pure_direction_is_pure():
@@ -69,8 +69,8 @@ def test_a_mixed_direction_leaks_as_much_as_it_mixes():
 
 
 def test_moves_that_cancel_over_clips_are_in_the_ratio_alone():
-    ground = plain(lambda z: np.column_stack([z[:, 0], z[:, 1] + z[:, 0] * np.sign(z[:, 3]), z[:, 2:]]), samples=4000)
-    score = one(ground, "light", 1, 0, 0, 0)
+    testbed = plain(lambda z: np.column_stack([z[:, 0], z[:, 1] + z[:, 0] * np.sign(z[:, 3]), z[:, 2:]]), samples=4000)
+    score = one(testbed, "light", 1, 0, 0, 0)
     assert score.leakage < 0.02
     assert score.ratio == pytest.approx(2, rel=0.02)
 
@@ -80,8 +80,8 @@ def test_few_clips_show_no_leakage_by_chance():
     squares = []
     for seed in range(60):
         sign = np.random.default_rng(seed).standard_normal(12)
-        ground = plain(lambda z, sign=sign: np.column_stack([z[:, 0], z[:, 1] + z[:, 0] * sign, z[:, 2:]]), samples=12)
-        squares.append(one(ground, "light", 1, 0, 0, 0).effect[1] ** 2)
+        testbed = plain(lambda z, sign=sign: np.column_stack([z[:, 0], z[:, 1] + z[:, 0] * sign, z[:, 2:]]), samples=12)
+        squares.append(one(testbed, "light", 1, 0, 0, 0).effect[1] ** 2)
     assert np.mean(squares) < 0.6 / 12  # 1 / 12 without
     assert np.median(squares) < 0.01
 
@@ -127,8 +127,8 @@ def test_monotonicity_is_that_of_scipy():
 
 
 def test_what_cannot_be_read_counts_as_no_move():
-    ground = plain(lambda z: np.where(np.abs(z[:, :1]) > 1e-9, np.nan, z))
-    assert one(ground, "light", 1, 0, 0, 0).monotonicity == 0
+    testbed = plain(lambda z: np.where(np.abs(z[:, :1]) > 1e-9, np.nan, z))
+    assert one(testbed, "light", 1, 0, 0, 0).monotonicity == 0
 
 
 def test_a_factor_that_no_clip_shows_any_longer_is_a_failure_and_not_stillness():
@@ -150,8 +150,8 @@ def test_a_factor_that_no_clip_shows_any_longer_is_a_failure_and_not_stillness()
         assert score.failed is (share == 1)
         assert score.precision == pytest.approx(float(share < 1))
         assert np.isnan(score.effect[1]) == (share == 1)
-    ground = plain(hidden(1.0))
-    assert match_targets(ground, [Direction("a", np.eye(4)[0], 1.0)] * 2, ["light"])  # an answer, whichever it is
+    testbed = plain(hidden(1.0))
+    assert match_targets(testbed, [Direction("a", np.eye(4)[0], 1.0)] * 2, ["light"])  # an answer, whichever it is
 
 
 def test_strengths_pass_through_zero():
@@ -160,10 +160,10 @@ def test_strengths_pass_through_zero():
 
 
 def test_unlabelled_directions_find_their_targets_and_signs():
-    ground = plain(samples=500)
+    testbed = plain(samples=500)
     rows = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [0.8, 0.6, 0, 0]], dtype=float)
     found = match_targets(
-        ground, [Direction(f"pc{i}", v, 1.0) for i, v in enumerate(rows)], ["light", "speed", "hue@0"]
+        testbed, [Direction(f"pc{i}", v, 1.0) for i, v in enumerate(rows)], ["light", "speed", "hue@0"]
     )
     assert found == {"light": (2, 1), "speed": (1, -1), "hue@0": (0, 1)}
 
@@ -172,15 +172,15 @@ def test_unlabelled_directions_find_their_targets_and_signs():
 def test_effect_on_the_oracle(mix, most):
     oracle = Oracle(mix=mix)
     codes, factors = oracle.draw(1000)
-    ground = Ground(oracle.draw(60, seed=1)[0], lambda codes: codes, oracle.read, factors)
+    testbed = Testbed(oracle.draw(60, seed=1)[0], lambda codes: codes, oracle.read, factors)
     truth = dict(zip(factors.names, oracle.truth(), strict=True))
     found = Effect().fit(codes, factors)
-    scores = score_directions(ground, [found[name] for name in factors.names], truth=truth)
+    scores = score_directions(testbed, [found[name] for name in factors.names], truth=truth)
     assert np.mean([s.leakage for s in scores]) < most
     assert min(s.alignment for s in scores) > 0.95
     assert min(s.monotonicity for s in scores) == pytest.approx(1)
     shuffled = Effect().fit(codes, factors[np.random.default_rng(0).permutation(1000)])
-    null = score_directions(ground, [shuffled[name] for name in factors.names], truth=truth)
+    null = score_directions(testbed, [shuffled[name] for name in factors.names], truth=truth)
     assert np.nanmean([s.precision for s in null]) < 0.3
     assert np.mean([s.alignment for s in null]) < 0.3
 

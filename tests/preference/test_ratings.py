@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from latentlab.study.ratings import Rating, read_rating_table, schedule, write_rating_table
+from latentlab.preference.ratings import Rating, read_rating_table, schedule, write_rating_table
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 9])

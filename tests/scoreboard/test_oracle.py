@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentlab.directions import Effect
-from latentlab.study.oracle import Oracle
+from latentlab.scoreboard.oracle import Oracle
 
 
 def test_the_world_is_as_ordered():

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from latentlab.study.preference import fit, next_pairs
-from latentlab.study.ratings import read_rating_table
+from latentlab.preference.bradley_terry import fit, next_pairs
+from latentlab.preference.ratings import read_rating_table
 
 pytest.importorskip("ipywidgets", reason="the widget needs the extra [notebook]")
-from latentlab.view.compare import Compare
+from latentlab.preference.page import Compare
 
 LIGHT = {"dim secret": -0.5, "middle secret": 0.0, "bright secret": 0.5}
 CLIPS = {name: torch.full((1, 3, 4, 8, 8), value) for name, value in LIGHT.items()}
