@@ -19,6 +19,7 @@ from latentlab.record import Record, to_json
 from latentlab.score import rows as of_clips
 from latentlab.score.find import find_clips, partners
 from latentlab.score.page import SHOWN, scores_page
+from latentlab.score.result import ClipRow, Scores
 from latentlab.score.sets import features_named, reader_td, sets_compared, vectors_of
 from latentlab.store import write_text
 
@@ -73,7 +74,7 @@ def score_clips(
     ledger = Ledger.open(Path(out) / "scores.jsonl")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damage is in the note of the clip
-        rows = ledger.rows(
+        lines = ledger.rows(
             list(found), "scoring", [extract.settings() if extract else None, of_clips.WINDOW, of_clips.METER],
             lambda path: of_clips.row_of(path, partner.get(path), extract),
             lambda path: [p for p in (path, partner.get(path)) if p],
@@ -82,31 +83,34 @@ def score_clips(
             list(references), "reading the reference", [extract.settings() if extract else None],
             lambda path: vectors_of(path, extract), lambda path: [path],
         )  # fmt: skip
-        if not rows:
+        if not lines:
             first = next(iter(ledger.unreadable.items()))
             raise ValueError(f"none of the {len(found)} clips can be scored; the first: {first[0]}: {first[1]}")
-        result: dict[str, Any] = {
-            "clips": [{k: v for k, v in row.items() if k not in ("key", "seen")} for row in rows],
-            "mean": _means(rows),
-            "unreadable": ledger.unreadable,
-            "left_out": {str(path): why for path, why in left_out.items()},
-            "against": sets_compared(ledger, rows, others, extract, bootstrap, seed) if extract else None,
-        }
+        rows = tuple(ClipRow.of_line(line, of_clips.COLUMNS) for line in lines)
+        scores = Scores(
+            clips=rows,
+            mean=_means(rows),
+            unreadable=ledger.unreadable,
+            left_out={str(path): why for path, why in left_out.items()},
+            against=sets_compared(ledger, rows, others, extract, bootstrap, seed) if extract else None,
+        )
         paths = {"clips": [str(p) for p in clips], "against": [str(p) for p in against]}
         settings = {**paths, "features": features, "bootstrap": bootstrap, "window": of_clips.WINDOW}
         record = Record(
-            "latentlab score", settings, seed, str(device), extract.fingerprint if extract else "", result["mean"]
+            "latentlab score", settings, seed, str(device), extract.fingerprint if extract else "", dict(scores.mean)
         )
         record.save(Path(out) / "record.json")
+        result = scores.record()
         write_text(Path(out) / "scores.json", to_json(result) + "\n")
         footer = f"latentlab {record.versions.get('latentlab', '')}, seed {seed}, {record.made}"
-        worst = sorted((row for row in rows if row["overall"] is not None), key=lambda row: -row["overall"])[:SHOWN]
-        details = dict(ledger.details([row["key"] for row in worst]))
-        shown = [row | details[row["key"]] for row in worst]
-        scores_page(result, of_clips.COLUMNS, shown, footer).save(Path(out) / "scores.html")
+        flickers = [(value, row) for row in rows if (value := row.figures["overall"]) is not None]
+        worst = [row for _, row in sorted(flickers, key=lambda pair: -pair[0])[:SHOWN]]
+        details = dict(ledger.details([row.key for row in worst]))
+        shown = [(row, details[row.key]["series"], details[row.key]["map"]) for row in worst]
+        scores_page(scores, of_clips.COLUMNS, shown, footer).save(Path(out) / "scores.html")
     return result
 
 
-def _means(rows: list[dict]) -> dict[str, float]:
-    columns = {name: [row[name] for row in rows if row[name] is not None] for name in of_clips.COLUMNS}
+def _means(rows: Sequence[ClipRow]) -> dict[str, float]:
+    columns = {name: [v for row in rows if (v := row.figures[name]) is not None] for name in of_clips.COLUMNS}
     return {name: round(float(np.mean(values)), 4) for name, values in columns.items() if values}

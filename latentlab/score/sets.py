@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from latentlab.metrics.features import PUBLISHED, Features, time_difference
 from latentlab.metrics.frechet import rows as rows_of
 from latentlab.metrics.kernel import precision_recall
 from latentlab.metrics.sets import SIZES, compare, sizes
+from latentlab.score.result import ClipRow, SetScores
 from latentlab.video import Clip, fit_clip, probe, read, read_fitted
 from latentlab.weights import fingerprint
 
@@ -69,20 +71,21 @@ def unpacked(features: tuple[str, int]) -> Tensor:
 
 
 def sets_compared(
-    ledger: Ledger, rows: list[dict], others: list[dict], extract: Features, bootstrap: int, seed: int
-) -> dict[str, Any]:
-    """The distances of both sets of rows, or a note why there are none."""
-    sides = [[row for row in side if row.get("seen")] for side in (rows, others)]
+    ledger: Ledger, rows: Sequence[ClipRow], others: Sequence[dict], extract: Features, bootstrap: int, seed: int
+) -> SetScores:
+    """The distances of both sets, clips and finished rows of the reference, or a note why there are none."""
+    told = [(row.key, row.seen) for row in rows], [(row["key"], row.get("seen")) for row in others]
+    sides = [[(key, tuple(seen)) for key, seen in side if seen] for side in told]
     if min(map(len, sides)) < 2:
         counts = f"{len(sides[0])} and {len(sides[1])}"
-        why = next((f"; {row['clip']} {row['features_note']}" for row in rows if "features_note" in row), "")
-        return {"note": f"two clips or more on each side are needed to compare sets, got {counts}{why}"}
-    details = ledger.details([row["key"] for side in sides for row in side])
+        why = next((f"; {row.clip} {row.features_note}" for row in rows if row.features_note), "")
+        return SetScores(note=f"two clips or more on each side are needed to compare sets, got {counts}{why}")
+    details = ledger.details([key for side in sides for key, _ in side])
     vectors = {key: unpacked(parts["features"]) for key, parts in details}
-    a, b = ([vectors[row["key"]] for row in side] for side in sides)
-    settings = extract.settings() | {n: sizes(tuple(r["seen"]) for r in s) for n, s in zip(SIZES, sides, strict=True)}
+    a, b = ([vectors[key] for key, _ in side] for side in sides)
+    shapes = ((seen for _, seen in side) for side in sides)
+    settings = extract.settings() | {name: sizes(of) for name, of in zip(SIZES, shapes, strict=True)}
     options: dict[str, Any] = {"name": extract.name, "bootstrap": bootstrap, "seed": seed, "settings": settings}
-    found: dict[str, Any] = {m: asdict(compare(a, b, measure=m, **options)) for m in ("frechet", "kernel")}
-    if min(found["frechet"]["samples"]) > 3:
-        found |= asdict(precision_recall(rows_of(a), rows_of(b)))
-    return found
+    frechet, kernel = (compare(a, b, measure=m, **options) for m in ("frechet", "kernel"))
+    inside = precision_recall(rows_of(a), rows_of(b)) if min(frechet.samples) > 3 else None
+    return SetScores(frechet, kernel, inside)

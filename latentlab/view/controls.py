@@ -9,16 +9,13 @@ from latentlab.directions import Range
 from latentlab.directions.mask import PROFILES
 from latentlab.shapes import Video
 from latentlab.view.film import strip
+from latentlab.view.pages import render_page
 from latentlab.view.setting import PATHS, Setting
 
 Reach = tuple[float, float] | Range
 SHOWN = ("side by side", "edit alone", "with the difference", "with the source")
 BOX_STEP = 0.05  # of a side of the frame; the least a box is wide
 EVERYWHERE = (0.0, 0.0, 1.0, 1.0)
-ARROW = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'><path fill='%238a8a8a' d='M5 7l4 4 4-4z'/></svg>"
-# ipywidgets draws the arrow of a menu in black, on dark pages too; a gray one is seen on both
-STYLE = f'<style>.latentlab-explorer select{{background-image:url("data:image/svg+xml,{ARROW}")!important}}</style>'
-UNIT = '<span style="font-size:12px;opacity:.8">strengths in standard deviations</span>'
 
 
 class Controls:
@@ -119,7 +116,7 @@ class Controls:
             [
                 row(self.playing, self.frame, self.show, named["undo"], named["reset"]),
                 *([row(column(self.position), column(self.path))] if between else []),
-                w.HTML(STYLE + UNIT),
+                w.HTML(render_page("unit.html")),
                 row(column(*sliders[:half]), column(*sliders[half:])),
                 more,
             ]

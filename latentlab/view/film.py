@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -65,11 +64,7 @@ def film(
 
 def still_page(clips: dict[str, Video], *, width: int = 224, fps: float = 8.0) -> str:
     """HTML of clips by title that needs no script and no style: what a page without a kernel shows."""
-    cells = (
-        f'<td><img src="{loop(video, fps=fps)}" width="{width}" alt="{title}"><br>{title}</td>'
-        for title, video in ((escape(title, quote=True), video) for title, video in clips.items())
-    )
-    return f"<table><tr>{''.join(cells)}</tr></table>"
+    return render_page("stills.html", clips={title: loop(v, fps=fps) for title, v in clips.items()}, width=width)
 
 
 def _pictures(video: Video) -> np.ndarray:
