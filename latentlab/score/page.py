@@ -18,12 +18,12 @@ from latentlab.view.figure import Figure
 from latentlab.view.report import WIDEST, Player, Report, Section, Strip, Table
 from latentlab.view.sketch import sketch_lines, sketch_map
 
-Series = Mapping[str, Sequence[float | None]]  # of jitter, one number a frame
+JitterSeries = Mapping[str, Sequence[float | None]]  # of jitter, one number a frame
 SHOWN = 6  # clips with their series and maps
 
 
 def scores_page(
-    scores: Scores, columns: Sequence[str], worst: Sequence[tuple[ClipRow, Series, Sequence]], footer: str = ""
+    scores: Scores, columns: Sequence[str], worst: Sequence[tuple[ClipRow, JitterSeries, Sequence]], footer: str = ""
 ) -> Report:
     """The page of what `latentlab.score.score_clips` found.
 
@@ -79,7 +79,7 @@ def _set_section(sets: SetScores) -> Section:
     return Section("Against the reference", text, [Table(columns, rows, note)], how)
 
 
-def _clip_section(row: ClipRow, series: Series, levels: Sequence) -> Section:
+def _clip_section(row: ClipRow, series: JitterSeries, levels: Sequence) -> Section:
     """A clip with its series and its map; of a clip scored in parts, the first part plays."""
     clip = read(row.clip, stop=min(row.part, row.frames))
     kinds = ("overall", "whole", "regional", "texture")
