@@ -19,7 +19,7 @@ from latentlab.record import Record, to_json
 from latentlab.score import rows as of_clips
 from latentlab.score.find import find_clips, partners
 from latentlab.score.page import SHOWN, scores_page
-from latentlab.score.result import ClipRow, Scores
+from latentlab.score.result import AllScores, ClipRow
 from latentlab.score.sets import features_named, reader_td, sets_compared, vectors_of
 from latentlab.store import write_text
 
@@ -37,7 +37,7 @@ def score_clips(
     device: str | torch.device = "cpu",
     trusted: bool = False,
 ) -> dict[str, Any]:
-    """Scores clips and writes `scores.json`, `scores.html`, `scores.jsonl` and `record.json`.
+    """AllScores clips and writes `scores.json`, `scores.html`, `scores.jsonl` and `record.json`.
 
     Args:
         clips: video files, folders of images, or folders of videos, which are searched to the bottom.
@@ -87,7 +87,7 @@ def score_clips(
             first = next(iter(ledger.unreadable.items()))
             raise ValueError(f"none of the {len(found)} clips can be scored; the first: {first[0]}: {first[1]}")
         rows = tuple(ClipRow.of_line(line, of_clips.COLUMNS) for line in lines)
-        scores = Scores(
+        scores = AllScores(
             clips=rows,
             mean=_means(rows),
             unreadable=ledger.unreadable,

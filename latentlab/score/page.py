@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 
 from latentlab.metrics.residual import ROUNDING
-from latentlab.score.result import ClipRow, Scores, SetScores
+from latentlab.score.result import AllScores, ClipRow, SetScores
 from latentlab.shapes import Video
 from latentlab.video import read
 from latentlab.view.figure import Figure
@@ -23,7 +23,7 @@ SHOWN = 6  # clips with their series and maps
 
 
 def scores_page(
-    scores: Scores, columns: Sequence[str], worst: Sequence[tuple[ClipRow, JitterSeries, Sequence]], footer: str = ""
+    scores: AllScores, columns: Sequence[str], worst: Sequence[tuple[ClipRow, JitterSeries, Sequence]], footer: str = ""
 ) -> Report:
     """The page of what `latentlab.score.score_clips` found.
 

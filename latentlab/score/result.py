@@ -76,7 +76,7 @@ class SetScores:
 
 
 @dataclass(frozen=True)
-class Scores:
+class AllScores:
     """All of it.
 
     Attributes:

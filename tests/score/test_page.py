@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from latentlab.score.page import scores_page
-from latentlab.score.result import ClipRow, Scores
+from latentlab.score.result import AllScores, ClipRow
 from latentlab.video import write
 from latentlab.view.sketch import sketch_lines, sketch_map
 
@@ -17,7 +17,7 @@ def test_a_clip_is_shown_with_its_series_and_its_map(tmp_path):
     levels = np.full((32, 32), 2.0).tolist()
     levels[0][0] = None
     row = ClipRow(str(tmp_path / "a.mkv"), 4, part=4, figures={"overall": 0.1, "motion_jitter": 0.2})
-    html = scores_page(Scores((row,), {"overall": 0.1}), ["overall"], [(row, series, levels)]).html()
+    html = scores_page(AllScores((row,), {"overall": 0.1}), ["overall"], [(row, series, levels)]).html()
     for part in ("Lines of jitter", "Map of the flicker over the picture", "8-bit levels", "yellow is 2 8-bit levels"):
         assert part in html
     assert html.count("currentColor") > 2
@@ -27,7 +27,7 @@ def test_a_clip_is_shown_with_its_series_and_its_map(tmp_path):
 
 def test_a_clip_that_was_not_measured_is_told_in_words(tmp_path):
     row = ClipRow("a.mkv", 4, figures={"overall": None}, reason="0.4 % of the picture can be followed")
-    html = scores_page(Scores((row,), {}), ["overall"], []).html()
+    html = scores_page(AllScores((row,), {}), ["overall"], []).html()
     for part in ("flicker not measured.", "Flicker not measured", "0.4 % of the picture can be followed"):
         assert part in html
 
