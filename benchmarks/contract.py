@@ -6,8 +6,9 @@ Every factor has held-out clips of one object on which its edit can be asked for
 from where it was, and from the background's), light + 0.2, size x 1.25, place by 5 pixels to one of four sides,
 direction by 90 degrees, speed + 0.2, rotation + 3 degrees a frame, another shape. The judge
 (`latentlab.study.contract`) holds what it reads against the exact re-rendering in which the target alone is changed:
-factors, the centre in every frame, the pixels outside both masks. The shape must be right by `measure` and by the
-learned reader. Methods, by what they were given:
+factors, the centre in every frame, the pixels outside both masks, and the overlap of the object with its silhouette,
+which may fall by `BENT` below what the space itself leaves. The shape must be right by `measure` and by the learned
+reader. Methods, by what they were given:
 
 - network: the edit network, from pairs that differ in one factor; a strength of 1, fixed beforehand.
 - linear: `Effect` in latents, from labelled clips; of seven strengths the one that kept most of other clips.
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.shapes import Latents, Video
 from latentlab.study.change import Change
-from latentlab.study.contract import Judged, Wanted, judge, outside_psnr
+from latentlab.study.contract import Judged, Wanted, judge, outside_psnr, unedited_overlap
 from latentlab.study.edit_methods import DirectionEdit, FlowEdit, NetworkEdit
 from latentlab.study.edits import network_of
 from latentlab.study.sources import find_directions
@@ -78,17 +79,14 @@ class Asked:
         unedited: the clips decoded.
         rows: their true factors.
         changes: one a clip.
+        space: what it makes of clips without an edit.
     """
 
     latents: Latents
     unedited: Video
     rows: np.ndarray
     changes: tuple[Change, ...]
-
-    @property
-    def wanted(self) -> Wanted:
-        """The exact re-rendering, in numbers."""
-        return joined([Wanted.of(row[None]).after(c) for row, c in zip(self.rows, self.changes, strict=True)])
+    space: Callable[[Video], Video]
 
     @property
     def captions(self) -> list[tuple[str, str]]:
@@ -101,6 +99,13 @@ class Asked:
             return None
         after = [c.after(row) for row, c in zip(self.rows, self.changes, strict=True)]
         return outside_psnr(self.unedited, video, exact_masks(self.rows), exact_masks(np.stack(after)))
+
+    def judged(self, video: Video, known: Wanted, outside: np.ndarray | None) -> Judged:
+        """Against the change of what is known of the clips; of a new shape, against what the space makes of it."""
+        each = zip(known.rows, known.centre, known.pose, self.changes, strict=True)
+        wanted = joined([Wanted(row[None], at[None], pose[None]).after(change) for row, at, pose, change in each])
+        floor = unedited_overlap(known, wanted, self.unedited, video, self.space)
+        return judge(video, wanted, outside=outside, floor=floor)
 
 
 def run(config: Config) -> dict:
@@ -117,7 +122,8 @@ def run(config: Config) -> dict:
         asked = ask(generator, factor, config.clips, HELD_OUT_SEED, config.seed)
         other = ask(generator, factor, config.calibration, CALIBRATION_SEED, config.seed) if found else None
         undone, _ = judged(asked, asked.unedited)
-        floor = judge(asked.unedited, Wanted.of(asked.rows)).kept
+        exact = Wanted.of(asked.rows)
+        floor = judge(asked.unedited, exact, floor=exact.overlap(asked.unedited)).kept
         for name, method in edits.items():
             edited = method(generator, asked, other, found, config.seed)
             if edited is None:
@@ -134,6 +140,8 @@ def run(config: Config) -> dict:
                 "reached_percent": percent(of_exact.off[factor] <= 1),
                 "floor_percent": percent(floor),
                 "broken": counts(of_exact),
+                "overlap": mean(of_exact.overlap),
+                "overlap_unedited": mean(of_exact.floor),
                 "account_agrees_percent": percent(said == kept),
                 "seconds_a_clip": mean([seconds]),
             }
@@ -218,7 +226,11 @@ def ask(generator: Generator, factor: str, count: int, clips_seed: int, seed: in
         if len(rows) == count:
             break
     latents = generator.encode(torch.cat(video))
-    return Asked(latents, generator.decode(latents).cpu(), np.stack(rows), tuple(changes))
+
+    def space(video: Video) -> Video:
+        return generator.decode(generator.encode(video)).cpu()
+
+    return Asked(latents, generator.decode(latents).cpu(), np.stack(rows), tuple(changes), space)
 
 
 def wish(factor: str, row: np.ndarray, rng: np.random.Generator) -> Change | None:
@@ -264,25 +276,22 @@ def apart(a: float, b: float) -> float:
 
 def judged(asked: Asked, video: Video) -> tuple[np.ndarray, Judged]:
     """Whether clips keep their contract, by the exact re-rendering and, for the shape, the learned reader as well."""
-    wanted = asked.wanted
-    found = judge(video, wanted, outside=asked.outside(video))
+    found = asked.judged(video, Wanted.of(asked.rows), asked.outside(video))
     shapes = np.array([SHAPES.index(word) for word in load_reader().read_shape(video)])
-    return found.kept & (shapes == wanted.rows[:, 0]), found
+    wanted = [change.after(row)[0] for row, change in zip(asked.rows, asked.changes, strict=True)]
+    return found.kept & (shapes == wanted), found
 
 
 def accounted(asked: Asked, video: Video) -> np.ndarray:
     """Whether the account says kept, which knows the clips alone."""
-    before = Wanted.read(asked.unedited)
-    each = zip(before.rows, before.centre, asked.changes, strict=True)
-    wanted = joined([Wanted(row[None], centre[None]).after(change) for row, centre, change in each])
     of_object = asked.changes[0].of_the_object
     outside = outside_psnr(asked.unedited, video, matte(asked.unedited), matte(video)) if of_object else None
-    return judge(video, wanted, outside=outside).kept
+    return asked.judged(video, Wanted.read(asked.unedited), outside).kept
 
 
 def joined(parts: list[Wanted]) -> Wanted:
     """One of many clips."""
-    return Wanted(np.concatenate([p.rows for p in parts]), np.concatenate([p.centre for p in parts]))
+    return Wanted(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Wanted)))
 
 
 def exact_masks(rows: np.ndarray) -> torch.Tensor:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.edits import PLACE
@@ -17,11 +15,10 @@ from latentlab.data.moving.measure import mask, measure
 from latentlab.directions.ruler import Ruler
 from latentlab.directions.target import Target
 from latentlab.factors import Factor, FactorTable
-from latentlab.metrics.clip import VideoClip
 from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Video
 from latentlab.study.change import Change
-from latentlab.study.contract import OUTSIDE, TOLERANCE, Judged, Wanted, judge, outside_psnr
+from latentlab.study.contract import BENT, OUTSIDE, TOLERANCE, Judged, Wanted, judge, outside_psnr, unedited_overlap
 
 SEEN = 0.25  # standard deviations; a target that moves by less did not move
 TOLD = 0.1  # likewise, of others that are told
@@ -117,6 +114,9 @@ class Account:
             return f"nobody can judge {name}"
         if name == "outside":
             return f"pixels outside the object keep {self.judged.outside[0]:.1f} dB, and {OUTSIDE:g} are to stay"
+        if name == "overlap":
+            overlap, least = float(self.judged.overlap[0]), float(self.judged.floor[0]) - BENT
+            return f"the shape is bent or turned: it overlaps the one wanted by {overlap:.2f}, not {least:.2f} or more"
         off = float(self.judged.off[name][0]) * TOLERANCE[name]
         if not np.isfinite(off):
             return f"{name} can no longer be read"
@@ -141,6 +141,9 @@ class Account:
         said += [f"no longer readable: {', '.join(lost)}"] if lost else []
         if self.judged is not None and np.isfinite(self.judged.outside[0]):
             said.append(f"pixels outside the object keep {self.judged.outside[0]:.1f} dB")
+        if self.judged is not None and np.isfinite(self.judged.overlap[0]):
+            overlap, floor = float(self.judged.overlap[0]), float(self.judged.floor[0])
+            said.append(f"its shape overlaps the one wanted by {overlap:.2f}, without an edit by {floor:.2f}")
         if np.isfinite(self.flicker):
             said.append(f"flicker added: {self.flicker:+.2f} levels")
         if self.failed:
@@ -157,82 +160,13 @@ class Account:
         others = {one.factor.name: known(one.moved) for one in self.others}
         value = {"before": known(self.reading.before), "after": known(self.reading.after), "asked": known(self.wanted)}
         off = {} if self.judged is None else {name: known(one[0]) for name, one in self.judged.off.items()}
-        beside = {
-            "outside_psnr": known(self.judged.outside[0]) if self.judged else None,
-            "flicker_added": known(self.flicker),
-        }
+        parts = ("outside", "overlap", "floor")
+        outside, overlap, floor = (known(getattr(self.judged, name)[0]) if self.judged else None for name in parts)
+        beside = {"outside_psnr": outside, "overlap": overlap, "overlap_unedited": floor}
+        beside |= {"flicker_added": known(self.flicker)}
         return {"target": self.target, **value, "moved_sd": known(self.reading.moved), "else_sd": others,
                 "tolerances_off": off, **beside, "read_by": self.read_by, "kept": self.kept,
                 "failed": self.failed}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class CaptionAccount:
-    """What an edit by captions did to one clip whose factors nobody reads: CLIP and pixels never say that it is kept.
-
-    Attributes:
-        target: the caption that was asked for.
-        before, after: likeness of the clip to it, a cosine, without and with the edit; NaN without a CLIP model.
-        changed: mean change of a pixel, 8-bit levels.
-        flicker: that the edit added, 8-bit levels; NaN where flicker cannot be seen.
-        read_by: who compared them.
-    """
-
-    target: str
-    before: float
-    after: float
-    changed: float
-    flicker: float = float("nan")
-    read_by: str = "CLIP"
-    kept: bool = False
-
-    @property
-    def failed(self) -> str:
-        """Why nobody can say that the rest was kept, and whether the clip at least came nearer to the caption."""
-        if not np.isfinite(self.after):
-            return "there is neither a reader nor a CLIP model of such clips, so nobody knows what moved"
-        if self.after <= self.before:
-            return "the clip came no nearer to the caption"
-        return "there is no reader of such clips, so nobody knows what else moved"
-
-    def lines(self) -> list[str]:
-        """In words."""
-        said = [f"target {self.target!r}: a mean change of {self.changed:.1f} levels a pixel"]
-        if np.isfinite(self.after):
-            said.append(f"likeness by {self.read_by} {self.before:.3f} to {self.after:.3f}")
-        if np.isfinite(self.flicker):
-            said.append(f"flicker added: {self.flicker:+.2f} levels")
-        return [*said, f"WARNING: not known to be kept: {self.failed}"]
-
-    def numbers(self) -> dict[str, Any]:
-        """As a record holds it."""
-        likeness = [round(x, 4) if np.isfinite(x) else None for x in (self.before, self.after)]
-        added = round(self.flicker, 4) if np.isfinite(self.flicker) else None
-        return {"target": self.target, "likeness": likeness, "changed": round(self.changed, 3), "flicker_added": added,
-                "read_by": self.read_by, "kept": self.kept, "failed": self.failed}  # fmt: skip
-
-
-@torch.no_grad()
-def caption_account(before: Video, after: Video, caption: str, clip_model: VideoClip | None = None) -> CaptionAccount:
-    """What an edit of one clip by captions did.
-
-    Args:
-        before: the clip without the edit, decoded.
-        after: with it.
-        caption: what it was to show.
-        clip_model: compares clips with captions; None compares pixels alone.
-
-    >>> import latentlab as ll
-    >>> clip, _ = ll.data.moving_shapes(1, seed=0)
-    >>> caption_account(clip, clip, "a red star", ll.load().clip).failed
-    'the clip came no nearer to the caption'
-    """
-    near = [float("nan")] * 2
-    if clip_model is not None:
-        said = F.normalize(clip_model.encode_text([caption]), dim=1)
-        near = [float(F.normalize(clip_model.encode_video(v), dim=1) @ said.T) for v in (before, after)]
-    changed = float((after - before).abs().mean()) * 127.5
-    return CaptionAccount(caption, near[0], near[1], changed, _flicker_added(before, after))
 
 
 def account(
@@ -243,6 +177,7 @@ def account(
     towards: int = 1,
     read: Callable[[Video], FactorTable] = measure,
     reference: FactorTable | None = None,
+    space: Callable[[Video], Video] | None = None,
 ) -> Account:
     """What an edit of one clip did.
 
@@ -254,6 +189,7 @@ def account(
         read: the factors of clips; default those of moving shapes. Of others there are no tolerances: what moves by
             more than a quarter of a standard deviation was not left alone.
         reference: factors whose spread is the unit; default those of moving shapes.
+        space: what it makes of clips without an edit: how well it holds a new shape.
 
     Raises:
         KeyError: the target is no factor.
@@ -280,35 +216,44 @@ def account(
     else:
         own = tuple(ruler.names.index(name) for name in asked[0].columns)
         wanted = float(asked[0].after(tables[0].values[0])[own[0]])
-    judged = _judged(before, after, target if isinstance(target, str) else asked) if read is measure else None
+    judged = _judged(before, after, target if isinstance(target, str) else asked, space) if read is measure else None
     values = [table.values[0] for table in tables]
     readings = [FactorReading(*one) for one in zip(ruler.specs, *values, moved, strict=True)]
     others = [one for i, one in enumerate(readings) if i not in own]
     others.sort(key=lambda one: -np.nan_to_num(one.moved))
     said = target if isinstance(target, str) else ", ".join(map(str, asked))
     by = "measure" if read is measure else getattr(read, "__name__", type(read).__name__)
-    added = _flicker_added(before, after)
+    added = flicker_added(before, after)
     return Account(said, readings[own[0]], tuple(others), asked, judged, wanted, added, by)
 
 
-def _judged(before: Video, after: Video, target: str | Sequence[Change]) -> Judged:
+def _judged(
+    before: Video, after: Video, target: str | Sequence[Change], space: Callable[[Video], Video] | None
+) -> Judged:
     """How all is kept: targets where they are asked for in their unit, and all else."""
-    wanted = Wanted.read(before)
+    wanted = known = Wanted.read(before)
     if not isinstance(target, str):
         for change in target:
             wanted = wanted.after(change)
-        if not all(change.of_the_object for change in target):
-            return judge(after, wanted)
-        return judge(after, wanted, outside=outside_psnr(before, after, mask(before), mask(after)))
+        of_all = not all(change.of_the_object for change in target)
+        outside = None if of_all else outside_psnr(before, after, mask(before), mask(after))
+        return judge(after, wanted, outside=outside, floor=unedited_overlap(known, wanted, before, after, space))
     name = Target.parse(target, FACTORS).factor
-    rows, centre = wanted.rows.copy(), wanted.centre
+    rows, centre = known.rows.copy(), known.centre
     rows[:, NAMES.index(name)] = np.nan
     if name in (*PLACE, "direction", "speed"):  # of a strength in standard deviations nobody knows to where
         centre = np.full_like(centre, np.nan)
-    return judge(after, Wanted(rows, centre))
+    return judge(after, Wanted(rows, centre, known.pose), floor=known.overlap(before))
 
 
-def _flicker_added(before: Video, after: Video) -> float:
+def flicker_added(before: Video, after: Video) -> float:
+    """Levels of 255 that an edit adds; NaN of clips too short to flicker.
+
+    >>> from latentlab.data import moving_shapes
+    >>> clip, _ = moving_shapes(1, seed=0)
+    >>> flicker_added(clip, clip)
+    0.0
+    """
     if before.shape[2] < 3:
         return float("nan")
     return float(flicker(after).overall) - float(flicker(before).overall)

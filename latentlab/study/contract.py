@@ -7,7 +7,7 @@ changed in an account (`latentlab.study.account`).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from latentlab.data.moving.edits import EDITS, PLACE, centre
-from latentlab.data.moving.factors import FACTORS, NAMES, NUM_FRAMES
-from latentlab.data.moving.measure import angle_difference, mask, measure, track
+from latentlab.data.moving.factors import FACTORS, NAMES, NUM_FRAMES, SHAPES
+from latentlab.data.moving.measure import angle_difference, mask, measure, pose, track
+from latentlab.data.moving.silhouette import painted, silhouette, soft_iou
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
 from latentlab.study.change import Change
@@ -31,6 +32,7 @@ TOLERANCE = {
 WITHIN = 1 + 1e-4  # tolerances, and what rounding adds
 OUTSIDE = 35.0  # decibels that pixels keep outside the object before and after, where the edit is the object's
 TURNS = 0.1  # pixels a frame, below which a direction of motion is not judged
+BENT = 0.1  # overlap with its silhouette that an edit may lose: looked at, shapes are bent beyond it, and not before
 GROWN = 2  # pixels around the object that count as it: its edge is soft
 
 
@@ -41,22 +43,24 @@ class Wanted:
     Attributes:
         rows: their factors, NaN for what is not judged, such as the rotation of a circle.
         centre: of the object in every frame, pixels from the left and the top.
+        pose: how far the object is turned in the first frame, degrees; NaN where any turn will do.
     """
 
     rows: Float[np.ndarray, "clip factor"]
     centre: Float[np.ndarray, "clip frame 2"]
+    pose: Float[np.ndarray, " clip"]
 
     @staticmethod
     def of(rows: Float[np.ndarray, "clip factor"], frames: int = NUM_FRAMES) -> Wanted:
         """What clips of known factors show."""
         known = torch.from_numpy(np.nan_to_num(np.asarray(rows, dtype=float)))
         places = [centre(known, torch.full((len(known),), float(t), dtype=known.dtype)) for t in range(frames)]
-        return Wanted(rows, torch.stack(places, 1).numpy())
+        return Wanted(rows, torch.stack(places, 1).numpy(), np.zeros(len(known)))
 
     @staticmethod
     def read(video: Video) -> Wanted:
         """What clips show now."""
-        return Wanted(measure(video).values, track(video))
+        return Wanted(measure(video).values, track(video), pose(video))
 
     def after(self, change: Change, *, strength: float = 1.0) -> Wanted:
         """The same clips with one change."""
@@ -65,9 +69,50 @@ class Wanted:
         moved = Wanted.of(rows, frames).centre - Wanted.of(self.rows, frames).centre
         if change.name not in ("place", "direction", "speed"):
             moved = np.zeros_like(moved)
+        turned = self.pose.copy()
         if change.name == "shape":  # a circle that becomes another shape may turn as it likes
-            rows[self.rows[:, NAMES.index("shape")] == 0, NAMES.index("rotation")] = np.nan
-        return Wanted(rows, self.centre + moved)
+            round_ = self.rows[:, NAMES.index("shape")] == 0
+            rows[round_, NAMES.index("rotation")], turned[round_] = np.nan, np.nan
+        return Wanted(rows, self.centre + moved, turned)
+
+    def silhouettes(self, video: Video) -> Float[Tensor, "clip 1 frame height width"]:
+        """The object wanted, where it is in clips, as large and turning as fast: these are judged by themselves."""
+        read, places, poses = measure(video).values, track(video), pose(video)
+        drawn = np.zeros((len(video), *video.shape[2:]))
+        for i, row in enumerate(self.rows):
+            shown, wanted = (dict(zip(NAMES, values, strict=True)) for values in (read[i], row))
+            if not np.isfinite(wanted["shape"]) or not np.isfinite(shown["shape"]):
+                continue
+            same = shown["shape"] == wanted["shape"]  # else its turns are those of another symmetry
+            turn = _known(shown["rotation"] if same else np.nan, wanted["rotation"], 0.0)
+            turned = _known(self.pose[i], poses[i], 0.0) + turn * np.arange(video.shape[2])
+            centre = np.where(np.isfinite(places[i]), places[i], self.centre[i])
+            drawn[i] = silhouette(
+                SHAPES[int(wanted["shape"])], shown["size"], centre, turned, _known(wanted["blur"], 0.0)
+            )
+        return torch.from_numpy(drawn).to(video)[:, None]
+
+    def overlap(self, video: Video) -> Float[np.ndarray, " clip"]:
+        """How well the object in clips covers the one wanted, 0 to 1; NaN where none is wanted.
+
+        >>> from latentlab.data import moving_shapes
+        >>> star, factors = moving_shapes(1, seed=0, fixed={"shape": 3})
+        >>> disc, _ = moving_shapes(1, seed=0, fixed={"shape": 0})
+        >>> [Wanted.of(factors.values).overlap(clip).round(2) for clip in (star, disc)]
+        [array([1.]), array([0.71])]
+        """
+        return self._overlap(mask(video), self.silhouettes(video))
+
+    def overlap_in(self, space: Callable[[Video], Video], video: Video) -> Float[np.ndarray, " clip"]:
+        """The same of the silhouettes themselves, once they are painted and a space has given them back."""
+        drawn = self.silhouettes(video)
+        colours = [self.rows[:, NAMES.index(name)] for name in ("hue", "background_hue", "light")]
+        shown = [painted(one.numpy(), *told) for one, *told in zip(drawn[:, 0], *np.nan_to_num(colours), strict=True)]
+        return self._overlap(mask(space(torch.from_numpy(np.stack(shown)).to(video))), drawn)
+
+    def _overlap(self, seen: Tensor, drawn: Tensor) -> Float[np.ndarray, " clip"]:
+        wanted = np.isfinite(self.rows[:, NAMES.index("shape")])
+        return np.where(wanted, np.nan_to_num(soft_iou(seen, drawn.to(seen))), np.nan)
 
 
 @dataclass(frozen=True)
@@ -79,32 +124,52 @@ class Judged:
         off: by the names of `TOLERANCE`, how far each is from what is wanted, in tolerances; NaN where nothing is
             wanted, infinite where it can no longer be read.
         outside: decibels that pixels keep where neither the old nor the new object is; NaN where none are to stay.
+        overlap: of the object with the silhouette that is wanted, 0 to 1, see `Wanted.overlap`; a class says "star" of
+            much that is none. NaN where no shape is wanted.
+        floor: the overlap that the clips have without an edit.
     """
 
     read: FactorTable
     off: dict[str, Float[np.ndarray, " clip"]]
     outside: Float[np.ndarray, " clip"]
+    overlap: Float[np.ndarray, " clip"]
+    floor: Float[np.ndarray, " clip"]
+
+    @property
+    def bent(self) -> Bool[np.ndarray, " clip"]:
+        """Whether the object is no longer the shape that it should be, whatever its class."""
+        return self.overlap < self.floor - BENT
 
     @property
     def kept(self) -> Bool[np.ndarray, " clip"]:
         """Whether all is within its tolerance."""
         all_off = np.stack(list(self.off.values()))
-        return ~(all_off > WITHIN).any(0) & ~(self.outside < OUTSIDE) & np.isfinite(all_off).any(0)
+        broken = (all_off > WITHIN).any(0) | (self.outside < OUTSIDE) | self.bent
+        return ~broken & np.isfinite(all_off).any(0)
 
     def broken(self, clip: int = 0) -> list[str]:
         """What is not kept in one clip, the worst first."""
         wrong = {name: float(off[clip]) for name, off in self.off.items() if off[clip] > WITHIN}
         names = sorted(wrong, key=lambda name: -wrong[name])
+        names += ["overlap"] if self.bent[clip] else []
         return [*names, *(["outside"] if self.outside[clip] < OUTSIDE else [])]
 
 
-def judge(video: Video, wanted: Wanted, *, outside: Float[np.ndarray, " clip"] | None = None) -> Judged:
+def judge(
+    video: Video,
+    wanted: Wanted,
+    *,
+    outside: Float[np.ndarray, " clip"] | None = None,
+    floor: Float[np.ndarray, " clip"] | None = None,
+) -> Judged:
     """Reads clips and holds them against what is wanted.
 
     Args:
         video: edited clips.
         wanted: what they should show.
         outside: decibels that they keep outside the object, see `outside_psnr`; None is not judged.
+        floor: the overlap that they have with their silhouette without an edit, see `Wanted.overlap`; None is 1, as of
+            exact clips.
 
     >>> from latentlab.data import moving_shapes
     >>> red, factors = moving_shapes(1, seed=0, fixed={"hue": 0.0, "background_hue": 120.0})
@@ -131,7 +196,38 @@ def judge(video: Video, wanted: Wanted, *, outside: Float[np.ndarray, " clip"] |
             target = np.where(wanted.rows[:, NAMES.index("shape")] == 0, np.nan, target)
         in_tolerances = np.where(np.isfinite(difference), difference / TOLERANCE[name], np.inf)
         off[name] = np.where(np.isfinite(target), in_tolerances, np.nan)
-    return Judged(read, off, np.full(len(video), np.nan) if outside is None else outside)
+    unknown, whole = np.full(len(video), np.nan), np.ones(len(video))
+    return Judged(
+        read,
+        off,
+        unknown if outside is None else outside,
+        wanted.overlap(video),
+        whole if floor is None else floor,
+    )
+
+
+def unedited_overlap(
+    known: Wanted, wanted: Wanted, before: Video, after: Video, space: Callable[[Video], Video] | None = None
+) -> Float[np.ndarray, " clip"]:
+    """The overlap of object and silhouette that clips have without an edit, to which edited ones are held.
+
+    Args:
+        known: what the clips show.
+        wanted: what they are to show.
+        before, after: the clips without and with the edit.
+        space: what it makes of clips without an edit. Spaces bend a cross more than a circle, so where the shape is to
+            become another, its silhouette is held against what the space makes of it; None takes that of the old shape.
+
+    >>> from latentlab.data import moving_shapes
+    >>> star, factors = moving_shapes(1, seed=0, fixed={"shape": 3})
+    >>> known = Wanted.of(factors.values)
+    >>> unedited_overlap(known, known.after(Change.of("light", 0.7)), star, star).round(2)
+    array([1.])
+    """
+    shape = NAMES.index("shape")
+    if space is None or (known.rows[:, shape] == wanted.rows[:, shape]).all():
+        return known.overlap(before)
+    return wanted.overlap_in(space, after)
 
 
 def judge_rest(before: Video, after: Video, targets: Collection[str]) -> Judged:
@@ -147,14 +243,14 @@ def judge_rest(before: Video, after: Video, targets: Collection[str]) -> Judged:
     >>> judge_rest(dark, bright, ["light"]).kept, judge_rest(dark, bright, ["size"]).broken()
     (array([ True]), ['light', 'outside'])
     """
-    wanted = Wanted.read(before)
-    rows, centre = wanted.rows.copy(), wanted.centre
+    known = Wanted.read(before)
+    rows, centre = known.rows.copy(), known.centre
     rows[:, [NAMES.index(name) for name in targets]] = np.nan
     if {*targets} & {*PLACE, "direction", "speed"}:
         centre = np.full_like(centre, np.nan)
     of_all = {*targets} & {"background_hue", "light"}  # which change pixels everywhere
     outside = None if of_all else outside_psnr(before, after, mask(before), mask(after))
-    return judge(after, Wanted(rows, centre), outside=outside)
+    return judge(after, Wanted(rows, centre, known.pose), outside=outside, floor=known.overlap(before))
 
 
 def outside_psnr(before: Video, after: Video, *objects: Float[Tensor, "clip 1 frame height width"]) -> np.ndarray:
@@ -177,3 +273,8 @@ def outside_psnr(before: Video, after: Video, *objects: Float[Tensor, "clip 1 fr
         min=1
     )
     return (10 * torch.log10(4 / error)).cpu().double().numpy()
+
+
+def _known(*values: float) -> float:
+    """The first number among these."""
+    return next(float(value) for value in values if np.isfinite(value))

@@ -23,7 +23,8 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.edits import EditNetwork, load_edits
 from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Latents, Video
-from latentlab.study.account import Account, CaptionAccount, account, caption_account
+from latentlab.study.account import Account, account
+from latentlab.study.caption_account import CaptionAccount, caption_account
 from latentlab.study.change import Change, Value, changes
 from latentlab.study.contract import TOLERANCE
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
@@ -299,7 +300,8 @@ def _accounts(
     """What moved in each clip, by its factors where these were asked for, else by the caption."""
     each = zip(before.split(1), after.split(1), strict=True)
     if wanted:
-        return tuple(account(one, other, wanted, read=read or measure) for one, other in each)
+        known = {"read": read or measure, "space": lambda video: generator.decode(generator.encode(video)).cpu()}
+        return tuple(account(one, other, wanted, **known) for one, other in each)
     clip_model = generator.clip if isinstance(generator, NativeGenerator) else None
     device = generator.device
     said = (caption_account(one.to(device), other.to(device), caption or "", clip_model) for one, other in each)

@@ -20,7 +20,8 @@ from latentlab.shapes import Video
 from latentlab.spaces import LatentSpace, NoiseSpace
 from latentlab.spaces.space import Described, Space, as_space
 from latentlab.spaces.told import CaptionOrCondition
-from latentlab.study.account import Account, CaptionAccount
+from latentlab.study.account import Account
+from latentlab.study.caption_account import CaptionAccount
 from latentlab.study.edit_space import edit_space
 from latentlab.study.fidelity import Fidelity, fidelity
 from latentlab.study.step_tensors import packed_steps, unpacked_steps

@@ -12,7 +12,7 @@ from latentlab.data.moving.measure import measure
 from latentlab.directions.ruler import Ruler
 from latentlab.shapes import Video
 from latentlab.study.account import REFERENCE_SEED, SEEN, TOLD, FactorReading
-from latentlab.study.contract import OUTSIDE, judge_rest
+from latentlab.study.contract import BENT, OUTSIDE, judge_rest
 
 
 def moved_lines(unedited: Video, video: Video, strengths: Mapping[str, float]) -> tuple[str, ...]:
@@ -70,7 +70,11 @@ def moved_lines(unedited: Video, video: Video, strengths: Mapping[str, float]) -
 def _broken(unedited: Video, video: Video, own: set[str]) -> list[str]:
     """What of the rest is out of its tolerance."""
     judged = judge_rest(unedited, video, own)
-    said = {"outside": f"pixels outside the object keep {judged.outside[0]:.0f} dB of {OUTSIDE:g}"}
+    overlap, least = float(judged.overlap[0]), float(judged.floor[0]) - BENT
+    said = {
+        "outside": f"pixels outside the object keep {judged.outside[0]:.0f} dB of {OUTSIDE:g}",
+        "overlap": f"the shape is bent or turned: it overlaps its own by {overlap:.2f} of {least:.2f}",
+    }
     return [said.get(name, f"{name} is out of its tolerance") for name in judged.broken()]
 
 

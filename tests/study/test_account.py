@@ -51,6 +51,17 @@ def test_an_edit_that_did_not_do_what_it_says_has_failed(changes, target, why):
     assert re.search(why, failed)
 
 
+def test_a_star_bent_to_a_blob_is_told_in_words_and_numbers():
+    blob = 0.6 * clip(hue=240.0) + 0.4 * clip(hue=240.0, shape=0)
+    good, bad = (account(clip(), after, Change.of("hue", 240)) for after in (clip(hue=240.0), blob))
+    assert good.kept
+    assert not bad.kept
+    assert bad.failed.startswith("the shape is bent or turned: it overlaps the one wanted by 0.87, not 0.90")
+    assert "its shape overlaps the one wanted by 0.87, without an edit by 1.00" in bad.lines()
+    assert (bad.numbers()["overlap"], bad.numbers()["overlap_unedited"]) == pytest.approx((0.87, 1.0), abs=0.01)
+    assert "bent" in account(clip(), blob, "hue@240").failed  # of a strength
+
+
 def test_what_cannot_be_read_is_told():
     blank = torch.zeros(1, 3, 16, 64, 64)
     assert "cannot be read in the clip" in account(blank, clip(), "hue@240").failed

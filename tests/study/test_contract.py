@@ -8,7 +8,7 @@ from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.factors import NAMES
 from latentlab.data.moving.measure import mask
 from latentlab.study.change import Change
-from latentlab.study.contract import TOLERANCE, Wanted, judge, outside_psnr
+from latentlab.study.contract import TOLERANCE, Wanted, judge, outside_psnr, unedited_overlap
 
 BASE = {
     "shape": 3, "hue": 10.0, "size": 7.0, "start_x": 30.0, "start_y": 32.0, "direction": 20.0, "speed": 0.5,
@@ -46,6 +46,7 @@ def test_the_exact_rendering_keeps_its_contract_and_the_clip_itself_does_not(nam
         found = judge(after, wanted, outside=outside)
         assert found.kept.all(), found.broken()
         assert max(off[0] for off in found.off.values()) < 0.2
+        assert found.overlap[0] > 0.99
         assert name in judge(before, wanted).broken()
 
 
@@ -58,6 +59,53 @@ def test_an_edit_that_also_does_something_else_is_not_kept():
     blank = judge(torch.zeros(1, 3, 16, 64, 64), wanted)
     assert not blank.kept.any()
     assert np.isinf(blank.off["hue"][0])
+
+
+def bent(share: float) -> torch.Tensor:
+    """A star between a star and a disc of its size."""
+    return (1 - share) * clip() + share * clip(shape=0)
+
+
+def test_a_star_bent_to_a_blob_is_not_kept_though_its_class_is_a_star():
+    known = Wanted.read(clip())
+    blob = bent(0.4)
+    found = judge(blob, known)
+    assert found.read["shape"] == 3
+    assert found.broken() == ["overlap"]
+    assert found.overlap[0] == pytest.approx(0.87, abs=0.01)
+    assert judge(bent(0.2), known).kept.all()
+    assert judge(blob, known, floor=np.array([0.95])).kept.all()  # of a space that bends it nearly so by itself
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [({"start_x": 31.2}, True), ({"size": 7.5}, True), ({"rotation": 2.9}, True), ({"blur": 1.0}, True)],
+)
+def test_place_size_and_turning_are_judged_by_themselves(changes, kept):
+    found = judge(clip(**changes), Wanted.read(clip()))
+    assert found.kept.all() == kept
+    assert found.overlap[0] > 0.98
+
+
+def test_a_star_that_is_turned_covers_less_and_a_square_turned_onto_itself_as_much():
+    star, square = clip(rotation=0.0), clip(shape=1, rotation=0.0)
+    for video, turn, least, most in ((star, 36, 0.4, 0.6), (star, 72, 0.99, 1), (square, 90, 0.99, 1)):
+        known = Wanted.read(video)
+        turned = Wanted(known.rows, known.centre, known.pose + turn)
+        assert least < turned.overlap(video)[0] <= most
+
+
+def test_a_new_shape_is_held_against_what_the_space_makes_of_it():
+    before, after, change = clip(shape=0), bent(0.4), Change.of("shape", "star")
+    known = Wanted.read(before)
+    wanted = known.after(change)
+    assert unedited_overlap(known, wanted, before, after)[0] > 0.99  # of the disc, which no space bends
+    blurs = lambda video: torch.nn.functional.avg_pool3d(video, (1, 3, 3), 1, (0, 1, 1))  # noqa: E731
+    floor = unedited_overlap(known, wanted, before, after, blurs)
+    assert 0.7 < floor[0] < 0.95
+    assert judge(after, wanted, floor=floor).kept.all()
+    same = known.after(Change.of("hue", 100))
+    assert unedited_overlap(known, same, before, after, blurs)[0] > 0.99
 
 
 def test_nothing_is_kept_where_nothing_is_wanted():

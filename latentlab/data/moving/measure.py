@@ -122,6 +122,33 @@ def track(video: Video) -> Float[np.ndarray, "batch frame 2"]:
     return np.concatenate([np.where(m.seen[..., None], m.centre, np.nan) for m in mattes])
 
 
+def pose(video: Video) -> Float[np.ndarray, " batch"]:
+    """How far the object is turned in the first frame, on the straight line through the phases of its own symmetry.
+
+    Args:
+        video: clips of the moving-shapes world.
+
+    Returns:
+        Degrees counterclockwise from upright, up to a turn that maps the shape onto itself; NaN of a circle, and where
+        no object is seen.
+
+    Raises:
+        ValueError: as `measure`.
+
+    >>> from latentlab.data.moving.dataset import moving_shapes
+    >>> star = {"shape": 3, "rotation": 2.0, "speed": 0.5, "blur": 0.0}
+    >>> pose(moving_shapes(1, seed=0, fixed=star)[0][:, :, 5:]).round(1)
+    array([10.])
+    """
+    check_clips(video)
+    return np.concatenate([_pose(MatteMoments.of(_see(chunk).matte)) for chunk in video.split(CHUNK)])
+
+
+def _pose(moments: MatteMoments) -> np.ndarray:
+    shape = nearest_shape(moments, _mean(moments.area, moments.seen))
+    return np.where(moments.seen.any(1) & (shape > 0), np.rad2deg(_rotation(moments, shape)[0]), np.nan)
+
+
 def angle_difference(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
     """How far angle `a` is ahead of `b`, in degrees wrapped to [-180, 180).
 

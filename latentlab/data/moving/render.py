@@ -131,13 +131,23 @@ def render(scene: Scene | np.ndarray, frames: np.ndarray | list[int] | None = No
 def draw_scene(scene: Scene, times: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
     """The pixels alone, `(frame, height, width, 3)`, with whole and visible mask of each object."""
     whole, seen, pattern = exposed(scene, times)
-    back = np.array(colorsys.hsv_to_rgb(scene.background_hue / 360 % 1, BACKGROUND_SATURATION, BACKGROUND_VALUE))
+    back = background_colour(scene.background_hue)
     rgb = np.broadcast_to(back, (len(times), SIDE, SIDE, 3))
     for shape, visible in zip(scene.objects, seen, strict=True):
-        rgb = rgb + visible[..., None] * (np.array(colorsys.hsv_to_rgb(shape.hue / 360 % 1, SATURATION, VALUE)) - back)
+        rgb = rgb + visible[..., None] * (object_colour(shape.hue) - back)
     if scene.checked:
         rgb = rgb + CHECK_CONTRAST * pattern[..., None] * back
     return scene.light * rgb, whole, seen
+
+
+def object_colour(hue: float) -> np.ndarray:
+    """RGB of an object at full light."""
+    return np.array(colorsys.hsv_to_rgb(hue / 360 % 1, SATURATION, VALUE))
+
+
+def background_colour(hue: float) -> np.ndarray:
+    """RGB of a background at full light."""
+    return np.array(colorsys.hsv_to_rgb(hue / 360 % 1, BACKGROUND_SATURATION, BACKGROUND_VALUE))
 
 
 def exposed(scene: Scene, times: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
@@ -174,11 +184,15 @@ def _exposure(scene: Scene) -> np.ndarray:
 
 def place(scene: Scene, shape: Object, times: np.ndarray) -> np.ndarray:
     """Corners `(frame, corner, 2)` in pixels of the frame, y down."""
-    corners, angle = POLYGONS[SHAPES[shape.shape]] * shape.size, shape.angle(times)
+    corners = POLYGONS[SHAPES[shape.shape]] * shape.size
+    return scene.camera.see(placed(corners, shape.centre(times), shape.angle(times)), times)
+
+
+def placed(corners: np.ndarray, centre: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Corners `(frame, corner, 2)`, y down, of a shape that is turned counterclockwise by radians about its centre."""
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
     x, y = corners.T
-    turned = np.stack([x * cos - y * sin, -(x * sin + y * cos)], -1)
-    return scene.camera.see(turned + shape.centre(times)[:, None], times)
+    return np.stack([x * cos - y * sin, -(x * sin + y * cos)], -1) + centre[:, None]
 
 
 def _overlap(placed: list[np.ndarray], whole: list[np.ndarray]) -> np.ndarray:
