@@ -185,10 +185,10 @@ def _exposure(scene: Scene) -> np.ndarray:
 def place(scene: Scene, shape: Object, times: np.ndarray) -> np.ndarray:
     """Corners `(frame, corner, 2)` in pixels of the frame, y down."""
     corners = POLYGONS[SHAPES[shape.shape]] * shape.size
-    return scene.camera.see(placed(corners, shape.centre(times), shape.angle(times)), times)
+    return scene.camera.see(turned_corners(corners, shape.centre(times), shape.angle(times)), times)
 
 
-def placed(corners: np.ndarray, centre: np.ndarray, angle: np.ndarray) -> np.ndarray:
+def turned_corners(corners: np.ndarray, centre: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Corners `(frame, corner, 2)`, y down, of a shape that is turned counterclockwise by radians about its centre."""
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
     x, y = corners.T

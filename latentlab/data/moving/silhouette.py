@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.data.moving.render import POLYGONS, background_colour, object_colour, pixel_coverage, placed
+from latentlab.data.moving.render import POLYGONS, background_colour, object_colour, pixel_coverage, turned_corners
 
 STEP = 0.25  # pixels that a corner moves at most between two moments of the exposure
 
@@ -41,7 +41,7 @@ def silhouette(
     pace = np.hypot(*velocity.T).max() + np.abs(spin).max() * np.abs(corners).max()
     count = max(4, int(np.ceil(blur * pace / STEP))) if blur * pace > 0 else 1
     moments = blur * ((np.arange(count) + 0.5) / count - 0.5)
-    drawn = [pixel_coverage(placed(corners, centre + t * velocity, turned + t * spin)) for t in moments]
+    drawn = [pixel_coverage(turned_corners(corners, centre + t * velocity, turned + t * spin)) for t in moments]
     return np.mean(drawn, axis=0)
 
 
