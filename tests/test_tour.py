@@ -7,6 +7,7 @@ import pytest
 from latentlab.data import moving_shapes
 from latentlab.study.edit_space import LABELLED
 from latentlab.tour import tour
+from latentlab.tour.walk import STRENGTHS
 from latentlab.video import write
 
 pytestmark = pytest.mark.slow  # one whole tour
@@ -45,6 +46,14 @@ def test_the_direction_moves_the_light(toured):
     light = toured[1].numbers["direction"]["mean_level"]
     assert light == sorted(light)
     assert light[-1] > 1.2 * light[0]
+
+
+def test_each_strength_says_whether_the_contract_is_kept(toured):
+    folder, record = toured
+    kept, page = record.numbers["direction"]["kept"], (folder / "out" / "report.html").read_text()
+    assert set(kept) == {f"{s:+g}" for s in STRENGTHS if s}
+    assert kept[f"{STRENGTHS[-1]:+g}"] == record.numbers["direction"]["account"]["kept"]
+    assert f"Of {len(kept)} strengths {sum(kept.values())} keep the contract" in page
 
 
 def test_lerp_shrinks_the_noise_and_slerp_does_not(toured):

@@ -240,9 +240,9 @@ def _edit(walk: Walk) -> Section:
         "measured_light": [round(float(x), 4) for x in measure(clips)["light"]],
         "mean_level": levels,
     }
-    told = _moved(walk, clips)
+    told, kept = _moved(walk, clips)
     players = [
-        walk.player(f"{name} {s:+g}", clips[i : i + 1], f"{name} {s:+g} sd", f"mean level {levels[i]:.0f}")
+        walk.player(f"{name} {s:+g}", clips[i : i + 1], f"{name} {s:+g} sd", f"mean level {levels[i]:.0f}{kept[i]}")
         for i, s in enumerate(STRENGTHS)
     ]
     figure = line_figure(list(STRENGTHS), {"mean level": levels}, "strength (standard deviations)", "8-bit level")
@@ -256,14 +256,25 @@ def _edit(walk: Walk) -> Section:
     )
 
 
-def _moved(walk: Walk, clips: Video) -> str:
-    """What the strongest edit moved, and what else, where the factors of the clip can be read."""
+def _moved(walk: Walk, clips: Video) -> tuple[str, list[str]]:
+    """What the strongest edit moved, and what else; and of each clip, whether it kept the contract of an edit."""
     if walk.known.warning or clips.shape[-2:] != (SIDE, SIDE):
-        return "What else moved is not known: nothing reads the factors of such a clip."
-    middle = STRENGTHS.index(0.0)
-    found = account(clips[middle : middle + 1].clamp(-1, 1), clips[-1:].clamp(-1, 1), "light")
-    walk.numbers["direction"]["account"] = found.numbers()
-    return f"At {STRENGTHS[-1]:+g} sd: {'; '.join(found.lines())}."
+        return "What else moved is not known: nothing reads the factors of such a clip.", [""] * len(clips)
+    each = clips.clamp(-1, 1).split(1)
+    unedited = each[STRENGTHS.index(0.0)]
+    found = [
+        account(unedited, clip, "light", towards=1 if s > 0 else -1)
+        for clip, s in zip(each, STRENGTHS, strict=True)
+        if s
+    ]
+    kept = {f"{s:+g}": one.kept for s, one in zip(filter(None, STRENGTHS), found, strict=True)}
+    walk.numbers["direction"] |= {"account": found[-1].numbers(), "kept": kept}
+    said = (
+        f"At {STRENGTHS[-1]:+g} sd: {'; '.join(found[-1].lines())}. Of {len(kept)} strengths {sum(kept.values())} keep "
+        "the contract: the target moves, and shape, size, colours, place and motion stay within their tolerances."
+    )
+    notes = {True: ", kept", False: ", not kept", None: ""}
+    return said, [notes[kept.get(f"{s:+g}")] for s in STRENGTHS]
 
 
 def _report(sections: list[Section], record: Record, note: str, known: Fidelity) -> Report:
