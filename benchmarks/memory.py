@@ -33,6 +33,7 @@ from latentlab.study.memory import memory
 MIB = 2**20
 ALONE = True
 RETURNING = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+SMALL: dict[str, Any] = {"num_frames": 5, "height": 64, "width": 64}
 JOBS = ("encode", "invert", "sample", "decode", "roundtrip", "h-space", "attention", "pipe")
 
 
@@ -69,7 +70,7 @@ def measured(config: Config) -> dict[str, Any]:
             rows["against the pipe"] = against_the_pipe(generator, told, sampler, config)
             continue
         planned = memory(generator, [job], caption=told, sampler=sampler).above[job] / MIB
-        generator.config = replace(own, num_frames=5, height=64, width=64)
+        generator.config = replace(own, **SMALL)
         peak(job_of(job, generator, told, sampler))  # what libraries load, they load here
         generator.config = own
         found = peak(job_of(job, generator, told, sampler)) / MIB
@@ -79,8 +80,12 @@ def measured(config: Config) -> dict[str, Any]:
 
 def against_the_pipe(generator, told: Condition, sampler: Sampler, config: Config) -> dict[str, float]:
     """Invert, sample and decode in tiles, over the pipeline's own call with the same tiles."""
-    vae, side = generator.coder.vae, config.tile
+    vae, side, own = generator.coder.vae, config.tile, generator.config
     vae.enable_tiling(side, side, side * 3 // 4, side * 3 // 4)
+    generator.config = replace(own, **SMALL)
+    peak(job_of("there and back", generator, told, sampler))
+    peak(lambda: called(generator, told, replace(config, **SMALL)))
+    generator.config = own
     ours = peak(job_of("there and back", generator, told, sampler)) / MIB
     theirs = peak(lambda: called(generator, told, config)) / MIB
     return {"there and back": round(ours, 1), "pipe": round(theirs, 1), "ratio": round(ours / theirs, 3)}

@@ -10,7 +10,19 @@ from typing import Any
 
 FLOATS = ("float32", "bfloat16", "float16")
 LENGTH = "frames_of_model"  # where --num-frames is the model's alone, and the command has none of its own
-NAMES = ("size", "dtype", "vae_dtype", "variant", "revision", "tiling", "offload", "compiled", "image", "negative")
+NAMES = (
+    "size",
+    "dtype",
+    "vae_dtype",
+    "variant",
+    "config",
+    "revision",
+    "tiling",
+    "offload",
+    "compiled",
+    "image",
+    "negative",
+)
 
 
 @dataclass(frozen=True)
@@ -18,11 +30,12 @@ class Asked:
     """A model, and how it is loaded; None and False are as `latentlab.load` does it by itself.
 
     Attributes:
-        folder: of a generator or pipeline, or a hub id; None is the shipped model.
+        folder: of a generator or pipeline, a hub id, or a file of weights; None is the shipped model.
         num_frames: of a clip of a pipeline.
         size: height and width of it.
         dtype, vae_dtype: names of dtypes, of the denoiser and of the autoencoder.
         variant, revision: of the weights.
+        config: folder with the settings of a model that is one file.
         tiling: whether the autoencoder takes clips in tiles.
         offload: whether networks wait in the memory of the CPU.
         compiled: whether networks are compiled.
@@ -37,6 +50,7 @@ class Asked:
     vae_dtype: str | None = None
     variant: str | None = None
     revision: str | None = None
+    config: str | None = None
     tiling: bool = False
     offload: bool = False
     compiled: bool = False
@@ -69,6 +83,7 @@ def add_model(
     g.add_argument("--dtype", choices=FLOATS, help="of the denoiser (default: float32)")
     g.add_argument("--vae-dtype", choices=FLOATS, help="of the autoencoder (default: float32)")
     g.add_argument("--variant", metavar="NAME", help="of the weights' files, such as fp16")
+    g.add_argument("--config", metavar="FOLDER", help="settings of a --model that is one file of weights")
     g.add_argument("--revision", metavar="NAME", help="branch, tag or commit on the hub")
     g.add_argument("--tiling", action="store_true", help="the autoencoder takes clips in tiles")
     g.add_argument("--offload", action="store_true", help="only the network at work is on the GPU")

@@ -18,6 +18,7 @@ from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.configs import known_by_settings, shapes_of_folder
 from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.pipelines.families import is_foreign
+from latentlab.generator.pipelines.hub import download_settings, is_hub_id
 from latentlab.generator.pipelines.pipeline import Pipeline
 from latentlab.shapes import Mask
 from latentlab.video import read_fitted
@@ -31,13 +32,14 @@ def loaded(model: Asked | str | Path | None, *, device: str) -> Generator:
     """
     asked = model if isinstance(model, Asked) else Asked(None if model is None else str(model))
     options: dict[str, Any] = {"tiling": asked.tiling, "variant": asked.variant, "revision": asked.revision}
+    options["config"] = asked.config
     for name in ("dtype", "vae_dtype"):
         if (given := getattr(asked, name)) is not None:
             options[name] = getattr(torch, given)
     if asked.size is not None:
         options |= {"height": asked.size[0], "width": asked.size[1]}
     folder = asked.folder
-    foreign = folder is not None and (not Path(folder).exists() or is_foreign(Path(folder)))
+    foreign = folder is not None and (not Path(folder).is_dir() or is_foreign(Path(folder)))
     if foreign and asked.num_frames is not None:  # a model of ours may draw longer clips, by windows
         options["num_frames"] = asked.num_frames
     generator = load(folder, device="cpu" if asked.offload else device, **options)
@@ -49,9 +51,13 @@ def loaded(model: Asked | str | Path | None, *, device: str) -> Generator:
 
 
 def shapes(model: Asked, *, device: str) -> Generator:
-    """The generator of a command that asks for shapes alone: of a folder of a known family no weights are read."""
-    folder = None if model.folder is None else Path(model.folder)
-    if folder is None or not known_by_settings(folder):
+    """The generator of a command that asks for shapes alone: of a known family no weights are read, nor fetched."""
+    if model.folder is None:
+        return loaded(model, device=device)
+    folder = Path(model.folder)
+    if is_hub_id(folder):
+        folder = download_settings(model.folder, revision=model.revision)
+    if not known_by_settings(folder):
         return loaded(model, device=device)
     size = model.size or (None, None)
     return shapes_of_folder(

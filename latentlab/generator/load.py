@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -22,8 +21,10 @@ from latentlab.generator.kinds import AUTOENCODERS, CAPTIONS, DENOISERS, kind_of
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.image import ImageDenoiser, Pixels
 from latentlab.generator.networks.transformer import TransformerDenoiser
-from latentlab.generator.pipelines.families import download, is_foreign, load_foreign, of_pipeline
+from latentlab.generator.pipelines.families import is_foreign, load_foreign, of_pipeline
+from latentlab.generator.pipelines.hub import download, is_hub_id
 from latentlab.generator.pipelines.parts import assembled
+from latentlab.generator.pipelines.single import load_file
 from latentlab.weights import SHIPPED, shipped
 
 LARGEST = 2**31  # pixels of a clip
@@ -45,6 +46,7 @@ def load(
     tiling: bool = ...,
     revision: str | None = ...,
     variant: str | None = ...,
+    config: str | Path | None = ...,
     num_frames: int | None = ...,
     height: int | None = ...,
     width: int | None = ...,
@@ -62,6 +64,7 @@ def load(
     tiling: bool = False,
     revision: str | None = None,
     variant: str | None = None,
+    config: str | Path | None = None,
     num_frames: Count | None = None,
     height: Count | None = None,
     width: Count | None = None,
@@ -77,9 +80,9 @@ def load(
         path: "fashion-mnist", a model of pictures under a class that ships with latentlab; folder that `save` of a
             generator wrote; folder of a diffusers pipeline or autoencoder; folder of a tiny
             autoencoder (`*_encoder.pth` and `*_decoder.pth`); id of a pipeline or an autoencoder on the hub, which is
-            downloaded; or a `DiffusionPipeline` that is held in memory, which is taken as it is: adapted, quantised,
-            offloaded, with any scheduler; or its denoiser alone, with the next two. None is the model that ships with
-            latentlab.
+            downloaded; one file of weights, `.safetensors` or `.gguf`, with `config`; or a `DiffusionPipeline` that is
+            held in memory, which is taken as it is: adapted, quantised, offloaded, with any scheduler; or its denoiser
+            alone, with the next two. None is the model that ships with latentlab.
         vae, scheduler: of a denoiser that is given by itself; what it is told of captions is given as a `Condition`, or
             as `call={"prompt_embeds": ...}` where it is driven.
         device: "auto" is cuda, then mps, then cpu; a pipeline held in memory stays where it is.
@@ -90,6 +93,8 @@ def load(
             sizes are those of `generator.coder.vae.enable_tiling(...)`, and an inverted latent remembers them.
         revision: branch, tag or commit on the hub; None is its main branch.
         variant: of a diffusers folder's weights, such as "fp16".
+        config: of one file of weights, the folder of its pipeline in diffusers' layout: settings, tokenizers and
+            scheduler, and the weights of parts that are not in the file, as the autoencoder is not in Wan's.
         num_frames, height, width: of the clips of a pipeline of diffusers; None are its own defaults.
         call: further arguments of a pipeline's own call, such as `{"control_image": image}`; it is driven then.
 
@@ -128,9 +133,22 @@ def load(
     if not folder.exists() and str(path) in SHIPPED:
         with shipped(str(path)) as own:
             return load(own, device=place, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, **clip)
-    if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
+    if is_hub_id(path):
         folder = download(str(path), revision=revision, variant=variant)
     dtype, vae_dtype = dtype or torch.float32, vae_dtype or torch.float32
+    if folder.is_file():
+        return load_file(
+            folder,
+            config=config,
+            dtype=dtype,
+            vae_dtype=vae_dtype,
+            tiling=tiling,
+            variant=variant,
+            device=place,
+            **clip,
+        )
+    if config is not None:
+        raise ValueError(f"config= goes with one file of weights, and {folder} is none")
     if is_foreign(folder):
         return load_foreign(
             folder, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, variant=variant, device=place, **clip
@@ -148,13 +166,13 @@ def load(
         )
     if asked := [name for name, value in clip.items() if value is not None]:
         raise ValueError(f"{', '.join(asked)}: for pipelines of diffusers; this model makes clips of one size")
-    config = _config(config_file)
+    own = _config(config_file)
     if (kind := kind_of(folder / "denoiser.safetensors")) == "image":
-        return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), config).to(place, dtype)
+        return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), own).to(place, dtype)
     denoiser, autoencoder = load_denoiser(folder), load_autoencoder(folder)
-    _check_fits(config_file, config, autoencoder, denoiser)
+    _check_fits(config_file, own, autoencoder, denoiser)
     made: Any = DENOISERS[kind].generator
-    return made(autoencoder, denoiser, load_clip(folder), config).to(place, dtype)
+    return made(autoencoder, denoiser, load_clip(folder), own).to(place, dtype)
 
 
 def _is_pipeline(thing: object) -> bool:

@@ -118,7 +118,8 @@ def spread(s: Tensor | float) -> float:
 
 def batched(f: Callable[[Tensor], Tensor], items: Tensor, size: int) -> Tensor:
     """`f` of all items, `size` at a time."""
-    return torch.cat([f(items[rows]) for rows in batches(len(items), size)])
+    parts = [f(items[rows]) for rows in batches(len(items), size)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)  # a long clip is not copied
 
 
 def batches(count: int, size: int) -> list[slice]:

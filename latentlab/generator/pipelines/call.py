@@ -120,7 +120,7 @@ class Call:
                 "take the pipeline of captions of the same weights, or give call={'strength': 1.0}"
             )
         if streams := [name for name in SOUND if getattr(self.pipe, name, None) is not None]:
-            raise ValueError(f"{self.name} cannot be driven: it steps sound beside the picture ({', '.join(streams)})")
+            raise ValueError(f"{self.name} cannot be driven: {_two_streams(streams)}")
         known = ("self", "prompt", "image", "height", "width", *FRAMES, *self.more)
         needed = [
             name
@@ -151,8 +151,15 @@ def unfit(kind: type) -> str | None:
     if not hasattr(kind, "prepare_latents"):
         return "it has no method prepare_latents, in which noise is made"
     if sound := [name for name in SOUND if name in parts]:
-        return f"it steps sound beside the picture ({', '.join(sound)})"
+        return _two_streams(sound)
     return None
+
+
+def _two_streams(sound: Sequence[str]) -> str:
+    return (
+        f"it steps sound beside the picture ({', '.join(sound)}), and each velocity depends on both; a clip holds the "
+        "picture alone, so neither could it be inverted, nor edited and kept in step"
+    )
 
 
 def default_of(parameter: inspect.Parameter | None, otherwise: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -76,7 +76,7 @@ class Coder:
         shift, scale = self._statistics(latents.shape[2])
         return self.decoded(latents.to(self.device).float() / scale + shift)
 
-    def decoded(self, z: Latents, *args: Any, **options: Any) -> Video:
+    def decoded(self, z: Latents, args: Sequence[Any] = (), options: Mapping[str, Any] = MappingProxyType({})) -> Video:
         """Clips of what the autoencoder itself has, with further arguments of its own."""
         z = z.to(self.vae.dtype)
         if self.temporal_decoder:
@@ -84,7 +84,7 @@ class Coder:
         else:
             own = partial(self._sample, args=args, options={k: v for k, v in options.items() if k != "return_dict"})
             video = self._per_image(own, z) if self.images else own(z)
-        return video.float().clamp(-1, 1)
+        return video.float().clamp_(-1, 1)
 
     @torch.no_grad()
     def _try(self) -> None:
@@ -124,7 +124,7 @@ class Coder:
             return coded.latent_dist.mode()
         return coded.latents if hasattr(coded, "latents") else coded.latent
 
-    def _sample(self, z: Tensor, args: tuple = (), options: Mapping[str, Any] = MappingProxyType({})) -> Tensor:
+    def _sample(self, z: Tensor, args: Sequence[Any] = (), options: Mapping[str, Any] = MappingProxyType({})) -> Tensor:
         if args or options:
             return self.vae.decode(z, *args, **options).sample
         if self.vae.config.get("timestep_conditioning"):  # a decoder that can take noise away; these latents have none

@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 from latentlab.generator.pipelines.coded import Coded
-from latentlab.generator.pipelines.families import FAMILIES, diffusers_for, of_pipeline, pipeline_kind, read_json
+from latentlab.generator.pipelines.families import (
+    FAMILIES,
+    diffusers_for,
+    family_of,
+    of_pipeline,
+    pipeline_kind,
+    read_json,
+)
 from latentlab.generator.weightless import bare, known_by_shapes, unweighed
 
 
@@ -43,19 +50,21 @@ def shapes_of_folder(
     diffusers = diffusers_for(folder)
     index = read_json(folder / "model_index.json")
     kind = pipeline_kind(diffusers, folder, index)
-    if kind.__name__ not in FAMILIES:
-        raise ValueError(
-            f"{folder} holds a {kind.__name__}, which is driven: how its latents lie is read off calls of its "
-            "networks, so its memory is told of the loaded generator alone"
-        )
     parts: dict[str, Any] = {}
     for name, value in index.items():
-        if isinstance(value, list) and value[0] in ("diffusers", "transformers"):
+        if value == [None, None]:
+            parts[name] = None
+        elif isinstance(value, list) and value[0] in ("diffusers", "transformers"):
             own = getattr(import_module(value[0]), value[1])
             if issubclass(own, nn.Module):
                 there = (folder / name / "config.json").is_file()
                 parts[name] = _network(own, folder / name, vae_dtype if name == "vae" else dtype) if there else None
     pipe = kind.from_pretrained(folder, **parts)
+    if family_of(pipe) is None:
+        raise ValueError(
+            f"{folder} holds a {kind.__name__}, which is driven: how its latents lie is read off calls of its "
+            "networks, so its memory is told of the loaded generator alone"
+        )
     if tiling:
         pipe.vae.enable_tiling()
     networks = [part for part in pipe.components.values() if isinstance(part, nn.Module)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from latentlab.generator.pipelines.reading import (
     ONE_AT_A_TIME,
     PAIR,
     apart,
+    each_told,
     pictures,
     read_captions,
     read_guidance,
@@ -32,6 +34,7 @@ from latentlab.generator.pipelines.reading import (
 from latentlab.generator.pipelines.remembered import Answers, identity_of
 from latentlab.generator.pipelines.sizes import Sizes
 from latentlab.generator.pipelines.visit import Visit
+from latentlab.generator.run import batched
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Video, check_video
 
@@ -196,14 +199,7 @@ class Driven(Coded):
                 f"the call of {self.call.name} reads its image by itself, where nothing can be kept; load the pipeline "
                 "with call={'image': ...}"
             )
-        said = [captions] if isinstance(captions, str) else list(captions)
-        count = max(len(said), len(images or ()))
-        said, images = (
-            said * count if len(said) == 1 else said,
-            images * count if images and len(images) == 1 else images,
-        )
-        away = [negative] if isinstance(negative, str) else None if negative is None else list(negative)
-        away = away * count if away is not None and len(away) == 1 else away
+        said, away, images = each_told(captions, negative, images)
         condition = self.reading.condition(said, self.size, negative=away, images=images, **told)
         layout = self.layout(self.size)
         if layout.held.any():
@@ -319,5 +315,5 @@ class Driven(Coded):
         self.check_latents(latents)
         layout = self.layout(self.sizes.of(latents, self.size))
         args, options = self.sizes.decoding
-        clips = [self.coder.decoded(layout.coded(y[None].to(self.device).float()), *args, **options) for y in latents]
-        return torch.cat(clips)
+        own = partial(self.coder.decoded, args=args, options=options)
+        return batched(lambda y: own(layout.coded(y.to(self.device).float())), latents, 1)

@@ -51,12 +51,12 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
     elif seen.outputs is not None:
         for name in denoisers(pipe):
             parts[name] = _stand_in(getattr(pipe, name), forward=_known(getattr(pipe, name), name, seen.outputs))
-    if seen.until == "decode":
-        name = codec_name(pipe) or ""
-        parts[name] = _stand_in(getattr(pipe, name), decode=_shown(seen, getattr(pipe, name).decode))
+    name = codec_name(pipe)
+    if name is not None:
+        parts[name] = _stand_in(getattr(pipe, name), **_coding(getattr(pipe, name), seen))
     call = type(pipe).__call__
     with suppress(Halt):
-        seen.ended = getattr(call, "__wrapped__", call)(own, **told)
+        getattr(call, "__wrapped__", call)(own, **told)
     return seen
 
 
@@ -187,13 +187,21 @@ def _known(module: nn.Module, name: str, outputs: dict[str, Any]) -> Callable:
     return forward
 
 
-def _shown(seen: Visit, real: Callable) -> Callable:
-    @wraps(real)
+def _coding(vae: Any, seen: Visit) -> dict[str, Callable]:
+    """Methods of an autoencoder that take any precision, as pipelines give it the denoiser's; `decode` stops the call
+    where that is asked, or there is nothing more to see."""
+
+    @wraps(vae.encode)
+    def encode(x: Tensor, *args: Any, **options: Any) -> Any:
+        return vae.encode(x.to(vae.dtype), *args, **options)
+
+    @wraps(vae.decode)
     def decode(z: Tensor, *args: Any, **options: Any) -> Any:
-        seen.decoded.append(z)
-        seen.options = args, options
+        if seen.until == "decode":
+            seen.decoded.append(z)
+            seen.options = args, options
         if seen.returned is None or sum(part.numel() for part in seen.decoded) >= seen.returned.numel():
             raise Halt
-        return real(z, *args, **options)
+        return vae.decode(z.to(vae.dtype), *args, **options)
 
-    return decode
+    return {"encode": encode, "decode": decode}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from inspect import Parameter, signature
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -61,9 +62,7 @@ def of_pipeline(
         ValueError: it cannot be driven; the message says why.
     """
     pipe.set_progress_bar_config(disable=True)
-    family = FAMILIES.get(type(pipe).__name__)
-    if family is CogVideoX and pipe.transformer.config.patch_size_t is not None:
-        family = None  # 1.5 takes latent frames in groups
+    family = family_of(pipe)
     if family is None or call:
         return Driven(pipe, call=call, num_frames=num_frames, height=height, width=width)
     generator, asked = family(pipe), {"num_frames": num_frames, "height": height, "width": width}
@@ -73,57 +72,18 @@ def of_pipeline(
     return generator
 
 
+def family_of(pipe: Any) -> type[Pipeline] | None:
+    """The family whose code knows a pipeline; None where it is driven."""
+    family = FAMILIES.get(type(pipe).__name__)
+    if family is CogVideoX and pipe.transformer.config.patch_size_t is not None:
+        return None  # 1.5 takes latent frames in groups
+    return family
+
+
 def is_foreign(folder: Path) -> bool:
     """Whether a folder holds a pipeline or a network of diffusers, or a tiny autoencoder."""
     named = any((folder / name).is_file() for name in ("model_index.json", "config.json"))
     return named or find_taesd(folder) is not None
-
-
-def download(hub_id: str, *, revision: str | None = None, variant: str | None = None) -> Path:
-    """Fetches a pipeline of a known family, or an autoencoder, from the hub and returns its folder; offline, what was
-    fetched before.
-
-    Args:
-        hub_id: "owner/name".
-        revision: branch, tag or commit; None is the main branch.
-        variant: of the weights, such as "fp16".
-
-    Raises:
-        ValueError: a pipeline or network of another kind; nothing but its index was fetched.
-        FileNotFoundError: the hub holds no such thing, or cannot be reached and it was not fetched before.
-    """
-    from huggingface_hub import hf_hub_download, snapshot_download
-
-    diffusers, (files, unreachable) = diffusers_for(hub_id), _listed(hub_id, revision)
-    options: dict[str, Any] = {"revision": revision, "local_files_only": unreachable is not None}
-    try:
-        if "model_index.json" in files:
-            pipeline = diffusers.DiffusionPipeline
-            pipeline_kind(diffusers, hub_id, pipeline.load_config(hub_id, **options))
-            return Path(pipeline.download(hub_id, use_safetensors=True, variant=variant, **options))
-        if "config.json" not in files:
-            raise OSError(unreachable or "it holds neither model_index.json nor config.json")
-        config = Path(hf_hub_download(hub_id, "config.json", **options))
-        _autoencoder_kind(diffusers, hub_id, read_json(config))
-        return Path(snapshot_download(hub_id, allow_patterns=["config.json", "*.safetensors*"], **options))
-    except OSError as error:
-        raise FileNotFoundError(f"{hub_id} is no folder here, and could not be read from the hub: {error}") from error
-
-
-def _listed(hub_id: str, revision: str | None) -> tuple[set[str], str | None]:
-    """Names of a repository's files; where the hub does not answer, those fetched before, and why it does not.
-
-    It says so at once, where a download tries for a minute.
-    """
-    from huggingface_hub import HfApi, try_to_load_from_cache
-
-    try:
-        info = HfApi().model_info(hub_id, revision=revision, timeout=10)
-    except Exception as error:  # of the hub, or of the library for HTTP below it, which changes with its version
-        names = ("model_index.json", "config.json")
-        cached = {n for n in names if isinstance(try_to_load_from_cache(hub_id, n, revision=revision), str)}
-        return cached, f"{type(error).__name__}: {error}"
-    return {file.rfilename for file in info.siblings or ()}, None
 
 
 def load_foreign(
@@ -154,36 +114,51 @@ def load_foreign(
     """
     tiny = find_taesd(folder)
     if tiny is not None:
-        return AutoencoderOnly(_tiled(load_taesd(*tiny).to(vae_dtype), tiling), GeneratorConfig()).to(device or "cpu")
+        return AutoencoderOnly(tiled(load_taesd(*tiny).to(vae_dtype), tiling), GeneratorConfig()).to(device or "cpu")
     diffusers = diffusers_for(folder)
     if not (folder / "model_index.json").is_file():
-        own = _autoencoder_kind(diffusers, folder, read_json(folder / "config.json"))
+        own = autoencoder_kind(diffusers, folder, read_json(folder / "config.json"))
         check_weights(folder, [""], variant)
         vae = own.from_pretrained(folder, dtype=vae_dtype, use_safetensors=True, variant=variant)
-        return AutoencoderOnly(_tiled(vae, tiling), GeneratorConfig()).to(device or "cpu")
+        return AutoencoderOnly(tiled(vae, tiling), GeneratorConfig()).to(device or "cpu")
     pipe = read_pipeline(diffusers, folder, dtype=dtype, vae_dtype=vae_dtype, variant=variant)
     if tiling:
-        _tiled(pipe.vae, tiling)
+        tiled(pipe.vae, tiling)
     return of_pipeline(pipe.to(device or "cpu"), **options)
 
 
 def read_pipeline(
-    diffusers: Any, folder: Path, *, dtype: torch.dtype, vae_dtype: torch.dtype, variant: str | None = None
+    diffusers: Any,
+    folder: Path,
+    *,
+    dtype: torch.dtype,
+    vae_dtype: torch.dtype,
+    variant: str | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
-    """The pipeline of a folder; a part that is named there and absent is None, with a warning."""
+    """The pipeline of a folder, its parts but those given; one that is named there and absent is None, with a warning.
+
+    A text encoder that is there as settings alone is absent, too: embeddings may stand in for it.
+    """
     index = read_json(folder / "model_index.json")
     kind = pipeline_kind(diffusers, folder, index)
-    # Embeddings may stand in for a text encoder, which is often most of a folder.
     needed = [name for name, p in signature(kind.__init__).parameters.items() if p.default is Parameter.empty]
     absent = {name: None for name in needed if name in index and index[name] in (None, [None, None])}
-    parts = [name for name, value in index.items() if isinstance(value, list) and value[0] is not None]
-    gone = [name for name in parts if not (folder / name).is_dir()]
+    parts = [name for name, value in index.items() if isinstance(value, list) and value[0] and name not in given]
+    gone = [name for name in parts if not (folder / name).is_dir() or _unweighed(folder / name)]
     if gone:
         warnings.warn(f"{folder} names {', '.join(gone)} and does not hold it; loaded without", stacklevel=2)
         absent |= dict.fromkeys(gone)
     check_weights(folder, [name for name in parts if name not in gone], variant)
     dtypes = {"vae": vae_dtype, "default": dtype}
-    return kind.from_pretrained(folder, dtype=dtypes, use_safetensors=True, variant=variant, **absent)
+    return kind.from_pretrained(folder, dtype=dtypes, use_safetensors=True, variant=variant, **absent, **given)
+
+
+def _unweighed(place: Path) -> bool:
+    """Whether a text encoder is there as settings alone."""
+    return (
+        place.name.startswith("text_encoder") and not any(place.glob("*.safetensors")) and not any(place.glob("*.bin"))
+    )
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -197,7 +172,7 @@ def read_json(file: Path) -> dict[str, Any]:
     return said
 
 
-def _tiled(vae, tiling: bool):
+def tiled(vae, tiling: bool):
     """The same autoencoder, which takes clips in tiles if asked."""
     if tiling and not hasattr(vae, "use_tiling"):
         raise ValueError(f"{type(vae).__name__} takes frames whole; load it without tiling=True")
@@ -206,7 +181,7 @@ def _tiled(vae, tiling: bool):
     return vae
 
 
-def _autoencoder_kind(diffusers, path: str | Path, config: Mapping[str, Any]) -> Any:
+def autoencoder_kind(diffusers, path: str | Path, config: Mapping[str, Any]) -> Any:
     name = str(config.get("_class_name", "network of an unknown class"))
     if not hasattr(diffusers, name) or not all(
         hasattr(getattr(diffusers, name), part) for part in ("encode", "decode")

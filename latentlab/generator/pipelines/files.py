@@ -28,6 +28,8 @@ def check_weights(folder: Path, parts: Sequence[str], variant: str | None = None
                 "here; if you trust its source, write it anew: DiffusionPipeline.from_pretrained(folder, "
                 "use_safetensors=False).save_pretrained(new_folder)"
             )
+        if not files and _is_network(place / "config.json"):
+            raise ValueError(f"{place} holds settings alone, and no weights; fetch them, too, or name {part} null")
         named = {_variant(file) for file in files}
         if files and variant not in named and None not in named:
             others = " or ".join(f"variant={name!r}" for name in sorted(name for name in named if name))
@@ -54,6 +56,16 @@ def missing_bytes(file: Path) -> int:
             return 0  # no safetensors; whoever reads it says so
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     return 8 + length + max(ends, default=0) - size
+
+
+def _is_network(settings: Path) -> bool:
+    """Whether settings are of a network of diffusers or transformers, which has weights."""
+    if not settings.is_file():
+        return False
+    try:
+        return bool({"_class_name", "architectures"} & set(json.loads(settings.read_text(encoding="utf-8"))))
+    except ValueError:
+        return False  # whoever reads it says so
 
 
 def _variant(file: Path) -> str | None:

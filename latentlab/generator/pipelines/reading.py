@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -18,6 +18,7 @@ from latentlab.generator.pipelines.remembered import Answers, Form, RowSplit, co
 PAIR = ("a small dog runs", "one red car stops")  # captions to tell apart
 LONGER = "one red car stops near a star"  # of another length
 ASKED = 3.0  # guidance under which it is seen what a call makes of it
+T = TypeVar("T")
 ONE_AT_A_TIME = (ValueError, TypeError, RuntimeError, AttributeError, IndexError, AssertionError)
 
 
@@ -178,6 +179,20 @@ def pictures(image: Tensor) -> list[Image.Image]:
     frames = (image if image.ndim == 4 else image[:, :, 0]).float().cpu()
     pixels = (frames.movedim(1, -1) * 127.5 + 127.5).round().clamp(0, 255).byte().numpy()
     return [Image.fromarray(frame) for frame in pixels]
+
+
+def each_told(
+    captions: str | Sequence[str], negative: str | Sequence[str] | None, images: Sequence[Image.Image] | None
+) -> tuple[list[str], list[str] | None, list[Image.Image] | None]:
+    """Caption, negative caption and image of each clip; one of them is that of all clips."""
+    said = [captions] if isinstance(captions, str) else captions
+    away = [negative] if isinstance(negative, str) else negative
+    count = max(len(said), len(images or ()))
+
+    def each(given: Sequence[T]) -> list[T]:
+        return list(given) * count if len(given) == 1 else list(given)
+
+    return each(said), None if away is None else each(away), None if images is None else each(images)
 
 
 def _cat(conditions: Sequence[Condition]) -> Condition:

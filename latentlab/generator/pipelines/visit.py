@@ -30,7 +30,7 @@ class Visit:
     """One call of a pipeline: what is put into it, and what was seen on the way.
 
     Attributes:
-        until: where it stops.
+        until: where it stops; the end is that of its steps, before anything is decoded.
         state: of the noise that the pipeline drew, what is put in its place.
         time: the one timestep and sigma that are visited; None are the first of the schedule.
         returned: what the step gives back.
@@ -43,7 +43,6 @@ class Visit:
         encoded: answers of encoders.
         decoded: what came to the autoencoder.
         options: arguments and options that came with it.
-        ended: what the call returned.
     """
 
     until: Until = "step"
@@ -60,4 +59,3 @@ class Visit:
     encoded: list[tuple[str, Any]] = field(default_factory=list)
     decoded: list[Tensor] = field(default_factory=list)
     options: tuple[tuple, dict] = ((), {})
-    ended: Any = None

@@ -171,8 +171,8 @@ def test_statistics_of_each_frame_are_those_of_its_frame(tmp_path):
 
 def test_an_autoencoder_of_another_name_is_one():
     diffusers = pytest.importorskip("diffusers")
-    from latentlab.generator.pipelines.families import _autoencoder_kind
+    from latentlab.generator.pipelines.families import autoencoder_kind
 
-    assert _autoencoder_kind(diffusers, "here", {"_class_name": "AsymmetricAutoencoderKL"}).__name__.startswith("Asym")
+    assert autoencoder_kind(diffusers, "here", {"_class_name": "AsymmetricAutoencoderKL"}).__name__.startswith("Asym")
     with pytest.raises(ValueError, match="holds a UNet2DConditionModel; give the folder of an autoencoder"):
-        _autoencoder_kind(diffusers, "here", {"_class_name": "UNet2DConditionModel"})
+        autoencoder_kind(diffusers, "here", {"_class_name": "UNet2DConditionModel"})

@@ -1,6 +1,7 @@
 """What loads, what is refused, and what a loaded pipeline remembers of itself."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,12 @@ import diffusers
 from generator.pipelines import pipelines
 
 import latentlab
+from latentlab.cli import main
 from latentlab.generator.condition import Condition
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.pipelines.cogvideox import CogVideoX
 from latentlab.generator.pipelines.families import FAMILIES
+from latentlab.generator.pipelines.hub import SETTINGS
 from latentlab.generator.pipelines.svd import StableVideo
 from latentlab.generator.pipelines.unet import AnimateDiff
 from latentlab.generator.pipelines.wan import Wan
@@ -191,6 +194,19 @@ def test_an_id_may_be_of_an_autoencoder(hub, tmp_path):
     hub.files = ["README.md"]
     with pytest.raises(FileNotFoundError, match=r"holds neither model_index\.json nor config\.json"):
         latentlab.load("someone/words")
+
+
+def test_memory_is_told_of_settings_alone_and_no_weights_are_fetched(hub, tmp_path, capsys):
+    shutil.copytree(hub.folder, tmp_path / "settings", ignore=shutil.ignore_patterns("*.safetensors"))
+    hub.folder = tmp_path / "settings"
+    size = ["--num-frames", "5", "--size", "16x32", "--device", "cpu", "--json"]
+    assert main(["memory", "--model", "someone/clips", "--job", "decode", "--revision", "v2", *size]) == 0
+    assert json.loads(capsys.readouterr().out)["above"]["decode"] > 5 * 3 * 16 * 32 * 4
+    assert hub.asked[-1] == {"revision": "v2", "local_files_only": False, "allow_patterns": SETTINGS}
+    asked, hub.index = len(hub.asked), {"_class_name": "FluxPipeline"}
+    assert main(["memory", "--model", "someone/clips", *size]) != 0
+    assert "FluxPipeline, which is driven" in capsys.readouterr().err
+    assert len(hub.asked) == asked + 1  # its index alone
 
 
 def test_without_the_hub_what_was_fetched_before_is_taken(hub, monkeypatch):
