@@ -22,6 +22,7 @@ from typing import (
     Any,
     Literal,
     NamedTuple,
+    Protocol,
     SupportsFloat,
     SupportsIndex,
     TypeVar,
@@ -32,6 +33,8 @@ from typing import (
 
 import numpy as np
 from jaxtyping import AbstractArray
+
+from latentlab.protocols import Array, Estimator, Shaped, TorchTensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -122,7 +125,7 @@ def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Calla
 
 def settings(x: Any) -> dict[str, Any]:
     """Settings of a scikit-learn estimator; of anything else, none."""
-    return x.get_params(deep=False) if hasattr(x, "get_params") and not inspect.isclass(x) else {}
+    return x.get_params(deep=False) if isinstance(x, Estimator) and not inspect.isclass(x) else {}
 
 
 def _is_nan(value: Any) -> bool:
@@ -187,12 +190,12 @@ def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
         return inside(value, hint.__bound__ or (Union[hint.__constraints__] if hint.__constraints__ else Any))  # noqa: UP007
     if origin is None:
         return _is(value, NoneType if hint is None else hint, ranges)
-    if hasattr(value, "__array__") and issubclass(origin, Collection) and not issubclass(origin, Mapping):
+    if _is_array(value) and issubclass(origin, Collection) and not issubclass(origin, Mapping):
         if any(isinstance(part, type) and issubclass(part, AbstractArray) for part in parts):
             return True
         if value.ndim != 1 or str in parts:  # a row of numbers is a sequence of them
             return False
-        value = value.tolist()
+        return fits(value.tolist(), hint, ranges=ranges)
     if not isinstance(value, origin) and not (origin is tuple and isinstance(value, list)):
         return False
     if origin is tuple and parts and parts[-1] is not ...:
@@ -205,9 +208,13 @@ def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
     return True
 
 
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Array)
+
+
 def _is(value: Any, kind: Any, ranges: bool) -> bool:
     """Whether a value is of a plain type: numpy's numbers are numbers, True is none, NaN is not in any range."""
-    if kind is Any or getattr(kind, "_is_protocol", False):
+    if kind is Any or Protocol in kind.__bases__:
         return True
     if issubclass(kind, AbstractArray):  # type and axes are looked at by the function
         return kind.array_type is Any or isinstance(value, kind.array_type)
@@ -239,7 +246,7 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
     Traceback (most recent call last):
     latentlab.checks.WrongKind: codes must be an array of numbers, got 'seven' (str)
     """
-    if hasattr(value, "detach"):  # a tensor; numpy has no bfloat16
+    if isinstance(value, TorchTensor):  # numpy has no bfloat16
         value = value.detach().cpu()
         value = (value.float() if value.is_floating_point() and value.dtype.itemsize < 4 else value).numpy()
     try:
@@ -280,12 +287,22 @@ def shown(value: Any) -> str:
     >>> shown(range(1000)), shown([0] * 1000)
     ('range(0, 1000)', 'list of 1000')
     """
-    if shape := getattr(value, "shape", ()):
-        return f"{type(value).__name__} of shape {tuple(shape)}"
+    if isinstance(value, Shaped) and value.shape:
+        return f"{type(value).__name__} of shape {tuple(value.shape)}"
     text = repr(value)
     if len(text) <= 60:
         return text
     return f"{type(value).__name__} of {len(value)}" if isinstance(value, Collection) else f"{text[:57]}..."
+
+
+def name_of(function: Any) -> str:
+    """What a function is called where it is defined, and an object that is called like one by its class.
+
+    >>> name_of(shown), name_of(Within(1))
+    ('shown', 'Within')
+    """
+    own = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
+    return str(own.__qualname__)
 
 
 def _name(hint: Any) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, SupportsFloat, overload
 
 import numpy as np
+
+from latentlab.protocols import Headed, TorchTensor
 
 BYTE_ORDER_MARK = "\ufeff"  # before the first name of a table that a spreadsheet wrote
 FactorKind = Literal["categorical", "ordinal", "continuous", "circular"]
@@ -112,8 +114,9 @@ def column_names(table: Any) -> tuple[str, ...] | None:
     """
     if isinstance(table, FactorTable):
         return table.names
-    columns = getattr(table, "columns", None)
-    return None if columns is None else tuple(str(name).removeprefix(BYTE_ORDER_MARK).strip() for name in columns)
+    if not isinstance(table, Headed):
+        return None
+    return tuple(str(name).removeprefix(BYTE_ORDER_MARK).strip() for name in table.columns)
 
 
 def as_array(table: Any) -> np.ndarray:
@@ -122,11 +125,11 @@ def as_array(table: Any) -> np.ndarray:
     Raises:
         ValueError: a column of a data frame that holds something else than numbers.
     """
-    if hasattr(table, "detach"):
+    if isinstance(table, TorchTensor):
         table = table.detach().cpu()
         table = table.double() if table.is_floating_point() else table
     found = np.asarray(table)
-    if found.dtype == object and getattr(table, "columns", None) is not None:  # of several types, or nullable ones
+    if found.dtype == object and isinstance(table, Headed):  # of several types, or nullable ones
         columns = zip(column_names(table) or (), found.T, strict=True)
         return np.stack([np.array([_number(value, name) for value in column]) for name, column in columns], 1)
     return found
@@ -135,7 +138,7 @@ def as_array(table: Any) -> np.ndarray:
 def _number(value: Any, column: str) -> float:
     if value is None or repr(value) == "<NA>":
         return math.nan
-    if isinstance(value, str) or not hasattr(value, "__float__"):
+    if isinstance(value, str) or not isinstance(value, SupportsFloat):
         way = "np.unique(column, return_inverse=True)[1] makes numbers of names"
         raise ValueError(f"column {column!r} holds {value!r}, factors must be numbers; {way}")
     return float(value)

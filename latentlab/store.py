@@ -13,6 +13,7 @@ import platform
 import re
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -115,7 +116,7 @@ def claimed(folder: str | os.PathLike[str]) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | (0 if sys.platform == "win32" else os.O_NOFOLLOW), 0o666)
     try:
         if not _locked(file):
             holder = os.read(file, 100).decode(errors="replace").strip() or "another process"

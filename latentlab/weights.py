@@ -9,7 +9,7 @@ from importlib.resources import as_file, files
 from itertools import chain
 from pathlib import Path
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -114,7 +114,20 @@ def read_pickled(path: str | Path, what: str, *, device: str | torch.device = "c
         raise ValueError(f"{path} is no readable {what}: it is damaged, cut short, or something else") from error
 
 
-def fingerprint(*modules: nn.Module) -> str:
+class HasState(Protocol):
+    """A network, or what has tensors by name like one."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class _MadeOfTensors(Protocol):
+    """A quantised weight, which has no bytes of its own."""
+
+    def __tensor_flatten__(self) -> tuple[list[str], Any]: ...
+
+
+def fingerprint(*modules: HasState) -> str:
     """SHA-256 over names, shapes and bytes of all tensors: equal weights, equal fingerprint.
 
     Half precision is hashed as it is, all else as float32, whatever the device; a quantised weight by the tensors that
@@ -156,19 +169,19 @@ def _sums(value: Tensor) -> list[Tensor]:
     return [part for part in parts if len(part)]
 
 
-def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def _tensors(module: HasState) -> Iterator[tuple[str, Tensor]]:
     """The tensors of a network by name, in the order of their names."""
     for name, value in sorted(module.state_dict().items()):
         yield from _inner(name, value)
 
 
 def _inner(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    if not hasattr(value, "__tensor_flatten__"):
+    if not isinstance(value, _MadeOfTensors):
         if not isinstance(value, Tensor):
             return iter([])
         with torch._C.DisableTorchFunctionSubclass():  # a parameter of packed bytes, such as gguf's, is read as bytes
             return iter([(name, value.detach().as_subclass(Tensor))])
-    inner = value.__tensor_flatten__()[0]  # a quantised weight, which has no bytes of its own
+    inner = value.__tensor_flatten__()[0]
     return chain.from_iterable(_inner(f"{name}.{part}", getattr(value, part)) for part in sorted(inner))
 
 

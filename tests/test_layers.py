@@ -1,7 +1,9 @@
 """The layering rule: a module imports only from layers below its own, and packages of one layer not from each other."""
 
 import ast
+import io
 import re
+import tokenize
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -136,3 +138,43 @@ def test_no_modules_import_each_other():
 )
 def test_modules_imported_are_seen_in_every_form(code, found):
     assert modules_imported(ast.parse(code), "latentlab.a", {"latentlab.a", "latentlab.a.b"}) == found
+
+
+LONGEST = 320  # lines of a file
+DUCKS = 9  # `hasattr`, `getattr` with a default and `type: ignore`, all together; where a type will do, it does
+
+
+def ducks(text: str) -> list[str]:
+    """Places of a module that ask an object for what it has, or a checker to look away."""
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    named = [(node.func.id, node) for node in calls if isinstance(node.func, ast.Name)]
+    asked = [node.lineno for name, node in named if name == "hasattr" or (name == "getattr" and len(node.args) == 3)]
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    ignored = [t.start[0] for t in tokens if t.type == tokenize.COMMENT and "type: ignore" in t.string]
+    return [f"{line}: {text.splitlines()[line - 1].strip()}" for line in sorted(asked + ignored)]
+
+
+def test_ducks_stay_few():
+    found = [f"{p.relative_to(ROOT)}:{duck}" for p in MODULES for duck in ducks(p.read_text(encoding="utf-8"))]
+    assert len(found) <= DUCKS, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        ("if hasattr(x, 'y'): pass", 1),
+        ("getattr(x, 'y', None)", 1),
+        ("getattr(x, name)", 0),
+        ("x = y  # type: ignore[index]", 1),
+        ("x = '# type: ignore'", 0),
+        ("getattr(getattr(x, 'y', 0), 'z', 0)", 2),
+    ],
+)
+def test_ducks_are_seen_in_every_form(code, count):
+    assert len(ducks(code)) == count
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_file_is_too_long(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST, f"{lines} lines; ask what it hides"

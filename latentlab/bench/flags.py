@@ -55,16 +55,18 @@ def config_from_flags(run: Callable[[Any], Any], given: Sequence[str] | None, pr
     kind = get_type_hints(run)["config"]
     kinds, told = get_type_hints(kind), _explained(inspect.getdoc(kind) or "")
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.set_defaults(preset=None)
     for name, preset in presets.items():
         first.add_argument(f"--{name}", action="store_const", dest="preset", const=preset, help="a smaller question")
-    preset, rest = first.parse_known_args(given)
+    known, rest = first.parse_known_args(given)
+    preset = known.preset
     parser = argparse.ArgumentParser(
         description=inspect.cleandoc(module.__doc__ or "") if module else None,
         parents=[first],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for field in fields(kind):
-        default = getattr(getattr(preset, "preset", None), field.name, _default(field))
+        default = _default(field) if preset is None else getattr(preset, field.name)
         help = told.get(field.name, "") + ("" if default in (None, MISSING) else f" (default: {_text(default)})")
         flag, options = f"--{field.name.replace('_', '-')}", _options(kinds[field.name])
         required = {"required": True} if default is MISSING else {"default": default}

@@ -88,7 +88,7 @@ class ClipDrawer:
                 condition_of(generator, _plain(said), self._asked(setting))
                 if control := setting.get("control"):
                     c = generator.config
-                    mask_of(self._beside(control["mask"]), (c.num_frames, c.height, c.width))  # type: ignore[arg-type]
+                    mask_of(self._beside(control["mask"]), (c.num_frames, c.height, c.width))
                     read_fitted(self.brief.file(control["clip"]), c.num_frames, (c.height, c.width))
 
     def __call__(self, setting: Mapping[str, Any], seed: int) -> Video:

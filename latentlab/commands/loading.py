@@ -105,7 +105,7 @@ def condition_of(generator: Generator, captions: str | Sequence[str], model: Ask
     return generator.condition(captions, **beside)  # a word that the model does not know is told here
 
 
-def mask_of(given: str, size: torch.Size) -> Mask:
+def mask_of(given: str, size: Sequence[int]) -> Mask:
     """The mask of a file, or of a box as LEFT,TOP,WIDTH,HEIGHT in pixels of the clip."""
     frames, height, width = size
     parts = given.split(",")

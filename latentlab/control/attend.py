@@ -106,17 +106,15 @@ class Attend(Guide):
         """L of each state, 0 where every word has a place that looks at nothing else."""
         if self.generator is None:
             raise ValueError("this guide belongs to no generator yet; use generator.guided(Attend(...))")
-        tokens = condition.tokens.shape[1]
-        configs: list[Any] = [getattr(network, "config", None) for network in self.generator.modules]
-        patch = next((c.frame_patch for c in configs if hasattr(c, "frame_patch")), 1)
+        own, tokens = self.generator, condition.tokens.shape[1]
         kept: list[Tensor] = []
 
         def show(weights: Tensor) -> None:
-            maps = _words_on(weights, self.spots, y.shape, patch, heads=False)
+            maps = _words_on(weights, self.spots, y.shape, own.frame_patch, heads=False)
             kept.extend([] if maps is None else [maps[:, 0]])
 
         with Attended(tokens, None, show):
-            self.generator.predict(y, s, condition)
+            own.predict(y, s, condition)
         if not kept:
             raise ValueError(f"no layer of this denoiser attends from places of the clip to the {tokens} tokens alone")
         maps = torch.stack(kept).mean(0)  # batch word frame height width

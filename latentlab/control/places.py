@@ -8,6 +8,7 @@ from latentlab.checks import clear_errors
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.driven import Driven
+from latentlab.generator.pipelines.foreign import Tokenizes, part
 from latentlab.generator.pipelines.pipeline import Pipeline
 
 
@@ -30,8 +31,8 @@ def places(generator: Generator, caption: str) -> list[list[int]]:
             found.append([at + 1] if read else [])
             at += read
         return found
-    tokenizer = getattr(generator.pipe, "tokenizer", None) if isinstance(generator, Pipeline | Driven) else None
-    if tokenizer is None or not getattr(tokenizer, "is_fast", False) or not _reads(tokenizer, generator, caption):
+    tokenizer = part(generator.pipe, "tokenizer") if isinstance(generator, Pipeline | Driven) else None
+    if not isinstance(tokenizer, Tokenizes) or not tokenizer.is_fast or not _reads(tokenizer, generator, caption):
         raise ValueError(f"{type(generator).__name__} does not say which tokens are which words; weigh the velocity")
     spans, at = [], 0
     for word in said:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
@@ -68,14 +67,14 @@ def _one(
     move = torch.zeros_like(latents, requires_grad=True)
     search = torch.optim.LBFGS([move], max_iter=evaluations, max_eval=evaluations, line_search_fn="strong_wolfe")
 
-    def error() -> Tensor:
+    def error() -> float:
         callback()
         search.zero_grad()
         clip = decode(latents + move)
         value = ((1 - hole) * (clip - source).square()).sum() + HELD * (hole * (clip - drawn).square()).sum()
         value.backward()
-        return value
+        return value.item()
 
     with torch.enable_grad():
-        search.step(error)  # type: ignore[arg-type]
+        search.step(error)
     return latents + move.detach()

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.utils.validation import check_array
 
 from latentlab.factors import FactorTable
+from latentlab.protocols import DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,7 @@ def read_labels(y: Any, names: Sequence[str] | None, kinds: Sequence[str] | None
         ValueError: names or kinds of another number.
     """
     table = y if isinstance(y, FactorTable) else None
-    headed = getattr(y, "columns", None) if hasattr(y, "to_numpy") else None  # a DataFrame's
+    headed = y.columns if isinstance(y, DataFrame) else None
     table_names = [str(c) for c in headed] if headed is not None and any(isinstance(c, str) for c in headed) else None
     if table is not None:
         table_names = table.names

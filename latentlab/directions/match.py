@@ -15,6 +15,7 @@ from latentlab.directions.direction_set import Directions, DirectionSet, as_set
 from latentlab.directions.evidence import split_groups
 from latentlab.directions.finder import Finder, Supervised
 from latentlab.factors import FactorTable
+from latentlab.protocols import Indexed
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,8 @@ def _found(finder: Finder, codes: Any, y: Any, group: np.ndarray | None, rows: n
 
 
 def _indexed(x: Any) -> Any:
-    return x if hasattr(x, "iloc") or isinstance(x, FactorTable) else as_numbers("codes and factors", x)
+    return x if isinstance(x, Indexed | FactorTable) else as_numbers("codes and factors", x)
 
 
 def _rows(x: Any, rows: np.ndarray) -> Any:
-    return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
+    return x.iloc[rows] if isinstance(x, Indexed) else x[rows]

@@ -37,6 +37,7 @@ class PCA(Finder):
     count: Count = 10
     groups: Mapping[str, Sequence[int]] | None = None
     random_state: Seed = 0
+    _running = None  # by part, of `partial_fit`; no setting, so without a type
 
     @clear_errors
     def fit(self, codes, y=None) -> Self:
@@ -58,10 +59,9 @@ class PCA(Finder):
         del y
         from sklearn.decomposition import IncrementalPCA
 
-        first = not hasattr(self, "_running")
         codes = self._codes(codes)
         parts = parts_of(self.groups, codes.shape[1])
-        if first:
+        if self._running is None:
             self._running = {part: IncrementalPCA(min(self.count, len(dims))) for part, dims in parts.items()}
         names, vectors, variances, ratios = [], [], [], []
         for part, dims in parts.items():

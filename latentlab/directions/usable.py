@@ -145,7 +145,7 @@ def auto_range(
     >>> found.high, found.why_high
     (2.0, 'the target saturates')
     """
-    if not isinstance(getattr(direction, "name", None), str):
+    if not isinstance(direction, Moves):
         raise WrongKind(f"direction must be a Direction, got {shown(direction)} ({type(direction).__name__})")
     if not (codes.ndim == 2 and len(codes) and codes.isfinite().all()):
         raise ValueError(f"codes are finite (sample, dim), at least one, got shape {tuple(codes.shape)} or NaN in it")

@@ -188,13 +188,13 @@ def is_base(base: Mapping[str, str], network: nn.Module) -> bool:
     return any(own[name] == base[name] for name in own.keys() & base.keys())
 
 
-class _Rounded(nn.Module):
+@dataclass(frozen=True)
+class _Rounded:
     """A network's tensors in a dtype, for a fingerprint."""
 
-    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.network, self.dtype = network, dtype
+    network: nn.Module
+    dtype: torch.dtype
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+    def state_dict(self) -> dict[str, Any]:
         state = self.network.state_dict()
         return {k: v.to(self.dtype) if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in state.items()}

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import clear_errors
+from latentlab.checks import clear_errors, name_of
 from latentlab.generator.condition import Condition
 from latentlab.generator.solver import Velocity
 from latentlab.generator.velocity_model import VelocityModel
@@ -110,7 +110,7 @@ class Descent(Guide):
         return steered(velocity, self.energy, self.weight)
 
     def settings(self) -> dict[str, Any]:
-        name = self.name or getattr(self.energy, "__qualname__", type(self.energy).__name__)
+        name = self.name or name_of(self.energy)
         return {"guide": "descent", "energy": name, "weight": self.weight}
 
 

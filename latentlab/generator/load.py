@@ -22,6 +22,7 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.image import ImageDenoiser, Pixels
 from latentlab.generator.networks.transformer import TransformerDenoiser
 from latentlab.generator.pipelines.families import is_foreign, load_foreign, of_pipeline
+from latentlab.generator.pipelines.foreign import network
 from latentlab.generator.pipelines.hub import download, is_hub_id
 from latentlab.generator.pipelines.parts import assembled
 from latentlab.generator.pipelines.single import load_file
@@ -119,8 +120,8 @@ def load(
     elif vae is not None or scheduler is not None:
         raise ValueError(f"vae and scheduler go with a denoiser of diffusers, got {type(path).__name__} in its place")
     if _is_pipeline(path):
-        if vae_dtype is not None and getattr(path, "vae", None) is not None:
-            path.vae.to(dtype=vae_dtype)
+        if vae_dtype is not None and (own := network(path, "vae")) is not None:
+            own.to(dtype=vae_dtype)
         if device != "auto":
             path.to(place)
         made = of_pipeline(path, **clip)

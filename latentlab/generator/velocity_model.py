@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,25 @@ from latentlab.generator.lock import one_at_a_time
 from latentlab.generator.solver import Velocity
 
 HELD = ("encode", "decode", "condition", "predict", "sample", "invert")  # what has the networks to itself
+
+
+@runtime_checkable
+class PeftLayer(Protocol):
+    """A layer that adapters of peft are put into."""
+
+    merged_adapters: Any
+
+    @property
+    def active_adapters(self) -> Any: ...
+    @property
+    def disable_adapters(self) -> Any: ...
+
+
+@runtime_checkable
+class Scaled(Protocol):
+    """One whose adapters have a strength."""
+
+    scaling: Any
 
 
 class Networks(dict[str, nn.Module]):
@@ -163,8 +182,11 @@ class VelocityModel(ABC):
 
         Such as which adapters (LoRA, by peft) of the networks are on or merged, and how strongly; nothing without any.
         """
-        layers = [m for network in self.modules for m in network.modules() if hasattr(m, "merged_adapters")]
-        told = [[m.merged_adapters, m.active_adapters, m.disable_adapters, getattr(m, "scaling", {})] for m in layers]
+        layers = [m for network in self.modules for m in network.modules() if isinstance(m, PeftLayer)]
+        told = [
+            [m.merged_adapters, m.active_adapters, m.disable_adapters, m.scaling if isinstance(m, Scaled) else {}]
+            for m in layers
+        ]
         negative = {"negative": self.negative[0]} if self.negative else {}
         return ({"adapters": told} if told else {}) | negative
 

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from latentlab.generator.generator import Generator
+from latentlab.generator.pipelines.foreign import OfPipeline, networks_of
 
 T = TypeVar("T")
 AnyGenerator = TypeVar("AnyGenerator", bound=Generator)
@@ -149,9 +150,8 @@ def scratch(
 
 def _named(generator: Generator) -> dict[str, nn.Module]:
     """All networks of a generator, those that read captions and images too."""
-    pipe = getattr(generator, "pipe", None)
-    if pipe is not None:
-        return {name: part for name, part in pipe.components.items() if isinstance(part, nn.Module)}
+    if isinstance(generator, OfPipeline):
+        return networks_of(generator.pipe)
     networks = generator.networks
     return dict(networks) if isinstance(networks, Mapping) else {type(n).__name__: n for n in networks}
 

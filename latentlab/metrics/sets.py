@@ -142,7 +142,7 @@ def compare(
         said = "; ".join(part for part in (said, "moments keep no samples: no interval, no floor") if part)
         return Comparison(title, frechet(x, y), samples, clips, dim, settings=kept, warning=said)
 
-    value, interval, infinity = distance(x, y), None, None  # type: ignore[arg-type]
+    value, interval, infinity = distance(rows(features), rows(reference)), None, None
     if bootstrap:
         again = []
         for i in tqdm(range(bootstrap), desc=f"{title} interval", disable=not progress or None):

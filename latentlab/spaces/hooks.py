@@ -99,11 +99,12 @@ def find_layer(networks: Sequence[nn.Module], name: str | None = None) -> nn.Mod
             if name in modules and name:
                 return modules[name]
             continue
+        parts = dict(network.named_children())
         for part in MIDDLES:
-            if isinstance(found := getattr(network, part, None), nn.Module):
-                return found
+            if part in parts:
+                return parts[part]
         for part in STACKS:
-            if isinstance(found := getattr(network, part, None), nn.ModuleList) and len(found):
+            if isinstance(found := parts.get(part), nn.ModuleList) and len(found):
                 return found[len(found) // 2]
     if name is None:
         raise ValueError(

@@ -6,7 +6,7 @@ import json
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,17 +14,27 @@ from torch import Tensor
 
 from latentlab.checks import clear_errors
 from latentlab.metrics.perceptual import psnr
+from latentlab.protocols import Shaped
 from latentlab.shapes import Codes, Video, check_codes, check_video
 from latentlab.spaces.around import Around
 
 AXES = ("channel", "frame", "height", "width")  # of latents
 
 
+@runtime_checkable
 class Space(Protocol):
     """What interpolation, direction finders and metrics need of a space; a user's own model joins by having it."""
 
     def encode(self, video: Video) -> Codes: ...
     def decode(self, codes: Codes) -> Video: ...
+
+
+@runtime_checkable
+class _Drawing(Protocol):
+    """A space of one's own that has a generator."""
+
+    @property
+    def generator(self) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +158,8 @@ class BareSpace(Described):
     """A pair of `encode` and `decode` with what every space can do, see `as_space`."""
 
     def __init__(self, space: Space, shape: tuple[int, ...] | None) -> None:
-        self.space, self._shape, self.generator = space, shape, getattr(space, "generator", None)
+        self.space, self._shape = space, shape
+        self.generator = space.generator if isinstance(space, _Drawing) else None
 
     @property
     def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -216,9 +227,9 @@ def as_space(space: Space, clips: Video | None = None, *, codes: Codes | None = 
     """
     if isinstance(space, Described):
         return space
-    if not all(callable(getattr(space, name, None)) for name in ("encode", "decode")):
+    if not isinstance(space, Space):
         raise TypeError(f"a space has encode(video) and decode(codes), got {type(space).__name__}")
-    shape = getattr(space, "shape", None) or (None if codes is None else codes.shape[1:])
+    shape = (isinstance(space, Shaped) and space.shape) or (None if codes is None else codes.shape[1:])
     pair = BareSpace(space, None if shape is None else tuple(shape))
     if clips is not None:
         check_video(clips=clips)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from latentlab.checks import name_of
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.edits import PLACE
 from latentlab.data.moving.factors import FACTORS, NAMES
@@ -222,7 +223,7 @@ def account(
     others = [one for i, one in enumerate(readings) if i not in own]
     others.sort(key=lambda one: -np.nan_to_num(one.moved))
     said = target if isinstance(target, str) else ", ".join(map(str, asked))
-    by = "measure" if read is measure else getattr(read, "__name__", type(read).__name__)
+    by = name_of(read).rpartition(".")[2]
     added = flicker_added(before, after)
     return Account(said, readings[own[0]], tuple(others), asked, judged, wanted, added, by)
 

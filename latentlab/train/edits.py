@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentlab.data.moving.dataset import MovingShapes
@@ -111,7 +112,7 @@ def train_edits(
             batch[name] = torch.stack([torch.where(flip, other, one), torch.where(flip, one, other)], 1)
         return batch
 
-    def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator):
+    def loss(net: Any, batch: dict[str, Tensor], generator: torch.Generator):
         before, after = batch["latents"].float().unbind(1)
         rows, frames = batch["rows"], batch["frame"].float()
         told, places = condition(rows[:, 0], rows[:, 1], batch["edit"], frames)
@@ -124,7 +125,7 @@ def train_edits(
         error = (net(seen, told, places) - after).square().flatten(1).mean(1)
         alone = ~batch["two"]  # of two objects nobody says which is to be read
         shown, wanted = after[alone], reading(rows[alone, 1], frames[alone])
-        read = reading_loss(net.read(shown + config.noise * noise(shown)), wanted)  # type: ignore[operator]
+        read = reading_loss(net.read(shown + config.noise * noise(shown)), wanted)
         hard = {name: error.detach()[batch["edit"] == EDITS.index(name)].mean() for name in ("shape", "rotation")}
         return error.mean() + read, {"edit": error.detach().mean(), "read": read.detach(), **hard}
 

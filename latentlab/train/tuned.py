@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,6 +16,7 @@ from latentlab.data.moving.captions import vocabulary
 from latentlab.generator.adapted import on
 from latentlab.generator.adapter import Adapter
 from latentlab.generator.condition import Condition
+from latentlab.generator.denoiser import Preconditioned
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.coded import Coded
@@ -176,8 +177,9 @@ def noised(clean: Latents, rng: torch.Generator, mean: float, spread: float) -> 
 
 def error(network: nn.Module, v: Latents, target: Latents, s: Tensor) -> Tensor:
     """The error that the network was trained by; that of pipelines is the plain one."""
-    own: Callable | None = getattr(network, "error", None)
-    return (v.float() - target).square().mean() if own is None else own(v.float(), target, s)
+    if isinstance(network, Preconditioned):
+        return network.error(v.float(), target, s)
+    return (v.float() - target).square().mean()
 
 
 def denoiser_of(generator: Generator) -> tuple[nn.Module, str]:

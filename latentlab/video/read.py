@@ -1,6 +1,7 @@
 """Read video files, images and folders of images as clips."""
 
 import os
+import sys
 import warnings
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -76,7 +77,8 @@ def _gather(
 def _room(path: Path, num_frames: Count, size: tuple[int, int]) -> Video:
     """Memory for the frames, where this machine has that much."""
     needed = 12 * num_frames * size[0] * size[1]
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
+    # Windows does not say how much there is.
+    there = needed if sys.platform == "win32" else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         what = f"{num_frames} frames of {size[1]} x {size[0]} take {needed / 1e9:.1f} GB as float32"
         raise ValueError(f"{path}: {what}, this machine has {there / 1e9:.1f}; give `size=`, or `start=` and `stop=`")

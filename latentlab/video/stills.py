@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from latentlab.video.files import check_pixels
 
@@ -32,8 +34,16 @@ class Pages:
     notes: tuple[str, ...]
 
 
+@runtime_checkable
+class _Several(Protocol):
+    """A file of a kind that may hold several pictures."""
+
+    @property
+    def n_frames(self) -> int: ...
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile]:
     try:
         with Image.open(path, formats=_FORMATS) as image:
             yield image
@@ -49,16 +59,14 @@ def pages_of(path: Path) -> Pages | None:
     """The pictures of a file, None if Pillow does not know its kind or would drop bits of it."""
     try:
         with _opened(path) as image:
-            deep = image.mode in ("RGB", "RGBA") and ";16" in str(
-                getattr(image, "tile", "")
-            )  # Pillow cuts these to 8 bits
+            deep = image.mode in ("RGB", "RGBA") and ";16" in str(image.tile)  # Pillow cuts these to 8 bits
             return None if deep else _pages(image)
     except UnidentifiedImageError:
         return None
 
 
 def _pages(image: Image.Image) -> Pages:
-    count = getattr(image, "n_frames", 1)
+    count = image.n_frames if isinstance(image, _Several) else 1
     if image.format == "MPO" and count > 1:
         return Pages((0,), None, 0, (f"it holds {count} pictures (views or previews) and the first was read",))
     if image.format == "TIFF":

@@ -309,7 +309,9 @@ def _words(error: Exception) -> str:
 
 
 def _close(widget: Any) -> None:
-    for child in getattr(widget, "children", ()):
+    import ipywidgets
+
+    for child in widget.children if isinstance(widget, ipywidgets.Box) else ():
         _close(child)
     widget.close()
 

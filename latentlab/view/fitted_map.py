@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from latentlab.checks import Seed
+from latentlab.protocols import Estimator
 
 METHODS = ("pca", "tsne", "umap")
 FIT_AT_MOST = {"tsne": 5_000, "umap": 20_000}  # rows learned from; the others are placed on the finished map
@@ -28,6 +29,13 @@ class Transforms(Protocol):
     """An estimator that places new codes on its map."""
 
     def transform(self, X: Any) -> Any: ...
+
+
+@runtime_checkable
+class Seeded(Protocol):
+    """An estimator that draws."""
+
+    random_state: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +140,9 @@ def _estimator(method: Any, dims: int, seed: Seed, count: int, start: np.ndarray
         return UMAP(n_components=dims, n_neighbors=min(15, count - 1), init=init, random_state=seed, n_jobs=1)
     if isinstance(method, type) or not isinstance(method, Fits):
         raise ValueError(f"`method` must be {', '.join(METHODS)} or an estimator with fit_transform, got {method!r}")
-    if not hasattr(method, "get_params"):  # a class of one's own
-        own: Any = copy.deepcopy(method)
-        if hasattr(own, "random_state"):
+    if not isinstance(method, Estimator):  # a class of one's own
+        own = copy.deepcopy(method)
+        if isinstance(own, Seeded):
             own.random_state = seed
         return own
     from sklearn.base import clone

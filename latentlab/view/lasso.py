@@ -41,6 +41,7 @@ class Lasso:
         self.count = len(np.asarray(found))
         self.widget = {"plotly": _plotly, "jupyter-scatter": _jupyter_scatter}[tool](found, color, options)
         self._read = {"plotly": _plotly_rows, "jupyter-scatter": _jupyter_scatter_rows}[tool]
+        self._shown = {"plotly": lambda widget: widget, "jupyter-scatter": lambda widget: widget.show()}[tool]
 
     @property
     def selected(self) -> np.ndarray:
@@ -48,8 +49,7 @@ class Lasso:
         return np.sort(np.asarray(self._read(self.widget), dtype=np.int64))
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        shown = self.widget.show() if hasattr(self.widget, "show") and not hasattr(self.widget, "data") else self.widget
-        return shown._repr_mimebundle_(**options)
+        return self._shown(self.widget)._repr_mimebundle_(**options)
 
 
 def _plotly(found: Any, color: Any, options: dict[str, Any]) -> Any:

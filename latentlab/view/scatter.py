@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentlab.factors import FactorTable
@@ -100,9 +101,7 @@ def scatter(
     >>> page.count("http")
     1
     """
-    if not len(maps):  # type: ignore[arg-type]
-        raise ValueError("no map to show: give (sample, 2), or one or more of them")
-    found = [maps] if isinstance(maps, Projection) or np.ndim(maps[0]) == 1 else list(maps)  # type: ignore[index]
+    found = _several(maps)
     arrays = [np.asarray(one, dtype=float) for one in found]
     shapes = {a.shape for a in arrays}
     count = len(arrays[0])
@@ -134,6 +133,13 @@ def scatter(
     notes = tuple(dict.fromkeys(note for one in found if isinstance(one, Projection) for note in one.notes))
     linked = any(not address.startswith("data:") for address in addresses.values())
     return Scatter(text.replace("<", "\\u003c"), title, step_label, notes, linked)
+
+
+def _several(maps: Any) -> list[Projection | ArrayLike]:
+    """Maps, one or several as they are given."""
+    if not len(maps):
+        raise ValueError("no map to show: give (sample, 2), or one or more of them")
+    return [maps] if isinstance(maps, Projection) or np.ndim(maps[0]) == 1 else list(maps)
 
 
 def _places(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
@@ -175,7 +181,7 @@ def _addresses(clips: Any, count: int, fps: float) -> dict[int, str]:
     if not isinstance(clips, Mapping):
         if len(clips) != count:
             raise ValueError(f"{len(clips)} clips for {count} samples; give some of them as a mapping of row to clip")
-        clips = {i: clips[i : i + 1] if hasattr(clips, "ndim") else clips[i] for i in range(count)}
+        clips = {i: clips[i : i + 1] if isinstance(clips, Tensor | np.ndarray) else clips[i] for i in range(count)}
     wrong = [row for row in clips if not isinstance(row, Integral) or int(row) not in range(count)]
     if wrong:
         raise ValueError(f"clips are given by row, from 0 to {count - 1}, got rows {wrong[:3]}")

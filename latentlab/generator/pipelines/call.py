@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from latentlab.generator.pipelines.driver import CODECS, DENOISERS, codec_name, denoisers, visit
+from latentlab.generator.pipelines.foreign import MakesNoise, part
 from latentlab.generator.pipelines.remembered import Answers
 from latentlab.generator.pipelines.visit import Visit
 
@@ -104,14 +105,14 @@ class Call:
         return [(name, found) for name, found in seen.encoded if name != "prepare_latents" or self.reads_images]
 
     def _check_drivable(self) -> None:
-        parts = {
-            "scheduler": getattr(self.pipe, "scheduler", None) is not None,
+        needs = {
+            "scheduler": part(self.pipe, "scheduler") is not None,
             "autoencoder": codec_name(self.pipe) is not None,
             "denoiser (a transformer or U-Net)": bool(denoisers(self.pipe)),
             "number of steps in its call": "num_inference_steps" in self.signature,
-            "method prepare_latents, in which noise is made": hasattr(self.pipe, "prepare_latents"),
+            "method prepare_latents, in which noise is made": isinstance(self.pipe, MakesNoise),
         }
-        if missing := [part for part, there in parts.items() if not there]:
+        if missing := [name for name, there in needs.items() if not there]:
             raise ValueError(f"{self.name} cannot be driven: it has no {', no '.join(missing)}")
         inside = self.signature.get("strength")
         if inside is not None and self.more.get("strength", inside.default) != 1.0:
@@ -119,7 +120,7 @@ class Call:
                 f"{self.name} cannot be driven: its call starts inside the schedule, from an image or clip of its own; "
                 "take the pipeline of captions of the same weights, or give call={'strength': 1.0}"
             )
-        if streams := [name for name in SOUND if getattr(self.pipe, name, None) is not None]:
+        if streams := [name for name in SOUND if part(self.pipe, name) is not None]:
             raise ValueError(f"{self.name} cannot be driven: {_two_streams(streams)}")
         known = ("self", "prompt", "image", "height", "width", *FRAMES, *self.more)
         needed = [
@@ -148,7 +149,7 @@ def unfit(kind: type) -> str | None:
         return "it has no autoencoder"
     if not any(name in parts for name in DENOISERS):
         return "it has no denoiser (a transformer or U-Net)"
-    if not hasattr(kind, "prepare_latents"):
+    if not isinstance(kind, MakesNoise):
         return "it has no method prepare_latents, in which noise is made"
     if sound := [name for name in SOUND if name in parts]:
         return _two_streams(sound)

@@ -11,6 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from latentlab.generator.pipelines.foreign import ManyLatents, Posterior, device_of_hook
 from latentlab.generator.run import batched
 from latentlab.shapes import Latents, Video
 
@@ -44,7 +45,7 @@ class Coder:
     @property
     def device(self) -> torch.device:
         """Where it computes; an autoencoder that waits elsewhere is brought there by its own hook."""
-        return getattr(getattr(self.vae, "_hf_hook", None), "execution_device", None) or self.vae.device
+        return device_of_hook(self.vae) or self.vae.device
 
     @property
     def channels(self) -> int:
@@ -111,18 +112,17 @@ class Coder:
         if not found:
             return  # what its settings say
         longer, even = found.get(2 * hint + 1), found.get(2 * hint)
-        shape = longer or even
         if even is not None and even[2] == 2 and (longer is None or longer[2] != 3):
             self.time_ratio, self.alone = hint, 0
         elif longer is not None:
             self.time_ratio = 2 * hint // max(longer[2] - 1, 1)
-        self.space_ratio = side // shape[-1]  # type: ignore[index]
+        self.space_ratio = side // next(iter(found.values()))[-1]
 
     def _mode(self, x: Tensor) -> Tensor:
         coded = self.vae.encode(x)
-        if hasattr(coded, "latent_dist"):
+        if isinstance(coded, Posterior):
             return coded.latent_dist.mode()
-        return coded.latents if hasattr(coded, "latents") else coded.latent
+        return coded.latents if isinstance(coded, ManyLatents) else coded.latent
 
     def _sample(self, z: Tensor, args: Sequence[Any] = (), options: Mapping[str, Any] = MappingProxyType({})) -> Tensor:
         if args or options:

@@ -18,6 +18,7 @@ from latentlab.generator.pipelines.families import (
     pipeline_kind,
     read_json,
 )
+from latentlab.generator.pipelines.foreign import networks_of
 from latentlab.generator.weightless import bare, known_by_shapes, unweighed
 
 
@@ -67,23 +68,25 @@ def shapes_of_folder(
         )
     if tiling:
         pipe.vae.enable_tiling()
-    networks = [part for part in pipe.components.values() if isinstance(part, nn.Module)]
     with unweighed():
-        own = of_pipeline(bare(pipe, networks, device), num_frames=num_frames, height=height, width=width)
+        own = of_pipeline(
+            bare(pipe, networks_of(pipe).values(), device), num_frames=num_frames, height=height, width=width
+        )
         return known_by_shapes(own)
 
 
 def _network(kind: Any, folder: Path, dtype: torch.dtype) -> nn.Module:
     """A network of its settings on the device "meta", in the precision that `from_pretrained` would load it in."""
     from accelerate import init_empty_weights
+    from diffusers import ConfigMixin
 
-    of_diffusers = hasattr(kind, "load_config")
+    of_diffusers = ConfigMixin in kind.__mro__
     with init_empty_weights():
         settings = kind.load_config(folder) if of_diffusers else kind.config_class.from_pretrained(folder)
         network = kind.from_config(settings) if of_diffusers else kind(settings)
     if not of_diffusers:
         network.tie_weights()
-    kept = tuple(getattr(kind, "_keep_in_fp32_modules", None) or ())
+    kept = tuple(kind._keep_in_fp32_modules or ())
     for name, parameter in network.named_parameters():
         if not any(part in name.split(".") for part in kept):
             parameter.data = parameter.data.to(dtype)

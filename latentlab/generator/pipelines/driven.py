@@ -19,6 +19,7 @@ from latentlab.generator.pipelines.call import Call, Size, default_of
 from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.pipelines.driver import codec_name, denoisers, device_of, moved_back
+from latentlab.generator.pipelines.foreign import networks_of
 from latentlab.generator.pipelines.held import filled, held_latents, keeps
 from latentlab.generator.pipelines.layout import Layout
 from latentlab.generator.pipelines.path import Path
@@ -68,9 +69,8 @@ class Driven(Coded):
         width: int | None = None,
     ) -> None:
         self.pipe, self.call = pipe, Call(pipe, call or {})
-        for part in pipe.components.values():
-            if isinstance(part, nn.Module):
-                part.eval().requires_grad_(False)
+        for network in networks_of(pipe).values():
+            network.eval().requires_grad_(False)
         self.coder = Coder(getattr(pipe, codec_name(pipe) or ""))
         asked = num_frames if self.call.frames else 1, height, width
         with torch.no_grad():
@@ -103,9 +103,9 @@ class Driven(Coded):
     @property
     def adaptable(self) -> dict[str, nn.Module]:
         """The text encoders and denoisers by the names that files of adapters call them, the first denoiser last."""
-        parts = {name: part for name, part in self.pipe.components.items() if isinstance(part, nn.Module)}
-        text = {name: part for name, part in parts.items() if name.startswith("text_encoder")}
-        return text | {name: parts[name] for name in reversed(denoisers(self.pipe))}
+        networks = networks_of(self.pipe)
+        text = {name: network for name, network in networks.items() if name.startswith("text_encoder")}
+        return text | {name: networks[name] for name in reversed(denoisers(self.pipe))}
 
     @property
     def device(self) -> torch.device:

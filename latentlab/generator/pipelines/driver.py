@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from latentlab.generator.pipelines.foreign import MakesNoise, OfPipeline, hook_of, network, part
 from latentlab.generator.pipelines.visit import Halt, Visit
 from latentlab.generator.pipelines.visiting import visiting
 
@@ -43,7 +44,7 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
     calls = Calls(seen)
     for name in encoders(type(pipe)):
         parts[name] = calls.of(name, getattr(pipe, name))
-    if hasattr(pipe, "prepare_latents"):
+    if isinstance(pipe, MakesNoise):
         parts["prepare_latents"] = calls.noise(pipe.prepare_latents)
     if seen.until == "network":
         for name in denoisers(pipe):
@@ -55,8 +56,9 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
     if name is not None:
         parts[name] = _stand_in(getattr(pipe, name), **_coding(getattr(pipe, name), seen))
     call = type(pipe).__call__
+    graded = inspect.unwrap(call, stop=lambda inner: inner is not call)  # what its `no_grad` is around
     with suppress(Halt):
-        getattr(call, "__wrapped__", call)(own, **told)
+        graded(own, **told)
     return seen
 
 
@@ -75,8 +77,8 @@ def device_of(pipe) -> torch.device:
     if not names:
         return pipe._execution_device
     first = getattr(pipe, names[0])
-    hooks = tuple(getattr(first, name, None) is not None for name in ("_hf_hook", "_diffusers_hook"))
-    seen = next(first.parameters()).device, hooks, id(getattr(pipe, "_offload_device", None))
+    hooks = hook_of(first) is not None, part(first, "_diffusers_hook") is not None
+    seen = next(first.parameters()).device, hooks, id(part(pipe, "_offload_device"))
     known = _DEVICES.get(first)
     if known is None or known[0] != seen:
         known = _DEVICES[first] = seen, pipe._execution_device
@@ -93,12 +95,12 @@ def encoders(kind: type) -> list[str]:
 
 def denoisers(pipe) -> list[str]:
     """Names of the networks between noise and latents, in the order of `DENOISERS`."""
-    return [name for name in DENOISERS if isinstance(getattr(pipe, name, None), nn.Module)]
+    return [name for name in DENOISERS if network(pipe, name) is not None]
 
 
 def codec_name(pipe) -> str | None:
     """Name of the autoencoder, if there is one."""
-    return next((name for name in CODECS if isinstance(getattr(pipe, name, None), nn.Module)), None)
+    return next((name for name in CODECS if network(pipe, name) is not None), None)
 
 
 def moved_back(method: Callable[P, T]) -> Callable[P, T]:
@@ -109,9 +111,9 @@ def moved_back(method: Callable[P, T]) -> Callable[P, T]:
         try:
             return method(*args, **options)
         finally:
-            pipe: Any = getattr(args[0], "pipe", None)
-            if getattr(pipe, "_all_hooks", None):
-                pipe.maybe_free_model_hooks()
+            own = args[0]
+            if isinstance(own, OfPipeline) and part(own.pipe, "_all_hooks"):
+                own.pipe.maybe_free_model_hooks()
 
     return done
 

@@ -19,6 +19,7 @@ from latentlab.generator.pipelines.coded import AutoencoderOnly, Coded
 from latentlab.generator.pipelines.cogvideox import CogVideoX
 from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.pipelines.files import check_weights
+from latentlab.generator.pipelines.foreign import Encodes, TakesTiles, class_named
 from latentlab.generator.pipelines.hunyuan import Hunyuan
 from latentlab.generator.pipelines.ltx import LTX
 from latentlab.generator.pipelines.mochi import Mochi
@@ -174,7 +175,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 def tiled(vae, tiling: bool):
     """The same autoencoder, which takes clips in tiles if asked."""
-    if tiling and not hasattr(vae, "use_tiling"):
+    if tiling and not isinstance(vae, TakesTiles):
         raise ValueError(f"{type(vae).__name__} takes frames whole; load it without tiling=True")
     if tiling:
         vae.enable_tiling()
@@ -183,16 +184,15 @@ def tiled(vae, tiling: bool):
 
 def autoencoder_kind(diffusers, path: str | Path, config: Mapping[str, Any]) -> Any:
     name = str(config.get("_class_name", "network of an unknown class"))
-    if not hasattr(diffusers, name) or not all(
-        hasattr(getattr(diffusers, name), part) for part in ("encode", "decode")
-    ):
+    kind = class_named(diffusers, name)
+    if not isinstance(kind, Encodes):
         raise ValueError(f"{path} holds a {name}; give the folder of an autoencoder or of a whole pipeline")
-    return getattr(diffusers, name)
+    return kind
 
 
 def pipeline_kind(diffusers: Any, path: str | Path, index: Mapping[str, Any]) -> Any:
     name = index.get("_class_name")
-    kind = getattr(diffusers, name, None) if isinstance(name, str) else None
+    kind = class_named(diffusers, name) if isinstance(name, str) else None
     if not isinstance(kind, type) or not issubclass(kind, diffusers.DiffusionPipeline):
         raise ValueError(
             f"{path} holds a {name}, which is no pipeline of diffusers {diffusers.__version__}; one of other code is "

@@ -37,7 +37,8 @@ class Layout:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Of the latents of one clip."""
-        return tuple(self.where.shape)  # type: ignore[return-value]
+        channels, frames, height, width = self.where.shape
+        return channels, frames, height, width
 
     @property
     def held(self) -> Bool[Tensor, "channel frame height width"]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from latentlab.generator.pipelines.foreign import class_named
+
 PIPELINES = {  # of denoisers whose names do not begin with their pipeline's
     "SD3Transformer2DModel": "StableDiffusion3Pipeline",
     "LTXVideoTransformer3DModel": "LTXPipeline",
@@ -25,15 +27,16 @@ def assembled(denoiser: nn.Module, vae: nn.Module | None, scheduler: Any) -> Any
     """
     import diffusers
 
+    own: Any = denoiser
     name = type(denoiser).__name__
     if vae is None or scheduler is None:
         missing = " and ".join(part for part, own in (("vae", vae), ("scheduler", scheduler)) if own is None)
         raise ValueError(f"a {name} alone makes no clips; give its {missing}, too: load(denoiser, vae, scheduler)")
     found = PIPELINES.get(name, f"{name.split('Transformer')[0]}Pipeline")
     if name == "UNet2DConditionModel":
-        sizes_told = getattr(denoiser.config, "addition_embed_type", None) == "text_time"
+        sizes_told = own.config.get("addition_embed_type") == "text_time"
         found = "StableDiffusionXLPipeline" if sizes_told else "StableDiffusionPipeline"
-    kind = getattr(diffusers, found, None)
+    kind = class_named(diffusers, found)
     if not isinstance(kind, type):
         raise ValueError(
             f"which pipeline of diffusers a {name} belongs to is not known here; build it, and give load(pipe)"

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from torch import Tensor
 
+from latentlab.generator.pipelines.foreign import Preconditions, TellsSigmas
 from latentlab.generator.pipelines.schedule import (
     check_invertible,
     diffusion_time,
@@ -47,7 +48,7 @@ class Path:
             ValueError: a scheduler that adds noise, clips or is not known.
         """
         config, flow = scheduler.config, for_flow(scheduler)
-        if hasattr(scheduler, "precondition_outputs"):
+        if isinstance(scheduler, Preconditions):
             return cls(scheduler, "exploding", float(config["sigma_data"]))
         if flow and (config.get("sigma_max") or 1.0) > 1:
             return cls(scheduler, "exploding", float(config.get("sigma_data") or 1.0))
@@ -64,15 +65,15 @@ class Path:
     @property
     def denoises(self) -> bool:
         """Whether clean data comes to its step (Karras et al. 2022), where others have noise or velocity."""
-        return hasattr(self.scheduler, "precondition_outputs")
+        return isinstance(self.scheduler, Preconditions)
 
     def at(self, set_scheduler: Any) -> Self:
         """The path with the shift of timesteps of a schedule that was set."""
-        if self.kind != "flow" or not hasattr(set_scheduler, "sigmas"):
+        times = set_scheduler.timesteps
+        if self.kind != "flow" or not isinstance(set_scheduler, TellsSigmas):
             return self
-        steps = len(set_scheduler.timesteps)
-        s = set_scheduler.sigmas[:steps].double().cpu()
-        u = set_scheduler.timesteps.double().cpu() / self.scheduler.config.get("num_train_timesteps", 1000)
+        s = set_scheduler.sigmas[: len(times)].double().cpu()
+        u = times.double().cpu() / self.scheduler.config.get("num_train_timesteps", 1000)
         if len(s) != len(u):
             return self
         inside = (u > 0.05) & (u < 0.95) & (s > 0.05) & (s < 0.95)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.pipelines.coded import Coded
+from latentlab.generator.pipelines.foreign import ReadsAdapters, Remembers, networks_of, part
 from latentlab.generator.pipelines.schedule import (
     diffusion_levels,
     diffusion_time,
@@ -38,9 +39,8 @@ class Pipeline(Coded):
     def __init__(self, pipe) -> None:
         self.pipe = pipe
         super().__init__(pipe.vae, self.clips)
-        for part in pipe.components.values():
-            if isinstance(part, nn.Module):
-                part.eval().requires_grad_(False)
+        for network in networks_of(pipe).values():
+            network.eval().requires_grad_(False)
 
     @property
     def denoiser(self):
@@ -60,8 +60,8 @@ class Pipeline(Coded):
     def adaptable(self) -> dict[str, nn.Module]:
         """The text encoders and denoisers, the first denoiser last."""
         roles = ("text_encoder", "text_encoder_2", "transformer_2", "transformer", "unet")
-        found = {role: self.pipe.components.get(role) for role in roles}
-        return {role: network for role, network in found.items() if isinstance(network, nn.Module)}
+        networks = networks_of(self.pipe)
+        return {role: networks[role] for role in roles if role in networks}
 
     def having(self, networks: Mapping[str, nn.Module]) -> Self:
         changed = copy.copy(self)
@@ -75,7 +75,7 @@ class Pipeline(Coded):
         Raises:
             ValueError: names that diffusers does not know either.
         """
-        if not hasattr(self.pipe, "lora_state_dict"):  # some of its pipelines know no adapters
+        if not isinstance(self.pipe, ReadsAdapters):  # some of its pipelines know no adapters
             return None
         try:
             found = self.pipe.lora_state_dict(dict(tensors))
@@ -133,7 +133,7 @@ class Pipeline(Coded):
         Raises:
             ValueError: the folder has no text encoder, or an image that the model cannot hold or does not read.
         """
-        if getattr(self.pipe, "text_encoder", None) is None or getattr(self.pipe, "tokenizer", None) is None:
+        if part(self.pipe, "text_encoder") is None or part(self.pipe, "tokenizer") is None:
             raise ValueError(
                 f"this {type(self.pipe).__name__} was loaded without a text encoder; pass its embeddings in the place "
                 "of captions: Condition(tokens, mask), with against=Condition(...) of the empty caption for guidance"
@@ -189,8 +189,8 @@ class Pipeline(Coded):
         Raises:
             ValueError: a cache of diffusers is on; velocities then depend on earlier calls and cannot be retraced.
         """
-        for name, network in self.pipe.components.items():
-            if getattr(network, "is_cache_enabled", False):
+        for name, network in networks_of(self.pipe).items():
+            if isinstance(network, Remembers) and network.is_cache_enabled:
                 raise ValueError(
                     f"a {type(network._cache_config).__name__} is on, with which the velocity depends on earlier calls "
                     f"and no inversion is exact; switch it off with generator.pipe.{name}.disable_cache()"

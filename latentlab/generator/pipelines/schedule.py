@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.generator.levels import check_counts
+from latentlab.generator.pipelines.foreign import Steps, TellsAlphas, TellsEnd, TellsSigmas
 
 OPEN = {  # predictions that tell nothing of the velocity where a path ends, and what avoids that
     ("epsilon", 1.0): "take a schedule that keeps some signal, rescale_betas_zero_snr=False",
@@ -39,9 +40,10 @@ def check_invertible(scheduler, *, flow: bool = False) -> None:
         ValueError: it is not, or it is for other networks; the message says why, and what to put in its place.
     """
     name, config, cure = type(scheduler).__name__, scheduler.config, _another(type(scheduler).__name__, flow)
-    if not hasattr(scheduler, "step") or config.get("sigma_data") is not None:
+    if not isinstance(scheduler, Steps) or config.get("sigma_data") is not None:
         raise ValueError(f"{name} is not known here: it changes what goes into the network and comes out; {cure}")
-    if for_flow(scheduler) is not flow and hasattr(scheduler, "sigmas" if for_flow(scheduler) else "alphas_cumprod"):
+    tells = TellsSigmas if for_flow(scheduler) else TellsAlphas
+    if for_flow(scheduler) is not flow and isinstance(scheduler, tells):
         kinds = ("flow matching", "diffusion") if flow else ("diffusion", "flow matching")
         cure = cure if flow else "put back that of its folder, which knows the levels of the training"
         raise ValueError(f"{name} is for {kinds[1]}, and this network was trained for {kinds[0]}; {cure}")
@@ -138,14 +140,15 @@ def diffusion_levels(scheduler, num_steps: int) -> Float[Tensor, " level"]:
 
 def levels_of(own, num_steps: int, *, flow: bool) -> Float[Tensor, " level"]:
     """Levels of a scheduler whose timesteps are set."""
-    if hasattr(own, "sigmas"):
+    config, times = own.config, own.timesteps
+    if isinstance(own, TellsSigmas):
         sigmas = own.sigmas.double()
-        levels = (1 - sigmas if own.config.get("invert_sigmas") else sigmas) if flow else sigmas / (1 + sigmas)
+        levels = (1 - sigmas if config.get("invert_sigmas") else sigmas) if flow else sigmas / (1 + sigmas)
         return falling(levels, own, num_steps)
-    if not hasattr(own, "alphas_cumprod"):
-        return probed(own, "flow" if flow else own.config.get("prediction_type"))[0]
-    final = float(getattr(own, "final_alpha_cumprod", 1.0))
-    alphas = torch.cat([own.alphas_cumprod[own.timesteps.cpu().long()], torch.tensor([final])])
+    if not isinstance(own, TellsAlphas):
+        return probed(own, "flow" if flow else config.get("prediction_type"))[0]
+    final = float(own.final_alpha_cumprod) if isinstance(own, TellsEnd) else 1.0
+    alphas = torch.cat([own.alphas_cumprod[times.cpu().long()], torch.tensor([final])])
     return falling(_of_alphas(alphas), own, num_steps)
 
 
@@ -153,7 +156,7 @@ def levels_of(own, num_steps: int, *, flow: bool) -> Float[Tensor, " level"]:
 def diffusion_time(scheduler) -> Callable[[float], float]:
     """Timestep by level: the table of training levels, linear between them."""
     # By lists: a network may be asked inside torch.func, where tensors cannot become arrays.
-    if hasattr(scheduler, "alphas_cumprod"):
+    if isinstance(scheduler, TellsAlphas):
         table = _of_alphas(scheduler.alphas_cumprod).tolist()
         times: list[float] = [*range(len(table))]
     else:

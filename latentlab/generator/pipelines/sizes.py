@@ -79,7 +79,7 @@ class Sizes:
     def patch(self) -> int:
         """Latents a side that the denoiser takes together."""
         denoiser = getattr(self.call.pipe, denoisers(self.call.pipe)[0])
-        size = getattr(denoiser.config, "patch_size", None) or 1
+        size = denoiser.config.get("patch_size") or 1
         return size[-1] if isinstance(size, tuple | list) else int(size)
 
     def rule(self) -> str:

@@ -6,12 +6,26 @@ import copy
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from latentlab.generator.pipelines.foreign import Preconditions, Scales, TellsSigmas
 from latentlab.generator.pipelines.visit import Halt, Step, Visit
+
+if TYPE_CHECKING:
+
+    class Scheduler:
+        """What the classes below are mixed into."""
+
+        timesteps: Tensor
+
+        def set_timesteps(self, *args: Any, **options: Any) -> None: ...
+        def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor: ...
+        def step(self, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **options: Any) -> Any: ...
+else:
+    Scheduler = object
 
 
 class Stepped(tuple):
@@ -20,7 +34,7 @@ class Stepped(tuple):
     prev_sample = pred_original_sample = property(lambda self: self[0])
 
 
-class Visiting:
+class Visiting(Scheduler):
     """Mixed into a copy of a scheduler: set as the pipeline asks, it shows one level and keeps what is stepped."""
 
     order = 1
@@ -30,7 +44,7 @@ class Visiting:
     def set_timesteps(self, *args: Any, **options: Any) -> None:
         # Schedulers read their tensors as numbers, which derivatives in forward mode forbid: those are of this thread.
         with ThreadPoolExecutor(1) as beside:
-            beside.submit(super().set_timesteps, *args, **options).result()  # type: ignore[misc]
+            beside.submit(super().set_timesteps, *args, **options).result()
         self.seen.scheduler = _plain(self)
         if self.seen.until == "schedule":
             raise Halt
@@ -38,17 +52,18 @@ class Visiting:
             return
         t, sigma = self.seen.time
         self.timesteps = torch.tensor([t], dtype=torch.float32, device=self.timesteps.device)
-        if hasattr(self, "sigmas"):
+        if isinstance(self, TellsSigmas):
             self.sigmas = torch.tensor([sigma, 0.0], dtype=torch.float32, device=self.sigmas.device)
 
     def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
-        return super().scale_model_input(sample, timestep) if _denoises(self) else sample  # type: ignore[misc]
+        return super().scale_model_input(sample, timestep) if isinstance(self, Preconditions) else sample
 
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **options: Any) -> Stepped:
         del timestep, args
-        if _denoises(self) and options.get("pred_original_sample") is None:  # asked for clean data alone
-            own: Any = self
-            return Stepped([sample, own.precondition_outputs(sample, model_output, own.sigmas[0])])
+        if (
+            isinstance(self, Preconditions) and options.get("pred_original_sample") is None
+        ):  # asked for clean data alone
+            return Stepped([sample, self.precondition_outputs(sample, model_output, self.sigmas[0])])
         if self.seen.heard is None:
             self.seen.heard, self.seen.at = _towards_noise(model_output, options), sample
         if self.seen.returned is None:
@@ -56,34 +71,33 @@ class Visiting:
         return Stepped([self.seen.returned.to(sample).expand(sample.shape)] * 2)
 
 
-class Listening:
+class Listening(Scheduler):
     """Mixed into a copy of a scheduler that goes its own way: what comes to each step is kept."""
 
     seen: Visit
     factor = 1.0  # of the state as the network gets it
 
     def set_timesteps(self, *args: Any, **options: Any) -> None:
-        super().set_timesteps(*args, **options)  # type: ignore[misc]
+        super().set_timesteps(*args, **options)
         self.seen.scheduler = _plain(self)
 
     def scale_model_input(self, sample: Tensor, timestep: Any = None) -> Tensor:
-        scale = getattr(super(), "scale_model_input", None)
-        if scale is None:
+        if not isinstance(_own_class(self), Scales):
             return sample
-        scaled = scale(sample, timestep)
+        scaled = super().scale_model_input(sample, timestep)
         self.factor = float((scaled.double() * sample).sum() / sample.double().square().sum())
         return scaled
 
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **options: Any) -> Any:
-        if _denoises(self) and options.get("pred_original_sample") is None:
-            return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
-        sigmas, count = getattr(self, "sigmas", None), len(self.seen.steps)
+        if isinstance(self, Preconditions) and options.get("pred_original_sample") is None:
+            return super().step(model_output, timestep, sample, *args, **options)
+        sigmas, count = self.sigmas if isinstance(self, TellsSigmas) else None, len(self.seen.steps)
         sigma = None if sigmas is None or count >= len(sigmas) else float(sigmas[count])
         heard = _towards_noise(model_output, options)
         self.seen.steps.append(Step(sample, self.factor, float(timestep), sigma, heard))
         if self.seen.heard is None:
             self.seen.heard, self.seen.at = heard, sample
-        return super().step(model_output, timestep, sample, *args, **options)  # type: ignore[misc]
+        return super().step(model_output, timestep, sample, *args, **options)
 
 
 def _towards_noise(output: Tensor, options: Mapping[str, Any]) -> Tensor:
@@ -93,11 +107,6 @@ def _towards_noise(output: Tensor, options: Mapping[str, Any]) -> Tensor:
     the velocity with its sign turned (LTXCondition).
     """
     return output if options.get("per_token_timesteps") is None else -output
-
-
-def _denoises(scheduler: Any) -> bool:
-    """Whether its step makes clean data of what the network says, and is asked for that first (Karras et al. 2022)."""
-    return hasattr(scheduler, "precondition_outputs")
 
 
 @lru_cache(maxsize=64)
@@ -122,5 +131,10 @@ def visiting(real, seen: Visit):
 def _plain(mixed):
     """The scheduler as it is set, of its own class again."""
     own = copy.copy(mixed)
-    own.__class__ = type(mixed).__mro__[2]
+    own.__class__ = _own_class(mixed)
     return own
+
+
+def _own_class(mixed) -> type:
+    """That of a scheduler which one of the classes above is mixed into."""
+    return type(mixed).__mro__[2]

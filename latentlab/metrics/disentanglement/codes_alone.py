@@ -9,18 +9,19 @@ import numpy as np
 from jaxtyping import Float
 
 from latentlab.metrics.disentanglement.prepare import active_dims, check_spread, codes_array
-from latentlab.metrics.disentanglement.result import Metric, Score, assess
+from latentlab.metrics.disentanglement.result import Evidence, Metric, Score, assess
 from latentlab.metrics.disentanglement.rows import Groups, draw_rows, group_rows, shuffle
 
 
 @dataclass(frozen=True, eq=False)
-class CodesEvidence:
+class CodesEvidence(Evidence):
     """Codes alone, `(sample, dim)`, constant dims left out; `spread` as in `prepare`."""
 
     codes: Float[np.ndarray, "sample dim"]
     spread: np.ndarray | None
     active: np.ndarray
     groups: Groups = None
+    names: tuple[str, ...] = ()
 
     @property
     def covariance(self) -> Float[np.ndarray, "dim dim"]:

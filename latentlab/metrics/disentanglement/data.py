@@ -19,7 +19,7 @@ from latentlab.metrics.disentanglement.counts import (
     neighbour_information,
 )
 from latentlab.metrics.disentanglement.groups import read_group
-from latentlab.metrics.disentanglement.result import Parts
+from latentlab.metrics.disentanglement.result import Evidence, Parts
 from latentlab.metrics.disentanglement.rows import Groups, draw_rows, shuffle
 
 Binning = Literal["quantile", "width"]
@@ -34,7 +34,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False)
-class Data:
+class Data(Evidence):
     """Codes beside the factors of the same samples.
 
     A *unit* is what a metric takes for one dimension of the code: a dim, or a group of them.
@@ -169,8 +169,8 @@ class Data:
     def _with(self, **changes: Any) -> Data:
         """The same data with what was computed of it, but for these."""
         other = replace(self)
-        known = {name: value for name, value in self.__dict__.items() if name not in ("information", "_known")}
-        other.__dict__.update(known | changes)
+        known = {name: value for name, value in vars(self).items() if name not in ("information", "_known")}
+        vars(other).update(known | changes)
         return other
 
     @cached_property
@@ -251,7 +251,7 @@ class Data:
 
     def once(self, compute: Callable[[Data], Answer]) -> Answer:
         """`compute` of this data, remembered: what several metrics are made of."""
-        known = self.__dict__.setdefault("_known", {})
+        known = vars(self).setdefault("_known", {})
         if compute not in known:
             known[compute] = compute(self)
         return known[compute]
@@ -259,8 +259,8 @@ class Data:
     def permuted(self, rng: np.random.Generator) -> Data:
         """The codes beside the factors of other samples: what scores are when the codes know nothing."""
         other = self._rows(*shuffle(len(self.codes), self.groups, rng))
-        if "chance" in self.__dict__:  # which is that of the same values in other orders
-            other.__dict__["chance"] = self.chance
+        if "chance" in vars(self):  # which is that of the same values in other orders
+            vars(other)["chance"] = self.chance
         return other
 
     def part(self, share: float, rng: np.random.Generator) -> Data:
@@ -279,7 +279,7 @@ class Data:
         one = {"names": (self.names[factor],), "kinds": (self.kinds[factor],)}
         other = replace(self._rows(rows, rows), **one, factors=self.factors[rows, factor, None], common={})
         if self.blocks is None:
-            other.__dict__["binned_codes"] = self.binned_codes[:, rows]
+            vars(other)["binned_codes"] = self.binned_codes[:, rows]
         return other
 
     def _rows(self, of_codes: np.ndarray, of_factors: np.ndarray) -> Data:
@@ -288,11 +288,11 @@ class Data:
         given = {"codes": self.codes[of_codes], "factors": self.factors[of_factors]}
         other = replace(self, **given, spread=spread, groups=groups)
         # Bins are those of the whole set: they are not what is uncertain.
-        other.__dict__["labels"] = self.labels[:, of_factors]
+        vars(other)["labels"] = self.labels[:, of_factors]
         if self.blocks is None:
-            other.__dict__["binned_codes"] = self.binned_codes[:, of_codes]
+            vars(other)["binned_codes"] = self.binned_codes[:, of_codes]
         elif of_codes is of_factors:
-            other.__dict__["readings"] = self.readings[..., of_codes]
+            vars(other)["readings"] = self.readings[..., of_codes]
         return other
 
     @property

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -25,13 +26,44 @@ class Parts(NamedTuple):
     matrix: np.ndarray | None = None
 
 
-class Evidence(Protocol):
-    """What a metric looks at: codes beside factors, codes alone, or codes of several models."""
+class Evidence(ABC):
+    """What a metric looks at: codes beside factors, codes alone, or codes of several models.
 
-    def permuted(self, rng: np.random.Generator) -> Self: ...
-    def part(self, share: float, rng: np.random.Generator) -> Self: ...
+    Attributes:
+        names: of what has a score of its own, such as factors.
+    """
+
+    names: tuple[str, ...]
+
+    @abstractmethod
+    def permuted(self, rng: np.random.Generator) -> Self:
+        """The same, where codes know nothing."""
+
+    @abstractmethod
+    def part(self, share: float, rng: np.random.Generator) -> Self:
+        """A share of it at random."""
+
     @property
-    def settings(self) -> dict[str, Any]: ...
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """How it was read, for the record."""
+
+    @property
+    def correlated(self) -> Mapping[tuple[int, int], float]:
+        """Pairs of factors that tell of each other; of what has no factors, none."""
+        return {}
+
+    def given_correlated(self) -> Self | None:
+        """The same given correlated factors; None where samples are too few."""
+        return self
+
+    def without_bias(self) -> Self:
+        """The same as of endless samples, where it is made of counts."""
+        return self
+
+    def restored(self, parts: Parts) -> Parts:
+        """What a metric found, for all units that were given."""
+        return parts
 
 
 E = TypeVar("E", bound=Evidence)
@@ -157,10 +189,9 @@ def assess(
                     drawn[m.name].append(Sample(_both(m, part), own))
                 bar.update()
     given, missing = _given_correlated(evidence) if any(m.conditional for m in metrics) else (None, None)
-    names, restored = getattr(evidence, "names", ()), getattr(evidence, "restored", None)
     scores = {}
     for m in metrics:
-        part = restored(parts[m.name]) if restored and m.by_unit else parts[m.name]
+        part = evidence.restored(parts[m.name]) if m.by_unit else parts[m.name]
         nulls = np.array([plain for plain, _ in found[m.name].nulls])
         level = float(nulls.mean()) if len(nulls) else None
         adjusted, interval = _estimate(m, found[m.name], drawn[m.name])
@@ -172,7 +203,7 @@ def assess(
         if m.conditional and missing:
             conditional, settings["conditional"] = float("nan"), missing
         scores[m.name] = Score(m.name, float(part.value), level, adjusted, interval, p, conditional,
-                               dict(zip(names, each, strict=bool(each))), part.per_dim, part.matrix,
+                               dict(zip(evidence.names, each, strict=bool(each))), part.per_dim, part.matrix,
                                {**settings, **m.settings})  # fmt: skip
     return scores
 
@@ -185,8 +216,7 @@ def _steps(metrics: Sequence[Metric[E]], null: int, bootstrap: int) -> int:
 def _both(metric: Metric[E], evidence: E, value: float | None = None) -> tuple[float, float]:
     """The score as published, and without the bias that is known."""
     value = float(metric.of(evidence).value if value is None else value)
-    without_bias = getattr(evidence, "without_bias", None)
-    return value, float(metric.of(without_bias()).value) if metric.counts and without_bias else value
+    return value, float(metric.of(evidence.without_bias()).value) if metric.counts else value
 
 
 def _estimate(metric: Metric, whole: Sample, parts: list[Sample]) -> tuple[float | None, tuple[float, float] | None]:
@@ -225,13 +255,13 @@ def _estimate(metric: Metric, whole: Sample, parts: list[Sample]) -> tuple[float
     return (centre if against else None), (min(centre - half, most), min(centre + half, most))
 
 
-def _given_correlated(evidence: Any) -> tuple[Any, str | None]:
+def _given_correlated(evidence: E) -> tuple[E | None, str | None]:
     """The data given correlated factors, None where none are; and why it is missing where some are."""
-    if not getattr(evidence, "correlated", None):
+    if not evidence.correlated:
         return None, None
     given = evidence.given_correlated()
     told = "; ".join(f"{evidence.names[a]} and {evidence.names[b]}" for a, b in evidence.correlated)
-    missing = None if given else f"{len(evidence.codes)} samples are too few to tell {told} apart; bring more"
+    missing = None if given else f"{evidence.settings['samples']} samples are too few to tell {told} apart; bring more"
     warnings.warn(
         f"factors are correlated: {told}. A code of one tells of the other, so gaps shrink; `conditional` is the score "
         f"given the correlated factors{f', but {missing}' if missing else ''}", stacklevel=4,

@@ -16,14 +16,14 @@ from latentlab.factors import as_array
 from latentlab.metrics.disentanglement.data import LABELLED, Data
 from latentlab.metrics.disentanglement.groups import name_groups, read_places
 from latentlab.metrics.disentanglement.prepare import in_degrees, prepare
-from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
+from latentlab.metrics.disentanglement.result import Evidence, Metric, Parts, Score, assess
 from latentlab.metrics.disentanglement.rows import draw_rows
 
 Predict = Callable[[np.ndarray], Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Swaps:
+class Swaps(Evidence):
     """Pairs of clips, and the units of the code that each factor is thought to be in.
 
     Attributes:
@@ -93,7 +93,7 @@ class Swaps:
         """A share of the pairs at random."""
         rows = draw_rows(share, len(self.first), None, rng)
         other = replace(self, first=self.first[rows], second=self.second[rows])
-        other.__dict__.update(outcome=tuple(part[rows] for part in self.outcome), chance=self.chance)
+        vars(other).update(outcome=tuple(part[rows] for part in self.outcome), chance=self.chance)
         return other
 
     def _factors(self, codes: np.ndarray) -> Float[np.ndarray, "sample frame factor"]:

@@ -12,14 +12,14 @@ from jaxtyping import Float
 from latentlab.checks import Seed, clear_errors
 from latentlab.factors import as_array
 from latentlab.metrics.disentanglement.prepare import active_dims, codes_array
-from latentlab.metrics.disentanglement.result import Metric, Parts, Score, assess
+from latentlab.metrics.disentanglement.result import Evidence, Metric, Parts, Score, assess
 from latentlab.metrics.disentanglement.rows import Groups, draw_rows, group_rows, shuffle
 
 PENALTY = 0.1  # of the lasso, as published
 
 
 @dataclass(frozen=True, eq=False)
-class Models:
+class Models(Evidence):
     """Codes `(sample, dim)` of the same samples by several models, dims that tell nothing left out."""
 
     codes: tuple[Float[np.ndarray, "sample dim"], ...]

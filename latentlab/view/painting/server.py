@@ -80,7 +80,7 @@ class Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # the connection stays open for the next frame
-    server: Server  # type: ignore[assignment]
+    server: Server
 
     def do_GET(self) -> None:
         self._answered(self._get)
