@@ -254,8 +254,7 @@ class Driven(Coded):
 
     def _called(self, y: Tensor, s: float, condition: Condition, guidance: float) -> Tensor:
         if len(y) > 1 and not self.reading.batches:
-            rows = [slice(i, i + 1) for i in range(len(y))]
-            return torch.cat([self._called(y[row], s, condition[row], guidance) for row in rows])
+            return torch.cat([self._called(y[i : i + 1], s, condition[i : i + 1], guidance) for i in range(len(y))])
         arguments = self.call.arguments([""] * len(y), self.sizes.of(y, self.size), guidance=guidance)
         return self._visited(arguments, y, s, self.reading.answers(condition, guidance))
 
