@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentlab.checks import clear_errors
@@ -16,15 +18,12 @@ from latentlab.data.moving.controls import DrawnControls, controls
 from latentlab.data.moving.factors import SHAPES
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.control import KINDS, ControlNetwork, one_hot
-from latentlab.shapes import Latents
 from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
+from latentlab.train.beside import Lessons
 from latentlab.train.clip import CaptionedClips
-from latentlab.train.denoiser import encode_all
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
-from latentlab.train.order import epoch_order
-from latentlab.weights import fingerprint, save_weights
+from latentlab.train.loop import LoopConfig, Tracker
 
 SHARD = 256  # clips in a file
 KEPT, ALONE = 0.5, 0.5  # chance of a kind to be given; share of the clips that are given one kind
@@ -85,66 +84,25 @@ def train_control(
         encoded: folder of the encoded latents and drawn controls, which runs may share; None is one in `out`.
     """
     config = config or ControlTraining()
-    where = device_for_training(str(generator.device))
-    for network in generator.modules:  # frozen from the first step on: attention rounds otherwise under grad
-        network.eval().requires_grad_(False)
-    count, clip, denoiser = min(config.clips, len(data)), generator.clip, generator.denoiser
-    clip.tokenize([data.caption(i) for i in range(min(count, 4096))])  # an unknown word is told before the work
-    folder = encoded or out / "latents"
-    latents = encode_all(data, generator.autoencoder, count, folder, config.loop.seed)
-    drawn = draw_all(data, count, folder)
+    lessons = Lessons.of(generator, data, config, encoded or out / "latents")
+    drawn = draw_all(data, len(lessons.latents), lessons.folder)
     ratio = generator.autoencoder.spatial_compression_ratio
-    torch.manual_seed(config.loop.seed)
-    model = _Trained(ControlNetwork(denoiser, ratio, len(SHAPES), config.rank))  # type: ignore[arg-type]
 
-    def make_batch(step: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([config.loop.seed, step])
-        picks = epoch_order(count, config.loop.batch_size, step, config.loop.seed)
-        dropped = rng.random(len(picks)) < config.caption_dropout
-        said = ["" if drop else data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)]
+    def told(rng: np.random.Generator, picks: np.ndarray) -> dict[str, Tensor]:
         given = np.stack([random_given(rng) for _ in picks])
         stroke = torch.full((len(picks),), int(rng.integers(2)))
-        batch = {"latents": latents[picks].float(), "numbers": clip.tokenize(said), "given": torch.from_numpy(given)}
-        return {**batch, **drawn[picks].tensors(), "stroke": stroke}
+        return {"given": torch.from_numpy(given), **drawn[picks].tensors(), "stroke": stroke}
 
-    def loss(net: nn.Module, batch: dict[str, Tensor], rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        clean = batch["latents"]
-        noise = torch.randn(clean.shape, generator=rng, device=clean.device)
-        normal = torch.randn(len(clean), generator=rng, device=clean.device)
-        s = torch.sigmoid(config.level_mean + config.level_spread * normal)
-        with torch.no_grad():
-            tokens, mask = clip.token_states(batch["numbers"])
+    def on(network: ControlNetwork, batch: Mapping[str, Tensor]) -> AbstractContextManager[None]:
         places = DrawnControls(*(batch[name] for name in DrawnControls.__annotations__))
         pictures = controls(places, stroke=int(batch["stroke"][0]))
         pictures["classes"] = one_hot(pictures["classes"], len(SHAPES))
-        y = torch.lerp(clean, noise, s[:, None, None, None, None])
-        v = net(y, s, tokens, mask, pictures, batch["given"])
-        return denoiser.error(v.float(), noise - clean, s), {}
+        return network.on(pictures, dict(zip(KINDS, batch["given"].unbind(1), strict=True)))
 
-    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": data_identity(data),
-        "base": fingerprint(denoiser)[:16],
-        "autoencoder": fingerprint(generator.autoencoder)[:16],
-    }
-    trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker).network
-    if is_main_process():
-        save_weights(out / "control.safetensors", trained, trained.header(), dtype=torch.float16)
-    return trained
-
-
-class _Trained(nn.Module):
-    """The denoiser beside its control branch; only that is its own."""
-
-    def __init__(self, network: ControlNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, y: Latents, s: Tensor, tokens: Tensor, mask: Tensor, pictures: dict[str, Tensor], given: Tensor
-    ) -> Latents:
-        weights = dict(zip(KINDS, given.unbind(1), strict=True))
-        with self.network.on(pictures, weights):
-            return self.network.denoiser(y, s, tokens, mask)
+    return lessons.train(
+        lambda denoiser: ControlNetwork(denoiser, ratio, len(SHAPES), config.rank),
+        told, on, out / "control.safetensors", tracker=tracker,
+    )  # fmt: skip
 
 
 def random_given(rng: np.random.Generator) -> np.ndarray:

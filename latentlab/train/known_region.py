@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from latentlab.checks import clear_errors
 from latentlab.generator.adapted import on
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.known_region import KnownRegionNetwork
-from latentlab.shapes import Latents, Mask
+from latentlab.shapes import Mask
+from latentlab.train.beside import Lessons
 from latentlab.train.clip import CaptionedClips
-from latentlab.train.denoiser import encode_all
-from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
-from latentlab.train.order import epoch_order
-from latentlab.weights import fingerprint, save_weights
+from latentlab.train.loop import LoopConfig, Tracker
 
 # What is free, and how often it is asked for.
 KINDS = {
@@ -76,56 +72,15 @@ def train_known_region(
         encoded: folder of the encoded latents, which runs may share; None is one in `out`.
     """
     config = config or KnownRegionTraining()
-    where = device_for_training(str(generator.device))
-    for network in generator.modules:  # frozen from the first step on: attention rounds otherwise under grad
-        network.eval().requires_grad_(False)
-    count, clip = min(config.clips, len(data)), generator.clip
-    clip.tokenize([data.caption(i) for i in range(min(count, 4096))])  # an unknown word is told before the work
-    latents = encode_all(data, generator.autoencoder, count, encoded or out / "latents", config.loop.seed)
-    torch.manual_seed(config.loop.seed)
-    model = _Trained(KnownRegionNetwork(generator.denoiser, config.rank))  # type: ignore[arg-type]
-    denoiser = generator.denoiser
-
-    def make_batch(step: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([config.loop.seed, step])
-        picks = epoch_order(count, config.loop.batch_size, step, config.loop.seed)
-        dropped = rng.random(len(picks)) < config.caption_dropout
-        said = ["" if drop else data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)]
-        free = torch.stack([random_free(rng, latents.shape[2:]) for _ in picks])
-        return {"latents": latents[picks].float(), "numbers": clip.tokenize(said), "free": free}
-
-    def loss(net: nn.Module, batch: dict[str, Tensor], rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        clean, free = batch["latents"], batch["free"]
-        noise = torch.randn(clean.shape, generator=rng, device=clean.device)
-        normal = torch.randn(len(clean), generator=rng, device=clean.device)
-        s = torch.sigmoid(config.level_mean + config.level_spread * normal)
-        with torch.no_grad():
-            tokens, mask = clip.token_states(batch["numbers"])
-        y = torch.lerp(clean, noise, s[:, None, None, None, None])
-        v = net(y, s, tokens, mask, clean, free)
-        return denoiser.error(v.float(), noise - clean, s), {}
-
-    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": data_identity(data),
-        "base": fingerprint(denoiser)[:16],
-        "autoencoder": fingerprint(generator.autoencoder)[:16],
-    }
-    trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker).network
-    if is_main_process():
-        save_weights(out / "known_region.safetensors", trained, trained.header(), dtype=torch.float16)
-    return trained
-
-
-class _Trained(nn.Module):
-    """The denoiser under its known-region network; only that is its own."""
-
-    def __init__(self, network: KnownRegionNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, y: Latents, s: Tensor, tokens: Tensor, mask: Tensor, clean: Latents, free: Mask) -> Latents:
-        with on(self.network.updates(clean, free)):
-            return self.network.denoiser(y, s, tokens, mask)
+    lessons = Lessons.of(generator, data, config, encoded or out / "latents")
+    shape = lessons.latents.shape[2:]
+    return lessons.train(
+        lambda denoiser: KnownRegionNetwork(denoiser, config.rank),
+        lambda rng, picks: {"free": torch.stack([random_free(rng, shape) for _ in picks])},
+        lambda network, batch: on(network.updates(batch["latents"], batch["free"])),
+        out / "known_region.safetensors",
+        tracker=tracker,
+    )
 
 
 def random_free(rng: np.random.Generator, shape: tuple[int, ...]) -> Mask:

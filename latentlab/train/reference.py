@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentlab.checks import clear_errors
 from latentlab.generator.adapted import on
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.reference import ReferenceNetwork, looked_at
-from latentlab.shapes import Latents
 from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
+from latentlab.train.beside import Lessons
 from latentlab.train.clip import CaptionedClips
-from latentlab.train.denoiser import encode_all
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
-from latentlab.train.order import epoch_order
-from latentlab.weights import fingerprint, save_weights
+from latentlab.train.loop import LoopConfig, Tracker
+from latentlab.weights import fingerprint
 
 SHARD = 256  # clips in a file
 LOOKS = 2  # frames of each clip that are looked at
@@ -79,59 +77,22 @@ def train_reference(
         encoded: folder of the encoded latents and embeddings, which runs may share; None is one in `out`.
     """
     config = config or ReferenceTraining()
-    where = device_for_training(str(generator.device))
-    for network in generator.modules:  # frozen from the first step on: attention rounds otherwise under grad
-        network.eval().requires_grad_(False)
-    count, clip, denoiser = min(config.clips, len(data)), generator.clip, generator.denoiser
-    clip.tokenize([data.caption(i) for i in range(min(count, 4096))])  # an unknown word is told before the work
-    folder = encoded or out / "latents"
-    latents = encode_all(data, generator.autoencoder, count, folder, config.loop.seed)
-    seen = look_at_all(generator, data, count, folder, config.loop.seed)
-    torch.manual_seed(config.loop.seed)
-    model = _Trained(ReferenceNetwork(denoiser, clip.config.embed_dim, config.tokens))  # type: ignore[arg-type]
+    lessons = Lessons.of(generator, data, config, encoded or out / "latents")
+    clip, seed = generator.clip, config.loop.seed
+    seen = look_at_all(generator, data, len(lessons.latents), lessons.folder, seed)
 
-    def make_batch(step: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([config.loop.seed, step])
-        picks = epoch_order(count, config.loop.batch_size, step, config.loop.seed)
-        dropped = rng.random(len(picks)) < config.caption_dropout
-        said = ["" if drop else data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)]
+    def told(rng: np.random.Generator, picks: np.ndarray) -> dict[str, Tensor]:
         shown = torch.from_numpy(rng.random(len(picks)) >= config.image_dropout).float()
-        image = seen[picks, rng.integers(LOOKS, size=len(picks))]
-        return {"latents": latents[picks].float(), "numbers": clip.tokenize(said), "image": image, "shown": shown}
+        return {"image": seen[picks, rng.integers(LOOKS, size=len(picks))], "shown": shown}
 
-    def loss(net: nn.Module, batch: dict[str, Tensor], rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        clean = batch["latents"]
-        noise = torch.randn(clean.shape, generator=rng, device=clean.device)
-        normal = torch.randn(len(clean), generator=rng, device=clean.device)
-        s = torch.sigmoid(config.level_mean + config.level_spread * normal)
-        with torch.no_grad():
-            tokens, mask = clip.token_states(batch["numbers"])
-        y = torch.lerp(clean, noise, s[:, None, None, None, None])
-        v = net(y, s, tokens, mask, batch["image"], batch["shown"])
-        return denoiser.error(v.float(), noise - clean, s), {}
-
-    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
-        "data": data_identity(data),
-        "base": fingerprint(denoiser)[:16],
-        "autoencoder": fingerprint(generator.autoencoder)[:16],
-        "clip_model": fingerprint(clip)[:16],
-    }
-    trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker).network
-    if is_main_process():
-        save_weights(out / "reference.safetensors", trained, trained.header(), dtype=torch.float16)
-    return trained
-
-
-class _Trained(nn.Module):
-    """The denoiser beside its image prompt; only that is its own."""
-
-    def __init__(self, network: ReferenceNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, y: Latents, s: Tensor, tokens: Tensor, mask: Tensor, image: Tensor, shown: Tensor) -> Latents:
-        with on(self.network.updates([image], [shown])):
-            return self.network.denoiser(y, s, tokens, mask)
+    return lessons.train(
+        lambda denoiser: ReferenceNetwork(denoiser, clip.config.embed_dim, config.tokens),
+        told,
+        lambda network, batch: on(network.updates([batch["image"]], [batch["shown"]])),
+        out / "reference.safetensors",
+        about={"clip_model": fingerprint(clip)[:16]},
+        tracker=tracker,
+    )
 
 
 @torch.inference_mode()
