@@ -27,6 +27,7 @@ from latentlab.generator.pipelines.families import (
     tiled,
 )
 from latentlab.generator.pipelines.files import missing_bytes
+from latentlab.generator.pipelines.foreign import class_named
 
 TEXT = ("cond_stage_model.", "conditioner.", "text_encoders.")  # what keys of text encoders begin with
 PARTS = (*TEXT, "first_stage_model.", "vae.")  # and those of a checkpoint that is more than a denoiser
@@ -159,7 +160,7 @@ def _readable(part: Any) -> bool:
     import diffusers
     from diffusers.loaders import FromOriginalModelMixin
 
-    own = getattr(diffusers, part[1], None) if isinstance(part, list) and part[0] == "diffusers" else None
+    own = class_named(diffusers, part[1]) if isinstance(part, list) and part[0] == "diffusers" else None
     return isinstance(own, type) and issubclass(own, FromOriginalModelMixin)
 
 
