@@ -30,7 +30,7 @@ from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.factors import FactorSampler
 from latentlab.data.moving.measure import measure
 from latentlab.directions import Text, caption_direction, edit
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.generator.native import NativeGenerator
@@ -75,7 +75,7 @@ def run(config: Config) -> dict[str, Any]:
     generator = load(config.model)
     if not isinstance(generator, NativeGenerator):
         raise ValueError("captions of moving shapes are for models of latentlab's own architecture")
-    ruler = Ruler.of(FactorSampler(seed=1).table(range(500)))
+    ruler = FactorUnits.of(FactorSampler(seed=1).table(range(500)))
     ways: dict[str, Callable[..., Iterator[FactorTable]]] = {
         "conditioning": conditioning,
         "prediction": prediction,
@@ -142,7 +142,7 @@ def filled(factor: str) -> list[tuple[str, str, str]]:
     return [(first.format(**f), second.format(**f), neutral.format(**f)) for f in FILLINGS]
 
 
-def score(ruler: Ruler, read: FactorTable, factor: str, ends: Sequence[float]) -> dict[str, float]:
+def score(ruler: FactorUnits, read: FactorTable, factor: str, ends: Sequence[float]) -> dict[str, float]:
     """Figures of one clip at rising strengths; where the target cannot be read at half of them it scores 0."""
     start, end = np.deg2rad(ends)
     angle = np.deg2rad(read[factor])

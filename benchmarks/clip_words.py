@@ -17,7 +17,7 @@ from latentlab.bench.flags import main
 from latentlab.bench.spread import percent
 from latentlab.data.moving.captions import DIRECTIONS, HUES, caption, true_words
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
-from latentlab.generator.clip import ClipModel
+from latentlab.generator.clip_model import ClipModel
 from latentlab.generator.load import load_clip
 from latentlab.weights import shipped
 

@@ -25,7 +25,7 @@ from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes, moving_sh
 from latentlab.data.moving.factors import NAMES
 from latentlab.data.moving.measure import measure
 from latentlab.directions import Direction
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.metrics.perceptual import psnr
@@ -60,7 +60,7 @@ def run(config: Config) -> dict:
     generator = load(config.model)
     video, _ = moving_shapes(config.clips, HELD_OUT_SEED)
     strengths = np.linspace(-config.reach, config.reach, config.strengths)
-    ruler = Ruler.of(MovingShapes(1000, DIRECTION_SEED).factors().select(JUDGED))
+    ruler = FactorUnits.of(MovingShapes(1000, DIRECTION_SEED).factors().select(JUDGED))
     figures: dict[str, dict] = {}
     floors: dict[str, float] = {}
     clips = [Player(video[:1], "a held-out clip")]
@@ -116,7 +116,7 @@ class Judged:
         return abs(float(np.median(self.spearman)))
 
 
-def judge(name: str, read: list[FactorTable], strengths: np.ndarray, ruler: Ruler) -> Judged:
+def judge(name: str, read: list[FactorTable], strengths: np.ndarray, ruler: FactorUnits) -> Judged:
     """A direction that should move `name`, by what is read of its clips, a table a strength."""
     target = np.array([towards(name, table) for table in read])
     spearman = np.array([_spearman(strengths, clip) for clip in target.T])

@@ -29,7 +29,7 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.metrics import flicker, frechet_distance, psnr
 from latentlab.metrics.sets import compare
 from latentlab.train.autoencoder import around
-from latentlab.train.clip import ClipTraining
+from latentlab.train.clip_model import ClipTraining
 from latentlab.train.denoiser import DenoiserTraining
 from latentlab.video import read
 from latentlab.video.write import encode_pictures, frame_rate, one_clip

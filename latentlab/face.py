@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def face(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -53,6 +56,53 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(import_module(module), names[name])
 
     return attribute
+
+
+def renamed_settings(**names: str) -> Callable[[type[T]], type[T]]:
+    """A dataclass with fields whose names changed: those of version 0.1 work until 0.3, with a warning.
+
+    Args:
+        **names: new ones by old.
+
+    >>> @renamed_settings(colour="color")
+    ... @dataclass
+    ... class Pen:
+    ...     color: str = "black"
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     Pen(colour="red").colour
+    'red'
+    >>> [str(one.message) for one in said]
+    ['Pen: colour is color since version 0.2', 'Pen: colour is color since version 0.2']
+    """
+
+    def with_old_names(kind: type[T]) -> type[T]:
+        begin: Any = kind.__init__
+
+        def warn(old: str) -> None:
+            said = f"{kind.__name__}: {old} is {names[old]} since version 0.2"
+            warnings.warn(said, DeprecationWarning, stacklevel=3)
+
+        @wraps(begin)
+        def begun(self: T, *args: Any, **settings: Any) -> None:
+            for old in names.keys() & settings.keys():
+                warn(old)
+                settings[names[old]] = settings.pop(old)
+            begin(self, *args, **settings)
+
+        def reader(old: str) -> property:
+            def read(self: T) -> Any:
+                warn(old)
+                return getattr(self, names[old])
+
+            return property(read, doc=f"The name of `{names[old]}` in version 0.1.")
+
+        setattr(kind, "__init__", begun)  # noqa: B010 - a type's own is not to be assigned, says the checker
+        for old in names:
+            setattr(kind, old, reader(old))
+        return kind
+
+    return with_old_names
 
 
 def moved(module: str, home: str, names: Mapping[str, str] | None = None) -> Callable[[str], Any]:

@@ -1,5 +1,6 @@
 """Importing latentlab is instant, and every public name is there."""
 
+import importlib
 import resource
 import statistics
 import subprocess
@@ -53,3 +54,19 @@ def test_every_package_is_there_whatever_was_imported_before(package):
     assert all(getattr(face, name) is not None for name in dir(face))
     with pytest.raises(AttributeError, match=f"'latentlab.{package}' has no attribute 'nothing'"):
         face.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("old", "home", "new"),
+    [
+        ("generator.clip.ClipModel", "generator.clip_model", "ClipModel"),
+        ("metrics.clip.Towers", "metrics.clip_model", "Towers"),
+        ("train.clip.ClipTraining", "train.clip_model", "ClipTraining"),
+        ("directions.ruler.Ruler", "directions.factor_units", "FactorUnits"),
+    ],
+)
+def test_a_name_of_version_0_1_works_with_a_warning(old, home, new):
+    module, _, name = f"latentlab.{old}".rpartition(".")
+    with pytest.warns(DeprecationWarning, match=f"{module}.{name} is latentlab.{home}.{new} since"):
+        found = getattr(importlib.import_module(module), name)
+    assert found is getattr(importlib.import_module(f"latentlab.{home}"), new)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-from latentlab.generator.clip import ClipConfig, ClipModel
+from latentlab.generator.clip_model import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.image import ImageGenerator

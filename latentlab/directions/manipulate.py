@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from latentlab.checks import Count, Seed, as_numbers, clear_errors
 from latentlab.directions.design import read_groups, read_labels
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.factors import Factor, FactorTable
 from latentlab.shapes import Codes, check_codes
 
@@ -105,7 +105,7 @@ class Manipulator(BaseEstimator):
         progress: show bars.
 
     Attributes:
-        ruler_: the units; a strength is in standard deviations of the factor.
+        units_: the units; a strength is in standard deviations of the factor.
         error_: mean squared error of codes on samples left out (a tenth, by groups), by the linear map and by the
             network, in units of the components' mean variance.
         read_error_: likewise of the factors, in variances.
@@ -161,7 +161,7 @@ class Manipulator(BaseEstimator):
             raise ValueError(f"{known.sum()} fully labelled samples are too few to train on; 20 are the least")
         group = read_groups(read_groups(groups, len(y))[known], int(known.sum()))
         z, y, group = z[torch.from_numpy(known)], y[known], torch.from_numpy(group)
-        self.ruler_ = Ruler.of(y)
+        self.units_ = FactorUnits.of(y)
         self.mean_ = z.mean(0)
         if not (z != z[0]).any():
             raise ValueError("all codes are equal; there is nothing to learn")
@@ -222,17 +222,17 @@ class Manipulator(BaseEstimator):
 
     def _step(self, target: str, hold: Sequence[str] | None) -> Float[Tensor, " coordinate"]:
         """How the factors' points move when the target moves by one."""
-        factor, way = self.ruler_.target(target)
+        factor, way = self.units_.target(target)
         for name in hold or ():
-            if name not in self.ruler_.names:
-                raise KeyError(f"no factor {name!r} to hold; there are {', '.join(self.ruler_.names)}")
+            if name not in self.units_.names:
+                raise KeyError(f"no factor {name!r} to hold; there are {', '.join(self.units_.names)}")
         places = self._places()
         step = torch.zeros(len(self.centre_))
         step[places[factor]] = torch.from_numpy(way).float()
         if hold is not None:
             along = self.covariance_ @ step
             follow = along / (step @ along).clamp(min=1e-12)  # slope of every point on the target's
-            for i, name in enumerate(self.ruler_.names):
+            for i, name in enumerate(self.units_.names):
                 if i != factor and name not in hold:
                     step[places[i]] = follow[places[i]]
         return step
@@ -240,7 +240,7 @@ class Manipulator(BaseEstimator):
     def _settled(self, points: Tensor) -> Tensor:
         """Points as they can be: angles on their circle, categories between their corners."""
         points = points.clone()
-        for spec, unit, place in zip(self.ruler_.specs, self.ruler_.units, self._places(), strict=True):
+        for spec, unit, place in zip(self.units_.specs, self.units_.units, self._places(), strict=True):
             if spec.kind == "circular":
                 points[:, place] = nn.functional.normalize(points[:, place], dim=1) / unit
             elif spec.kind == "categorical":
@@ -249,11 +249,11 @@ class Manipulator(BaseEstimator):
         return points
 
     def _points(self, table: FactorTable) -> Float[Tensor, "sample coordinate"]:
-        return torch.from_numpy(np.concatenate(self.ruler_.points(table), 1)).float()
+        return torch.from_numpy(np.concatenate(self.units_.points(table), 1)).float()
 
     def _places(self) -> list[slice]:
         """Where each factor's coordinates are."""
-        sizes = [self._size(spec, values) for spec, values in zip(self.ruler_.specs, self.ruler_.values, strict=True)]
+        sizes = [self._size(spec, values) for spec, values in zip(self.units_.specs, self.units_.values, strict=True)]
         ends = np.cumsum(sizes)
         return [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
 

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from latentlab.checks import WrongKind, clear_errors, shown
 from latentlab.directions.edit import Moves, edit
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.factors import FactorTable
 from latentlab.shapes import Codes
 
@@ -125,7 +125,7 @@ def auto_range(
         read: the factors of it, such as `measure`.
         reference: factors whose spread is the unit, such as those that found the direction.
         quality: one number a clip, larger is better, such as -flicker.
-        target: what the direction should move, see `Ruler.target`; None is its name.
+        target: what the direction should move, see `FactorUnits.target`; None is its name.
         reach: the largest strength tried.
         step: from one strength to the next.
         limits: see `Limits`.
@@ -151,7 +151,7 @@ def auto_range(
         raise ValueError(f"codes are finite (sample, dim), at least one, got shape {tuple(codes.shape)} or NaN in it")
     if not (step > 0 and reach >= step and np.isfinite(reach)):
         raise ValueError(f"needs 0 < step <= reach, got step {step} and reach {reach}")
-    ruler, limits = Ruler.of(reference), limits or Limits()
+    ruler, limits = FactorUnits.of(reference), limits or Limits()
     name = direction.name if target is None else target
     bar = tqdm(total=1 + 2 * int(reach / step + 1e-9), desc=f"range of {name}", disable=not progress or None)
 
@@ -173,7 +173,7 @@ def auto_range(
 def walk_strengths(
     look: Callable[[float], tuple[FactorTable, float]],
     target: str,
-    ruler: Ruler,
+    ruler: FactorUnits,
     strengths: Sequence[float] | np.ndarray,
     limits: Limits,
 ) -> Range:

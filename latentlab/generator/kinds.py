@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-from latentlab.generator.clip import ClipConfig, ClipModel
+from latentlab.generator.clip_model import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import Generator
 from latentlab.generator.image import ImageGenerator

@@ -13,7 +13,7 @@ import torch
 
 from latentlab.checks import Count, clear_errors
 from latentlab.generator.autoencoder import Autoencoder
-from latentlab.generator.clip import ClipModel
+from latentlab.generator.clip_model import ClipModel
 from latentlab.generator.denoiser import Denoiser, Preconditioned
 from latentlab.generator.generator import Generator, GeneratorConfig
 from latentlab.generator.image import ImageGenerator

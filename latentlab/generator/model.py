@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, Self
@@ -182,8 +183,13 @@ class Model(VelocityModel):
         plain = uncarried(condition).to(self.device, self.dtype)
         return composed(self.guides, self.network_velocity(plain, guidance), plain, condition)
 
-    def told(self, condition: Condition, guidance: float) -> Condition:
+    def prepared(self, condition: Condition, guidance: float) -> Condition:
         """The condition with all that a run under this guidance will ask for, where it will ask for it."""
         if guidance != 1.0:
             condition = replace(condition, negative=self.unconditional(condition).expand(len(condition)))
         return carried(self.guides, condition.to(self.device, self.dtype), self.device)
+
+    def told(self, condition: Condition, guidance: float) -> Condition:
+        """The name of `prepared` in version 0.1."""
+        warnings.warn("told is prepared since version 0.2", DeprecationWarning, stacklevel=2)
+        return self.prepared(condition, guidance)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from latentlab.checks import Count, clear_errors
 from latentlab.generator.autoencoder import Autoencoder
-from latentlab.generator.clip import ClipModel
+from latentlab.generator.clip_model import ClipModel
 from latentlab.generator.condition import Condition
 from latentlab.generator.denoiser import Preconditioned
 from latentlab.generator.generator import Generator, GeneratorConfig

@@ -50,7 +50,7 @@ def in_batches(
         ValueError: a run ended in NaN or infinity.
     """
     guidance = 1.0 if sampler.guidance is None else sampler.guidance
-    condition, start = generator.told(condition, guidance), spread(levels[0])
+    condition, start = generator.prepared(condition, guidance), spread(levels[0])
     capturable &= METHODS[sampler.method].exact != "residual"  # which asks the device whether it has converged
     key = sampler.method, guidance, *levels.tolist()
     ends = []

@@ -69,7 +69,7 @@ class StudentGenerator(NativeGenerator):
         """The sampler, in as many steps as the student takes where it is the one for drawing."""
         return replace(sampler, num_steps=self.steps) if sampler.num_steps == DRAW.num_steps else sampler
 
-    def told(self, condition: Condition, guidance: float) -> Condition:
+    def prepared(self, condition: Condition, guidance: float) -> Condition:
         """As it is: guidance asks for nothing more.
 
         Raises:

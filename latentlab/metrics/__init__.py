@@ -1,7 +1,7 @@
 """Measures of clips and of codes."""
 
 from latentlab.metrics import disentanglement, published
-from latentlab.metrics.clip import Towers
+from latentlab.metrics.clip_model import Towers
 from latentlab.metrics.disentanglement import dci, mig, sap
 from latentlab.metrics.features import Features, i3d, inception, time_difference, videomae
 from latentlab.metrics.flow import dis, fields, raft, still

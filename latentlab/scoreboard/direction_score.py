@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
 from latentlab.directions.edit import Moves
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.directions.usable import Limits, mean_known, walk_strengths
 from latentlab.factors import FactorTable
 from latentlab.scoreboard.sweep import STRENGTHS, Move, Sweep, Testbed, between, sweep, where_one
@@ -69,7 +69,7 @@ class DirectionScore:
     why: str = ""
 
 
-def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> DirectionScore:
+def score_sweep(ruler: FactorUnits, seen: Sweep, *, limits: Limits | None = None) -> DirectionScore:
     """All figures that a sweep tells.
 
     Raises:
@@ -114,7 +114,7 @@ def score_sweep(ruler: Ruler, seen: Sweep, *, limits: Limits | None = None) -> D
     )
 
 
-def _why(ruler: Ruler, lost: np.ndarray, moved: float, reached: bool) -> str:
+def _why(ruler: FactorUnits, lost: np.ndarray, moved: float, reached: bool) -> str:
     if lost.any():
         names = ", ".join(name for name, gone in zip(ruler.names, lost, strict=True) if gone)
         return f"{names} can be read in no clip any more"
@@ -169,7 +169,7 @@ def match_targets(
 
     Args:
         directions: of the set, in any number.
-        targets: names, see `Ruler.target`.
+        targets: names, see `FactorUnits.target`.
 
     Returns:
         For each target that got one, the index of its direction and the sign with which to take it.
@@ -198,11 +198,11 @@ def _length_of_mean(shifts: np.ndarray) -> float:
     return float(np.sqrt(max((shifts.mean(0) ** 2).sum() - chance, 0.0)))
 
 
-def _mean_moves(ruler: Ruler, seen: Sweep, table: FactorTable) -> list[np.ndarray]:
+def _mean_moves(ruler: FactorUnits, seen: Sweep, table: FactorTable) -> list[np.ndarray]:
     return list(mean_known(ruler.distances(seen.base, table)))
 
 
-def _monotonicity(ruler: Ruler, seen: Sweep) -> float:
+def _monotonicity(ruler: FactorUnits, seen: Sweep) -> float:
     """Where the target is unreadable at half of the strengths or does not move, a clip scores 0."""
     target = np.stack([ruler.along(seen.name, seen.base, table) for table in seen.tables])
     known = np.isfinite(target)
@@ -218,7 +218,7 @@ def _linearity(strengths: np.ndarray, curve: np.ndarray) -> float:
     return float(np.corrcoef(strengths, curve)[0, 1] ** 2) if np.ptp(curve) > 0 else 0.0
 
 
-def _locality(ruler: Ruler, effect: np.ndarray, factor: int) -> float:
+def _locality(ruler: FactorUnits, effect: np.ndarray, factor: int) -> float:
     groups = [group for group in (APPEARANCE, MOTION) if ruler.names[factor] in group]
     if not groups:
         return float("nan")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from latentlab.directions.edit import Moves, edit
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.factors import FactorTable
 from latentlab.shapes import Codes, Mask
 from latentlab.spaces.around import Around
@@ -42,8 +42,8 @@ class Testbed:
     mask: Callable[[Any], Mask] | None = None
 
     @cached_property
-    def ruler(self) -> Ruler:
-        return Ruler.of(self.reference)
+    def ruler(self) -> FactorUnits:
+        return FactorUnits.of(self.reference)
 
     @cached_property
     def base(self) -> FactorTable:

@@ -13,7 +13,7 @@ from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.edits import PLACE
 from latentlab.data.moving.factors import FACTORS, NAMES
 from latentlab.data.moving.measure import mask, measure
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.directions.target import Target
 from latentlab.factors import Factor, FactorTable
 from latentlab.metrics.temporal import flicker
@@ -206,7 +206,7 @@ def account(
     """
     if len(before) != 1 or len(after) != 1:
         raise ValueError(f"an account is of one clip, got {len(before)} before and {len(after)} after")
-    ruler = Ruler.of(MovingShapes(1024, REFERENCE_SEED).factors() if reference is None else reference)
+    ruler = FactorUnits.of(MovingShapes(1024, REFERENCE_SEED).factors() if reference is None else reference)
     tables = read(before), read(after)
     several = () if isinstance(target, str | Change) else target
     asked: tuple[Change, ...] = (target,) if isinstance(target, Change) else tuple(several)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from latentlab.metrics.clip import VideoClip
+from latentlab.metrics.clip_model import VideoClip
 from latentlab.shapes import Video
 from latentlab.study.account import flicker_added
 

@@ -16,7 +16,7 @@ from latentlab.data.moving.captions import FULL_WORDINGS, caption
 from latentlab.data.moving.dataset import HELD_OUT_SEED
 from latentlab.data.moving.factors import FACTORS, FactorSampler
 from latentlab.data.moving.measure import measure
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.directions.target import Target
 from latentlab.directions.usable import mean_known
 from latentlab.factors import FactorTable
@@ -77,8 +77,8 @@ class SliderMoves:
         return {name: float(far) for name, far in named if name != own and np.isfinite(far)}
 
     @cached_property
-    def _ruler(self) -> Ruler:
-        return Ruler.of(FactorSampler(0).table(range(2000)).select(self.base.names))
+    def _ruler(self) -> FactorUnits:
+        return FactorUnits.of(FactorSampler(0).table(range(2000)).select(self.base.names))
 
 
 @clear_errors

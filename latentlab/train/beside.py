@@ -16,7 +16,7 @@ from latentlab.generator.denoiser import Denoiser
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.beside import Beside
 from latentlab.shapes import Latents
-from latentlab.train.clip import CaptionedClips
+from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.denoiser import encode_all
 from latentlab.train.identity import data_identity
 from latentlab.train.loop import Batch, LoopConfig, Tracker, device_for_training, is_main_process, train

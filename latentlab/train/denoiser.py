@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentlab.generator.autoencoder import Autoencoder
-from latentlab.generator.clip import ClipModel
+from latentlab.generator.clip_model import ClipModel
 from latentlab.generator.denoiser import DenoiserConfig, Preconditioned
 from latentlab.generator.kinds import network_of_config
 from latentlab.generator.networks.transformer import TransformerConfig
@@ -22,7 +22,7 @@ from latentlab.metrics.temporal import flicker_loss
 from latentlab.shapes import Latents
 from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
-from latentlab.train.clip import CaptionedClips
+from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, rank_and_world, train
 from latentlab.train.order import epoch_order

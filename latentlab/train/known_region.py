@@ -14,7 +14,7 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.shapes import Mask
 from latentlab.train.beside import Lessons
-from latentlab.train.clip import CaptionedClips
+from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.loop import LoopConfig, Tracker
 
 # What is free, and how often it is asked for.

@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from latentlab.face import renamed_settings
 from latentlab.store import replacing, write_text
 from latentlab.weights import read_pickled
 
@@ -31,6 +32,7 @@ TrainedNetwork = TypeVar("TrainedNetwork", bound=nn.Module)
 Tracker = Callable[[dict[str, float], int], Any]
 
 
+@renamed_settings(clip="max_grad_norm")
 @dataclass(frozen=True)
 class LoopConfig:
     """How to train; what to train is the caller's.
@@ -43,7 +45,7 @@ class LoopConfig:
         decay: share of the steps over which the rate falls to zero.
         weight_decay: of AdamW.
         ema: decay of the running mean of the weights that is kept as the result.
-        clip: largest norm of the gradient.
+        max_grad_norm: largest norm of the gradient.
         seed: of batches, noise and initial weights.
         save_every: steps between two checkpoints.
         sample_every: steps between two sample grids.
@@ -58,7 +60,7 @@ class LoopConfig:
     decay: float = 0.3
     weight_decay: float = 0.01
     ema: float = 0.999
-    clip: float = 1.0
+    max_grad_norm: float = 1.0
     seed: int = 0
     save_every: int = 100
     sample_every: int = 500
@@ -147,7 +149,7 @@ def train(
                 )
             optimizer.zero_grad(set_to_none=True)
             value.backward()
-            norm = nn.utils.clip_grad_norm_(learned, config.clip)
+            norm = nn.utils.clip_grad_norm_(learned, config.max_grad_norm)
             if not math.isfinite(norm.item()):  # a step with it would spoil the weights, and the next checkpoint
                 raise TrainingError(f"the gradient became {norm.item()} at step {step}. {_last_good(checkpoint)}")
             optimizer.step()
@@ -231,6 +233,7 @@ def _resume(checkpoint: Path, model, ema, optimizer, settings: dict[str, Any], d
     state = _checkpoint(checkpoint, device)
     may_differ = {"steps", "decay", "save_every", "sample_every", "workers"}
     then, now = _flat(json.loads(state["config"])), _flat(settings)  # an older checkpoint says less
+    then.setdefault("max_grad_norm", then.get("clip", now["max_grad_norm"]))  # its name in version 0.1
     if changed := [k for k in sorted(now.keys() & then.keys() - may_differ) if then[k] != now[k]]:
         was = ", ".join(f"{k} was {_brief(then[k])}, is {_brief(now[k])}" for k in changed)
         raise ValueError(f"{checkpoint} was made with other settings ({was}); use the same ones or another --out")

@@ -18,7 +18,7 @@ from latentlab.generator.networks.reference import ReferenceNetwork, looked_at
 from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.beside import Lessons
-from latentlab.train.clip import CaptionedClips
+from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker
 from latentlab.weights import fingerprint

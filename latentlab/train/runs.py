@@ -26,7 +26,7 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.transformer import TransformerConfig
 from latentlab.generator.objective import OBJECTIVES
 from latentlab.train.autoencoder import AutoencoderTraining, begun, train_autoencoder
-from latentlab.train.clip import ClipTraining, train_clip
+from latentlab.train.clip_model import ClipTraining, train_clip
 from latentlab.train.control import ControlTraining, train_control
 from latentlab.train.denoiser import DenoiserTraining, train_denoiser
 from latentlab.train.edits import EditTraining, train_edits

@@ -20,7 +20,7 @@ from latentlab.generator.solver import solve
 from latentlab.generator.student import StudentGenerator
 from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
-from latentlab.train.clip import CaptionedClips
+from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.denoiser import begin_from
 from latentlab.train.identity import data_identity
 from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train

@@ -9,7 +9,7 @@ import numpy as np
 
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.measure import measure
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.shapes import Video
 from latentlab.study.account import REFERENCE_SEED, SEEN, TOLD, FactorReading
 from latentlab.study.contract import BENT, OUTSIDE, judge_rest
@@ -79,6 +79,6 @@ def _broken(unedited: Video, video: Video, own: set[str]) -> list[str]:
 
 
 @cache
-def _ruler() -> Ruler:
+def _ruler() -> FactorUnits:
     """Units of the world's factors."""
-    return Ruler.of(MovingShapes(1024, REFERENCE_SEED).factors())
+    return FactorUnits.of(MovingShapes(1024, REFERENCE_SEED).factors())

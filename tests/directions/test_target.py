@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.directions.target import Target
 from latentlab.factors import Factor, FactorTable
 
@@ -46,4 +46,4 @@ def test_what_is_none_is_quoted_with_the_way_out(name, said):
 
 def test_a_factor_whose_name_looks_like_a_category_is_measured():
     table = FactorTable(np.array([[0.0], [2.0]]), (Factor("hair=long", "continuous", 0, 2),))
-    assert Ruler.of(table).along("hair=long", table[:1], table[1:]).tolist() == [2.0]
+    assert FactorUnits.of(table).along("hair=long", table[:1], table[1:]).tolist() == [2.0]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentlab.directions import Direction
-from latentlab.directions.ruler import Ruler
+from latentlab.directions.factor_units import FactorUnits
 from latentlab.directions.usable import Limits, auto_range
 from latentlab.factors import Factor, FactorTable
 
@@ -25,13 +25,13 @@ def world(samples: int = 20_000, seed: int = 0) -> FactorTable:
 
 def test_two_random_clips_are_equally_far_in_every_factor():
     table = world()
-    distances = Ruler.of(table).distances(table[:10_000], table[10_000:])
+    distances = FactorUnits.of(table).distances(table[:10_000], table[10_000:])
     np.testing.assert_allclose(np.sqrt((distances**2).mean(0)), np.sqrt(2), rtol=0.02)
 
 
 def test_a_step_is_counted_along_what_the_name_says():
     table = world()
-    ruler = Ruler.of(table)
+    ruler = FactorUnits.of(table)
     one = FactorTable(np.array([[0.2, 350.0, 0.0, 5.0]]), SPECS)
     other = FactorTable(np.array([[0.4, 10.0, 2.0, 2.0]]), SPECS)
     assert ruler.along("light", one, other)[0] == pytest.approx(0.2 * np.sqrt(12), rel=0.01)
@@ -46,19 +46,19 @@ def test_a_step_is_counted_along_what_the_name_says():
 def test_unknown_values_stay_unknown():
     table = world(100)
     holes = FactorTable(np.full((1, 4), np.nan), SPECS)
-    assert np.isnan(Ruler.of(table).distances(table[:1], holes)).all()
+    assert np.isnan(FactorUnits.of(table).distances(table[:1], holes)).all()
 
 
 @pytest.mark.parametrize("name", ["lihgt", "hue", "hue@red", "shape=cross", "light@90", "shape", ""])
 def test_a_name_that_means_no_factor(name):
     with pytest.raises(KeyError, match="no target"):
-        Ruler.of(world(100)).target(name)
+        FactorUnits.of(world(100)).target(name)
 
 
 def test_a_factor_that_never_changes_has_no_unit():
     table = FactorTable(np.ones((5, 1)), SPECS[:1])
     with pytest.raises(ValueError, match="'light' never changes in the reference"):
-        Ruler.of(table)
+        FactorUnits.of(table)
 
 
 TWO = (Factor("light", "continuous", -9, 9), Factor("size", "continuous", -9, 9))

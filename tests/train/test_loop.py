@@ -216,8 +216,30 @@ def test_a_checkpoint_that_is_none_is_named_with_what_to_do(tmp_path, kept):
 
 
 def test_what_a_run_is_about_does_not_hide_how_it_is_trained(tmp_path):
-    run(tmp_path, about={"clip": "of another kind"})
-    assert json.loads(state(tmp_path)["config"])["clip"] == CONFIG.clip
+    run(tmp_path, about={"max_grad_norm": "of another kind"})
+    assert json.loads(state(tmp_path)["config"])["max_grad_norm"] == CONFIG.max_grad_norm
+
+
+def test_the_old_name_of_a_setting_works_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="LoopConfig: clip is max_grad_norm"):
+        config = LoopConfig(steps=3, clip=0.5)
+    assert config.max_grad_norm == 0.5
+    with pytest.warns(DeprecationWarning, match="LoopConfig: clip is max_grad_norm"):
+        assert config.clip == 0.5
+    assert replace(config, steps=4) == LoopConfig(steps=4, max_grad_norm=0.5)
+    with pytest.raises(TypeError, match="max_norm"):
+        LoopConfig(steps=3, max_norm=0.5)
+
+
+def test_a_checkpoint_of_version_0_1_is_held_to_its_largest_gradient(tmp_path):
+    run(tmp_path)
+    old = state(tmp_path)
+    settings = json.loads(old["config"])
+    settings["clip"] = settings.pop("max_grad_norm")
+    torch.save({**old, "config": json.dumps(settings)}, tmp_path / "checkpoint.pt")
+    run(tmp_path)  # goes on
+    with pytest.raises(ValueError, match=r"max_grad_norm was 1\.0, is 0\.5"):
+        run(tmp_path, replace(CONFIG, max_grad_norm=0.5))
 
 
 def test_resuming_may_change_the_length_and_how_often_to_save(tmp_path):

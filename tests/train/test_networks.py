@@ -14,14 +14,14 @@ from latentlab.data.moving.captions import vocabulary
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.reader import Reader, ReaderConfig
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig, put_together
-from latentlab.generator.clip import ClipConfig, ClipModel
+from latentlab.generator.clip_model import ClipConfig, ClipModel
 from latentlab.generator.denoiser import Denoiser, DenoiserConfig
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.load import kind_of, load_autoencoder, load_clip
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.transformer import TransformerConfig
 from latentlab.train.autoencoder import AutoencoderTraining, begun, parts, rectangles, train_autoencoder
-from latentlab.train.clip import ClipTraining, train_clip
+from latentlab.train.clip_model import ClipTraining, train_clip
 from latentlab.train.denoiser import (
     DenoiserTraining,
     begin_from,

@@ -10,7 +10,7 @@ from latentlab.cli import main
 from latentlab.data import DSprites, FolderClips, MovingShapes, moving_shapes
 from latentlab.data.moving.scene_captions import scene_captions, scene_vocabulary
 from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
-from latentlab.generator.clip import Tokenizer
+from latentlab.generator.clip_model import Tokenizer
 from latentlab.generator.load import load_autoencoder, load_clip
 from latentlab.parsers import parser
 from latentlab.train.denoiser import encode_all

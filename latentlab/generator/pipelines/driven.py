@@ -249,8 +249,8 @@ class Driven(Coded):
             return super().network_velocity(condition, guidance)
         return lambda y, s: self._called(y.float(), s, condition, guidance).to(y.dtype)
 
-    def told(self, condition: Condition, guidance: float) -> Condition:
-        return super().told(condition, 1.0 if self.reading.guidance == "its own" else guidance)
+    def prepared(self, condition: Condition, guidance: float) -> Condition:
+        return super().prepared(condition, 1.0 if self.reading.guidance == "its own" else guidance)
 
     def _called(self, y: Tensor, s: float, condition: Condition, guidance: float) -> Tensor:
         if len(y) > 1 and not self.reading.batches:

@@ -52,8 +52,8 @@ class Hunyuan(Flow):
         scale = torch.full((len(condition),), guidance, device=self.device, dtype=self.dtype) * 1000.0
         return super().network_velocity(replace(condition, more={**condition.more, "guidance": scale}))
 
-    def told(self, condition: Condition, guidance: float) -> Condition:
-        return super().told(condition, 1.0 if self.denoiser.config.guidance_embeds else guidance)
+    def prepared(self, condition: Condition, guidance: float) -> Condition:
+        return super().prepared(condition, 1.0 if self.denoiser.config.guidance_embeds else guidance)
 
     def network(self, x: Tensor, time: float, condition: Condition) -> Tensor:
         return self.denoiser(

@@ -92,7 +92,7 @@ def test_six_steps_are_those_of_the_pipeline(family, guidance, request):
 def test_a_loop_can_be_recorded_unless_the_family_says_otherwise(family):
     """What reads from the device cannot be a CUDA graph."""
     tiny, generator = family
-    told = generator.told(condition(tiny, generator), 3.0)
+    told = generator.prepared(condition(tiny, generator), 3.0)
     velocity, y = generator.velocity(told, 3.0), generator.noise(1)
     velocity(y, 0.5)  # tables of positions are made on the first call, as before a recording
     with Operations() as run:

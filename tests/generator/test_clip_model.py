@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from latentlab.generator.clip import ClipConfig, ClipModel, Tokenizer, four_frames
+from latentlab.generator.clip_model import ClipConfig, ClipModel, Tokenizer, four_frames
 
 WORDS = ("a", "red", "blue", "star", "moving", "up-left", ",")
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from latentlab.data import moving_shapes
 from latentlab.data.moving.captions import captions
 from latentlab.generator.load import load
-from latentlab.metrics.clip import clip
+from latentlab.metrics.clip_model import clip
 from latentlab.metrics.perceptual import clip_direction, clip_score
 from latentlab.video import from_uint8
 

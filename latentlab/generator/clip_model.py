@@ -1,0 +1,189 @@
+"""The CLIP model of the shipped world: an open_clip network over a small vocabulary and contact sheets of clips.
+
+Four frames of a clip, tiled two by two, are one picture to the vision tower, so motion is visible to it. The text
+tower's tokens condition the denoiser; both towers together compare clips with captions.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from latentlab.shapes import Video
+
+START, END, PAD = "<start>", "<end>", "<pad>"
+SILENT = ("the", "an", "is")  # words that add nothing; left out where a vocabulary has none of them
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """Shape of the towers, in open_clip's terms, and the words it knows.
+
+    Args:
+        vocabulary: the words, lower case.
+        context_length: longest caption in tokens, start and end included.
+        embed_dim: channels of the joint space.
+        width, text_layers, vision_layers: of the transformers; heads have 32 channels.
+        frame_size: side of a frame on the contact sheet, pixels.
+        patch_size: side of a patch, pixels.
+    """
+
+    vocabulary: tuple[str, ...]
+    context_length: int = 24
+    embed_dim: int = 128
+    width: int = 128
+    text_layers: int = 2
+    vision_layers: int = 4
+    frame_size: int = 64
+    patch_size: int = 16
+
+
+class Tokenizer:
+    """Words to numbers: lower-cased words and commas, between a start and an end token; "the" and the like pass unread.
+
+    >>> Tokenizer(("a", "red", "star"), context_length=6)(["A red star"]).tolist()
+    [[3, 0, 1, 2, 5, 4]]
+    """
+
+    def __init__(self, vocabulary: Sequence[str], context_length: int) -> None:
+        self.vocabulary, self.context_length = tuple(vocabulary), context_length
+        # open_clip pools at the largest number, so the end token comes last.
+        self.number = {word: i for i, word in enumerate([*self.vocabulary, START, PAD, END])}
+
+    def __call__(self, captions: Sequence[str]) -> Int[Tensor, "batch token"]:
+        """Numbers of the captions, padded.
+
+        Raises:
+            ValueError: a word is not in the vocabulary, or a caption is too long.
+        """
+        if not captions:
+            raise ValueError('captions are one text or several, "" for none; got an empty list')
+        rows = [[START, *self.words(caption), END] for caption in captions]
+        for caption, row in zip(captions, rows, strict=True):
+            if len(row) > self.context_length:
+                raise ValueError(
+                    f"caption of {len(row) - 2} words is longer than {self.context_length - 2}: {caption!r}"
+                )
+        padded = [row + [PAD] * (self.context_length - len(row)) for row in rows]
+        return torch.tensor([[self.number[word] for word in row] for row in padded])
+
+    @staticmethod
+    def split(caption: str) -> list[str]:
+        """Words and commas of a caption, lower case, known or not."""
+        return re.findall(r"[\w-]+|,", caption.lower())
+
+    def words(self, caption: str) -> list[str]:
+        """The words of a caption, checked against the vocabulary."""
+        found = [word for word in self.split(caption) if word in self.vocabulary or word not in SILENT]
+        if unknown := sorted({word for word in found if word not in self.vocabulary}):
+            known = " ".join(word for word in self.vocabulary if word[0].isalnum())
+            raise ValueError(f"this model does not know {', '.join(map(repr, unknown))}; it knows: {known}")
+        return found
+
+
+class ClipModel(nn.Module):
+    """Contrastive language-video model (Radford et al. 2021), towers by open_clip."""
+
+    def __init__(self, config: ClipConfig) -> None:
+        import open_clip
+
+        super().__init__()
+        self.config = config
+        self.tokenize = Tokenizer(config.vocabulary, config.context_length)
+        vision = open_clip.CLIPVisionCfg(
+            layers=config.vision_layers,
+            width=config.width,
+            head_width=32,
+            patch_size=config.patch_size,
+            image_size=2 * config.frame_size,
+        )
+        text = open_clip.CLIPTextCfg(
+            context_length=config.context_length,
+            vocab_size=len(self.tokenize.number),
+            width=config.width,
+            heads=config.width // 32,
+            layers=config.text_layers,
+        )
+        self.towers: Any = open_clip.CLIP(config.embed_dim, vision, text)
+        # At open_clip's 0.02 the layers drown the words, which the denoiser needs to tell apart from the first step on.
+        nn.init.normal_(self.towers.token_embedding.weight, std=0.5)
+
+    def knowing(self, words: Mapping[str, Float[Tensor, " width"]]) -> ClipModel:
+        """The model with new words, each by its embedding; all other weights are shared.
+
+        Raises:
+            ValueError: a word that is known already, is no single word, or an embedding of another width.
+        """
+        for word, row in words.items():
+            if self.tokenize.split(word) != [word] or word in self.config.vocabulary:
+                raise ValueError(f"a new word is one in lower case that the model does not know yet, got {word!r}")
+            if row.shape != (self.config.width,):
+                raise ValueError(f"the embedding of {word!r} has shape {tuple(row.shape)}, not ({self.config.width},)")
+        known = self.towers.token_embedding.weight
+        count = len(self.config.vocabulary)
+        new = torch.stack([row.to(known) for row in words.values()])
+        found = copy.copy(self)
+        found._modules, found.towers = {}, copy.copy(self.towers)
+        found.towers._modules = dict(self.towers._modules)
+        # new words come before the marks, whose numbers are the largest
+        found.towers.token_embedding = nn.Embedding.from_pretrained(torch.cat([known[:count], new, known[count:]]))
+        found.config = replace(self.config, vocabulary=(*self.config.vocabulary, *words))
+        found.tokenize = Tokenizer(found.config.vocabulary, self.config.context_length)
+        return found
+
+    def tokens(self, captions: Sequence[str]) -> tuple[Float[Tensor, "batch token width"], Bool[Tensor, "batch token"]]:
+        """The text tower's last layer for each caption, and which tokens are not padding."""
+        return self.token_states(self.tokenize(captions).to(self.device))
+
+    def token_states(
+        self, numbers: Int[Tensor, "batch token"]
+    ) -> tuple[Float[Tensor, "batch token width"], Bool[Tensor, "batch token"]]:
+        """The same for captions that are tokenised already."""
+        t = self.towers
+        x = t.token_embedding(numbers) + t.positional_embedding
+        x = t.ln_final(t.transformer(x, attn_mask=t.attn_mask))
+        return x, numbers != self.tokenize.number[PAD]
+
+    def encode_text(self, captions: Sequence[str]) -> Float[Tensor, "batch embedding"]:
+        """Unit vectors of captions in the joint space."""
+        return self.towers.encode_text(self.tokenize(captions).to(self.device), normalize=True)
+
+    def encode_video(self, video: Video) -> Float[Tensor, "batch embedding"]:
+        """Unit vectors of clips in the joint space."""
+        return self.towers.encode_image(four_frames(video, self.config.frame_size), normalize=True)
+
+    def score(self, video: Video, captions: Sequence[str]) -> Float[Tensor, " batch"]:
+        """Cosine of each clip with its caption."""
+        return (self.encode_video(video) * self.encode_text(captions)).sum(1)
+
+    def forward(self, sheet: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Training pass: unit vectors of sheets and of captions, and the inverse temperature."""
+        image = self.towers.encode_image(sheet, normalize=True)
+        return image, self.towers.encode_text(numbers, normalize=True), self.towers.logit_scale.exp()
+
+    @property
+    def device(self) -> torch.device:
+        return self.towers.positional_embedding.device
+
+    def header(self) -> dict[str, Any]:
+        """Config as plain values, for the weights file."""
+        return asdict(self.config)
+
+
+def four_frames(video: Video, frame_size: int = 64) -> Float[Tensor, "batch 3 side side"]:
+    """Four frames, evenly spaced from first to last, tiled two by two in reading order."""
+    frames = video.shape[2]
+    picks = [round(i * (frames - 1) / 3) for i in range(4)]
+    chosen = rearrange(video[:, :, picks], "b c f h w -> (b f) c h w")
+    if chosen.shape[-2:] != (frame_size, frame_size):
+        chosen = F.interpolate(chosen, (frame_size, frame_size), mode="bilinear", antialias=True)
+    return rearrange(chosen, "(b r k) c h w -> b c (r h) (k w)", r=2, k=2)
