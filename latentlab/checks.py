@@ -34,7 +34,7 @@ from typing import (
 import numpy as np
 from jaxtyping import AbstractArray
 
-from latentlab.protocols import Array, Estimator, Shaped, TorchTensor
+from latentlab.protocols import Array, HasShape, SklearnEstimator, TorchTensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -125,7 +125,7 @@ def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Calla
 
 def settings(x: Any) -> dict[str, Any]:
     """Settings of a scikit-learn estimator; of anything else, none."""
-    return x.get_params(deep=False) if isinstance(x, Estimator) and not inspect.isclass(x) else {}
+    return x.get_params(deep=False) if isinstance(x, SklearnEstimator) and not inspect.isclass(x) else {}
 
 
 def _is_nan(value: Any) -> bool:
@@ -287,7 +287,7 @@ def shown(value: Any) -> str:
     >>> shown(range(1000)), shown([0] * 1000)
     ('range(0, 1000)', 'list of 1000')
     """
-    if isinstance(value, Shaped) and value.shape:
+    if isinstance(value, HasShape) and value.shape:
         return f"{type(value).__name__} of shape {tuple(value.shape)}"
     text = repr(value)
     if len(text) <= 60:

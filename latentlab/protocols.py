@@ -23,7 +23,7 @@ class Array(Protocol):
 
 
 @runtime_checkable
-class Shaped(Protocol):
+class HasShape(Protocol):
     """An array, a tensor, or a space whose codes have axes."""
 
     @property
@@ -54,7 +54,7 @@ class Indexed(Protocol):
 
 
 @runtime_checkable
-class Estimator(Protocol):
+class SklearnEstimator(Protocol):
     """An estimator of scikit-learn."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]: ...

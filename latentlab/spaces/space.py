@@ -14,7 +14,7 @@ from torch import Tensor
 
 from latentlab.checks import clear_errors
 from latentlab.metrics.perceptual import psnr
-from latentlab.protocols import Shaped
+from latentlab.protocols import HasShape
 from latentlab.shapes import Codes, Video, check_codes, check_video
 from latentlab.spaces.around import Around
 
@@ -229,7 +229,7 @@ def as_space(space: Space, clips: Video | None = None, *, codes: Codes | None = 
         return space
     if not isinstance(space, Space):
         raise TypeError(f"a space has encode(video) and decode(codes), got {type(space).__name__}")
-    shape = (isinstance(space, Shaped) and space.shape) or (None if codes is None else codes.shape[1:])
+    shape = (isinstance(space, HasShape) and space.shape) or (None if codes is None else codes.shape[1:])
     pair = BareSpace(space, None if shape is None else tuple(shape))
     if clips is not None:
         check_video(clips=clips)

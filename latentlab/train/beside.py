@@ -23,7 +23,7 @@ from latentlab.train.loop import Batch, LoopConfig, Tracker, device_for_training
 from latentlab.train.order import epoch_order
 from latentlab.weights import fingerprint, save_weights
 
-Network = TypeVar("Network", bound=Beside)
+Branch = TypeVar("Branch", bound=Beside)
 
 
 class BesideTraining(Protocol):
@@ -91,14 +91,14 @@ class Lessons:
 
     def train(
         self,
-        begin: Callable[[Denoiser], Network],
+        begin: Callable[[Denoiser], Branch],
         told: Callable[[np.random.Generator, np.ndarray], Batch],
-        on: Callable[[Network, Mapping[str, Tensor]], AbstractContextManager[Any]],
+        on: Callable[[Branch, Mapping[str, Tensor]], AbstractContextManager[Any]],
         out: Path,
         *,
         about: Mapping[str, Any] | None = None,
         tracker: Tracker | None = None,
-    ) -> Network:
+    ) -> Branch:
         """Trains the network, by the loss of the denoiser, and writes it (float16).
 
         Args:

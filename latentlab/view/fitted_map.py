@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from latentlab.checks import Seed
-from latentlab.protocols import Estimator
+from latentlab.protocols import SklearnEstimator
 
 METHODS = ("pca", "tsne", "umap")
 FIT_AT_MOST = {"tsne": 5_000, "umap": 20_000}  # rows learned from; the others are placed on the finished map
@@ -140,7 +140,7 @@ def _estimator(method: Any, dims: int, seed: Seed, count: int, start: np.ndarray
         return UMAP(n_components=dims, n_neighbors=min(15, count - 1), init=init, random_state=seed, n_jobs=1)
     if isinstance(method, type) or not isinstance(method, Fits):
         raise ValueError(f"`method` must be {', '.join(METHODS)} or an estimator with fit_transform, got {method!r}")
-    if not isinstance(method, Estimator):  # a class of one's own
+    if not isinstance(method, SklearnEstimator):  # a class of one's own
         own = copy.deepcopy(method)
         if isinstance(own, Seeded):
             own.random_state = seed
