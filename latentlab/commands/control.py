@@ -14,6 +14,7 @@ from latentlab.commands.loading import condition_of, loaded, mask_of
 from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
 from latentlab.control import Control, ImagePrompt, extend, inpaint, read_control, read_known_region, read_reference
 from latentlab.generator.generator import Generator
+from latentlab.generator.pipelines.driven import Driven
 from latentlab.video import check_target, read_fitted
 
 CONTROL = re.compile(r"(\w+)=(.+?)(?:=(-?\d*\.?\d+))?(?:@(\d*\.?\d+)-(\d*\.?\d+))?")
@@ -21,11 +22,13 @@ CONTROL = re.compile(r"(\w+)=(.+?)(?:=(-?\d*\.?\d+))?(?:@(\d*\.?\d+)-(\d*\.?\d+)
 
 def with_controls(generator: Generator, given: Sequence[str], network: str | None) -> Generator:
     """The generator that follows pictures, told as KIND=FILE, KIND=FILE=STRENGTH or KIND=FILE=STRENGTH@HIGH-LOW."""
-    if bool(given) != bool(network):
+    of_pipeline = isinstance(generator, Driven)
+    if bool(given) != bool(network) and not (given and of_pipeline and generator.call.control):
         raise ValueError(
-            "--control KIND=FILE and --control-network RUN go together; train one: latentlab train control --out RUN"
+            "--control KIND=FILE and --control-network RUN go together; train one: latentlab train control --out RUN, "
+            "or give the folder of a ControlNet"
         )
-    if not network:
+    if not given:
         return generator
     pictures, strengths, levels = {}, {}, {}
     for text in given:
@@ -37,7 +40,7 @@ def with_controls(generator: Generator, given: Sequence[str], network: str | Non
         kind, path, strength, high, low = found.groups()
         if kind in pictures:
             raise ValueError(f"--control {kind} is given twice; give one picture of a kind")
-        pictures[kind] = _picture(kind, path, generator)
+        pictures[kind] = _card(path, generator) if of_pipeline else _picture(kind, path, generator)
         strengths[kind], levels[kind] = float(strength or 1), (float(high or 1), float(low or 0))
     return generator.guided(Control(read_control(network, generator), pictures, strengths, levels))
 
@@ -57,6 +60,12 @@ def with_references(generator: Generator, given: Sequence[str], network: str | N
         images.append(read_fitted(path, 1, size).video)
         weights.append(weight)
     return generator.guided(ImagePrompt(read_reference(network, generator), images, weights))
+
+
+def _card(path: str, generator: Generator) -> Tensor:
+    """A picture or clip in a file, in colours, in [0, 1]."""
+    c = generator.config
+    return read_fitted(path, c.num_frames, (c.height, c.width)).video / 2 + 0.5
 
 
 def _picture(kind: str, path: str, generator: Generator) -> Tensor:

@@ -20,7 +20,9 @@ from latentlab.generator.guides import Guide
 from latentlab.generator.lock import alone
 from latentlab.generator.model import Model
 from latentlab.generator.networks.beside import read_beside
-from latentlab.generator.networks.control import KINDS, ControlNetwork, one_hot
+from latentlab.generator.networks.control import ControlNetwork, one_hot
+from latentlab.generator.pipelines.branch import BranchSource, PipelineControl, pipeline_control
+from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.solver import Velocity
 from latentlab.tensors import tensor_digest
 from latentlab.weights import fingerprint
@@ -38,8 +40,10 @@ class Control(Guide):
     branches as differences of velocities instead, each at a call of the network.
 
     Args:
-        network: trained by `latentlab train control`, see `read_control`.
-        pictures: by kind, at the size of the clip, for all clips or one for each. "mask" (1 where an object is),
+        network: trained by `latentlab train control`, or a pipeline's ControlNets or VACE, see `read_control`.
+        pictures: by kind, at the size of the clip, for all clips or one for each. Of a pipeline: what its branch was
+            trained on, grey or in colours, in [0, 1], `(height, width)` or `(batch, 1 or 3, 1 or frame, height,
+            width)`; of one ControlNet under any name. Of latentlab's own: "mask" (1 where an object is),
             "sketch" (outlines), "box" (filled boxes) and "depth" (1 is near, 0 the background): in [0, 1], `(height,
             width)` for all frames or `(batch, 1, frame, height, width)`. "classes": whole numbers, 0 is the background,
             in the same axes. "flow": pixels to the next frame, right and down, `(batch, 2, frame, height, width)`, or
@@ -58,7 +62,7 @@ class Control(Guide):
     torch.Size([1, 3, 16, 64, 64])
     """
 
-    network: ControlNetwork
+    network: ControlNetwork | PipelineControl
     pictures: Mapping[str, Tensor]
     strength: float | Mapping[str, float] = 1.0
     levels: LevelRange | Mapping[str, LevelRange] = (1.0, 0.0)
@@ -67,10 +71,11 @@ class Control(Guide):
     @clear_errors
     def __post_init__(self) -> None:
         if not self.pictures:
-            raise ValueError(f"a control is one picture at least, of {', '.join(KINDS)}; got none")
+            raise ValueError(f"a control is one picture at least, of {', '.join(self.network.kinds)}; got none")
+        kinds = self.network.kinds or tuple(self.pictures)[:1]
         for said in (self.pictures, self.strength, self.levels):
-            if isinstance(said, Mapping) and (wrong := [kind for kind in said if kind not in KINDS]):
-                raise ValueError(f"kinds of control are {', '.join(KINDS)}, got {wrong[0]!r}")
+            if isinstance(said, Mapping) and (wrong := [kind for kind in said if kind not in kinds]):
+                raise ValueError(f"kinds of control are {', '.join(kinds)}, got {wrong[0]!r}")
         for kind in self.pictures:
             strength, (high, low) = self._strength(kind), self._levels(kind)
             if not math.isfinite(strength):
@@ -83,12 +88,13 @@ class Control(Guide):
             raise ValueError("a control branch works on the generator that it was read for, see control.read_control")
         c = generator.config
         size = (c.num_frames, c.height, c.width)
-        return replace(
-            self, told={kind: _picture(kind, p, size, self.network.classes) for kind, p in self.pictures.items()}
-        )
+        if isinstance(self.network, PipelineControl):
+            return replace(self, told=self.network.heard({k: _card(p, size) for k, p in self.pictures.items()}))
+        classes = self.network.classes
+        return replace(self, told={kind: _picture(kind, p, size, classes) for kind, p in self.pictures.items()})
 
     def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
-        told = {kind: condition.extras[f"picture.{kind}"] for kind in self.pictures}
+        told = {name: condition.extras[f"picture.{name}"] for name in self.told or {}}
 
         def field(y: Tensor, s: float) -> Tensor:
             weights = self.acting(s)
@@ -125,21 +131,48 @@ class Control(Guide):
 
 
 @clear_errors
-def read_control(path: str | Path, generator: Generator) -> ControlNetwork:
-    """The network of a file that `latentlab train control` wrote.
+def read_control(
+    path: BranchSource | Mapping[str, BranchSource] | None, generator: Generator
+) -> ControlNetwork | PipelineControl:
+    """The network of a file that `latentlab train control` wrote, or the control branch of a pipeline of diffusers.
 
     Args:
-        path: of the file, or of the run's folder.
+        path: of the file, or of the run's folder. Of a pipeline: the folder of a ControlNet that diffusers wrote, or a
+            ControlNet held in memory; several by the kinds of their pictures; None is the branch that the pipeline has,
+            its ControlNet or Wan VACE's.
         generator: that it was trained for.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file of another network, or for another denoiser.
+        ValueError: a file of another network, or for another denoiser; a pipeline without a branch, or with one whose
+            own call comes to something else.
     """
+    if isinstance(generator, Driven):
+        return pipeline_control(path, generator)
+    if not isinstance(path, str | Path):
+        raise ValueError(f"a control network of latentlab's own is read from a file or folder, got {path!r:.80}")
     network = read_beside(
         path, generator, "control", lambda denoiser, h: ControlNetwork(denoiser, h["ratio"], h["classes"], h["rank"])
     )
     return network.to(generator.dtype)
+
+
+def _card(given: Tensor | np.ndarray, size: tuple[int, int, int]) -> Tensor:
+    """A user's picture as pipelines take it, `(batch, 3, frame, height, width)` in [0, 1]."""
+    card = torch.as_tensor(given).float()
+    card = card[None, None, None] if card.ndim == 2 else card
+    frames, height, width = size
+    if card.ndim != 5 or card.shape[1] not in (1, 3) or card.shape[2] not in (1, frames):
+        raise ValueError(
+            f"a picture is ({height}, {width}), or (batch, 1 or 3, 1 or {frames}, {height}, {width}), got shape "
+            f"{tuple(card.shape)}"
+        )
+    if tuple(card.shape[3:]) != (height, width) or not (card.min() >= 0 and card.max() <= 1):
+        raise ValueError(
+            f"a picture is of {height} x {width} in [0, 1], got {tuple(card.shape[3:])} from {float(card.min()):.3g} "
+            f"to {float(card.max()):.3g}"
+        )
+    return card.expand(-1, 3, frames, -1, -1)
 
 
 def _picture(kind: str, given: Tensor | np.ndarray, size: tuple[int, int, int], classes: int) -> Tensor:

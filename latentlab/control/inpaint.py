@@ -57,9 +57,11 @@ def inpaint(
     """Draws anew what a mask covers; where `Inpainted.region` is 0, every pixel stays the source's.
 
     Latents outside the hole are known and held on their way (see `Known`), and the generator draws the others under the
-    caption. The decoder sees more than a pixel's own latents, so that known pixels change, too: `refined` moves the
-    latents until those come out right. What is left of the difference is matched in colour on a ring around the hole,
-    mixed over a feathered edge, and outside of that the source is put back.
+    caption. A pipeline that takes a mask itself (nine-channel Stable Diffusion and SDXL, Flux-Fill, Wan VACE) hears of
+    hole and clip by its own input instead, and draws all latents. The decoder sees more than a pixel's own latents, so
+    that known pixels change, too: `refined` moves the latents until those come out right. What is left of the
+    difference is matched in colour on a ring around the hole, mixed over a feathered edge, and outside of that the
+    source is put back.
 
     Args:
         generator: any that samples.
@@ -86,7 +88,7 @@ def inpaint(
 
     Raises:
         ValueError: an empty mask, or one that is not of these clips; clips that the generator cannot hold; a word that
-            it does not know.
+            it does not know; a network beside a pipeline that takes masks itself.
 
     >>> import latentlab as ll
     >>> generator, (clip, _) = ll.load(device="cpu"), ll.data.moving_shapes(1, seed=0)
@@ -114,6 +116,9 @@ def inpaint(
     batch_size, guidance = sampler.batch_size, sampler.guiding(generator.config.guidance)
     clean = generator.encode(source, batch_size=batch_size)
     free = to_grid(hole, (clean.shape[2], clean.shape[3], clean.shape[4]))
+    hearing = generator.hearing(condition, source, hole)  # of a network that takes masks; others have latents held
+    if hearing is not None and network is not None:
+        raise ValueError(f"{type(generator).__name__} takes masks itself, beside which network= has nothing to say")
     levels = generator.levels(sampler.num_steps, clean.shape[1:])
     if sampler.levels == "analysis":
         levels = analysis_levels(sampler.num_steps, high=float(levels[0]), low=float(levels[-1]))
@@ -124,11 +129,12 @@ def inpaint(
     drawn = []
     for rows in parts:
         noise = _noise(clean, seed, rows)
-        guides: list[Guide] = [Known(clean[rows], noise, free[rows])]
+        guides: list[Guide] = [] if hearing else [Known(clean[rows], noise, free[rows])]
         if network is not None:
             guides.insert(0, KnownRegion(network, clean[rows], free[rows]))
-        velocity = generator.guided(*guides).velocity(condition[rows], guidance)
-        begin = _between(clean[rows], noise, float(levels[0]), free[rows] if whole else None)
+        velocity = generator.guided(*guides).velocity((hearing or condition)[rows], guidance)
+        drawn_anew = torch.ones_like(free[rows]) if hearing else free[rows]
+        begin = _between(clean[rows], noise, float(levels[0]), drawn_anew if whole else None)
         begin = as_state(generator, begin, sampler.method)
         drawn.append(
             sample_exactly(velocity, begin, levels, method=sampler.method, callback=step).float() / spread(levels[-1])

@@ -19,7 +19,7 @@ from latentlab.generator.graph import Graphs
 from latentlab.generator.guides import Guide, carried, composed, uncarried
 from latentlab.generator.solver import Velocity
 from latentlab.generator.velocity_model import VelocityModel
-from latentlab.shapes import Latents, Video
+from latentlab.shapes import Latents, Mask, Video
 from latentlab.store import digest
 from latentlab.weights import fingerprint, state_of
 
@@ -78,6 +78,19 @@ class Model(VelocityModel):
     @abstractmethod
     def decode(self, latents: Latents, *, batch_size: int = 16) -> Video:
         """Clips of latents, within [-1, 1]."""
+
+    def hearing(self, condition: Condition, video: Video, hole: Mask) -> Condition | None:
+        """The condition with what a network that takes masks is told of clips, and where they are drawn anew.
+
+        None is a network that hears of neither: what is known is held on its way then, see `control.Known`.
+
+        Args:
+            condition: one for each clip.
+            video: the clips.
+            hole: 1 where they are drawn anew, at their size.
+        """
+        del condition, video, hole
+        return None
 
     def completed(self, latents: Latents, condition: Condition) -> Latents:
         """The latents, with what the condition says of them in its place, as the image that a clip begins with."""

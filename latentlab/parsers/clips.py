@@ -53,7 +53,11 @@ def add_generate(commands) -> None:
         help="mask, sketch, box, flow, classes or depth to follow; KIND=FILE=STRENGTH@HIGH-LOW says how strongly, and "
         "between which flow times; for --control-network",
     )
-    p.add_argument("--control-network", metavar="RUN", help="that latentlab train control wrote")
+    p.add_argument(
+        "--control-network",
+        metavar="RUN",
+        help="that latentlab train control wrote; of a pipeline, the folder of a ControlNet (default: its own)",
+    )
     p.add_argument(
         "--reference",
         action="append",

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from einops import rearrange
@@ -46,6 +46,8 @@ class ControlNetwork(Beside):
     >>> sum(p.numel() for p in network.parameters()) < 500_000
     True
     """
+
+    kinds: ClassVar[tuple[str, ...]] = KINDS
 
     def __init__(self, denoiser: Denoiser, ratio: int, classes: int = 5, rank: int = 0) -> None:
         super().__init__(denoiser)

@@ -16,6 +16,7 @@ from latentlab.generator.pipelines.visit import Visit
 
 FRAMES = ("num_frames", "video_length", "frames")  # what calls name the length of a clip
 GUIDANCE = ("guidance_scale", "true_cfg_scale", "max_guidance_scale")  # and the weight of its caption
+SCALES = ("controlnet_conditioning_scale", "conditioning_scale")  # what they call the strength of a control branch
 SOUND = ("audio_vae", "vocoder", "sound_tokenizer")
 Size = tuple[int | None, int | None, int | None]  # frames, height, width; None is the call's own
 
@@ -58,7 +59,21 @@ class Call:
     @property
     def reads_images(self) -> bool:
         """Whether there is an image that the clip is made of."""
-        return "image" in self.signature and "image" not in self.more
+        return "image" in self.signature and "image" not in self.more and (self.control or ("",))[0] != "image"
+
+    @property
+    def control(self) -> tuple[str, str] | None:
+        """The arguments that are the pictures of a control branch, and its scale; None where there is no branch."""
+        scale = next((name for name in SCALES if name in self.signature), None)
+        pictures = ("video",) if scale == "conditioning_scale" else ("control_image", "image")
+        picture = next((name for name in pictures if name in self.signature), None)
+        return None if scale is None or picture is None else (picture, scale)
+
+    @property
+    def hole(self) -> tuple[str, str] | None:
+        """The arguments that are a picture, or clip, and where it is drawn anew; None where no mask is read."""
+        given = self.signature.keys() - self.more.keys()
+        return next((pair for pair in (("image", "mask_image"), ("video", "mask")) if given.issuperset(pair)), None)
 
     def arguments(
         self,
@@ -67,11 +82,16 @@ class Call:
         *,
         guidance: float = 1.0,
         negative: Sequence[str] | None = None,
-        images: Sequence[Image.Image] | None = None,
+        images: Sequence[Image.Image] | Sequence[list[Image.Image]] | None = None,
+        masks: Sequence[list[Image.Image]] | None = None,
         num_steps: int = 2,
         **more: Any,
     ) -> dict[str, Any]:
-        """Arguments for some captions; without images, grey ones where the pipeline reads any."""
+        """Arguments for some captions.
+
+        Without images they are grey where the pipeline reads any, without masks all is drawn. Where there are masks,
+        images and masks are lists of frames, one for each caption.
+        """
         told: dict[str, Any] = {"num_inference_steps": num_steps, "output_type": "pt"}
         if self.reads_captions and "prompt_embeds" not in more:
             told["prompt"] = _few(captions)
@@ -89,7 +109,18 @@ class Call:
             told[self.guided_by] = guidance - 1 + self.neutral
         if self.reads_images:
             grey = Image.new("RGB", (size[2] or 64, size[1] or 64), (128, 128, 128))
-            told["image"] = _few(images if images is not None else [grey] * len(captions))
+            alone = [image[0] if isinstance(image, list) else image for image in images or [grey] * len(captions)]
+            told["image"] = _few(alone)
+        if self.control and self.control[0] != "video" and self.control[0] not in self.more:  # not told of anything
+            black = Image.new("RGB", (size[2] or 64, size[1] or 64))
+            nets = len(getattr(self.pipe.controlnet, "nets", [None]))
+            told[self.control[0]], told[self.control[1]] = _few([black] * nets), _few([0.0] * nets)
+        if self.hole == ("image", "mask_image"):
+            white = Image.new("L", (size[2] or 64, size[1] or 64), 255)
+            told["mask_image"] = _few([white] * len(captions) if masks is None else [mask[0] for mask in masks])
+            told |= {"strength": 1.0} if "strength" in self.signature else {}  # all noise at the start
+        elif self.hole and images is not None and masks is not None:
+            told["video"], told["mask"] = images[0], masks[0]  # these take one clip at a time
         return {name: value for name, value in {**told, **self.more, **more}.items() if value is not None}
 
     def visit(self, told: Mapping[str, Any], seen: Visit) -> Visit:
@@ -115,14 +146,14 @@ class Call:
         if missing := [name for name, there in needs.items() if not there]:
             raise ValueError(f"{self.name} cannot be driven: it has no {', no '.join(missing)}")
         inside = self.signature.get("strength")
-        if inside is not None and self.more.get("strength", inside.default) != 1.0:
+        if inside is not None and self.hole is None and self.more.get("strength", inside.default) != 1.0:
             raise ValueError(
                 f"{self.name} cannot be driven: its call starts inside the schedule, from an image or clip of its own; "
                 "take the pipeline of captions of the same weights, or give call={'strength': 1.0}"
             )
         if streams := [name for name in SOUND if part(self.pipe, name) is not None]:
             raise ValueError(f"{self.name} cannot be driven: {_two_streams(streams)}")
-        known = ("self", "prompt", "image", "height", "width", *FRAMES, *self.more)
+        known = ("self", "prompt", "image", *(self.hole or ()), "height", "width", *FRAMES, *self.more)
         needed = [
             name
             for name, p in self.signature.items()
@@ -141,7 +172,7 @@ def _few(items: Sequence) -> Any:
 def unfit(kind: type) -> str | None:
     """Why no pipeline of a class can be driven, as far as what it takes says so."""
     call, parts = inspect.signature(kind.__call__).parameters, inspect.signature(kind.__init__).parameters
-    if (inside := call.get("strength")) is not None and inside.default != 1.0:
+    if (inside := call.get("strength")) is not None and inside.default != 1.0 and "mask_image" not in call:
         return "its call starts inside the schedule, from a clip or image of its own"
     if "scheduler" not in parts:
         return "it has no scheduler of its own"

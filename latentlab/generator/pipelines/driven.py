@@ -16,11 +16,12 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.inverted import Inverted
 from latentlab.generator.pipelines.account import HALF, ROUNDING, compared
 from latentlab.generator.pipelines.call import Call, Size, default_of
-from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.coder import Coder
+from latentlab.generator.pipelines.controlled import ControlledCall, controlled
 from latentlab.generator.pipelines.driver import codec_name, denoisers, device_of, moved_back
 from latentlab.generator.pipelines.foreign import networks_of
 from latentlab.generator.pipelines.held import filled, held_latents, keeps
+from latentlab.generator.pipelines.holes import TakesMasks, read_mask
 from latentlab.generator.pipelines.layout import Layout
 from latentlab.generator.pipelines.path import Path
 from latentlab.generator.pipelines.reading import (
@@ -37,10 +38,10 @@ from latentlab.generator.pipelines.sizes import Sizes
 from latentlab.generator.pipelines.visit import Visit
 from latentlab.generator.run import batched
 from latentlab.generator.solver import Velocity
-from latentlab.shapes import Latents, Video, check_video
+from latentlab.shapes import Latents, Mask, Video, check_video
 
 
-class Driven(Coded):
+class Driven(TakesMasks):
     """A pipeline of diffusers that nobody here wrote a family for.
 
     Args:
@@ -85,6 +86,8 @@ class Driven(Coded):
             if self.reading.batches and not self._takes_two():
                 self.reading = replace(self.reading, batches=False)
             size = self.size
+            plain = self.call.arguments([""], size)
+            self.heard_mask = read_mask(self.reading, size, lambda told: self._probed(plain, told))
             self.account = compared(self, self.call, self.reading, size, self.layout(size), self.path(size))
 
     def __repr__(self) -> str:
@@ -177,6 +180,7 @@ class Driven(Coded):
         *,
         negative: str | Sequence[str] | None = None,
         image: Tensor | None = None,
+        mask: Mask | None = None,
         **told: Any,
     ) -> Condition:
         """What the denoiser is told, through the pipeline's own encoders, whose answers are kept.
@@ -186,11 +190,15 @@ class Driven(Coded):
             negative: what guidance leads away from; None is what the pipeline takes by itself.
             image: what the clip is made of, for a pipeline that reads one: `(batch, 3, height, width)`, or clips whose
                 first frame it is, in [-1, 1]; None is a grey one.
+            mask: with clips as `image`, of a pipeline that takes a mask (`heard_mask`): 1 where they are drawn anew, as
+                `inpaint` gives it; None is everywhere.
             told: further arguments of the pipeline's call, such as `prompt_embeds`.
 
         Raises:
             ValueError: the pipeline has no encoder for this, or reads no image.
         """
+        if mask is not None:
+            return self.condition_of_hole(captions, image, mask, negative=negative, **told)
         if image is not None and not self.call.reads_images:
             raise ValueError(f"this {self.call.name} makes clips of captions alone and reads no image")
         images = None if image is None else pictures(image)
@@ -252,13 +260,24 @@ class Driven(Coded):
     def prepared(self, condition: Condition, guidance: float) -> Condition:
         return super().prepared(condition, 1.0 if self.reading.guidance == "its own" else guidance)
 
-    def _called(self, y: Tensor, s: float, condition: Condition, guidance: float) -> Tensor:
+    def _called(
+        self, y: Tensor, s: float, condition: Condition, guidance: float, beside: ControlledCall | None = None
+    ) -> Tensor:
+        beside = beside or controlled(self.denoiser)
         if len(y) > 1 and not self.reading.batches:
-            return torch.cat([self._called(y[i : i + 1], s, condition[i : i + 1], guidance) for i in range(len(y))])
-        arguments = self.call.arguments([""] * len(y), self.sizes.of(y, self.size), guidance=guidance)
-        return self._visited(arguments, y, s, self.reading.answers(condition, guidance))
+            rows = [slice(i, i + 1) for i in range(len(y))]
+            of = [beside and beside.of_row(i) for i in range(len(y))]
+            each = [self._called(y[row], s, condition[row], guidance, own) for row, own in zip(rows, of, strict=True)]
+            return torch.cat(each)
+        call, told = self.call, {}
+        if beside is not None:
+            call, told, condition = beside.call, beside.arguments(len(y)), beside.condition(condition)
+        arguments = call.arguments([""] * len(y), self.sizes.of(y, self.size), guidance=guidance, **told)
+        return self._visited(arguments, y, s, self.reading.answers(condition, guidance), call)
 
-    def _visited(self, arguments: Mapping[str, Any], y: Tensor, s: float, answers: Answers) -> Tensor:
+    def _visited(
+        self, arguments: Mapping[str, Any], y: Tensor, s: float, answers: Answers, call: Call | None = None
+    ) -> Tensor:
         """The velocity that one stopped call tells."""
         layout, path = self.sizes[self.sizes.of(y, self.size)]
         seen = Visit(
@@ -266,7 +285,7 @@ class Driven(Coded):
             time=(path.timestep(s), path.sigma(s)),
             remembered=answers,
         )
-        self.call.visit(arguments, seen)
+        (call or self.call).visit(arguments, seen)
         if seen.heard is None:
             raise ValueError(f"the call of {self.call.name} took no step at flow time {s}")
         v = path.velocity(layout.latents(seen.heard, len(y)).to(y.dtype), y, s)

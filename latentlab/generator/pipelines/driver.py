@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache, wraps
+from types import MethodType
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -24,6 +25,7 @@ from latentlab.generator.pipelines.visiting import visiting
 CODECS = ("vae", "movq", "vqgan", "vqvae")  # what pipelines call their autoencoder
 P = ParamSpec("P")
 T = TypeVar("T")
+HOLES = ("prepare_mask", "prepare_video_latents")  # methods that tell the network what is known of a clip, and where
 DENOISERS = ("transformer", "unet", "transformer_2", "unet_2", "prior", "decoder")  # and their denoisers
 
 
@@ -43,9 +45,9 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
     parts["maybe_free_model_hooks"] = lambda: None  # whoever drives does that, once it is done with the networks
     calls = Calls(seen)
     for name in encoders(type(pipe)):
-        parts[name] = calls.of(name, getattr(pipe, name))
+        parts[name] = calls.of(name, _of(own, getattr(pipe, name)))
     if isinstance(pipe, MakesNoise):
-        parts["prepare_latents"] = calls.noise(pipe.prepare_latents)
+        parts["prepare_latents"] = calls.noise(_of(own, pipe.prepare_latents))
     if seen.until == "network":
         for name in denoisers(pipe):
             parts[name] = _stand_in(getattr(pipe, name), forward=_halt)
@@ -89,6 +91,7 @@ def device_of(pipe) -> torch.device:
 def encoders(kind: type) -> list[str]:
     """Methods of a class of pipelines that read captions and images."""
     starts = ("encode_", "_encode_", "prepare_image", "prepare_cond", "prepare_ip_adapter", "prepare_reference")
+    starts += HOLES
     found = [name for name in dir(kind) if name.startswith(starts) and inspect.isfunction(getattr(kind, name))]
     return [name for name in found if "prepare_image" not in name or "latents" in name or "embed" in name]
 
@@ -175,6 +178,11 @@ def _stand_in(module: nn.Module, **methods: Callable) -> nn.Module:
     return own
 
 
+def _of(own: Any, method: Callable) -> Callable:
+    """A pipeline's method as that of its copy, whose parts it meets."""
+    return MethodType(method.__func__, own) if inspect.ismethod(method) else method
+
+
 def _halt(*args: Any, **options: Any) -> None:
     del args, options
     raise Halt
@@ -191,11 +199,17 @@ def _known(module: nn.Module, name: str, outputs: dict[str, Any]) -> Callable:
 
 def _coding(vae: Any, seen: Visit) -> dict[str, Callable]:
     """Methods of an autoencoder that take any precision, as pipelines give it the denoiser's; `decode` stops the call
-    where that is asked, or there is nothing more to see."""
+    where that is asked, or there is nothing more to see. Samples of codes are their mode, as everywhere else: none
+    depends on what was drawn before."""
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
     @wraps(vae.encode)
     def encode(x: Tensor, *args: Any, **options: Any) -> Any:
-        return vae.encode(x.to(vae.dtype), *args, **options)
+        found = vae.encode(x.to(vae.dtype), *args, **options)
+        posterior: Any = found[0]
+        if isinstance(posterior, DiagonalGaussianDistribution):
+            posterior.sample = lambda generator=None: posterior.mode()
+        return found
 
     @wraps(vae.decode)
     def decode(z: Tensor, *args: Any, **options: Any) -> Any:

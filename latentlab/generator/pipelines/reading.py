@@ -51,7 +51,8 @@ class Reading:
         size: Size,
         *,
         negative: Sequence[str] | None = None,
-        images: Sequence[Image.Image] | None = None,
+        images: Sequence[Image.Image] | Sequence[list[Image.Image]] | None = None,
+        masks: Sequence[list[Image.Image]] | None = None,
         **told: Any,
     ) -> Condition:
         """Answers to captions, with those to what guidance leads away from."""
@@ -62,12 +63,13 @@ class Reading:
                     size,
                     negative=None if negative is None else negative[i : i + 1],
                     images=None if images is None else images[i : i + 1],
+                    masks=None if masks is None else masks[i : i + 1],
                     **told,
                 )
                 for i in range(len(captions))
             ]
             return _cat(rows)
-        options: dict[str, Any] = {"images": images, **told}
+        options: dict[str, Any] = {"images": images, "masks": masks, **told}
         if self.guidance == "classifier-free" and self.split is not None:
             guided = self.call.answers(captions, size, guidance=ASKED, negative=negative, **options)
             under, away = self.split.parts(guided, self.form.answers)

@@ -96,24 +96,20 @@ def stable_diffusion(kind: type = diffusers.StableDiffusionPipeline, **parts: An
 
 
 def sdxl(kind: type = diffusers.StableDiffusionXLPipeline, **parts: Any) -> Whole:
-    network = unet(
-        addition_embed_type="text_time", addition_time_embed_dim=8, projection_class_embeddings_input_dim=6 * 8 + 32,
-        cross_attention_dim=64, transformer_layers_per_block=(1, 2), use_linear_projection=True,
-    )  # fmt: skip
     scheduler = diffusers.EulerDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, timestep_spacing="leading"
     )
     own = {
         "vae": image_vae(), "text_encoder": clip_text(), "text_encoder_2": clip_text(projected=True),
-        "tokenizer": tokenizer(77), "tokenizer_2": tokenizer(77), "unet": network, "scheduler": scheduler,
+        "tokenizer": tokenizer(77), "tokenizer_2": tokenizer(77), "unet": sdxl_unet(), "scheduler": scheduler,
     }  # fmt: skip
     return Whole(kind(**(own | parts)), (None, 64, 64))
 
 
-def sd3(kind: type = diffusers.StableDiffusion3Pipeline, **parts: Any) -> Whole:
+def sd3(kind: type = diffusers.StableDiffusion3Pipeline, *, layers: int = 1, **parts: Any) -> Whole:
     torch.manual_seed(0)
     transformer = diffusers.SD3Transformer2DModel(
-        sample_size=32, patch_size=1, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=4,
+        sample_size=32, patch_size=1, in_channels=4, num_layers=layers, attention_head_dim=8, num_attention_heads=4,
         caption_projection_dim=32, joint_attention_dim=64, pooled_projection_dim=64, out_channels=4,
     )  # fmt: skip
     own = {
@@ -126,11 +122,7 @@ def sd3(kind: type = diffusers.StableDiffusion3Pipeline, **parts: Any) -> Whole:
 
 
 def flux(kind: type = diffusers.FluxPipeline, *, embeds: bool = True, **parts: Any) -> Whole:
-    torch.manual_seed(0)
-    transformer = diffusers.FluxTransformer2DModel(
-        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
-        joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=[4, 4, 8], guidance_embeds=embeds,
-    )  # fmt: skip
+    transformer = flux_transformer(embeds=embeds)
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(
         use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15, base_image_seq_len=256, max_image_seq_len=4096
     )
@@ -139,6 +131,55 @@ def flux(kind: type = diffusers.FluxPipeline, *, embeds: bool = True, **parts: A
         "text_encoder_2": t5(), "tokenizer": tokenizer(77), "tokenizer_2": tokenizer(32), "transformer": transformer,
     }  # fmt: skip
     return Whole(kind(**(own | parts)), (None, 64, 64), {"max_sequence_length": 32})
+
+
+def sdxl_unet(**more: Any) -> diffusers.UNet2DConditionModel:
+    return unet(
+        addition_embed_type="text_time", addition_time_embed_dim=8, projection_class_embeddings_input_dim=6 * 8 + 32,
+        cross_attention_dim=64, transformer_layers_per_block=(1, 2), use_linear_projection=True, **more,
+    )  # fmt: skip
+
+
+def flux_transformer(channels: int = 16, *, embeds: bool = True) -> diffusers.FluxTransformer2DModel:
+    torch.manual_seed(0)
+    return diffusers.FluxTransformer2DModel(
+        patch_size=1, in_channels=channels, out_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=[4, 4, 8],
+        guidance_embeds=embeds,
+    )  # fmt: skip
+
+
+def controlnet(network: Any, *, seed: int = 0) -> torch.nn.Module:
+    """A ControlNet of random weights beside a U-Net or transformer, whose zero convolutions carry something."""
+    torch.manual_seed(seed)
+    kinds = {
+        "UNet2DConditionModel": lambda: diffusers.ControlNetModel.from_unet(
+            network, conditioning_embedding_out_channels=(8, 8, 8, 8)
+        ),
+        "FluxTransformer2DModel": lambda: diffusers.FluxControlNetModel.from_transformer(
+            network, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2
+        ),
+        "SD3Transformer2DModel": lambda: diffusers.SD3ControlNetModel.from_transformer(
+            network, num_layers=1, num_extra_conditioning_channels=0, load_weights_from_transformer=False
+        ),
+    }
+    own = kinds[type(network).__name__]()
+    with torch.no_grad():
+        for parameter in own.parameters():
+            if parameter.abs().max() == 0:
+                parameter.normal_(std=0.05)
+    return own.eval()
+
+
+def vace() -> Whole:
+    torch.manual_seed(0)
+    transformer = diffusers.WanVACETransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16,
+        text_dim=32, freq_dim=32, ffn_dim=32, num_layers=2, cross_attn_norm=True, qk_norm="rms_norm_across_heads",
+        rope_max_seq_len=32, vace_layers=[0], vace_in_channels=96,
+    )  # fmt: skip
+    own = wan(transformer=transformer)
+    return Whole(diffusers.WanVACEPipeline(**own.pipe.components), own.size)
 
 
 def wan(**parts: Any) -> Whole:
