@@ -139,9 +139,27 @@ def test_a_reference_is_looked_at_by_its_weight(generator):
     assert not torch.equal(other, generator.guided(Reference(image())).sample(noise, "a star", sampler=STEPS))
 
 
-def test_several_references_are_several_guides(generator):
+def test_several_references_each_have_a_weight_and_no_order(generator):
+    noise = generator.noise(2)
+
+    def drawn(*given):
+        return generator.guided(Reference(*given)).sample(noise, "a star", sampler=STEPS)
+
+    both = drawn((image(), image(1)), (1.0, 0.5))
+    assert torch.equal(both, drawn((image(1), image()), (0.5, 1.0)))
+    assert torch.equal(drawn((image(), image(1)), (1.0, 0.0)), drawn(image()))
+    assert torch.equal(drawn((image(), image(1)), 0.0), generator.sample(noise, "a star", sampler=STEPS))
+    assert not torch.equal(both, drawn((image(), image(1)), (0.5, 1.0)))
+    torch.testing.assert_close(drawn((image(), image()), 0.5), drawn(image(), 1.0), atol=1e-4, rtol=1e-4)
+    for given in (((image(), image(1)), (1.0,)), ((), 1.0)):
+        with pytest.raises(ValueError, match=r"2 references have one weight.*got 1|at least, got none"):
+            Reference(*given)
+
+
+def test_a_second_guide_of_a_reference_is_told_to_be_one_with_the_first(generator):
     both = generator.guided(Reference(image()), Reference(image(1), weight=0.5))
-    assert both.sample(generator.noise(1), "", sampler=STEPS).isfinite().all()
+    with pytest.raises(ValueError, match=r"one guide: Reference\(\(a, b\), \(1.0, 0.5\)\)"):
+        both.sample(generator.noise(1), "", sampler=STEPS)
 
 
 def test_what_is_inverted_under_a_fusion_comes_back(generator):
