@@ -45,7 +45,8 @@ class Word:
     """How far a word came.
 
     Attributes:
-        word, other: the word, and the one that it was held against.
+        word, other: the word, and the one that it was held against: the furthest of its kind, or, where it was not
+            obeyed, the one of its kind that the denoiser tells apart from it least.
         read: what the clip shows of the word's kind, by the reader; "" where that is between two words, "nothing" where
             it sees no object.
         encoded: distance of the text tower's tokens under the two, in units of the median word.
@@ -115,10 +116,11 @@ def why(
 ) -> Why:
     """Follows each word from the text to the clip, and says at which stage it was lost, and what to do.
 
-    Each word is held against another of its kind. Was it encoded: do the text tower's tokens differ? Used: does the
-    velocity? Overruled: does another word's own part of the velocity lead away from it? Decoded: do pixels differ where
-    latents do? Read: which of the two does the clip show? What a stage did is told in units of the median word, for no
-    number of one word says much by itself. The verdict is the first stage that failed.
+    Each word is held against another of its kind, one that was not obeyed against all of them, since it may have been
+    taken for any. Was it encoded: do the text tower's tokens differ? Used: does the velocity? Overruled: does another
+    word's own part of the velocity lead away from it? Decoded: do pixels differ where latents do? Read: which of them
+    does the clip show? What a stage did is told in units of the median word, for no number of one word says much by
+    itself. The verdict is the first stage that failed.
 
     Args:
         generator: any that reads captions.
@@ -145,7 +147,7 @@ def why(
     )
     if not others:
         raise ValueError(f"no word of {caption!r} has another to be held against; give alternatives={{'red': 'blue'}}")
-    swapped = {i: " ".join([*said[:i], other, *said[i + 1 :]]) for i, other in others.items()}
+    swapped = {i: _with(said, i, other) for i, other in others.items()}
     told = generator.condition(caption)
     conditions = {i: generator.condition(text) for i, text in swapped.items()}
     options: dict[str, Any] = {"num_steps": num_steps, "method": "ddim", "guidance": generator.config.guidance}
@@ -160,14 +162,18 @@ def why(
     found = []
     for i, other in others.items():
         shows = _read(generator, read, video, said[i], other, caption, swapped[i])
+        obeyed = shows in ("", said[i])
+        if not obeyed and alternatives is None:  # which of its kind it was taken for is not known beforehand
+            other, encoded[i], used[i] = _nearest(generator, latents, told, said, i, seed)
         name, cosine = _overruling(said, deltas, i)
         seen = None if training is None else sum(said[i] in text.lower().replace(",", " ").split() for text in training)
         relative = {"encoded": _share(encoded, i), "used": _share(used, i)}
-        decoded = float("nan")
-        if shows not in ("", said[i]):
-            decoded = _decoded(generator, noise, told, conditions[i], options)
-        verdict = _verdict(shows in ("", said[i]), relative, seen, cosine, decoded)
-        if verdict == "drawn otherwise" and _own_opinion(generator, latents, told, conditions[i], seed):
+        decoded, instead = float("nan"), conditions[i]
+        if not obeyed:
+            instead = generator.condition(_with(said, i, shows)) if shows in _kind(said[i]) else instead
+            decoded = _decoded(generator, noise, told, instead, options)
+        verdict = _verdict(obeyed, relative, seen, cosine, decoded)
+        if verdict == "drawn otherwise" and _own_opinion(generator, latents, told, instead, seed):
             verdict = "misread"
         found.append(
             Word(
@@ -179,17 +185,34 @@ def why(
     return Why(caption, tuple(found), video)
 
 
+def _kind(word: str) -> tuple[str, ...]:
+    """Words of moving shapes that can stand in a word's place, itself among them."""
+    return next((group for group in GROUPS if word.lower() in group), ())
+
+
 def _others(said: Sequence[str]) -> dict[int, str]:
     """Another value of each word that moving shapes can have, the one furthest from it on its list."""
-    found = {}
-    for i, word in enumerate(said):
-        for group in GROUPS:
-            if word.lower() in group:
-                found[i] = group[(group.index(word.lower()) + len(group) // 2) % len(group)]
-    return found
+    kinds = {i: kind for i, word in enumerate(said) if (kind := _kind(word))}
+    return {i: kind[(kind.index(said[i].lower()) + len(kind) // 2) % len(kind)] for i, kind in kinds.items()}
 
 
-def _deltas(generator: Generator, latents: Tensor, told, other, seed: int) -> list[Tensor]:
+def _with(said: Sequence[str], place: int, other: str) -> str:
+    return " ".join([*said[:place], other, *said[place + 1 :]])
+
+
+def _nearest(
+    generator: Generator, latents: Tensor, told: Condition, said: Sequence[str], place: int, seed: int
+) -> tuple[str, float, float]:
+    """The word of its kind that changes the velocity least, and the least distances of tokens and of velocities."""
+    others = [word for word in _kind(said[place]) if word != said[place].lower()]
+    conditions = [generator.condition(_with(said, place, other)) for other in others]
+    encoded = [float((c.tokens - told.tokens).norm()) for c in conditions]
+    deltas = [_deltas(generator, latents, told, c, seed) for c in conditions]
+    used = [float(torch.stack([d.norm() for d in parts]).mean()) for parts in deltas]
+    return others[int(np.argmin(used))], min(encoded), min(used)
+
+
+def _deltas(generator: Generator, latents: Tensor, told: Condition, other: Condition, seed: int) -> list[Tensor]:
     """v(caption) - v(other) on the clip noised to each level."""
     first, second = generator.velocity(told), generator.velocity(other)
     noise, clean = noise_of(latents, seed), latents.to(generator.device)
@@ -244,8 +267,7 @@ def _read(
     """The word that the clip shows, of all of its kind where the reader of moving shapes knows it."""
     if read is not None:
         return (word, other)[read(video, (caption, swapped))]
-    group = next((group for group in GROUPS if word.lower() in group), None)
-    if group is not None and video.shape[-2:] == (64, 64):
+    if (group := _kind(word)) and video.shape[-2:] == (64, 64):
         factors = measure(video).values[0]
         if not np.isfinite(factors[NAMES.index("shape")]):
             return "nothing"
