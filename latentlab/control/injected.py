@@ -58,9 +58,9 @@ class SourceAttention(Guide):
 
     def __init__(
         self, generator: Generator, source: Condition, path: StatesOfRun, align: Tensor, factors: Tensor,
-        cross: float, own: float, mask: Mask | None, guidance: float,
+        cross: float, own: float, mask: Mask | None, guidance: float, joint: slice | None = None,
     ) -> None:  # fmt: skip
-        self.generator, self.source, self.align, self.factors = generator, source, align, factors
+        self.generator, self.source, self.align, self.factors, self.joint = generator, source, align, factors, joint
         self.cross, self.own, self.mask, self.guidance = cross, own, mask, guidance
         self.path, self.levels = path.states(), path.levels()
 
@@ -76,10 +76,12 @@ class SourceAttention(Guide):
             kept = s >= self.cross, s >= self.own
             if not any(kept) and plain and mask is None:
                 return velocity(y, s)
-            with Seen(len(self.align)) as seen:
+            with Seen(len(self.align), self.joint) as seen:
                 before = source(states[:, i].to(y), s)
             if not seen.cross:
-                raise ValueError(f"no layer of this denoiser attends to the {len(self.align)} tokens alone")
+                raise ValueError(
+                    f"no layer of this denoiser attends from places of the clip to {len(self.align)} tokens"
+                )
             with Shown(seen, self.align, self.factors, kept, rows if self.guidance != 1 else 0):
                 v = velocity(y, s)
             return v if mask is None else torch.lerp(before, v, mask.to(v))
@@ -96,11 +98,16 @@ class SourceAttention(Guide):
 
 
 class AttentionCalls(TorchFunctionMode):
-    """What happens at each call of attention, cross: as many keys as tokens, own: as many as queries."""
+    """What happens at each call of attention, cross: as many keys as tokens, own: as many as queries.
 
-    def __init__(self, tokens: int) -> None:
+    Args:
+        tokens: how many.
+        joint: where they stand where clip and tokens are one sequence, "joint"; None if they never are.
+    """
+
+    def __init__(self, tokens: int, joint: slice | None = None) -> None:
         super().__init__()
-        self.tokens = tokens
+        self.tokens, self.joint = tokens, joint
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if func is not F.scaled_dot_product_attention:
@@ -108,6 +115,8 @@ class AttentionCalls(TorchFunctionMode):
         named: dict[str, Any] = dict(zip(("query", "key", "value", "attn_mask"), args, strict=False)) | (kwargs or {})
         queries, keys = named["query"].shape[-2], named["key"].shape[-2]
         kind = "own" if queries == keys else "cross" if keys == self.tokens else ""
+        if kind == "own" and self.joint is not None and keys > self.tokens:
+            kind = "joint"
         return self.at(kind, func, named) if kind else func(**named)
 
     def at(self, kind: str, func: Callable[..., Tensor], named: dict[str, Any]) -> Tensor:
@@ -118,13 +127,13 @@ class AttentionCalls(TorchFunctionMode):
 class Seen(AttentionCalls):
     """Keeps queries, keys and masks, call by call."""
 
-    def __init__(self, tokens: int) -> None:
-        super().__init__(tokens)
+    def __init__(self, tokens: int, joint: slice | None = None) -> None:
+        super().__init__(tokens, joint)
         self.calls: list[QueryKeyMask] = []
         self.cross = False
 
     def at(self, kind: str, func: Callable[..., Tensor], named: dict[str, Any]) -> Tensor:
-        self.cross |= kind == "cross"
+        self.cross |= kind in ("cross", "joint")
         self.calls.append((named["query"], named["key"], named.get("attn_mask")))
         return func(**named)
 
@@ -141,7 +150,7 @@ class Shown(AttentionCalls):
     """
 
     def __init__(self, seen: Seen, align: Tensor, factors: Tensor, kept: tuple[bool, bool], empty: int) -> None:
-        super().__init__(seen.tokens)
+        super().__init__(seen.tokens, seen.joint)
         self.calls, self.align, self.factors, self.kept, self.empty = iter(seen.calls), align, factors, kept, empty
 
     def at(self, kind: str, func: Callable[..., Tensor], named: dict[str, Any]) -> Tensor:
@@ -154,9 +163,34 @@ class Shown(AttentionCalls):
             return out
         weights = _weights(named["query"], named["key"], named.get("attn_mask"), scale)
         align, factors = self.align.to(weights.device), self.factors.to(weights)
+        if kind == "joint":
+            if any(self.kept) or not bool((factors == 1).all()):
+                weights = self._joint(weights, _weights(query, key, mask, scale), align, factors)
+                out = torch.cat([out[:half], (weights.to(value.dtype) @ value)[half:]])
+            return out
         if self.kept[0]:
             theirs = _weights(query, key, mask, scale)[..., align.clamp(min=0)]
             weights = torch.where(align >= 0, theirs, weights)
         elif bool((factors == 1).all()):
             return out
         return torch.cat([out[:half], ((weights * factors).to(value.dtype) @ value)[half:]])
+
+    def _joint(self, own: Tensor, theirs: Tensor, align: Tensor, factors: Tensor) -> Tensor:
+        """Weights of a sequence of clip and tokens, `(row, head, query, key)`: tokens ask as they do in the target.
+
+        Of what places of the clip look at, the part that goes to tokens is taken as in cross-attention, the part that
+        goes to the clip as in self-attention, scaled so that both are all there is.
+        """
+        at = self.joint or slice(0, 0)
+        clip = torch.ones(own.shape[-1], dtype=torch.bool, device=own.device)
+        clip[at] = False
+        tokens = own[..., clip, at]
+        if self.kept[0]:
+            tokens = torch.where(align >= 0, theirs[..., clip, at][..., align.clamp(min=0)], tokens)
+        seen = (theirs if self.kept[1] else own)[..., clip, :][..., clip]
+        seen = seen * (1 - tokens.sum(-1, keepdim=True)).clamp(min=0) / seen.sum(-1, keepdim=True)
+        rows = torch.zeros_like(own[..., clip, :])
+        rows[..., at], rows[..., clip] = tokens * factors, seen
+        weights = own.clone()
+        weights[..., clip, :] = rows
+        return weights

@@ -118,7 +118,7 @@ def word_maps(
     """
     generator.check_latents(latents)
     condition = generator.condition(caption)
-    tokens, count = _tokens(condition)
+    _, count = _tokens(condition)
     if where is None:
         said = caption.replace(",", " , ").split()
         found = [(word, at) for word, at in zip(said, places(generator, caption), strict=True) if at]
@@ -134,7 +134,7 @@ def word_maps(
     for i in range(len(clean)):  # one at a time, as some networks take them
         states = [((1 - s) * clean[i : i + 1] + s * noise[i : i + 1], float(s)) for s in levels]
         own = told[i : i + 1]
-        joint = _joint(generator, *states[0], own, tokens, count)
+        joint = joint_tokens(generator, *states[0], own)
         rows.append(
             torch.stack([_looked(generator, y, s, own, count, joint, spots, patch, heads) for y, s in states], 1)
         )
@@ -217,9 +217,20 @@ def _tokens(condition: Condition) -> tuple[str, int]:
     return name, rows[name].shape[1]
 
 
-def _joint(generator: Generator, y: Tensor, s: float, told: Condition, tokens: str, count: int) -> slice | None:
-    """Where the tokens stand in the sequence of joint attention: whose keys change in the first layer when they do."""
-    kept = []
+@torch.no_grad()
+def joint_tokens(generator: Generator, y: Latents, s: float, condition: Condition) -> slice | None:
+    """Where tokens stand in the sequence of joint attention: whose keys change in the first layer when they do.
+
+    Args:
+        generator: whose denoiser is asked.
+        y, s: a state of one clip and its flow time.
+        condition: of that clip.
+
+    Returns:
+        None where clip and tokens are no sequence together.
+    """
+    (tokens, count), kept = _tokens(condition), []
+    told = condition.to(generator.device, generator.dtype)
     for sign in (1, -1):
         with _FirstKeys() as first:
             generator.predict(y, s, replace(told, parts={**told.parts, tokens: sign * told.parts[tokens]}))

@@ -14,6 +14,7 @@ from torch import Tensor
 from latentlab.checks import Count, Seed, clear_errors
 from latentlab.control.effect import word_effect
 from latentlab.control.injected import SourceAttention, StatesOfRun
+from latentlab.control.maps import joint_tokens
 from latentlab.control.places import places
 from latentlab.control.prompt import Prompt
 from latentlab.directions.mask import above
@@ -46,10 +47,11 @@ class Rewritten:
         start = noise.noise if isinstance(noise, Inverted) else noise
         run = {"guidance": self.guidance, **({"method": "ddim", "num_steps": 25} if start is noise else {}), **options}
         path, source = StatesOfRun(), self.generator.condition(self.source)
+        joint = joint_tokens(self.generator, start[:1].to(self.generator.device), 0.5, source[:1])
         before = self.generator.guided(path).sample(noise, source.expand(len(start)), **run)
         guide = SourceAttention(
             self.generator, source, path, aligned(self.generator, self.source, self.target.caption()),
-            self._factors(), self.cross, self.own, self._mask(before), self.guidance,
+            self._factors(), self.cross, self.own, self._mask(before), self.guidance, joint,
         )  # fmt: skip
         target = self.generator.condition(self.target.caption()).expand(len(start))
         return before, self.generator.guided(guide).sample(noise, target, **run)
@@ -93,7 +95,8 @@ def rewrite(
     blend=0.3 within 33 (`benchmarks/words.py --only rewrite --clips 3 --num-steps 8 --cross 0 --own 0`).
 
     Args:
-        generator: whose denoiser attends to tokens in layers of their own, by PyTorch's function.
+        generator: whose denoiser attends to tokens by PyTorch's function, in layers of their own, or in one sequence
+            with the clip (SD3, FLUX), of which the part from clip to tokens is taken for cross-attention.
         source, target: captions; the target may have weights, see `Prompt.parse`.
         cross, own: flow times down to which maps are kept; above 1 none is.
         blend: where the target may differ, of clips or their latents, or the share of the largest effect of the words
@@ -101,7 +104,7 @@ def rewrite(
         guidance: None is the generator's own.
 
     Raises:
-        ValueError: words that the model does not know, tokens that are not told, a denoiser of joint attention.
+        ValueError: words that the model does not know, tokens that are not told, a denoiser that attends otherwise.
 
     >>> import latentlab as ll
     >>> told = rewrite(ll.load(device="cpu"), "a red star", "a blue star")

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import latentlab as ll
 from latentlab.control.injected import Seen, Shown
 from latentlab.control.rewrite import aligned, rewrite
 
@@ -41,6 +42,47 @@ def test_cross_attention_is_equation_4_by_hand():
         half = F.scaled_dot_product_attention(query, key, value)
     torch.testing.assert_close(half[1], found[1])
     torch.testing.assert_close(half[0], (own @ value)[0])
+
+
+def test_joint_attention_takes_the_sources_part_from_clip_to_tokens_by_hand():
+    """Tokens 1 to 3 of 6 places: their columns by the source's, the clip's own part scaled to what is left."""
+    (query, key, value), (theirs, others, _) = (draw(3, 1, 1, 6, 4, seed=i).unbind(0) for i in (0, 1))
+    align, factors, clip = torch.tensor([0, 2, 1]), torch.tensor([1.0, 3, 1]), [0, 4, 5]
+    with Seen(3, slice(1, 4)) as seen:
+        F.scaled_dot_product_attention(theirs, others, value)
+    own, source = ((q @ k.mT / 2).softmax(-1)[0, 0] for q, k in ((query, key), (theirs, others)))
+    for kept in (False, True):
+        with Shown(seen, align, factors, (True, kept), 0):
+            found = F.scaled_dot_product_attention(query, key, value)
+        maps = own.clone()
+        for place in clip:
+            told = source[place, [1, 3, 2]]
+            rest = (source if kept else own)[place, clip]
+            maps[place, 1:4] = told * factors
+            maps[place, clip] = rest / rest.sum() * (1 - told.sum())
+        torch.testing.assert_close(found[0, 0], maps @ value[0, 0])
+
+
+@pytest.mark.parametrize("kind", ["flux", "sd3", "wan"])
+def test_captions_are_rewritten_on_pipelines_of_joint_and_of_cross_attention(kind):
+    pytest.importorskip("diffusers")
+    pytest.importorskip("transformers")
+    from generator.pipelines import whole
+
+    own = {"flux": whole.flux, "sd3": lambda: whole.sd3(layers=2), "wan": whole.wan}[kind]()
+    frames, height, width = own.size
+    generator = ll.load(own.pipe, num_frames=frames, height=height, width=width, call=own.call or None)
+    noise, steps = generator.noise(1), {"num_steps": 2}
+
+    def drawn(target, **options):
+        return rewrite(generator, "a red dog", target, guidance=1.0, **options).sample(noise, **steps)
+
+    before, same = drawn("a red dog", cross=0.0, own=0.0)
+    torch.testing.assert_close(same, before, atol=1e-4, rtol=0)
+    plain = generator.sample(noise, "a blue dog", method="ddim", guidance=1.0, **steps)
+    assert torch.equal(drawn("a blue dog", cross=2.0, own=2.0)[1], plain)
+    kept = drawn("a blue dog", cross=0.0, own=0.0)[1]
+    assert 0 < (kept - before).abs().mean() < (plain - before).abs().mean()
 
 
 def test_self_attention_is_the_sources_until_it_is_let_go():
