@@ -8,10 +8,10 @@ from pathlib import Path
 
 from latentlab.asked import Asked
 from latentlab.commands.loading import led_away, loaded
-from latentlab.commands.result import fitted, tell
+from latentlab.commands.result import fitted, say, tell
 from latentlab.study.fidelity import fidelity
 from latentlab.video import check_target, read
-from latentlab.view.painting import Server, Session
+from latentlab.view.painting import Server, Session, gradio_app
 
 SHIPPED = (
     "The shipped model draws one moving shape before a plain ground, in the words below. It fills holes in such clips, "
@@ -20,7 +20,7 @@ SHIPPED = (
 )
 
 
-def paint_command(video: str, *, caption, masks, port, opens, out, device, json, model: Asked) -> None:
+def paint_command(video: str, *, caption, masks, gradio, port, opens, out, device, json, model: Asked) -> None:
     """A page on this machine to paint masks on, until it is interrupted."""
     if out is not None:
         check_target(out)
@@ -37,6 +37,10 @@ def paint_command(video: str, *, caption, masks, port, opens, out, device, json,
             warnings.append(warning)
         notes = (note,) if note else ()
         session = Session(frames, generator, name, fps, caption, notes, tuple(warnings), target)
+    if gradio:
+        say("painting in gradio until Ctrl-C")
+        gradio_app(session).launch(server_name="127.0.0.1", server_port=port or None, inbrowser=opens, quiet=json)
+        return
     with Server(session, port) as server:
         tell({"address": server.address}, json, [f"painting at {server.address} until Ctrl-C"])
         if opens:

@@ -2,5 +2,5 @@
 
 from latentlab.face import face
 
-_HOMES = {"MaskBrush": "brush", "Server": "server", "Session": "session"}
+_HOMES = {"MaskBrush": "brush", "Server": "server", "Session": "session", "gradio_app": "app"}
 __getattr__, __dir__ = face(__name__, _HOMES)
