@@ -148,9 +148,7 @@ def add_paint(commands) -> None:
     p.add_argument("video", metavar="CLIP", help="video file, image or folder of images; fitted to the model")
     p.add_argument("--caption", default="", help="that the page begins with")
     p.add_argument("--masks", action="store_true", help="paint, carry and save masks, without a model")
-    p.add_argument(
-        "--gradio", action="store_true", help="in a page of gradio's, the extra latentlab[app]"
-    )
+    p.add_argument("--gradio", action="store_true", help="in a page of gradio's, the extra latentlab[app]")
     p.add_argument("--port", type=whole_number, default=0, help="of the page (default: any that is free)")
     p.add_argument("--no-open", dest="opens", action="store_false", help="print the address, and open no browser")
     add_model(p, positive(int), negative=True)

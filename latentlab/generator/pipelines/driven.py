@@ -22,7 +22,6 @@ from latentlab.generator.pipelines.driver import codec_name, denoisers, device_o
 from latentlab.generator.pipelines.foreign import networks_of
 from latentlab.generator.pipelines.held import filled, held_latents, keeps
 from latentlab.generator.pipelines.holes import TakesMasks, read_mask
-from latentlab.generator.pipelines.layout import Layout
 from latentlab.generator.pipelines.path import Path
 from latentlab.generator.pipelines.reading import (
     ONE_AT_A_TIME,
@@ -149,27 +148,6 @@ class Driven(TakesMasks):
     def settings(self) -> dict[str, Any]:
         given = {name: identity_of(value) for name, value in sorted(self.call.more.items()) if value is not None}
         return {**self.path(self.size).settings(), "call": given, **super().settings()}
-
-    # ----------------------------------------------------------------------------------------------------------- sizes
-    def layout(self, size: Size) -> Layout:
-        """Where its states lie in the latents of clips of a size."""
-        return self.sizes[size][0]
-
-    def path(self, size: Size) -> Path:
-        """What levels are to it, for clips of a size."""
-        return self.sizes[size][1]
-
-    def _latent_grid(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
-        return self.sizes.grid(frames, height, width)
-
-    def _clip_of(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
-        return self.sizes.clip_of(frames, height, width)
-
-    def _fitting(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
-        return self.sizes.fitting(frames, height, width)
-
-    def _rule(self) -> str:
-        return self.sizes.rule()
 
     # ------------------------------------------------------------------------------------------------------ conditions
     @moved_back

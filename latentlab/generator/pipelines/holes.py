@@ -6,7 +6,6 @@ answer to them is part of the condition.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -19,18 +18,17 @@ from torch import Tensor
 from latentlab.generator.condition import Condition
 from latentlab.generator.grid import check_mask, to_grid
 from latentlab.generator.pipelines.call import Call, Size
-from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.driver import HOLES, moved_back
-from latentlab.generator.pipelines.layout import Layout
 from latentlab.generator.pipelines.reading import Reading, apart, pictures
 from latentlab.generator.pipelines.remembered import Answers
+from latentlab.generator.pipelines.sizes import Sized
 from latentlab.shapes import Mask, Video, check_video
 
 Grid = tuple[int, int, int]  # frames, height and width of latents
 HeardMask = Literal["latents", "pixels"]
 
 
-class TakesMasks(Coded):
+class TakesMasks(Sized):
     """A driven pipeline, as far as masks go.
 
     Attributes:
@@ -41,10 +39,6 @@ class TakesMasks(Coded):
     call: Call
     reading: Reading
     heard_mask: HeardMask | None
-
-    @abstractmethod
-    def layout(self, size: Size) -> Layout:
-        """Where its states lie in the latents of clips of a size."""
 
     def condition_of_hole(
         self, captions: str | Sequence[str], video: Video | None, mask: Mask, *, negative: Any = None, **told: Any

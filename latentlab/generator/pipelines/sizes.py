@@ -9,6 +9,7 @@ from torch import Tensor
 
 from latentlab.generator.config import GeneratorConfig
 from latentlab.generator.pipelines.call import Call, Size, default_of
+from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.pipelines.driver import denoisers
 from latentlab.generator.pipelines.layout import Layout, read_layout
@@ -124,3 +125,33 @@ class Sizes:
         if "num_frames" in self.decoding[1]:  # a decoder whose frames see their neighbours
             self.coder.frames_at_once, self.coder.temporal_decoder = self.decoding[1]["num_frames"], True
         return layout, path.at(first.scheduler)
+
+
+class Sized(Coded):
+    """A pipeline whose sizes are read off its call.
+
+    Attributes:
+        sizes: what depends on them.
+    """
+
+    sizes: Sizes
+
+    def layout(self, size: Size) -> Layout:
+        """Where its states lie in the latents of clips of a size."""
+        return self.sizes[size][0]
+
+    def path(self, size: Size) -> Path:
+        """What levels are to it, for clips of a size."""
+        return self.sizes[size][1]
+
+    def _latent_grid(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
+        return self.sizes.grid(frames, height, width)
+
+    def _clip_of(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
+        return self.sizes.clip_of(frames, height, width)
+
+    def _fitting(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
+        return self.sizes.fitting(frames, height, width)
+
+    def _rule(self) -> str:
+        return self.sizes.rule()
