@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from latentlab.checks import clear_errors
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
@@ -31,20 +29,32 @@ def places(generator: Generator, caption: str) -> list[list[int]]:
             found.append([at + 1] if read else [])
             at += read
         return found
-    tokenizer = part(generator.pipe, "tokenizer") if isinstance(generator, Pipeline | Driven) else None
-    if not isinstance(tokenizer, Tokenizes) or not tokenizer.is_fast or not _reads(tokenizer, generator, caption):
+    read_by = _tokenizers(generator, caption) if isinstance(generator, Pipeline | Driven) else []
+    if not read_by:
         raise ValueError(f"{type(generator).__name__} does not say which tokens are which words; weigh the velocity")
     spans, at = [], 0
     for word in said:
         at = caption.index(word, at)
         spans.append((at, at + len(word)))
         at += len(word)
-    offsets = tokenizer(caption, return_offsets_mapping=True)["offset_mapping"]
-    return [[i for i, (a, b) in enumerate(offsets) if a < b and a < end and b > start] for start, end in spans]
+    offsets = []
+    for tokenizer, start in read_by:
+        own = tokenizer(caption, return_offsets_mapping=True)["offset_mapping"]
+        offsets += [(start + i, a, b) for i, (a, b) in enumerate(own)]
+    return [[i for i, a, b in offsets if a < b and a < end and b > start] for start, end in spans]
 
 
-def _reads(tokenizer: Any, generator: Generator, caption: str) -> bool:
-    """Whether a condition's tokens are this tokenizer's; of several the first may be for a pooled caption alone."""
-    if isinstance(generator, Pipeline):
-        return True
-    return len(tokenizer(caption, padding="max_length").input_ids) == generator.condition(caption).tokens.shape[1]
+def _tokenizers(generator: Pipeline | Driven, caption: str) -> list[tuple[Tokenizes, int]]:
+    """The tokenizers whose tokens a condition holds, each with the place where they begin; none that says where.
+
+    Of several the first may be for a pooled caption alone (FLUX), or the last ones follow on the first (SD3).
+    """
+    found = [part(generator.pipe, f"tokenizer{end}") for end in ("", "_2", "_3")]
+    fast = [one for one in found if isinstance(one, Tokenizes) and one.is_fast]
+    if isinstance(generator, Pipeline) or not fast:
+        return [(one, 0) for one in fast[:1]]
+    total = generator.condition(caption).tokens.shape[1]
+    lengths = [len(one(caption, padding="max_length").input_ids) for one in fast]
+    if total in lengths:
+        return [(fast[lengths.index(total)], 0)]
+    return [(fast[0], 0), (fast[2], lengths[0])] if len(fast) == 3 and lengths[0] < total else []

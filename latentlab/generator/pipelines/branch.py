@@ -15,6 +15,7 @@ from latentlab.generator.pipelines.call import Call
 from latentlab.generator.pipelines.controlled import ControlledCall, calling
 from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.pipelines.families import diffusers_for, read_json
+from latentlab.generator.pipelines.foreign import class_named
 from latentlab.generator.pipelines.holes import hole_parts
 
 BranchSource = str | Path | nn.Module
@@ -125,7 +126,7 @@ def _read(source: BranchSource, generator: Driven) -> nn.Module:
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} holds no config.json of a ControlNet of diffusers")
     name = str(read_json(folder / "config.json").get("_class_name"))
-    kind = getattr(diffusers_for(folder), name, None)
+    kind = class_named(diffusers_for(folder), name)
     if "ControlNet" not in name or not isinstance(kind, type):
         raise ValueError(f"{folder} holds a {name}, expected a ControlNet of diffusers")
     network: Any = kind

@@ -113,7 +113,7 @@ class Call:
             told["image"] = _few(alone)
         if self.control and self.control[0] != "video" and self.control[0] not in self.more:  # not told of anything
             black = Image.new("RGB", (size[2] or 64, size[1] or 64))
-            nets = len(getattr(self.pipe.controlnet, "nets", [None]))
+            nets = len(part(self.pipe.controlnet, "nets") or [None])
             told[self.control[0]], told[self.control[1]] = _few([black] * nets), _few([0.0] * nets)
         if self.hole == ("image", "mask_image"):
             white = Image.new("L", (size[2] or 64, size[1] or 64), 255)

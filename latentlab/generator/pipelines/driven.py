@@ -21,7 +21,7 @@ from latentlab.generator.pipelines.controlled import ControlledCall, controlled
 from latentlab.generator.pipelines.driver import codec_name, denoisers, device_of, moved_back
 from latentlab.generator.pipelines.foreign import networks_of
 from latentlab.generator.pipelines.held import filled, held_latents, keeps
-from latentlab.generator.pipelines.holes import TakesMasks, read_mask
+from latentlab.generator.pipelines.holes import TakesMasks, read_heard_mask
 from latentlab.generator.pipelines.path import Path
 from latentlab.generator.pipelines.reading import (
     ONE_AT_A_TIME,
@@ -86,7 +86,7 @@ class Driven(TakesMasks):
                 self.reading = replace(self.reading, batches=False)
             size = self.size
             plain = self.call.arguments([""], size)
-            self.heard_mask = read_mask(self.reading, size, lambda told: self._probed(plain, told))
+            self.heard_mask = read_heard_mask(self.reading, size, lambda told: self._probed(plain, told))
             self.account = compared(self, self.call, self.reading, size, self.layout(size), self.path(size))
 
     def __repr__(self) -> str:

@@ -72,7 +72,7 @@ class TakesMasks(Sized):
         return replaced(condition, self.condition_of_hole("", video, hole))
 
 
-def read_mask(reading: Reading, size: Size, velocity: Callable[[Answers], Tensor]) -> HeardMask | None:
+def read_heard_mask(reading: Reading, size: Size, velocity: Callable[[Answers], Tensor]) -> HeardMask | None:
     """What a network hears of masks: one value a latent, one a pixel, or nothing, as where known latents are held.
 
     Args:
@@ -102,7 +102,7 @@ def hole_condition(
 
     Args:
         reading: how the pipeline's encoders answer.
-        heard: see `read_mask`.
+        heard: see `read_heard_mask`.
         size: of the clips.
         grid: of their latents.
         captions: one for each clip.
