@@ -85,8 +85,8 @@ def gradio_app(session: Session) -> Any:
             session.run(masks(painted), caption, {"seed": str(int(seed)), "steps": str(int(steps))})
         said, filled = ended(), session.filled
         files = [folder / f"filled_{session.job.id}{suffix}" for suffix in (".mp4", ".mkv")]
-        for file in files:
-            write(file, filled.video.cpu(), fps=session.fps)  # type: ignore[union-attr]
+        for file in files if filled is not None else []:
+            write(file, filled.video.cpu(), fps=session.fps)
         return str(files[0]), str(files[1]), said
 
     with gradio.Blocks(title=f"{session.name}: latentlab paint") as app:
