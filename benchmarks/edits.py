@@ -29,10 +29,11 @@ from latentlab.directions.factor_units import FactorUnits
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
 from latentlab.metrics.perceptual import psnr
+from latentlab.names import SpaceKind
 from latentlab.scoreboard.direction_score import Sweep, score_sweep
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import Around
-from latentlab.study.edit_space import DIRECTION_SEED, SpaceKind, edit_space
+from latentlab.study.edit_space import DIRECTION_SEED, edit_space
 from latentlab.study.sources import find_directions
 from latentlab.study.steps import Step, draw
 from latentlab.view.report import Player

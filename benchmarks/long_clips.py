@@ -26,7 +26,7 @@ from latentlab.bench.spread import mean, median
 from latentlab.control import stream
 from latentlab.data import measure
 from latentlab.generator.load import load
-from latentlab.generator.windows import Joined
+from latentlab.names import Joined
 from latentlab.shapes import Video
 from latentlab.video import write_parts
 

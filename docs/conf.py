@@ -65,6 +65,9 @@ class CommandHelp(Directive):
         sections = [nodes.section("", nodes.title(text=name), ids=[name]) for name in found.choices]
         for section, command in zip(sections, found.choices.values(), strict=True):
             section += nodes.literal_block(text=command.format_help(), language="text")
+            for inner in (a for a in command._actions if isinstance(a, argparse._SubParsersAction)):
+                for one in inner.choices.values():
+                    section += nodes.literal_block(text=one.format_help(), language="text")
         return sections
 
 

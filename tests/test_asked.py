@@ -86,6 +86,13 @@ def test_a_command_takes_what_its_parser_gives(name):
     signature(COMMANDS[name]).bind(**{key: x for key, x in arguments.items() if key not in ("command", "traceback")})
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_folder_is_one_thing_with_a_slash_or_without(name):
+    given = [name, *LEAST.get(name, [])]
+    without, with_slash = (parser().parse_args([*given, "--out", out]).out for out in ("runs/mine", "runs/mine/"))
+    assert without == with_slash == "runs/mine"
+
+
 def test_the_tour_of_images_under_a_class_names_classes(tmp_path):
     assert tour(tmp_path, model=tiny.images(), num_steps=2).numbers["direction"]["name"] == "a > b"
 

@@ -194,7 +194,14 @@ def test_flicker_takes_a_folder_of_images_as_one_clip(tmp_path, capsys):
         (["interpolate", "missing.mp4", "missing.mp4"], "missing.mp4"),
         (["train", "autoencoder", "--data", "no-such-folder"], "no-such-folder"),
         (["train", "autoencoder", "--autoencoder", "a", "--start", "b"], "give one"),
-        (["train", "reader", "--steps", "-1"], "--steps"),
+        (["train", "reader", "--steps", "-1"], "--steps: must be 1 or more, got -1"),
+        (["train", "reader", "--steps", "1", "--dims", "4"], "unrecognized arguments: --dims 4"),
+        (["train", "clip", "--flicker-loss", "1"], "--flicker-loss"),
+        (["edit", "a.mp4", "--to", "hue=blue", "--strength", "3"], "--strength does nothing without --direction"),
+        (["edit", "a.mp4", "--direction", "light", "--method", "flow"], "--method does nothing with --direction"),
+        (["directions", "--steps", "3"], "--steps is of --captions"),
+        (["directions", "--clips", "folder", "--labelled", "8"], "--labelled is of moving shapes"),
+        (["encode", "a.mp4", "--num-frames", "8"], "--num-frames 8: the shipped model takes clips of"),
         (["interpolate", "a.mp4", "b.mp4", "--out", "file.txt/path"], "file.txt"),
         (["flicker", "."], "latentlab score ."),
         (["flicker", "missing.mp4", "--out", "folder"], "cannot write folder: it is a folder"),
@@ -371,7 +378,7 @@ def test_a_full_disk_is_told_with_the_files_name(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mkv"]
 
 
-TRAIN = ("train", "autoencoder", "--clips", "4", "--batch-size", "2", "--save-every", "1000")
+TRAIN = ("train", "autoencoder", "--batch-size", "2", "--save-every", "1000")
 
 
 @pytest.mark.slow

@@ -38,10 +38,11 @@ def train_adapter_command(*, data, out, seed, device, json, **options) -> None:
     from latentlab.train.adapter import AdapterTraining, train_adapter
     from latentlab.train.loop import is_main_process
     from latentlab.train.pictures import examples, share_kept
+    from latentlab.train.runs import loop_told
 
     if data == "moving-shapes":
         raise ValueError("an adapter learns from pictures: --data FOLDER, with wave.txt beside wave.png as its caption")
-    folder = Path(out or "runs/adapter")
+    folder = Path(out)
     generator = load(options["model"], device=device)
     c = generator.config
     found = examples(data, c.num_frames, (c.height, c.width))
@@ -56,10 +57,8 @@ def train_adapter_command(*, data, out, seed, device, json, **options) -> None:
             "(latentlab train autoencoder --autoencoder shipped --data FOLDER), or say --anyway"
         )
     config = AdapterTraining()
-    names = ("steps", "batch_size", "learning_rate", "save_every")
-    loop = {name: options[name] for name in names if options.get(name) is not None}
     own = {name: options[name] for name in ("kind", "trigger", "rank", "prior", "target") if options[name] is not None}
-    config = replace(config, **own, loop=replace(config.loop, **loop, seed=seed))
+    config = replace(config, **own, loop=loop_told(config.loop, {**options, "seed": seed}))
     with claimed(folder):
         adapter = train_adapter(generator, found, folder, config)
     numbers = {"kept": keeps, **_afterwards(generator, adapter, next((x for x in found.captions if x), ""))}

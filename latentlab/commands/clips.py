@@ -56,7 +56,7 @@ def generate_command(
     captions = classes or captions
     out = out or ("generated.png" if images else "generated.mp4")
     check_target(Path(out) if len(captions) == 1 else Path(out).with_suffix(".mp4"))
-    generator = loaded(model, device=device)
+    generator = loaded(model, device=device, lengthens=True)
     if images and not isinstance(generator, ImageGenerator):
         raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
     steps = steps or (generator.steps if isinstance(generator, StudentGenerator) else DRAW.num_steps)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from latentlab.commands.loading import led_away, loaded, mask_of
-from latentlab.commands.result import beside, check_file, fitted, record_of, say, tell, warned, written
+from latentlab.commands.result import beside, check_file, check_idle, fitted, record_of, say, tell, warned, written
 from latentlab.data.labelled import clips_in
 from latentlab.generator.generator import Generator
 from latentlab.video import check_target, read_fitted
 
 if TYPE_CHECKING:
     from latentlab.directions import DirectionSet
-    from latentlab.study.edit_space import SpaceKind
+    from latentlab.names import SpaceKind
     from latentlab.study.recipe import Edited
 
 
@@ -35,6 +35,12 @@ def edit_command(
     given = {name: value for name, value in {**wanted, "caption": caption, "direction": direction}.items() if value}
     if labels and (directions or not direction):
         raise ValueError("--labels go with --direction NAME, in the place of --directions FILE")
+    if direction:
+        check_idle({"source": source, "method": method}, "does nothing with --direction, which says all")
+    else:
+        of_direction = {"strength": strength, "directions": directions, "space": space}
+        check_idle(of_direction, "does nothing without --direction NAME")
+    strength, space = 2.0 if strength is None else strength, space or "latent"
     if direction and not labels and not directions:
         check_edit(direction, strength)
     if to or by:
@@ -48,7 +54,7 @@ def edit_command(
     elif direction and found is None:
         say("finding the direction: encoding labelled clips, a minute or two")
     options: dict[str, Any] = {"strength": strength, "directions": found, "space": space} if direction else {}
-    options |= {"source": source, "method": method} if not direction else {}
+    options |= {"source": source or "", "method": method or "auto"} if not direction else {}
     edited = edit_clip(generator, clip, **given, **options, when=when, mask=where, seed=seed, progress=True)
     file, measured = written(Path(out), edited.video, fps)
     numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
@@ -81,6 +87,13 @@ def directions_command(
     check_file(out)
     if len(asked := [name for name, own in (("labels", labels), ("captions", captions), ("clips", clips)) if own]) > 1:
         raise ValueError(f"directions are found from one thing, got {' and '.join(f'--{name}' for name in asked)}")
+    if asked:
+        check_idle({"labelled": labelled}, f"is of moving shapes, and these are found from --{asked[0]}")
+    if asked not in (["captions"], ["clips"]):
+        check_idle({"count": count}, "is of --captions and --clips")
+    if asked != ["captions"]:
+        check_idle({"steps": steps}, "is of --captions")
+    count = count or 8
     generator = loaded(model, device=device)
     if labels:
         found = _of_labels(labels, generator, space)

@@ -24,8 +24,8 @@ from latentlab.shapes import Mask
 from latentlab.video import read_fitted
 
 
-def loaded(model: Asked | str | Path | None, *, device: str) -> Generator:
-    """The generator of a command.
+def loaded(model: Asked | str | Path | None, *, device: str, lengthens: bool = False) -> Generator:
+    """The generator of a command, which may draw longer clips than the model's.
 
     Raises:
         ValueError: an option of pipelines for a model that is none.
@@ -43,6 +43,11 @@ def loaded(model: Asked | str | Path | None, *, device: str) -> Generator:
     if foreign and asked.num_frames is not None:  # a model of ours may draw longer clips, by windows
         options["num_frames"] = asked.num_frames
     generator = load(folder, device="cpu" if asked.offload else device, **options)
+    if not foreign and not lengthens and asked.num_frames not in (None, generator.config.num_frames):
+        own = generator.config.num_frames
+        raise ValueError(
+            f"--num-frames {asked.num_frames}: {folder or 'the shipped model'} takes clips of {own} frames"
+        )
     if asked.offload:
         if not isinstance(generator, Pipeline | Driven):
             raise ValueError(f"--offload is for pipelines of diffusers, got {folder or 'the shipped model'}")

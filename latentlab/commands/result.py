@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,12 @@ def check_file(path: str | Path) -> None:
     if Path(path).is_dir():
         raise ValueError(f"cannot write {path}: it is a folder; give the name of a file")
     check_above(path)
+
+
+def check_idle(options: Mapping[str, Any], why: str) -> None:
+    """Raises if options were given that would do nothing."""
+    if given := [f"--{name}" for name, value in options.items() if value is not None]:
+        raise ValueError(f"{', '.join(given)} {why}")
 
 
 def warned(known: Fidelity | None) -> list[str]:

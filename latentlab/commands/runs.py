@@ -44,8 +44,19 @@ def bench_command(names: Sequence[str], *, scripts, repeats, jobs, compare, out,
     tell(result, json, [f"{len(result['answers'])} runs", f"open {Path(out) / 'bench.html'} in a browser"])
 
 
-def train_command(network: str, *, data, num_frames, size, out, seed, device, json, **options) -> None:
-    """Trains one of the networks, or an adapter of one."""
+def train_command(
+    network: str,
+    *,
+    data,
+    out,
+    seed,
+    device,
+    json,
+    num_frames: int | None = None,
+    size: tuple[int, int] | None = None,
+    **options,
+) -> None:
+    """Trains one of the networks, or an adapter of one; `options` are those that it has."""
     if network == "adapter":
         from latentlab.commands.adapters import train_adapter_command
 
@@ -61,8 +72,8 @@ def train_command(network: str, *, data, num_frames, size, out, seed, device, js
     from latentlab.train.runs import RUNS
     from latentlab.train.source import open_data
 
-    folder = Path(out or f"runs/{network}")
-    pictures = {"classes": options["classes"], "inflate": bool(options["inflate"])}
+    folder = Path(out)
+    pictures = {"classes": options.get("classes", False), "inflate": bool(options.get("inflate"))}
     clips = open_data(network, data, num_frames=num_frames, size=size, **pictures)
     skipped = {str(path): reason for path, reason in (clips.skipped if isinstance(clips, FolderClips) else {}).items()}
     if skipped and is_main_process():  # before the hours of training

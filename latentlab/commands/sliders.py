@@ -17,20 +17,19 @@ from latentlab.store import claimed
 from latentlab.train.lessons import Graded, Opposites
 from latentlab.train.loop import is_main_process
 from latentlab.train.pictures import examples
+from latentlab.train.runs import loop_told
 from latentlab.train.slider import SliderTraining, train_slider
 from latentlab.train.tuned import knows_moving_shapes
 
 
 def train_slider_command(*, data, out, seed, device, json, **options) -> None:
     """Trains a slider, and says how far a unit of it moves what it is called and all else, where that can be read."""
-    folder = Path(out or "runs/slider")
+    folder = Path(out)
     generator = load(options["model"], device=device)
     lesson = _lesson(generator, data, options, seed)
     config = SliderTraining()
-    names = ("steps", "batch_size", "learning_rate", "save_every")
-    loop = {name: options[name] for name in names if options.get(name) is not None}
     own = {name: options[name] for name in ("rank", "target") if options[name] is not None}
-    config = replace(config, **own, loop=replace(config.loop, **loop, seed=seed))
+    config = replace(config, **own, loop=loop_told(config.loop, {**options, "seed": seed}))
     with claimed(folder) if is_main_process() else nullcontext():
         slider = train_slider(generator, lesson, folder, config)
         if not is_main_process():

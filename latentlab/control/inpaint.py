@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 import numpy as np
 import torch
@@ -28,9 +28,8 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.generator.run import as_state, batches, spread
 from latentlab.generator.sampler import DRAW, Sampler
+from latentlab.names import Blend
 from latentlab.shapes import Latents, Mask, Noise, Video, check_video
-
-Blend = Literal["match", "paste"]
 
 
 @clear_errors

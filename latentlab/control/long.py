@@ -12,7 +12,8 @@ from latentlab.control.known_region import KnownRegion
 from latentlab.generator.condition import Caption, Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.networks.known_region import KnownRegionNetwork
-from latentlab.generator.windows import Joined, Pinned, decoded, latent_frames, long_latents, long_noise
+from latentlab.generator.windows import Pinned, decoded, latent_frames, long_latents, long_noise
+from latentlab.names import Joined
 from latentlab.shapes import Latents, Video, check_video
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +19,8 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
 from latentlab.generator.solver import Velocity
+from latentlab.names import Where
 from latentlab.shapes import Video
-
-Where = Literal["velocity", "embedding", "attention"]
 
 
 @dataclass(frozen=True)

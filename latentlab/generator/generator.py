@@ -18,14 +18,15 @@ from latentlab.generator.estimate import Counted, Estimate, check_estimable, ric
 from latentlab.generator.exact_inversion import invert_exactly, sample_exactly
 from latentlab.generator.graph import Tensors
 from latentlab.generator.inverted import Inverted
-from latentlab.generator.levels import LevelsFor, analysis_levels, check_counts, check_purpose, halved, sampling_levels
-from latentlab.generator.methods import METHODS
+from latentlab.generator.levels import analysis_levels, halved, sampling_levels
+from latentlab.generator.methods import METHODS, check_counts, check_purpose
 from latentlab.generator.model import Model
 from latentlab.generator.run import drawing, in_batches, spread
 from latentlab.generator.sampler import DRAW, Sampler
 from latentlab.generator.solver import Callback, Velocity, ancestral, solve
 from latentlab.generator.trace import Trace, concatenate
-from latentlab.generator.windows import Joined, check_lengthens, decoded, latent_frames, long_latents
+from latentlab.generator.windows import check_lengthens, decoded, latent_frames, long_latents
+from latentlab.names import Joined, LevelsFor
 from latentlab.shapes import Latents, Noise, Video
 
 SAME = 1e-3  # between the latents of an image coded by itself and as the first frame of a clip, of unit variance

@@ -10,9 +10,9 @@ from typing import Any
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.estimate import Estimate
-from latentlab.generator.levels import LevelsFor
 from latentlab.generator.sampler import Sampler
 from latentlab.generator.trace import Trace
+from latentlab.names import LevelsFor
 from latentlab.shapes import Noise
 from latentlab.tensors import read_tensors, write_tensors
 

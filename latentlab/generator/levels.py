@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from numbers import Integral
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-LevelsFor = Literal["sampling", "analysis"]
+from latentlab.generator.methods import check_counts
 
 
 def sampling_levels(num_steps: int, *, shift: float = 1.0) -> Float[Tensor, " level"]:
@@ -68,18 +66,3 @@ def halved(levels: Float[Tensor, " level"]) -> Float[Tensor, " finer"]:
     """
     middles = [(a + b) / 2 for a, b in pairwise(levels.tolist())]
     return torch.cat([levels, levels.new_tensor(middles)]).sort(descending=bool(levels[0] > levels[-1])).values
-
-
-def check_purpose(levels: str) -> None:
-    """Raises unless levels are for one of the two."""
-    if levels not in get_args(LevelsFor):
-        raise ValueError(f"levels are for {' or '.join(map(repr, get_args(LevelsFor)))}, got {levels!r}")
-
-
-def check_counts(**counts: int) -> None:
-    """Raises unless each is a whole number of at least 1."""
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, Integral):
-            raise ValueError(f"{name} is a whole number, got {count!r}")
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")

@@ -6,7 +6,10 @@ What they do is in `solver` (steps from one state to the next) and `retracing` (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Integral
+from typing import Literal, get_args
+
+from latentlab.names import LevelsFor
 
 Exact = Literal["bits", "rounding", "residual"]
 
@@ -33,7 +36,7 @@ class Method:
         return self.exact in ("bits", "rounding")
 
     @property
-    def levels(self) -> Literal["sampling", "analysis"]:
+    def levels(self) -> LevelsFor:
         """What levels it is for: to sample where it gives a clip back, else to read the noise that it comes to."""
         return "sampling" if self.exact else "analysis"
 
@@ -57,3 +60,18 @@ def check_method(name: str) -> None:
     """
     if name not in METHODS:
         raise ValueError(f"unknown method {name!r}; there are {', '.join(METHODS)}")
+
+
+def check_purpose(levels: str) -> None:
+    """Raises unless levels are for one of the two."""
+    if levels not in get_args(LevelsFor):
+        raise ValueError(f"levels are for {' or '.join(map(repr, get_args(LevelsFor)))}, got {levels!r}")
+
+
+def check_counts(**counts: int) -> None:
+    """Raises unless each is a whole number of at least 1."""
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, Integral):
+            raise ValueError(f"{name} is a whole number, got {count!r}")
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.levels import check_counts, sampling_levels
+from latentlab.generator.levels import sampling_levels
+from latentlab.generator.methods import check_counts
 
 Level = Tensor | float  # flow time, one number or what broadcasts with a state
 STEPS = 1000  # T of DDPM

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.graph import Tensors
-from latentlab.generator.levels import check_counts
-from latentlab.generator.methods import METHODS
+from latentlab.generator.methods import METHODS, check_counts
 from latentlab.generator.model import Model
 from latentlab.generator.sampler import Sampler
 from latentlab.generator.solver import Velocity

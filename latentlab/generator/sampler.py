@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Self
 
-from latentlab.checks import clear_errors
-from latentlab.generator.levels import LevelsFor, check_counts, check_purpose
-from latentlab.generator.methods import METHODS, check_method
+from latentlab.checks import Count, clear_errors
+from latentlab.generator.methods import METHODS, check_counts, check_method, check_purpose
+from latentlab.names import LevelsFor
 
 
 @clear_errors
@@ -32,11 +32,11 @@ class Sampler:
     Sampler(method='leapfrog', num_steps=50, levels='sampling', guidance=1.0, batch_size=16)
     """
 
-    method: str = "midpoint"
-    num_steps: int = 25
+    method: str = field(default="midpoint", metadata={"choices": tuple(METHODS)})
+    num_steps: Count = 25
     levels: LevelsFor | None = None
     guidance: float | None = 1.0
-    batch_size: int = 16
+    batch_size: Count = 16
 
     def __post_init__(self) -> None:
         check_method(self.method)

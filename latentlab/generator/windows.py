@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self, get_args
+from typing import Any, Protocol, Self, get_args
 
 import numpy as np
 import torch
@@ -22,10 +22,10 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.guides import Guide
 from latentlab.generator.model import Model
 from latentlab.generator.solver import Velocity
+from latentlab.names import Joined
 from latentlab.shapes import Latents, Noise, Video
 from latentlab.tensors import tensor_digest
 
-Joined = Literal["keyframes", "average", "shuffled", "pinned"]
 APART = 0.6  # flow time down to which the windows of "keyframes" are of distant frames
 
 

@@ -1,15 +1,12 @@
-"""What the command line takes: a parser for each command. Nothing here loads torch, so that help is instant."""
+"""What the command line takes: a parser for each command. Help on all of them loads no library, so it is instant."""
 
 from __future__ import annotations
-
-import argparse
-from typing import NoReturn
 
 from latentlab import __version__
 from latentlab.parsers.batches import add_batch
 from latentlab.parsers.clips import add_encode, add_extend, add_generate, add_interpolate, add_invert, add_tour
 from latentlab.parsers.edits import add_directions, add_edit, add_inpaint, add_paint, add_replay
-from latentlab.parsers.options import FORMAT
+from latentlab.parsers.options import FORMAT, Parser
 from latentlab.parsers.scores import add_bench, add_coverage, add_flicker, add_memory, add_score, add_why
 from latentlab.parsers.training import add_train
 
@@ -19,23 +16,16 @@ Every command takes --out, --json and --traceback; those that draw take --seed, 
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Bad input is one clear line and exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The whole command line."""
-    top = _Parser(
+    top = Parser(
         prog="latentlab",
         description="Look into the latent space of a video generator.",
         epilog=EPILOG,
         formatter_class=FORMAT,
     )
     top.add_argument("--version", "-V", action="version", version=f"latentlab {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     for add in (
         add_tour,
         add_generate,
@@ -57,5 +47,6 @@ def parser() -> argparse.ArgumentParser:
         add_train,
         add_why,
     ):
-        add(commands)
+        asks = add(commands)
+        next(asks).asks = asks
     return top

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from latentlab.asked import add_model
-from latentlab.parsers.options import command, positive, whole_number
+from latentlab.parsers.options import Asking, command, positive, whole_number
 
 
-def add_batch(commands) -> None:
+def add_batch(commands) -> Asking:
     p = command(
         commands,
         "batch",
@@ -24,6 +24,7 @@ def add_batch(commands) -> None:
         out="batch",
         seed=False,
     )
+    yield p
     p.add_argument("brief", metavar="BRIEF", help="TOML file: a caption with slots, axes of values, forbidden words")
     p.add_argument("--ratings", metavar="FILE", help="what the page's button downloaded: clip,liked with 1 and 0")
     p.add_argument("--serve", type=whole_number, metavar="PORT", help="take ratings in the browser; 0 is a free port")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from latentlab.asked import add_model
-from latentlab.parsers.options import LABELS, command, model_options, positive
+from latentlab.names import Joined, LevelsFor, Where
+from latentlab.parsers.options import LABELS, Asking, command, model_options, positive
 
-# Those of generator.windows, which would load torch.
-WINDOWS = ("keyframes", "average", "shuffled", "pinned")
+WINDOWS = get_args(Joined)
 
 
-def add_tour(commands) -> None:
+def add_tour(commands) -> Asking:
     p = command(
         commands,
         "tour",
@@ -17,13 +19,14 @@ def add_tour(commands) -> None:
         "latentlab tour --video my.mp4 --out tour/",
         out="tour",
     )
+    yield p
     p.add_argument("--video", metavar="CLIP", help="your own clip to take apart (default: one of moving shapes)")
     p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
     p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")
     add_model(p, positive(int))
 
 
-def add_generate(commands) -> None:
+def add_generate(commands) -> Asking:
     p = command(
         commands,
         "generate",
@@ -33,6 +36,9 @@ def add_generate(commands) -> None:
         "  latentlab generate --model runs/fashion/generator --class sneaker --class bag --out images",
         out="generated.mp4",
     )
+    yield p
+    from latentlab.generator.sampler import DRAW
+
     p.add_argument("captions", nargs="*", metavar="CAPTION", help="one clip for each; several go to --out as a folder")
     p.add_argument(
         "--class", dest="classes", action="append", metavar="NAME", help="for a model of images; one for each"
@@ -68,14 +74,14 @@ def add_generate(commands) -> None:
     p.add_argument("--reference-network", metavar="RUN", help="that latentlab train reference wrote")
     p.add_argument(
         "--words",
-        choices=("velocity", "embedding", "attention"),
+        choices=get_args(Where),
         default="velocity",
         help='where "a (large:1.5) [red] star|circle@0.6" weighs its words (default: velocity)',
     )
-    model_options(p, method="ddim", guidance=None, length=False, own_steps=True)
+    model_options(p, DRAW, length=False, own_steps=True)
 
 
-def add_encode(commands) -> None:
+def add_encode(commands) -> Asking:
     p = command(
         commands,
         "encode",
@@ -84,11 +90,12 @@ def add_encode(commands) -> None:
         out="latents.safetensors",
         seed=False,
     )
+    yield p
     p.add_argument("video", metavar="CLIP", help="video file or folder of images; fitted to the model, saying how")
     add_model(p, positive(int))
 
 
-def add_invert(commands) -> None:
+def add_invert(commands) -> Asking:
     p = command(
         commands,
         "invert",
@@ -96,20 +103,23 @@ def add_invert(commands) -> None:
         "latentlab invert my.mp4 --steps 25 --out noise.safetensors",
         out="noise.safetensors",
     )
+    yield p
+    from latentlab.generator.sampler import ANALYSE
+
     p.add_argument("video", metavar="CLIP", help="video file or folder of images")
     p.add_argument("--caption", default="", help='what the clip shows (default: "", nothing said)')
     p.add_argument(
         "--levels",
-        choices=("analysis", "sampling"),
+        choices=get_args(LevelsFor),
         help="for noise to be read, near the true encoding, or to be sampled back (default: what suits the method)",
     )
     p.add_argument(
         "--estimate", action="store_true", help="say how far the noise is from the true encoding, at thrice the calls"
     )
-    model_options(p)
+    model_options(p, ANALYSE)
 
 
-def add_interpolate(commands) -> None:
+def add_interpolate(commands) -> Asking:
     p = command(
         commands,
         "interpolate",
@@ -117,6 +127,9 @@ def add_interpolate(commands) -> None:
         "latentlab interpolate a.mp4 b.mp4 --path slerp --space noise --points 5 --out path/",
         out="path",
     )
+    yield p
+    from latentlab.generator.sampler import ANALYSE
+
     p.add_argument("first", metavar="CLIP", help="from")
     p.add_argument("last", metavar="CLIP", help="to")
     p.add_argument(
@@ -130,10 +143,10 @@ def add_interpolate(commands) -> None:
         help="even steps of the path, or of what is seen, at a hundred clips more (default: parameter)",
     )
     p.add_argument("--points", type=positive(int, least=2), default=5, help="clips, ends included (default: 5)")
-    model_options(p, told=False)
+    model_options(p, ANALYSE, told=False)
 
 
-def add_extend(commands) -> None:
+def add_extend(commands) -> Asking:
     p = command(
         commands,
         "extend",
@@ -141,6 +154,9 @@ def add_extend(commands) -> None:
         'latentlab extend my.mp4 --by 48 --caption "a red star moving left slowly" --out longer.mp4',
         out="extended.mp4",
     )
+    yield p
+    from latentlab.generator.sampler import DRAW
+
     p.add_argument("video", metavar="CLIP", help="video file or folder of images; fitted to the model, saying how")
     p.add_argument("--by", type=positive(int), required=True, help="frames more")
     p.add_argument("--caption", default="", help='what the clip shows (default: "", nothing said)')
@@ -150,4 +166,4 @@ def add_extend(commands) -> None:
         metavar="RUN",
         help="of latentlab train known-region: windows follow one another, told the last",
     )
-    model_options(p, method="ddim", guidance=None)
+    model_options(p, DRAW)

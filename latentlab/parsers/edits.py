@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from typing import get_args
 
 from latentlab.asked import add_model
-from latentlab.parsers.options import LABELS, command, model_options, positive, whole_number
+from latentlab.names import Blend, SpaceKind
+from latentlab.parsers.options import LABELS, Asking, command, model_options, positive, whole_number
 
 
-def add_edit(commands) -> None:
+def add_edit(commands) -> Asking:
     p = command(
         commands,
         "edit",
@@ -19,6 +21,7 @@ def add_edit(commands) -> None:
         "  latentlab edit my.mp4 --direction light --strength 2 --directions d.safetensors --out bright.mp4",
         out="edited.mp4",
     )
+    yield p
     p.add_argument("video", metavar="CLIP", help="video file or folder of images")
     target = "FACTOR=VALUE"
     p.add_argument("--to", action="append", metavar=target, help="hue=blue, shape=star, direction=left, light=0.9")
@@ -26,11 +29,10 @@ def add_edit(commands) -> None:
         "--by", action="append", metavar="FACTOR+VALUE", help="size*1.25, light+0.2, place=+5,0, direction+90"
     )
     p.add_argument("--caption", help="what the clip is to show")
-    p.add_argument("--source", default="", help='what it shows, for --method flow (default: "", nothing said)')
+    p.add_argument("--source", help='what it shows, for --method flow (default: "", nothing said)')
     p.add_argument(
         "--method",
         choices=("auto", "network", "flow"),
-        default="auto",
         help="the edit network of pairs, or captions alone (default: auto, the network where the model has one)",
     )
     p.add_argument(
@@ -39,17 +41,14 @@ def add_edit(commands) -> None:
         help="picture or clip, white where the clip may change, or LEFT,TOP,WIDTH,HEIGHT in pixels of the fitted clip",
     )
     p.add_argument("--direction", help="of labelled clips: light, size, hue@240 (an angle), shape=star, direction@90")
-    p.add_argument(
-        "--strength", type=float, default=2.0, help="standard deviations (default: 2); negative is the other way"
-    )
+    p.add_argument("--strength", type=float, help="standard deviations (default: 2); negative is the other way")
     p.add_argument(
         "--directions", metavar="FILE", help="what `latentlab directions` wrote (default: found anew, a minute)"
     )
     p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
     p.add_argument(
         "--space",
-        choices=("latent", "noise", "h-space"),
-        default="latent",
+        choices=get_args(SpaceKind),
         help="of a direction: latents, inverted noise, the denoiser's innermost activations (default: latent)",
     )
     p.add_argument(
@@ -70,7 +69,7 @@ def _when(text: str) -> str | float:
         raise ArgumentTypeError(f"always, forming, or a flow time such as 0.8, got {text!r}") from None
 
 
-def add_directions(commands) -> None:
+def add_directions(commands) -> Asking:
     p = command(
         commands,
         "directions",
@@ -82,19 +81,18 @@ def add_directions(commands) -> None:
         "  latentlab directions --model wan-folder --clips my_videos --out d.safetensors",
         out="directions.safetensors",
     )
-    p.add_argument("--space", choices=("latent", "noise", "h-space"), default="latent", help="(default: latent)")
+    yield p
+    p.add_argument("--space", choices=get_args(SpaceKind), default="latent", help="(default: latent)")
     p.add_argument("--labelled", type=positive(int, least=2), help="clips of moving shapes (default: as needed)")
     p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
     p.add_argument("--captions", nargs=2, metavar=("FROM", "TO"), help="between clips drawn under two captions")
     p.add_argument("--clips", metavar="FOLDER", help="the directions along which these vary most, without labels")
-    p.add_argument(
-        "--count", type=positive(int), default=8, help="clips of each caption, or directions of --clips (default: 8)"
-    )
-    p.add_argument("--steps", type=positive(int), default=25, help="solver steps of --captions (default: 25)")
+    p.add_argument("--count", type=positive(int), help="clips of each caption, or directions of --clips (default: 8)")
+    p.add_argument("--steps", type=positive(int), help="solver steps of --captions (default: 25)")
     add_model(p, positive(int))
 
 
-def add_replay(commands) -> None:
+def add_replay(commands) -> Asking:
     p = command(
         commands,
         "replay",
@@ -103,12 +101,13 @@ def add_replay(commands) -> None:
         out="replayed.mp4",
         seed=False,
     )
+    yield p
     p.add_argument("recipe", metavar="RECIPE", help="file of a recipe")
     p.add_argument("video", metavar="CLIP", help="the clip that the recipe edits")
     add_model(p, positive(int))
 
 
-def add_inpaint(commands) -> None:
+def add_inpaint(commands) -> Asking:
     p = command(
         commands,
         "inpaint",
@@ -116,6 +115,9 @@ def add_inpaint(commands) -> None:
         'latentlab inpaint my.mp4 --mask mask.png --caption "a small green circle" --out filled.mkv',
         out="inpainted.mp4",
     )
+    yield p
+    from latentlab.generator.sampler import DRAW
+
     p.add_argument("video", metavar="CLIP", help="video file, image or folder of images; fitted to the model")
     p.add_argument(
         "--mask",
@@ -128,13 +130,11 @@ def add_inpaint(commands) -> None:
     p.add_argument("--grow", type=whole_number, default=4, help="pixels the mask is grown by (default: 4)")
     p.add_argument("--feather", type=whole_number, default=2, help="pixels of soft edge (default: 2)")
     p.add_argument("--refine", type=whole_number, default=30, help="decodings for the border (default: 30)")
-    p.add_argument(
-        "--blend", choices=("match", "paste"), default="match", help="colours at the border (default: match)"
-    )
-    model_options(p, method="ddim", guidance=None)
+    p.add_argument("--blend", choices=get_args(Blend), default="match", help="colours at the border (default: match)")
+    model_options(p, DRAW)
 
 
-def add_paint(commands) -> None:
+def add_paint(commands) -> Asking:
     p = command(
         commands,
         "paint",
@@ -145,6 +145,7 @@ def add_paint(commands) -> None:
         out="",
         seed=False,
     )
+    yield p
     p.add_argument("video", metavar="CLIP", help="video file, image or folder of images; fitted to the model")
     p.add_argument("--caption", default="", help="that the page begins with")
     p.add_argument("--masks", action="store_true", help="paint, carry and save masks, without a model")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import get_args
+
 from latentlab.asked import add_model
-from latentlab.parsers.options import command, model_options, positive
+from latentlab.names import MemoryJob
+from latentlab.parsers.options import Asking, command, model_options, positive
 
-JOBS = ("caption", "encode", "invert", "sample", "decode", "roundtrip", "h-space", "attention")
+JOBS = get_args(MemoryJob)
 
 
-def add_flicker(commands) -> None:
+def add_flicker(commands) -> Asking:
     p = command(
         commands,
         "flicker",
@@ -18,10 +22,11 @@ def add_flicker(commands) -> None:
         seed=False,
         device=False,
     )
+    yield p
     p.add_argument("videos", nargs="+", metavar="CLIP", help="video files or folders of images")
 
 
-def add_score(commands) -> None:
+def add_score(commands) -> Asking:
     p = command(
         commands,
         "score",
@@ -29,6 +34,7 @@ def add_score(commands) -> None:
         "latentlab score generated/ --against real/ --out score/",
         out="score",
     )
+    yield p
     p.add_argument("clips", nargs="+", metavar="CLIP", help="video files, folders of images, or folders of videos")
     p.add_argument("--against", nargs="+", default=[], metavar="REF", help="reference clips; equal names are paired")
     p.add_argument(
@@ -40,7 +46,7 @@ def add_score(commands) -> None:
     p.add_argument("--bootstrap", type=positive(int), default=100, help="draws for intervals (default: 100)")
 
 
-def add_coverage(commands) -> None:
+def add_coverage(commands) -> Asking:
     p = command(
         commands,
         "coverage",
@@ -48,6 +54,7 @@ def add_coverage(commands) -> None:
         'latentlab coverage "" "a star" --count 64 --out coverage.json',
         out="coverage.json",
     )
+    yield p
     p.add_argument("captions", nargs="*", metavar="CAPTION", help='(default: "", everything)')
     p.add_argument("--count", type=positive(int), default=64, help="clips for each (default: 64)")
     p.add_argument("--steps", type=positive(int), default=25, help="solver steps (default: 25)")
@@ -55,7 +62,7 @@ def add_coverage(commands) -> None:
     add_model(p, positive(int), negative=True)
 
 
-def add_memory(commands) -> None:
+def add_memory(commands) -> Asking:
     p = command(
         commands,
         "memory",
@@ -65,12 +72,15 @@ def add_memory(commands) -> None:
         out="",
         seed=False,
     )
+    yield p
+    from latentlab.generator.sampler import EDIT
+
     p.add_argument("--job", action="append", metavar="NAME", choices=JOBS, help=f"{', '.join(JOBS)} (default: all)")
     p.add_argument("--clips", type=positive(int), default=1, help="that are computed together (default: 1)")
-    model_options(p, method="leapfrog", guidance=None)
+    model_options(p, replace(EDIT, guidance=None))
 
 
-def add_bench(commands) -> None:
+def add_bench(commands) -> Asking:
     p = command(
         commands,
         "bench",
@@ -81,6 +91,7 @@ def add_bench(commands) -> None:
         out="bench",
         device=False,
     )
+    yield p
     p.add_argument("names", nargs="*", metavar="NAME", help="scripts (default: all)")
     p.add_argument("--scripts", metavar="FOLDER", help="where they are (default: benchmarks/ of the checkout)")
     p.add_argument("--set", action="append", default=[], metavar="NAME.FIELD=VALUE", help="a setting of a script")
@@ -89,7 +100,7 @@ def add_bench(commands) -> None:
     p.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="folders written by --out; runs nothing")
 
 
-def add_why(commands) -> None:
+def add_why(commands) -> Asking:
     p = command(
         commands,
         "why",
@@ -98,6 +109,7 @@ def add_why(commands) -> None:
         '  latentlab why "a red star" --video star.mp4 --training captions.txt',
         out="why.json",
     )
+    yield p
     p.add_argument("caption", metavar="CAPTION", help="what was asked for")
     p.add_argument("--video", metavar="CLIP", help="what came of it (default: it is drawn)")
     p.add_argument("--training", metavar="FILE", help="captions of the training set, one a line, to count words in")

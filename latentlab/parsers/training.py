@@ -1,21 +1,26 @@
-"""The command that trains networks."""
+"""The command that trains networks: for each one the options that its settings have, and no others."""
 
 from __future__ import annotations
 
-from latentlab.parsers.options import command, height_and_width, positive
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
-# Those of train, which would load torch.
-NETWORKS = (
-    "adapter", "autoencoder", "clip", "control", "denoiser", "edits", "known-region", "reader", "reference", "slider",
-    "student",
-    "vector-vae",
-)  # fmt: skip
-# Those of train.objectives, likewise.
-OBJECTIVES = ("autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii")
-# Those of generator.objective, likewise: what a denoiser of pictures is asked for.
-ANSWERS = ("ddpm", "x0", "v", "flow", "edm")
+from latentlab.flags import add_fields
+from latentlab.parsers.options import (
+    FORMAT,
+    Asking,
+    Parser,
+    height_and_width,
+    positive,
+    shared_options,
+)
+
+if TYPE_CHECKING:
+    from latentlab.train.loop import LoopConfig
+
 TRAINING = """\
 Train a network; a run that was stopped goes on when the same command is given again.
+latentlab train NETWORK --help shows what each takes.
 
 A generator is three networks, trained in this order: the autoencoder turns frames into latents and back, clip learns
 which caption fits which clip, the denoiser learns to make latents under captions and needs the other two. Its run
@@ -29,24 +34,25 @@ A slider is an adapter whose strength moves one thing: --from small --to large l
 --factor size from clips that differ in it, --data FOLDER --labels FILE.csv --factor NAME from a number of each clip.
 
 Your own videos: --data FOLDER takes all of it, subfolders too. clip.txt beside clip.mp4 is its caption. Videos are
-scaled and cropped to --size, and windows of --num-frames are cut at random, as many as there are different ones (but
-see --clips). Files that cannot be read are named, counted and left out.
+scaled and cropped to --size HxW, and windows of --num-frames are cut at random, as many as there are different ones
+(but see --clips). Files that cannot be read are named, counted and left out.
 
 Pictures with a class, no autoencoder and no captions: train denoiser --data fashion-mnist --objective ddpm --classes;
 or --data digits, or a folder of idx files or of a folder for each class, which --classes tells from one of videos.
 Such a model learns time: train denoiser --data fashion-mnist --inflate fashion-mnist adds layers over time that learn
 from pictures that drift; its own weights stay, and so do its pictures.
 
-Runs of a few steps show whether all fits: --steps 20 --clips 64.
+Runs of a few steps show whether all fits: --steps 20 --clips 64. Every one takes --out, --seed, --device and --json.
 """
 
 
-def add_train(commands) -> None:
-    p = command(
-        commands,
+def add_train(commands) -> Asking:
+    p = commands.add_parser(
         "train",
-        "Train a network; a run that was stopped goes on when the same command is given again.",
-        "latentlab train autoencoder --out runs/autoencoder\n"
+        help="Train a network; a run that was stopped goes on when the same command is given again.",
+        description=TRAINING,
+        epilog="example:\n"
+        "  latentlab train autoencoder --out runs/autoencoder\n"
         "  latentlab train clip --out runs/clip\n"
         "  latentlab train denoiser --autoencoder runs/autoencoder --clip runs/clip --out runs/denoiser\n"
         "  latentlab train autoencoder --data my_videos/ --size 64x96 --out runs/mine\n"
@@ -55,110 +61,192 @@ def add_train(commands) -> None:
         "  latentlab train adapter --data my_drawings/ --trigger ink --out runs/ink\n"
         "  latentlab train slider --from small --to large --factor size --out runs/large\n"
         "  torchrun --nproc-per-node 4 -m latentlab train denoiser ...",
-        out="runs/NETWORK",
+        formatter_class=FORMAT,
     )
-    p.description = TRAINING
-    p.set_defaults(out=None)
-    p.add_argument("network", choices=NETWORKS, help="what to train")
-    data = "moving-shapes, moving-scenes, dsprites, fashion-mnist, digits, or a folder of video files or of pictures"
-    p.add_argument("--data", default="moving-shapes", help=data)
-    p.add_argument(
-        "--num-frames",
-        type=positive(int),
-        help="of a folder's clips (default: 16; denoiser: a multiple of it), or of a vector-vae's (default: 1)",
-    )
-    p.add_argument(
-        "--size",
-        type=height_and_width,
-        metavar="HxW",
-        help="of a folder's clips in pixels (default: 64x64); multiples of 8, for denoiser and vector-vae of 16",
-    )
-    p.add_argument(
-        "--autoencoder",
-        metavar="FOLDER",
-        help="run whose latents the denoiser learns (default: shipped), or whose decoder is refined",
-    )
-    p.add_argument(
-        "--start", metavar="FOLDER", help="run or generator to go on from, or: shipped (autoencoder, clip, denoiser)"
-    )
-    p.add_argument("--clip", metavar="FOLDER", help="run of the CLIP model (denoiser only; default: shipped)")
-    p.add_argument("--steps", type=positive(int), help="how many (default: as the shipped weights were trained)")
-    p.add_argument("--batch-size", type=positive(int), help="clips or frames a step")
-    p.add_argument("--learning-rate", type=positive(float), help="peak of AdamW")
-    p.add_argument(
-        "--clips", type=positive(int), help="clips to draw first, a student's paths (not for autoencoder and reader)"
-    )
-    p.add_argument("--save-every", type=positive(int), help="steps between checkpoints")
-    p.add_argument("--sample-every", type=positive(int), help="steps between sample grids")
-    p.add_argument("--precision", choices=("auto", "float32", "bfloat16"), help="auto: bfloat16 on CUDA")
-    p.add_argument(
-        "--objective",
-        choices=(*OBJECTIVES, *ANSWERS),
-        help=f"vector-vae: one of the first {len(OBJECTIVES)} (default: beta-tcvae); denoiser of pictures: what it "
-        "answers, one of the others (default: ddpm)",
-    )
-    autoencoder = p.add_argument_group("autoencoder only")
-    autoencoder.add_argument("--latent-channels", type=positive(int), help="of its latents (default: 6)")
-    autoencoder.add_argument(
-        "--norm",
-        choices=("group", "pixel"),
-        help="group: over the whole frame (default); pixel: local, so that a change stays where it is made",
-    )
-    autoencoder.add_argument("--object-weight", type=positive(float), help="of errors on objects (default: 1)")
-    autoencoder.add_argument(
-        "--cutmix",
-        type=float,
-        metavar="SHARE",
-        help="of the clips, to put together in latents and ask for apart (default: 0)",
-    )
-    denoiser = p.add_argument_group("denoiser only")
-    denoiser.add_argument(
-        "--network", dest="layers", choices=("unet", "transformer"), help="of videos: its layers (default: unet)"
-    )
-    denoiser.add_argument("--classes", action="store_true", help="pictures under their class")
-    denoiser.add_argument(
-        "--inflate", metavar="MODEL", help="of pictures, as fashion-mnist: layers over time are added to it and learn"
-    )
-    denoiser.add_argument("--no-temporal-attention", action="store_true", help="ablation")
-    denoiser.add_argument("--no-temporal-convolution", action="store_true", help="ablation")
-    denoiser.add_argument("--flicker-loss", type=positive(float), metavar="WEIGHT", help="penalty on flicker")
-    adapter = p.add_argument_group("adapter only")
-    adapter.add_argument("--kind", choices=("lora", "full", "word"), help="low-rank (default), all weights, or a word")
-    adapter.add_argument("--trigger", metavar="WORD", help="new word that calls the look")
-    adapter.add_argument(
-        "--rank",
-        type=positive(int),
-        help="of a low-rank one, and of known-region (default: 8; slider: 4); of control (default: a copy instead)",
-    )
-    adapter.add_argument("--target", choices=("all", "attention"), help="layers that change (default: all)")
-    adapter.add_argument("--prior", type=float, help="weight of staying the base without the word (default: 1)")
-    adapter.add_argument(
-        "--model",
-        metavar="FOLDER",
-        help="generator to adapt, also of known-region, control, reference and student (default: the shipped model)",
-    )
-    adapter.add_argument("--anyway", action="store_true", help="also what the autoencoder cannot hold")
-    slider = p.add_argument_group("slider only; also --rank, --target and --model")
-    slider.add_argument("--from", dest="first", metavar="WORDS", help='a word or a caption, as "small" or "a calm sea"')
-    slider.add_argument("--to", dest="second", metavar="WORDS", help="its opposite; strength 1 leads there")
-    slider.add_argument(
-        "--captions",
-        metavar="FILE",
-        help="captions with one of both, a line each (default: moving shapes', or none)",
-    )
-    slider.add_argument(
-        "--factor", metavar="NAME", help="what it moves, as size or hue@240: its standard deviation is the unit"
-    )
-    slider.add_argument("--labels", metavar="FILE", help="values of a folder's clips, NAME,VALUE a line")
-    student = p.add_argument_group("student only")
-    student.add_argument("--student-steps", type=positive(int), help="in which it draws (default: 4)")
-    student.add_argument(
-        "--teacher-steps", type=positive(int), help="of --model, a multiple of these (default: 24; a student its own)"
-    )
-    vae = p.add_argument_group("vector-vae only")
-    vae.add_argument("--strength", type=positive(float), help="beta, gamma or lambda of the objective")
-    vae.add_argument("--warmup", type=float, help="share of the steps in which the weights rise (default: 0.6)")
-    vae.add_argument("--dims", type=positive(int), help="length of its code (default: 10)")
-    vae.add_argument("--rings", type=positive(int), help="dims that are angles, for hues and turns (default: none)")
-    vae.add_argument("--moves", action="store_true", help="the last two dims move the picture")
-    vae.add_argument("--motion-dims", type=positive(int), help="of a motion code for each frame (default: none)")
+    yield p
+    networks = p.add_subparsers(dest="network", required=True, metavar="NETWORK", parser_class=Parser)
+    for name, (summary, add) in NETWORKS.items():
+        one = networks.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        one.asks = _asked(one, name, add)
+
+
+def _asked(p: Parser, name: str, add: Callable[[Parser], None]) -> Iterator[None]:
+    """Options of one network; its settings load torch, so only when it is asked for."""
+    shared_options(p, out=f"runs/{name}")
+    add(p)
+    yield None
+
+
+def _data(p: Parser, own: str = "moving-shapes or moving-scenes") -> None:
+    p.add_argument("--data", default="moving-shapes", metavar="NAME|FOLDER", help=f"{own} (default: moving-shapes)")
+
+
+def _clips(p: Parser, own: str = "moving-shapes, moving-scenes, or a folder of videos", sides: int = 8) -> None:
+    _data(p, own)
+    p.add_argument("--num-frames", type=positive(int), help="of a folder's clips (default: 16)")
+    _size(p, sides)
+
+
+def _size(p: Parser, sides: int) -> None:
+    size = f"of a folder's clips in pixels, multiples of {sides} (default: 64x64)"
+    p.add_argument("--size", type=height_and_width, metavar="HxW", help=size)
+
+
+def _loop(p: Parser, loop: LoopConfig, *, samples: bool = False) -> None:
+    names = ["steps", "batch_size", "learning_rate", "save_every", "precision"]
+    add_fields(p, loop, names[:4] + ["sample_every"] * samples + names[4:], unset=True)
+
+
+def _model(p: Parser) -> None:
+    p.add_argument("--model", metavar="FOLDER", help="generator that is taught (default: the shipped model)")
+
+
+def _adapter(p: Parser) -> None:
+    from latentlab.train.adapter import AdapterTraining
+
+    p.add_argument("--data", default="moving-shapes", metavar="FOLDER", help="of pictures, wave.txt beside wave.png")
+    _model(p)
+    add_fields(p, AdapterTraining(), ["kind", "trigger", "rank", "target", "prior"], unset=True)
+    p.add_argument("--anyway", action="store_true", help="also what the autoencoder cannot hold")
+    _loop(p, AdapterTraining().loop)
+
+
+def _autoencoder(p: Parser) -> None:
+    from latentlab.train.autoencoder import AutoencoderTraining
+
+    config = AutoencoderTraining()
+    _clips(p, "moving-shapes, moving-scenes, dsprites, or a folder of videos")
+    p.add_argument("--autoencoder", metavar="FOLDER", help="run whose decoder is refined")
+    p.add_argument("--start", metavar="FOLDER", help="run or generator to go on from, or: shipped")
+    add_fields(p, config.network, ["latent_channels", "norm"], unset=True)
+    add_fields(p, config, ["object_weight", "cutmix"], unset=True)
+    _loop(p, config.loop)
+
+
+def _clip(p: Parser) -> None:
+    from latentlab.train.clip import ClipTraining
+
+    _clips(p)
+    p.add_argument("--start", metavar="FOLDER", help="run or generator to go on from, all but its tokens, or: shipped")
+    add_fields(p, ClipTraining(), ["clips"], unset=True)
+    _loop(p, ClipTraining().loop)
+
+
+def _control(p: Parser) -> None:
+    from latentlab.train.control import ControlTraining
+
+    _data(p)
+    _model(p)
+    add_fields(p, ControlTraining(), ["rank", "clips"], unset=True)
+    _loop(p, ControlTraining().loop)
+
+
+def _denoiser(p: Parser) -> None:
+    from latentlab.generator.objective import OBJECTIVES
+    from latentlab.train.denoiser import DenoiserTraining
+
+    config = DenoiserTraining()
+    _clips(p, "moving-shapes, moving-scenes, fashion-mnist, digits, or a folder of videos or of pictures", 16)
+    p.add_argument("--start", metavar="FOLDER", help="run or generator to go on from, or: shipped")
+    _loop(p, config.loop, samples=True)
+    videos = p.add_argument_group("of videos")
+    videos.add_argument("--autoencoder", metavar="FOLDER", help="run whose latents it learns (default: shipped)")
+    videos.add_argument("--clip", metavar="FOLDER", help="run of the CLIP model (default: shipped)")
+    add_fields(videos, config, ["clips", "flicker"], flags={"flicker": "--flicker-loss"}, unset=True)
+    videos.add_argument("--network", dest="layers", choices=("unet", "transformer"), help="(default: unet)")
+    videos.add_argument("--no-temporal-attention", action="store_true", help="ablation")
+    videos.add_argument("--no-temporal-convolution", action="store_true", help="ablation")
+    pictures = p.add_argument_group("of pictures, whose steps, batches and rates have defaults of their own")
+    pictures.add_argument("--classes", action="store_true", help="under their class")
+    pictures.add_argument("--objective", choices=tuple(OBJECTIVES), help="what it answers (default: ddpm)")
+    pictures.add_argument("--inflate", metavar="MODEL", help="as fashion-mnist: layers over time are added and learn")
+
+
+def _edits(p: Parser) -> None:
+    from latentlab.train.edits import EditTraining
+
+    _data(p, "moving-shapes, whose factors are known")
+    p.add_argument("--autoencoder", metavar="FOLDER", help="run whose latents it learns to edit (default: shipped)")
+    add_fields(p, EditTraining(), ["frames"], flags={"frames": "--clips"}, unset=True)
+    _loop(p, EditTraining().loop)
+
+
+def _known_region(p: Parser) -> None:
+    from latentlab.train.known_region import KnownRegionTraining
+
+    _clips(p, sides=16)
+    _model(p)
+    add_fields(p, KnownRegionTraining(), ["rank", "clips"], unset=True)
+    _loop(p, KnownRegionTraining().loop)
+
+
+def _reader(p: Parser) -> None:
+    from latentlab.train.reader import ReaderTraining
+
+    _data(p)
+    _loop(p, ReaderTraining().loop)
+
+
+def _reference(p: Parser) -> None:
+    from latentlab.train.reference import ReferenceTraining
+
+    _clips(p, sides=16)
+    _model(p)
+    add_fields(p, ReferenceTraining(), ["clips"], unset=True)
+    _loop(p, ReferenceTraining().loop)
+
+
+def _slider(p: Parser) -> None:
+    from latentlab.train.slider import SliderTraining
+
+    p.add_argument("--data", default="moving-shapes", metavar="FOLDER", help="of clips, for --labels")
+    p.add_argument("--from", dest="first", metavar="WORDS", help='a word or a caption, as "small" or "a calm sea"')
+    p.add_argument("--to", dest="second", metavar="WORDS", help="its opposite; strength 1 leads there")
+    captions = "captions with one of both, a line each (default: moving shapes', or none)"
+    p.add_argument("--captions", metavar="FILE", help=captions)
+    factor = "what it moves, as size or hue@240: its standard deviation is the unit"
+    p.add_argument("--factor", metavar="NAME", help=factor)
+    p.add_argument("--labels", metavar="FILE", help="values of a folder's clips, NAME,VALUE a line")
+    _model(p)
+    add_fields(p, SliderTraining(), ["rank", "target"], unset=True)
+    _loop(p, SliderTraining().loop)
+
+
+def _student(p: Parser) -> None:
+    from latentlab.train.student import StudentTraining
+
+    _clips(p, sides=16)
+    _model(p)
+    spelled = {"steps": "--student-steps", "paths": "--clips"}
+    add_fields(p, StudentTraining(), ["steps", "teacher_steps", "paths"], flags=spelled, unset=True)
+    _loop(p, StudentTraining().loop)
+
+
+def _vector_vae(p: Parser) -> None:
+    from latentlab.train.objectives import OBJECTIVES
+    from latentlab.train.vector_vae import VectorVAETraining
+
+    config = VectorVAETraining()
+    _data(p, "moving-shapes, moving-scenes, dsprites, or a folder of videos")
+    _size(p, 16)
+    p.add_argument("--objective", choices=tuple(OBJECTIVES), help=f"(default: {config.objective})")
+    add_fields(p, config, ["strength", "warmup"], unset=True)
+    add_fields(p, config.network, ["dims", "rings", "moves", "motion_dims", "num_frames"], unset=True)
+    p.add_argument("--clips", type=positive(int), help=f"to draw first (default: {config.frames} frames' worth)")
+    _loop(p, config.loop)
+
+
+NETWORKS: dict[str, tuple[str, Callable[[Parser], Any]]] = {
+    "adapter": ("an adapter of a generator, from pictures", _adapter),
+    "autoencoder": ("frames to latents and back", _autoencoder),
+    "clip": ("which caption fits which clip", _clip),
+    "control": ("a branch that follows masks, sketches, boxes, flow, classes and depth", _control),
+    "denoiser": ("latents under captions, or pictures under a class", _denoiser),
+    "edits": ("latents changed factor by factor", _edits),
+    "known-region": ("a denoiser that hears which latents are known", _known_region),
+    "reader": ("factors read off moving shapes", _reader),
+    "reference": ("a denoiser that looks at images", _reference),
+    "slider": ("an adapter whose strength moves one thing", _slider),
+    "student": ("a model that draws in few steps", _student),
+    "vector-vae": ("one short code for a clip", _vector_vae),
+}

@@ -37,7 +37,7 @@ def score_clips(
     device: str | torch.device = "cpu",
     trusted: bool = False,
 ) -> dict[str, Any]:
-    """AllScores clips and writes `scores.json`, `scores.html`, `scores.jsonl` and `record.json`.
+    """Scores clips and writes `scores.json`, `scores.html`, `scores.jsonl` and `record.json`.
 
     Args:
         clips: video files, folders of images, or folders of videos, which are searched to the bottom.

@@ -8,8 +8,8 @@ from typing import Any
 from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator.generator import Generator
 from latentlab.generator.inverted import Inverted
-from latentlab.generator.levels import LevelsFor
 from latentlab.generator.sampler import Sampler
+from latentlab.names import LevelsFor
 from latentlab.shapes import Codes, Noise, Video
 from latentlab.spaces.around import Around
 from latentlab.spaces.latent import LatentSpace

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from latentlab.generator.generator import Generator
 from latentlab.generator.sampler import EDIT
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace
 from latentlab.spaces.space import Described
 
-SpaceKind = Literal["latent", "noise", "h-space"]
 DIRECTION_SEED = 2_000_003  # clips that find directions; neither trained on nor held out
 SPACES: dict[str, Callable[..., Described]] = {"latent": LatentSpace, "noise": NoiseSpace, "h-space": BottleneckSpace}
 LABELLED = {"latent": 1536, "noise": 128, "h-space": 128}  # clips that find directions; inverting one takes seconds

@@ -22,13 +22,13 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.edits import EditNetwork, load_edits
 from latentlab.metrics.perceptual import psnr
+from latentlab.names import SpaceKind
 from latentlab.shapes import Latents, Video
 from latentlab.study.account import Account, account
 from latentlab.study.caption_account import CaptionAccount, caption_account
 from latentlab.study.change import Change, Value, changes
 from latentlab.study.contract import TOLERANCE
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
-from latentlab.study.edit_space import SpaceKind
 from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Edited, Recipe
 from latentlab.study.sources import find_directions, home

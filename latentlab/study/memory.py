@@ -12,6 +12,7 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.pipelines.coded import AutoencoderOnly, Coded
 from latentlab.generator.sampler import EDIT, Sampler
 from latentlab.generator.weightless import Weightless, network_bytes, shape_like, unweighed, weightless
+from latentlab.names import MemoryJob
 from latentlab.shapes import Latents, Video
 from latentlab.spaces import BottleneckSpace, attention
 
@@ -44,7 +45,7 @@ def _roundtrip(work: Work) -> object:
     return video, latents, inverted, again
 
 
-JOBS: dict[str, Callable[[Work], object]] = {
+JOBS: dict[MemoryJob, Callable[[Work], object]] = {
     "caption": lambda work: work.generator.condition([""] * work.clips),
     "encode": lambda work: work.generator.encode(work.video(), batch_size=work.clips),
     "invert": lambda work: work.generator.invert(work.latents(), work.told, sampler=work.sampler),
@@ -149,7 +150,7 @@ def memory(
     if unknown := [job for job in jobs or () if job not in JOBS]:
         raise ValueError(f"no job {unknown[0]!r}; there are {', '.join(JOBS)}")
     shadow = generator if isinstance(generator, Weightless) else weightless(generator)
-    asked = list(JOBS if jobs is None else jobs)
+    asked: list[Any] = list(JOBS if jobs is None else jobs)
     above: dict[str, int] = {}
     left_out: dict[str, str] = {}
     if isinstance(generator, AutoencoderOnly) and jobs is None:

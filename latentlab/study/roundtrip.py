@@ -18,10 +18,10 @@ from latentlab.generator.anderson import TOLERANCE
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.inverted import Inverted
-from latentlab.generator.levels import LevelsFor
 from latentlab.generator.methods import METHODS
 from latentlab.generator.sampler import Sampler
 from latentlab.metrics.perceptual import BACKBONES, VideoDistance, lpips, psnr
+from latentlab.names import LevelsFor
 from latentlab.shapes import Latents, Noise, Video
 from latentlab.study.fidelity import Fidelity, fidelity
 

@@ -20,8 +20,9 @@ from latentlab.directions.unsupervised import PCA
 from latentlab.factors import Factor, FactorTable
 from latentlab.generator.generator import Generator
 from latentlab.generator.sampler import DRAW, Sampler
+from latentlab.names import SpaceKind
 from latentlab.shapes import Codes, Video
-from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, SpaceKind, edit_space
+from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, edit_space
 
 JUDGED = 10**8  # numbers in all codes up to which it is tested whether each direction is real
 

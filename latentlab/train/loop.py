@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from latentlab.checks import Count, Positive
 from latentlab.face import renamed_settings
 from latentlab.store import replacing, write_text
 from latentlab.weights import read_pickled
@@ -53,19 +54,19 @@ class LoopConfig:
         precision: "auto" (bfloat16 autocast on CUDA, else float32), "float32" or "bfloat16".
     """
 
-    steps: int
-    batch_size: int = 32
-    learning_rate: float = 1e-3
+    steps: Count
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
     warmup: int = 100
     decay: float = 0.3
     weight_decay: float = 0.01
     ema: float = 0.999
     max_grad_norm: float = 1.0
     seed: int = 0
-    save_every: int = 100
-    sample_every: int = 500
+    save_every: Count = 100
+    sample_every: Count = 500
     workers: int = 1
-    precision: str = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def rate(self, step: int) -> float:
         """Learning rate at a step, trapezoidal."""

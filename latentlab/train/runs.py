@@ -56,7 +56,7 @@ SCENE_CONTEXT = 48  # tokens of the longest caption of two objects whose motions
 def run_autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the autoencoder, goes on with that of `--start`, or trains that of `--autoencoder`, its decoder alone."""
     config = AutoencoderTraining()
-    config = replace(config, loop=_loop(config.loop, options))
+    config = replace(config, loop=loop_told(config.loop, options))
     refined, folder = options["autoencoder"], options["autoencoder"] or options["start"]
     if refined and options["start"]:
         raise ValueError("--autoencoder trains the decoder of that one alone, --start goes on with all of it; give one")
@@ -80,7 +80,7 @@ def run_autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options
 def run_clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the CLIP model, or all but the tokens of that of `--start`."""
     config = ClipTraining()
-    config = replace(config, loop=_loop(config.loop, options), clips=options["clips"] or config.clips)
+    config = replace(config, loop=loop_told(config.loop, options), clips=options["clips"] or config.clips)
     if isinstance(data, MovingShapes) and not isinstance(data.sampler, FactorSampler):
         config = replace(config, context_length=SCENE_CONTEXT)
     with shipped() as own:
@@ -93,7 +93,7 @@ def run_clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
 def run_reader(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the reader, which needs factors."""
     config = ReaderTraining()
-    config = replace(config, loop=_loop(config.loop, options))
+    config = replace(config, loop=loop_told(config.loop, options))
     if not isinstance(data.sampler, FactorSampler):
         config = replace(config, network=replace(config.network, objects=2))
     train_reader(data, out, config, device=device)
@@ -103,7 +103,7 @@ def run_reader(data: MovingShapes, out: Path, *, device: str, **options) -> list
 def run_edits(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the edit network on the latents of the autoencoder of `--autoencoder`."""
     config = EditTraining()
-    config = replace(config, loop=_loop(config.loop, options), frames=options["clips"] or config.frames)
+    config = replace(config, loop=loop_told(config.loop, options), frames=options["clips"] or config.frames)
     with shipped() as own:
         encoder = load_autoencoder(Path(options["autoencoder"] or own))
     train_edits(data, encoder, out, config, device=device)
@@ -114,7 +114,7 @@ def run_known_region(data: Clips, out: Path, *, device: str, **options) -> list[
     """Trains what the denoiser of `--model` is told of known latents."""
     generator, config = _native("known-region", data, device, options), KnownRegionTraining()
     given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
-    train_known_region(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
+    train_known_region(generator, data, out, replace(config, loop=loop_told(config.loop, options), **given))
     return [out / "known_region.safetensors"]
 
 
@@ -122,7 +122,7 @@ def run_control(data: MovingShapes, out: Path, *, device: str, **options) -> lis
     """Trains a control branch of the denoiser of `--model`: a copy of its encoder half, or of `--rank`."""
     generator, config = _native("control", data, device, options), ControlTraining()
     given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
-    train_control(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
+    train_control(generator, data, out, replace(config, loop=loop_told(config.loop, options), **given))
     return [out / "control.safetensors"]
 
 
@@ -130,7 +130,7 @@ def run_reference(data: Clips, out: Path, *, device: str, **options) -> list[Pat
     """Trains what the denoiser of `--model` hears of reference images."""
     generator, config = _native("reference", data, device, options), ReferenceTraining()
     given = {"clips": options["clips"]} if options.get("clips") else {}
-    train_reference(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
+    train_reference(generator, data, out, replace(config, loop=loop_told(config.loop, options), **given))
     return [out / "reference.safetensors"]
 
 
@@ -139,7 +139,7 @@ def run_student(data: Clips, out: Path, *, device: str, **options) -> list[Path]
     generator, config = _native("student", data, device, options), StudentTraining()
     names = {"student_steps": "steps", "teacher_steps": "teacher_steps", "clips": "paths"}
     given = {own: options[name] for name, own in names.items() if options.get(name)}
-    trained = train_student(generator, data, out, replace(config, loop=_loop(config.loop, options), **given))
+    trained = train_student(generator, data, out, replace(config, loop=loop_told(config.loop, options), **given))
     if is_main_process():
         trained.save(out / "generator", dtype=torch.float16)
     return [out / "denoiser.safetensors", out / "generator"]
@@ -175,7 +175,7 @@ def run_denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **o
     config = DenoiserTraining()
     config = replace(
         config,
-        loop=_loop(config.loop, options),
+        loop=loop_told(config.loop, options),
         clips=options["clips"] or config.clips,
         flicker=options["flicker_loss"] or 0.0,
         network=_layers(options, encoder.config.latent_channels, text.config.width),
@@ -232,7 +232,7 @@ def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options
         begin = load_image_denoiser(Path(options["start"])) if options.get("start") else None
         network = replace(config.network, objective=options.get("objective") or config.network.objective)
         pictures, network = data, with_classes(network, data, classes=bool(options.get("classes")))
-    config = replace(config, loop=_loop(config.loop, options), network=network)
+    config = replace(config, loop=loop_told(config.loop, options), network=network)
     pixels = pixels_of(pictures)
     shape = GeneratorConfig(data.num_frames, *data.size, guidance=1.5 if network.classes else 1.0)
     names = [name for name in network.classes or ("",) for _ in range(4)][:40]
@@ -257,7 +257,7 @@ def run_vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options)
     network = replace(network, moves=bool(options.get("moves")))
     given = {name: options[name] for name in ("objective", "strength", "warmup") if options.get(name) is not None}
     frames = options["clips"] * network.num_frames if options["clips"] else config.frames
-    config = replace(config, **given, frames=frames, network=network, loop=_loop(config.loop, options))
+    config = replace(config, **given, frames=frames, network=network, loop=loop_told(config.loop, options))
     train_vector_vae(data, out, config, device=device)
     return [out / "vector_vae.safetensors"]
 
@@ -276,7 +276,8 @@ RUNS: dict[str, Callable[..., list[Path]]] = {
 }
 
 
-def _loop(default: LoopConfig, options: dict) -> LoopConfig:
+def loop_told(default: LoopConfig, options: dict) -> LoopConfig:
+    """How to train, where the command line says otherwise."""
     names = ("steps", "batch_size", "learning_rate", "save_every", "sample_every", "precision")
     given = {name: options[name] for name in names if options.get(name) is not None}
     return replace(default, **given, seed=options["seed"])

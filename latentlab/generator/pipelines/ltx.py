@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
-from latentlab.generator.levels import check_counts
+from latentlab.generator.methods import check_counts
 from latentlab.generator.pipelines.image import Opening
 from latentlab.generator.pipelines.pipeline import per_clip
 from latentlab.generator.pipelines.schedule import flow_levels

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
-from latentlab.generator.levels import check_counts
+from latentlab.generator.methods import check_counts
 from latentlab.generator.pipelines.pipeline import Flow, per_clip
 from latentlab.generator.pipelines.schedule import flow_levels
 

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.generator.levels import check_counts
+from latentlab.generator.methods import check_counts
 from latentlab.generator.pipelines.foreign import Steps, TellsAlphas, TellsEnd, TellsSigmas
 
 OPEN = {  # predictions that tell nothing of the velocity where a path ends, and what avoids that
