@@ -122,10 +122,10 @@ def moved(module: str, home: str, names: Mapping[str, str] | None = None) -> Cal
     """
 
     def attribute(name: str) -> Any:
-        new = (names or {}).get(name, name)
-        if name.startswith("__") or not hasattr(import_module(home), new):
+        new, there = (names or {}).get(name, name), vars(import_module(home))
+        if name.startswith("__") or new not in there:
             raise AttributeError(f"module {module!r} has no attribute {name!r}; it is {home} since version 0.2")
         warnings.warn(f"{module}.{name} is {home}.{new} since version 0.2", DeprecationWarning, stacklevel=2)
-        return getattr(import_module(home), new)
+        return there[new]
 
     return attribute

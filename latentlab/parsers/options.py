@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
     asks: Iterator[Any] = iter(())
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self._ask()
         return super().parse_known_args(args, namespace)
 
