@@ -124,7 +124,7 @@ def _autoencoder(p: Parser) -> None:
 
 
 def _clip(p: Parser) -> None:
-    from latentlab.train.clip import ClipTraining
+    from latentlab.train.clip_model import ClipTraining
 
     _clips(p)
     p.add_argument("--start", metavar="FOLDER", help="run or generator to go on from, all but its tokens, or: shipped")

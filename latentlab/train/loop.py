@@ -112,8 +112,7 @@ def train(
         config: how.
         out: folder of `checkpoint.pt` and `log.jsonl`.
         device: where.
-        about: whatever else makes this run what it is, as plain values: data, network, weights of the loss. It is kept
-            in the checkpoint, and a run goes on only where both say the same.
+        about: what else makes this run what it is, plain values; a run goes on only where its checkpoint has the same.
         tracker: called as `tracker(figures, step)` beside the log file.
         sample: called as `sample(ema_model, step)` every `sample_every` steps and at the end.
 

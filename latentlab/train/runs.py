@@ -24,7 +24,6 @@ from latentlab.generator.image import ImageGenerator
 from latentlab.generator.load import load, load_autoencoder, load_clip, load_denoiser, load_image_denoiser
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.transformer import TransformerConfig
-from latentlab.generator.objective import OBJECTIVES
 from latentlab.train.autoencoder import AutoencoderTraining, begun, train_autoencoder
 from latentlab.train.clip_model import ClipTraining, train_clip
 from latentlab.train.control import ControlTraining, train_control
@@ -34,7 +33,6 @@ from latentlab.train.grid import save_grid
 from latentlab.train.image import ImageTraining, pixels_of, train_image_denoiser, with_classes
 from latentlab.train.known_region import KnownRegionTraining, train_known_region
 from latentlab.train.loop import LoopConfig, device_for_training, is_main_process
-from latentlab.train.objectives import OBJECTIVES as VAE_OBJECTIVES
 from latentlab.train.reader import ReaderTraining, train_reader
 from latentlab.train.reference import ReferenceTraining, train_reference
 from latentlab.train.source import Clips
@@ -216,8 +214,6 @@ def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options
         raise ValueError("--network is of videos; that of pictures is a U-Net")
     if given := [f"--{name.replace('_', '-')}" for name in videos if options.get(name)]:
         raise ValueError(f"{', '.join(given)}: of videos only, and these are pictures")
-    if options.get("objective") not in (None, *OBJECTIVES):
-        raise ValueError(f"a denoiser of pictures answers with {', '.join(OBJECTIVES)}, got {options['objective']}")
     config = ImageTraining()
     if isinstance(data, Drifting):
         if given := [f"--{name}" for name in ("objective", "start") if options.get(name)]:
@@ -249,8 +245,6 @@ def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options
 
 def run_vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
     """Trains the vector VAE for `--objective`."""
-    if options.get("objective") not in (None, *VAE_OBJECTIVES):
-        raise ValueError(f"objectives of the vector-vae are {', '.join(VAE_OBJECTIVES)}, got {options['objective']}")
     config = VectorVAETraining()
     names = ("dims", "rings", "motion_dims", "num_frames")
     network = replace(config.network, **{name: options[name] for name in names if options.get(name) is not None})
