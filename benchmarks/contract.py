@@ -1,6 +1,6 @@
 """Do edits keep their contract? The target within its tolerance and all else within theirs, on held-out clips.
 
-    python benchmarks/contract.py [--methods network,linear,flow] [--factors hue,size] [--clips 64] [--seed 0]
+    python benchmarks/contract.py [--methods network,linear,field,flow] [--factors hue,size] [--clips 64] [--seed 0]
 
 Every factor has held-out clips of one object on which its edit can be asked for: a hue to another (60 degrees or more
 from where it was, and from the background's), light + 0.2, size x 1.25, place by 5 pixels to one of four sides,
@@ -12,6 +12,8 @@ reader. Methods, by what they were given:
 
 - network: the edit network, from pairs that differ in one factor; a strength of 1, fixed beforehand.
 - linear: `Effect` in latents, from labelled clips; of seven strengths the one that kept most of other clips.
+- field: the difference of two drawings by a network that draws latents from factors, learned from labelled clips
+  (`latentlab.study.latent_field`); a strength of 1, fixed beforehand.
 - flow: the captions of the clip and of the clip wanted, along the difference of their velocities.
 
 Beside them: the share that keeps the contract if nothing is done ("nothing"), and the share that is kept at strength 0,
@@ -23,7 +25,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,30 +34,23 @@ from tqdm.auto import tqdm
 
 from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, percent
-from latentlab.data.moving.captions import caption
-from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
+from latentlab.data.moving.dataset import HELD_OUT_SEED
 from latentlab.data.moving.edits import EDITS
-from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES
-from latentlab.data.moving.measure import mask as matte
-from latentlab.data.moving.reader import load_reader
-from latentlab.data.moving.render import exposed
-from latentlab.data.moving.scene import Scene
 from latentlab.directions import DirectionSet
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.shapes import Latents, Video
-from latentlab.study.change import Change
-from latentlab.study.contract import Judged, Wanted, judge, outside_psnr, unedited_overlap
+from latentlab.study.contract import Judged, Wanted, judge
+from latentlab.study.contract_clips import Asked, ask
 from latentlab.study.edit_methods import DirectionEdit, FlowEdit, NetworkEdit
 from latentlab.study.edits import network_of
+from latentlab.study.latent_field import FieldEdit, LatentField, field_of_labels
 from latentlab.study.sources import find_directions
 from latentlab.view.report import Player
 
 CALIBRATION_SEED = 4_000_037  # clips on which strengths are chosen; nobody trained on them, and none is judged
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # standard deviations
-GIVEN = {"network": "pairs", "linear": "labels", "flow": "captions"}
-SLOWEST = 0.15  # pixels a frame: a direction that can be seen
-POOL = 8  # clips looked at for each that is wanted
+GIVEN = {"network": "pairs", "linear": "labels", "field": "labels", "flow": "captions"}
 
 
 @dataclass(frozen=True)
@@ -70,70 +66,36 @@ class Config:
     seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """Clips of one factor, and what is asked of each.
-
-    Attributes:
-        latents: of the clips.
-        unedited: the clips decoded.
-        rows: their true factors.
-        changes: one a clip.
-        space: what it makes of clips without an edit.
-    """
-
-    latents: Latents
-    unedited: Video
-    rows: np.ndarray
-    changes: tuple[Change, ...]
-    space: Callable[[Video], Video]
-
-    @property
-    def captions(self) -> list[tuple[str, str]]:
-        """Of each clip, and of the clip wanted."""
-        return [(caption(row), caption(c.after(row))) for row, c in zip(self.rows, self.changes, strict=True)]
-
-    def outside(self, video: Video) -> np.ndarray | None:
-        """Decibels that clips keep outside the exact masks of before and after."""
-        if not self.changes[0].of_the_object:
-            return None
-        after = [c.after(row) for row, c in zip(self.rows, self.changes, strict=True)]
-        return outside_psnr(self.unedited, video, exact_masks(self.rows), exact_masks(np.stack(after)))
-
-    def judged(self, video: Video, known: Wanted, outside: np.ndarray | None) -> Judged:
-        """Against the change of what is known of the clips; of a new shape, against what the space makes of it."""
-        each = zip(known.rows, known.centre, known.pose, self.changes, strict=True)
-        wanted = joined([Wanted(row[None], at[None], pose[None]).after(change) for row, at, pose, change in each])
-        floor = unedited_overlap(known, wanted, self.unedited, video, self.space)
-        return judge(video, wanted, outside=outside, floor=floor)
-
-
 def run(config: Config) -> dict:
     """Measures and returns the figures."""
     generator = load(config.model)
     edits = {name: METHODS[name] for name in config.methods}
-    found = None
-    if "linear" in config.methods:
-        found = find_directions(generator, labelled=config.labelled, seed=config.seed, progress=True)
+    of_labels: dict[str, Any] = {"labelled": config.labelled, "seed": config.seed, "progress": True}
+    learned = Learned(
+        find_directions(generator, **of_labels) if "linear" in config.methods else None,
+        field_of_labels(generator, **of_labels) if "field" in config.methods else None,
+    )
     figures: dict[str, dict] = {}
     strips: list[Player] = []
     shares: dict[str, list[float]] = {name: [] for name in edits}
     for factor in tqdm(config.factors, desc="factors"):
         asked = ask(generator, factor, config.clips, HELD_OUT_SEED, config.seed)
-        other = ask(generator, factor, config.calibration, CALIBRATION_SEED, config.seed) if found else None
-        undone, _ = judged(asked, asked.unedited)
+        other = (
+            ask(generator, factor, config.calibration, CALIBRATION_SEED, config.seed) if learned.directions else None
+        )
+        undone, _ = asked.exactly_judged(asked.unedited)
         exact = Wanted.of(asked.rows)
         floor = judge(asked.unedited, exact, floor=exact.overlap(asked.unedited)).kept
         for name, method in edits.items():
-            edited = method(generator, asked, other, found, config.seed)
+            edited = method(generator, asked, other, learned, config.seed)
             if edited is None:
                 continue
             began = time.process_time()
             latents = edited(asked)
             seconds = (time.process_time() - began) / len(latents)
             video = generator.decode(latents).cpu()
-            kept, of_exact = judged(asked, video)
-            said = accounted(asked, video)
+            kept, of_exact = asked.exactly_judged(video)
+            said = asked.accounted(video)
             figures[f"{factor}, {name}"] = {
                 "given": GIVEN[name],
                 "kept_percent": percent(kept, 100 * float(undone.mean())),
@@ -156,12 +118,18 @@ def run(config: Config) -> dict:
     }
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What methods learned from labelled clips, those that are asked for."""
+
+    directions: DirectionSet | None
+    field: LatentField | None
+
+
 Editor = Callable[[Asked], Latents]
 
 
-def by_network(
-    generator: Generator, asked: Asked, other: Asked | None, found: DirectionSet | None, seed: int
-) -> Editor:
+def by_network(generator: Generator, asked: Asked, other: Asked | None, learned: Learned, seed: int) -> Editor:
     """Each change by the network that ships with the model."""
     network = network_of(generator)
     if network is None:
@@ -174,28 +142,38 @@ def by_network(
     return edit
 
 
-def by_direction(
-    generator: Generator, asked: Asked, other: Asked | None, found: DirectionSet | None, seed: int
-) -> Editor:
+def by_direction(generator: Generator, asked: Asked, other: Asked | None, learned: Learned, seed: int) -> Editor:
     """Each change along its direction, by the strength that kept most other clips, or came nearest to the target."""
-    if other is None or found is None:
+    if other is None or learned.directions is None:
         raise ValueError("a move along a direction needs directions, and other clips to choose its strength on")
+    found = learned.directions
 
     def edit(asked: Asked, strength: float) -> Latents:
         each = zip(asked.latents.split(1), asked.rows, asked.changes, strict=True)
         return torch.cat([DirectionEdit.of(found, c, row).apply(z, strength) for z, row, c in each])
 
     def score(strength: float) -> tuple[float, float]:
-        kept, of_exact = judged(other, generator.decode(edit(other, strength)).cpu())
+        kept, of_exact = other.exactly_judged(generator.decode(edit(other, strength)).cpu())
         return float(kept.mean()), -float(np.median(np.minimum(of_exact.off[other.changes[0].name], 100)))
 
     best = max(STRENGTHS, key=score)
     return lambda asked: edit(asked, best)
 
 
-def by_flow(
-    generator: Generator, asked: Asked, other: Asked | None, found: DirectionSet | None, seed: int
-) -> Editor | None:
+def by_field(generator: Generator, asked: Asked, other: Asked | None, learned: Learned, seed: int) -> Editor:
+    """Each change by a field of labels."""
+    if learned.field is None:
+        raise ValueError("an edit by a field needs one")
+    field = learned.field
+
+    def edit(asked: Asked) -> Latents:
+        each = zip(asked.latents.split(1), asked.changes, strict=True)
+        return torch.cat([FieldEdit(field, change).apply(latents) for latents, change in each])
+
+    return edit
+
+
+def by_flow(generator: Generator, asked: Asked, other: Asked | None, learned: Learned, seed: int) -> Editor | None:
     """From caption to caption; None for what captions do not say."""
     if sum(before != after for before, after in asked.captions) < len(asked.captions) / 2:
         return None
@@ -207,98 +185,7 @@ def by_flow(
     return edit
 
 
-METHODS = {"network": by_network, "linear": by_direction, "flow": by_flow}
-
-
-def ask(generator: Generator, factor: str, count: int, clips_seed: int, seed: int) -> Asked:
-    """The first clips on which the edit of a factor can be asked for."""
-    data = MovingShapes(POOL * count + 64, clips_seed)
-    rng = np.random.default_rng([seed, EDITS.index(factor)])
-    rows, changes, video = [], [], []
-    for index in range(len(data)):
-        row = data.sampler(index)
-        change = wish(factor, row, rng)
-        if change is None:
-            continue
-        rows.append(row)
-        changes.append(change)
-        video.append(data.clip(index))
-        if len(rows) == count:
-            break
-    latents = generator.encode(torch.cat(video))
-
-    def space(video: Video) -> Video:
-        return generator.decode(generator.encode(video)).cpu()
-
-    return Asked(latents, generator.decode(latents).cpu(), np.stack(rows), tuple(changes), space)
-
-
-def wish(factor: str, row: np.ndarray, rng: np.random.Generator) -> Change | None:
-    """What is asked of a clip; None where it cannot be."""
-    f = dict(zip(NAMES, row, strict=True))
-    if factor in ("direction", "speed") and f["speed"] < SLOWEST:
-        return None
-    match factor:
-        case "hue" | "background_hue":
-            other = f["background_hue" if factor == "hue" else "hue"]
-            angles = [a for a in range(0, 360, 15) if min(apart(a, f[factor]), apart(a, other)) >= 60]
-            change = Change.of(factor, float(rng.choice(angles)))
-        case "light":
-            change = Change.of(factor, 0.2, "by")
-        case "size":
-            change = Change.of(factor, "*1.25", "by")
-        case "place":
-            change = Change.of(factor, ((5, 0), (-5, 0), (0, 5), (0, -5))[rng.integers(4)], "by")
-        case "direction":
-            change = Change.of(factor, 90.0, "by")
-        case "speed":
-            change = Change.of(factor, 0.2, "by")
-        case "rotation":
-            change = Change.of(factor, 3.0, "by")
-        case _:
-            change = Change.of(factor, str(rng.choice([s for i, s in enumerate(SHAPES) if i != f["shape"]])))
-    try:
-        change.check(row)
-    except ValueError:
-        return None
-    return change if within(change.after(row)) else None
-
-
-def within(row: np.ndarray) -> bool:
-    """Whether all factors are in the world's ranges, to the last digit."""
-    return all(s.kind == "circular" or s.low <= x <= s.high for s, x in zip(FACTORS, row, strict=True))
-
-
-def apart(a: float, b: float) -> float:
-    """Degrees between two angles."""
-    return abs((a - b + 180) % 360 - 180)
-
-
-def judged(asked: Asked, video: Video) -> tuple[np.ndarray, Judged]:
-    """Whether clips keep their contract, by the exact re-rendering and, for the shape, the learned reader as well."""
-    found = asked.judged(video, Wanted.of(asked.rows), asked.outside(video))
-    shapes = np.array([SHAPES.index(word) for word in load_reader().read_shape(video)])
-    wanted = [change.after(row)[0] for row, change in zip(asked.rows, asked.changes, strict=True)]
-    return found.kept & (shapes == wanted), found
-
-
-def accounted(asked: Asked, video: Video) -> np.ndarray:
-    """Whether the account says kept, which knows the clips alone."""
-    of_object = asked.changes[0].of_the_object
-    outside = outside_psnr(asked.unedited, video, matte(asked.unedited), matte(video)) if of_object else None
-    return asked.judged(video, Wanted.read(asked.unedited), outside).kept
-
-
-def joined(parts: list[Wanted]) -> Wanted:
-    """One of many clips."""
-    return Wanted(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Wanted)))
-
-
-def exact_masks(rows: np.ndarray) -> torch.Tensor:
-    """Where the object is in exact renderings, `(clip, 1, frame, height, width)`."""
-    scenes = [Scene.of(dict(zip(NAMES, row, strict=True))) for row in rows]
-    masks = [exposed(replace(scene, blur=0.0), np.arange(16))[0][0] for scene in scenes]
-    return torch.from_numpy(np.stack(masks)).float()[:, None]
+METHODS = {"network": by_network, "linear": by_direction, "field": by_field, "flow": by_flow}
 
 
 def counts(found: Judged) -> dict[str, int]:

@@ -32,7 +32,9 @@ TOLERANCE = {
 WITHIN = 1 + 1e-4  # tolerances, and what rounding adds
 OUTSIDE = 35.0  # decibels that pixels keep outside the object before and after, where the edit is the object's
 TURNS = 0.1  # pixels a frame, below which a direction of motion is not judged
-BENT = 0.1  # overlap with its silhouette that an edit may lose: looked at, shapes are bent beyond it, and not before
+# Overlap with its silhouette that an edit may lose. Of 48 edits looked at, those that lose up to .065 are no more bent
+# than the autoencoder leaves them, those that lose .081 and more are; none lies between.
+BENT = 0.08
 GROWN = 2  # pixels around the object that count as it: its edge is soft
 
 

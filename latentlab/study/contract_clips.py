@@ -1,0 +1,172 @@
+"""Clips on which the edit of a factor can be asked for, what is asked of each, and whether it was done.
+
+Each is judged twice: against the exact re-rendering in which the target alone is changed, and as an account judges it,
+which knows the clips alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from latentlab.data.moving.captions import caption
+from latentlab.data.moving.dataset import MovingShapes
+from latentlab.data.moving.edits import EDITS
+from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES
+from latentlab.data.moving.measure import angle_difference
+from latentlab.data.moving.measure import mask as matte
+from latentlab.data.moving.reader import load_reader
+from latentlab.data.moving.render import exposed
+from latentlab.data.moving.scene import Scene
+from latentlab.generator.generator import Generator
+from latentlab.shapes import Latents, Video
+from latentlab.study.change import Change
+from latentlab.study.contract import Judged, Wanted, judge, outside_psnr, unedited_overlap
+
+SLOWEST = 0.15  # pixels a frame: a direction that can be seen
+APART = 60.0  # degrees of a new hue from the old one, and from the other one in the clip
+POOL = 8  # clips looked at for each that is wanted
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Clips of one factor, and what is asked of each.
+
+    Attributes:
+        latents: of the clips.
+        unedited: the clips decoded.
+        rows: their true factors.
+        changes: one a clip.
+        space: what it makes of clips without an edit.
+    """
+
+    latents: Latents
+    unedited: Video
+    rows: Float[np.ndarray, "clip factor"]
+    changes: tuple[Change, ...]
+    space: Callable[[Video], Video]
+
+    @property
+    def captions(self) -> list[tuple[str, str]]:
+        """Of each clip, and of the clip wanted."""
+        return [(caption(row), caption(c.after(row))) for row, c in zip(self.rows, self.changes, strict=True)]
+
+    def outside(self, video: Video) -> Float[np.ndarray, " clip"] | None:
+        """Decibels that clips keep outside the exact masks of before and after."""
+        if not self.changes[0].of_the_object:
+            return None
+        after = [c.after(row) for row, c in zip(self.rows, self.changes, strict=True)]
+        return outside_psnr(self.unedited, video, _exact_masks(self.rows), _exact_masks(np.stack(after)))
+
+    def exactly_judged(self, video: Video) -> tuple[Bool[np.ndarray, " clip"], Judged]:
+        """Whether clips keep the contract by the exact re-rendering and, of the shape, by the learned reader too."""
+        found = self.judged(video, Wanted.of(self.rows), self.outside(video))
+        shapes = np.array([SHAPES.index(word) for word in load_reader().read_shape(video)])
+        wanted = [change.after(row)[0] for row, change in zip(self.rows, self.changes, strict=True)]
+        return found.kept & (shapes == wanted), found
+
+    def accounted(self, video: Video) -> Bool[np.ndarray, " clip"]:
+        """Whether the account says kept, which knows the clips alone."""
+        of_object = self.changes[0].of_the_object
+        outside = outside_psnr(self.unedited, video, matte(self.unedited), matte(video)) if of_object else None
+        return self.judged(video, Wanted.read(self.unedited), outside).kept
+
+    def judged(self, video: Video, known: Wanted, outside: Float[np.ndarray, " clip"] | None) -> Judged:
+        """Against the change of what is known of the clips."""
+        each = zip(known.rows, known.centre, known.pose, self.changes, strict=True)
+        wanted = _joined([Wanted(row[None], at[None], pose[None]).after(change) for row, at, pose, change in each])
+        floor = unedited_overlap(known, wanted, self.unedited, video, self.space)
+        return judge(video, wanted, outside=outside, floor=floor)
+
+
+def ask(generator: Generator, factor: str, count: int, clips_seed: int, seed: int) -> Asked:
+    """The first clips on which the edit of a factor can be asked for.
+
+    Args:
+        generator: encodes and decodes them.
+        factor: of `EDITS`.
+        count: how many.
+        clips_seed: of the clips.
+        seed: of what is asked.
+
+    >>> import latentlab as ll
+    >>> [str(change) for change in ask(ll.load(), "size", 1, 1, 0).changes]
+    ['size times 1.25']
+    """
+    data = MovingShapes(POOL * count + 64, clips_seed)
+    rng = np.random.default_rng([seed, EDITS.index(factor)])
+    rows, changes, video = [], [], []
+    for index in range(len(data)):
+        row = data.sampler(index)
+        change = wish(factor, row, rng)
+        if change is None:
+            continue
+        rows.append(row)
+        changes.append(change)
+        video.append(data.clip(index))
+        if len(rows) == count:
+            break
+    latents = generator.encode(torch.cat(video))
+
+    def space(video: Video) -> Video:
+        return generator.decode(generator.encode(video)).cpu()
+
+    return Asked(latents, generator.decode(latents).cpu(), np.stack(rows), tuple(changes), space)
+
+
+def wish(factor: str, row: np.ndarray, rng: np.random.Generator) -> Change | None:
+    """What is asked of a clip; None where it cannot be.
+
+    >>> row = MovingShapes(1, 0, fixed={"light": 0.7}).sampler(0)
+    >>> str(wish("light", row, np.random.default_rng(0)))
+    'light by +0.2'
+    """
+    f = dict(zip(NAMES, row, strict=True))
+    if factor in ("direction", "speed") and f["speed"] < SLOWEST:
+        return None
+    match factor:
+        case "hue" | "background_hue":
+            other = f["background_hue" if factor == "hue" else "hue"]
+            angles = [a for a in range(0, 360, 15) if abs(angle_difference(a, [f[factor], other])).min() >= APART]
+            change = Change.of(factor, float(rng.choice(angles)))
+        case "light":
+            change = Change.of(factor, 0.2, "by")
+        case "size":
+            change = Change.of(factor, "*1.25", "by")
+        case "place":
+            change = Change.of(factor, ((5, 0), (-5, 0), (0, 5), (0, -5))[rng.integers(4)], "by")
+        case "direction":
+            change = Change.of(factor, 90.0, "by")
+        case "speed":
+            change = Change.of(factor, 0.2, "by")
+        case "rotation":
+            change = Change.of(factor, 3.0, "by")
+        case _:
+            change = Change.of(factor, str(rng.choice([s for i, s in enumerate(SHAPES) if i != f["shape"]])))
+    try:
+        change.check(row)
+    except ValueError:
+        return None
+    return change if _within(change.after(row)) else None
+
+
+def _within(row: np.ndarray) -> bool:
+    """Whether all factors are in the world's ranges, to the last digit."""
+    return all(s.kind == "circular" or s.low <= x <= s.high for s, x in zip(FACTORS, row, strict=True))
+
+
+def _joined(parts: Sequence[Wanted]) -> Wanted:
+    """One of many clips."""
+    return Wanted(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Wanted)))
+
+
+def _exact_masks(rows: Float[np.ndarray, "clip factor"]) -> Float[Tensor, "clip 1 frame height width"]:
+    """Where the object is in exact renderings."""
+    scenes = [Scene.of(dict(zip(NAMES, row, strict=True))) for row in rows]
+    masks = [exposed(replace(scene, blur=0.0), np.arange(16))[0][0] for scene in scenes]
+    return torch.from_numpy(np.stack(masks)).float()[:, None]
