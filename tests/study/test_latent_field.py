@@ -25,7 +25,7 @@ def field():
     sampler, rng = FactorSampler(0), np.random.default_rng(0)
     rows = torch.tensor(np.array([sampler(i) for i in range(400)])).float().repeat_interleave(4, 0)
     frames = torch.from_numpy(rng.integers(16, size=len(rows))).float()
-    return fit_field(world(rows, frames), rows, frames, steps=150, reader_steps=60, batch=32)
+    return fit_field(world(rows, frames), rows, frames, steps=300, reader_steps=150, batch=12)
 
 
 @pytest.mark.parametrize(
