@@ -41,7 +41,7 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.shapes import Latents, Video
 from latentlab.study.contract import Judged, Wanted, judge
-from latentlab.study.contract_clips import Asked, ask
+from latentlab.study.contract_clips import ContractClips, contract_clips
 from latentlab.study.edit_methods import DirectionEdit, FlowEdit, NetworkEdit
 from latentlab.study.edits import network_of
 from latentlab.study.latent_field import FieldEdit, LatentField, field_of_labels
@@ -79,9 +79,11 @@ def run(config: Config) -> dict:
     strips: list[Player] = []
     shares: dict[str, list[float]] = {name: [] for name in edits}
     for factor in tqdm(config.factors, desc="factors"):
-        asked = ask(generator, factor, config.clips, HELD_OUT_SEED, config.seed)
+        asked = contract_clips(generator, factor, config.clips, HELD_OUT_SEED, config.seed)
         other = (
-            ask(generator, factor, config.calibration, CALIBRATION_SEED, config.seed) if learned.directions else None
+            contract_clips(generator, factor, config.calibration, CALIBRATION_SEED, config.seed)
+            if learned.directions
+            else None
         )
         undone, _ = asked.exactly_judged(asked.unedited)
         exact = Wanted.of(asked.rows)
@@ -126,29 +128,33 @@ class Learned:
     field: LatentField | None
 
 
-Editor = Callable[[Asked], Latents]
+Editor = Callable[[ContractClips], Latents]
 
 
-def by_network(generator: Generator, asked: Asked, other: Asked | None, learned: Learned, seed: int) -> Editor:
+def by_network(
+    generator: Generator, asked: ContractClips, other: ContractClips | None, learned: Learned, seed: int
+) -> Editor:
     """Each change by the network that ships with the model."""
     network = network_of(generator)
     if network is None:
         raise ValueError("this model has no edit network; leave network out of methods")
 
-    def edit(asked: Asked) -> Latents:
+    def edit(asked: ContractClips) -> Latents:
         each = zip(asked.latents.split(1), asked.changes, strict=True)
         return torch.cat([NetworkEdit(network, change).apply(latents) for latents, change in each])
 
     return edit
 
 
-def by_direction(generator: Generator, asked: Asked, other: Asked | None, learned: Learned, seed: int) -> Editor:
+def by_direction(
+    generator: Generator, asked: ContractClips, other: ContractClips | None, learned: Learned, seed: int
+) -> Editor:
     """Each change along its direction, by the strength that kept most other clips, or came nearest to the target."""
     if other is None or learned.directions is None:
         raise ValueError("a move along a direction needs directions, and other clips to choose its strength on")
     found = learned.directions
 
-    def edit(asked: Asked, strength: float) -> Latents:
+    def edit(asked: ContractClips, strength: float) -> Latents:
         each = zip(asked.latents.split(1), asked.rows, asked.changes, strict=True)
         return torch.cat([DirectionEdit.of(found, c, row).apply(z, strength) for z, row, c in each])
 
@@ -160,25 +166,29 @@ def by_direction(generator: Generator, asked: Asked, other: Asked | None, learne
     return lambda asked: edit(asked, best)
 
 
-def by_field(generator: Generator, asked: Asked, other: Asked | None, learned: Learned, seed: int) -> Editor:
+def by_field(
+    generator: Generator, asked: ContractClips, other: ContractClips | None, learned: Learned, seed: int
+) -> Editor:
     """Each change by a field of labels."""
     if learned.field is None:
         raise ValueError("an edit by a field needs one")
     field = learned.field
 
-    def edit(asked: Asked) -> Latents:
+    def edit(asked: ContractClips) -> Latents:
         each = zip(asked.latents.split(1), asked.changes, strict=True)
         return torch.cat([FieldEdit(field, change).apply(latents) for latents, change in each])
 
     return edit
 
 
-def by_flow(generator: Generator, asked: Asked, other: Asked | None, learned: Learned, seed: int) -> Editor | None:
+def by_flow(
+    generator: Generator, asked: ContractClips, other: ContractClips | None, learned: Learned, seed: int
+) -> Editor | None:
     """From caption to caption; None for what captions do not say."""
     if sum(before != after for before, after in asked.captions) < len(asked.captions) / 2:
         return None
 
-    def edit(asked: Asked) -> Latents:
+    def edit(asked: ContractClips) -> Latents:
         each = zip(asked.latents.split(1), asked.captions, strict=True)
         return torch.cat([FlowEdit(generator, *captions, seed=seed).apply(latents).cpu() for latents, captions in each])
 
@@ -194,7 +204,7 @@ def counts(found: Judged) -> dict[str, int]:
     return {name: broken.count(name) for name in dict.fromkeys(broken)}
 
 
-def pictures(asked: Asked, video: Video, kept: np.ndarray, found: Judged, title: str) -> list[Player]:
+def pictures(asked: ContractClips, video: Video, kept: np.ndarray, found: Judged, title: str) -> list[Player]:
     """One success and one failure: the clip, and the edited one."""
     strips = []
     for good in (True, False):

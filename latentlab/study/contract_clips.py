@@ -34,7 +34,7 @@ POOL = 8  # clips looked at for each that is wanted
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class ContractClips:
     """Clips of one factor, and what is asked of each.
 
     Attributes:
@@ -84,7 +84,7 @@ class Asked:
         return judge(video, wanted, outside=outside, floor=floor)
 
 
-def ask(generator: Generator, factor: str, count: int, clips_seed: int, seed: int) -> Asked:
+def contract_clips(generator: Generator, factor: str, count: int, clips_seed: int, seed: int) -> ContractClips:
     """The first clips on which the edit of a factor can be asked for.
 
     Args:
@@ -95,7 +95,7 @@ def ask(generator: Generator, factor: str, count: int, clips_seed: int, seed: in
         seed: of what is asked.
 
     >>> import latentlab as ll
-    >>> [str(change) for change in ask(ll.load(), "size", 1, 1, 0).changes]
+    >>> [str(change) for change in contract_clips(ll.load(), "size", 1, 1, 0).changes]
     ['size times 1.25']
     """
     data = MovingShapes(POOL * count + 64, clips_seed)
@@ -116,7 +116,7 @@ def ask(generator: Generator, factor: str, count: int, clips_seed: int, seed: in
     def space(video: Video) -> Video:
         return generator.decode(generator.encode(video)).cpu()
 
-    return Asked(latents, generator.decode(latents).cpu(), np.stack(rows), tuple(changes), space)
+    return ContractClips(latents, generator.decode(latents).cpu(), np.stack(rows), tuple(changes), space)
 
 
 def wish(factor: str, row: np.ndarray, rng: np.random.Generator) -> Change | None:
@@ -131,8 +131,8 @@ def wish(factor: str, row: np.ndarray, rng: np.random.Generator) -> Change | Non
         return None
     match factor:
         case "hue" | "background_hue":
-            other = f["background_hue" if factor == "hue" else "hue"]
-            angles = [a for a in range(0, 360, 15) if abs(angle_difference(a, [f[factor], other])).min() >= APART]
+            both = np.array([f["hue"], f["background_hue"]])
+            angles = [a for a in range(0, 360, 15) if abs(angle_difference(a, both)).min() >= APART]
             change = Change.of(factor, float(rng.choice(angles)))
         case "light":
             change = Change.of(factor, 0.2, "by")

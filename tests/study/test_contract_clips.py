@@ -8,7 +8,7 @@ from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.edits import EDITS
 from latentlab.data.moving.factors import FACTORS, NAMES, FactorSampler
 from latentlab.study.change import Change
-from latentlab.study.contract_clips import Asked, wish
+from latentlab.study.contract_clips import ContractClips, wish
 
 BASE = {
     "shape": 3, "hue": 10.0, "size": 7.0, "start_x": 30.0, "start_y": 32.0, "direction": 20.0, "speed": 0.5,
@@ -21,8 +21,8 @@ def clip(row: np.ndarray) -> torch.Tensor:
     return moving_shapes(1, seed=0, fixed=dict(zip(NAMES, row, strict=True)))[0]
 
 
-def asked_of_a_star(change: Change) -> Asked:
-    return Asked(torch.zeros(1), clip(ROW), ROW[None], (change,), lambda video: video)
+def asked_of_a_star(change: Change) -> ContractClips:
+    return ContractClips(torch.zeros(1), clip(ROW), ROW[None], (change,), lambda video: video)
 
 
 @pytest.mark.parametrize("change", [Change.of("shape", "square"), Change.of("hue", 90), Change.of("light", 0.1, "by")])

@@ -28,6 +28,7 @@ def field():
     return fit_field(world(rows, frames), rows, frames, steps=300, reader_steps=150, batch=12)
 
 
+@pytest.mark.slow  # a field learns, five processor seconds
 @pytest.mark.parametrize(
     "change", [Change.of("light", 0.1, "by"), Change.of("hue", 90.0, "by"), Change.of("place", (5, 0), "by")], ids=str
 )
