@@ -84,3 +84,12 @@ def test_every_page_is_reached_from_the_first():
     listed = set(re.findall(r"^(?:api/)?\w+$", tree, flags=re.M))
     pages = {str(page.relative_to(DOCS).with_suffix("")) for page in DOCS.rglob("*.md")}
     assert {page for page in pages if not page.startswith("notebooks")} - {"index"} == listed
+
+
+def test_the_files_that_a_change_touches_are_there():
+    table = (DOCS / "architecture.md").read_text(encoding="utf-8").partition("## What a change touches")[2]
+    rows = [row for row in table.splitlines() if row.startswith("| ")][2:]
+    assert len(rows) == 11  # the exercises
+    named = re.findall(r"`((?:\w+/)*\w+\.py)`", table)
+    assert len(named) > 11
+    assert [name for name in named if not (ROOT / name).is_file()] == []
