@@ -100,7 +100,7 @@ def test_files_that_settings_name_belong_to_the_question(scripts, tmp_path):
 def test_repeats_have_seeds_of_their_own_and_give_intervals(scripts, tmp_path):
     result = bench(["sizes"], out=tmp_path / "out", scripts=scripts, repeats=3, seed=10)
     assert [a["figures"]["total"] for a in result["answers"]] == [2.01, 2.011, 2.012]
-    total = measured_numbers(result["answers"])[("total",)]
+    total = measured_numbers([a["figures"] for a in result["answers"]])[("total",)]
     # Student's 97.5 % point of 2 degrees of freedom is 4.3027
     assert total.half == pytest.approx(4.302653 * 0.001 / np.sqrt(3), rel=1e-5)
     assert "2.0110 ± 0.0025" in (tmp_path / "out" / "bench.md").read_text()
@@ -216,7 +216,7 @@ def test_tables_of_any_shape():
         "rows": [{"name": "x", "v": 0.5}, {"name": "y", "w": [1.0, 2.0]}],
         "deep": {"b": {"c": {"d": 2}}},
     }
-    shown = [(t.columns, t.cells()) for t in figure_tables([{"figures": figures}])]
+    shown = [(t.columns, t.cells()) for t in figure_tables([figures])]
     assert shown[0] == (["figure", "value"], [["a", "1"]])
     assert shown[1] == (["rows", "v", "w"], [["x", "0.500", "\u2013"], ["y", "\u2013", "1, 2"]])
     assert shown[2] == (["deep, b", "d"], [["c", "2"]])
@@ -224,19 +224,19 @@ def test_tables_of_any_shape():
 
 def test_wide_tables_are_turned_and_groups_with_nothing_in_common_stand_apart():
     wide = {name: {f"c{i}": i + 0.5 for i in range(9)} for name in "ab"}
-    (table,) = figure_tables([{"figures": {"methods": wide}}])
+    (table,) = figure_tables([{"methods": wide}])
     assert table.columns == ["methods", "a", "b"]
     assert table.rows[8] == ["c8", "8.5", "8.5"]
     apart = {name: {f"{name}{i}": i for i in range(5)} for name in "abc"}
-    assert [t.columns for t in figure_tables([{"figures": apart}])] == [["a", "value"], ["b", "value"], ["c", "value"]]
-    assert figure_tables([{"figures": {"over": []}}])[0].cells() == [["over", "none"]]
+    assert [t.columns for t in figure_tables([apart])] == [["a", "value"], ["b", "value"], ["c", "value"]]
+    assert figure_tables([{"over": []}])[0].cells() == [["over", "none"]]
 
 
 def test_tables_keep_the_order_of_the_script_and_turn_where_cells_are_long():
     measured = {"value": 30.123, "interval": [29.5, 30.7], "null": 12.0}
     methods = {name: {f"figure {i}": measured for i in range(6)} for name in "abcd"}
     figures = {"deep": {"methods": methods}, "cost": {"seconds": 1.5}}
-    first, second = figure_tables([{"figures": figures}])
+    first, second = figure_tables([figures])
     assert first.columns == ["deep, methods", *"abcd"]
     assert first.rows[0] == ["figure 0", *["30.12 [29.5, 30.7] (null 12)"] * 4]
     assert second.columns == ["", "seconds"]
@@ -244,9 +244,9 @@ def test_tables_keep_the_order_of_the_script_and_turn_where_cells_are_long():
 
 def test_a_number_that_is_not_finite_is_none():
     figures = {"a": {"psnr": {"value": None}, "x": 1.0}, "b": {"psnr": {"value": 2.0}, "x": 1.0}}
-    (table,) = figure_tables([{"figures": figures}])
+    (table,) = figure_tables([figures])
     assert [row[1] for row in table.cells()] == ["\u2013", "2.00"]
-    assert ("a", "psnr") not in measured_numbers([{"figures": figures}])
+    assert ("a", "psnr") not in measured_numbers([figures])
 
 
 def test_intervals_of_scripts():

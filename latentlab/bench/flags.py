@@ -30,7 +30,7 @@ def main(
         presets: other Configs to start from, by the name of their flag.
         show: figures as text; None is JSON, without what begins with "_", which is for the page.
 
-    >>> from dataclasses import asdict
+    >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
     ... class Config:
     ...     clips: int = 4

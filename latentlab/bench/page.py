@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from latentlab.bench.answer import Answers
 from latentlab.view.report import EncodedPlayer, Part, Report, Section, Strip, Table
 
 UNSAID = ("config", "weights")  # of figures, as the page has them beside; also what starts with "_", for `parts`
@@ -61,54 +62,54 @@ class Measured:
         return f"{self.mean:.4g}{low_high}{null}"
 
 
-def bench_page(result: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> Report:
+def bench_page(result: Answers, modules: Mapping[str, ModuleType]) -> Report:
     """The page of a result of `latentlab.bench.bench`; `modules` are its scripts, which may add parts of their own."""
     sections = []
-    for name, answers in by_script(result["answers"]).items():
+    asked, seed = result.record.settings, result.record.seed
+    for name, answers in result.by_script().items():
         first = answers[0]
-        parts: list[Part] = list(figure_tables(answers))
+        parts: list[Part] = list(figure_tables([answer.figures for answer in answers]))
         if own := vars(modules[name]).get("parts") if name in modules else None:
-            parts = [*own(first["figures"]), *parts]
-        if clips := first["figures"].get("_clips"):
+            parts = [*own(first.figures), *parts]
+        if clips := first.figures.get("_clips"):
             parts.insert(0, Strip([EncodedPlayer(**clip) for clip in clips]))
         given = "".join(
-            " --set " + quote(f"{name}.{field}={json.dumps(value)}") for field, value in first["given"].items()
+            " --set " + quote(f"{name}.{field}={json.dumps(value)}") for field, value in first.given.items()
         )
-        asked = result["record"]["settings"]
         how = f" --repeats {asked['repeats']}" if asked["repeats"] > 1 else ""
-        how += f" --seed {seed}" if (seed := result["record"]["seed"]) else ""
+        how += f" --seed {seed}" if seed else ""
         how += f" --scripts {quote(asked['scripts'])}" if asked["scripts"] else ""
-        seconds = sum(answer["seconds"] for answer in answers)
+        seconds = sum(answer.seconds for answer in answers)
         about = [
-            ["settings", json.dumps(first["settings"])],
+            ["settings", json.dumps(first.settings)],
             ["again", f"latentlab bench {name}{given}{how}"],
-            ["took", f"{seconds:.0f} s on {first['made']}, {first['platform']}"],
-            ["weights", first["weights"][:16]],
-            ["key", ", ".join(answer["key"] for answer in answers)],
+            ["took", f"{seconds:.0f} s on {first.made}, {first.platform}"],
+            ["weights", first.weights[:16]],
+            ["key", ", ".join(answer.key for answer in answers)],
         ]
         parts.append(Table(["provenance", ""], about))
-        sections.append(Section(name, first["question"], parts))
-    if result["failed"]:
-        rows = [[name, why.strip().splitlines()[-1]] for name, why in result["failed"].items()]
+        sections.append(Section(name, first.question, parts))
+    if result.failed:
+        rows = [[name, why.strip().splitlines()[-1]] for name, why in result.failed.items()]
         sections.insert(0, Section("Failed", parts=[Table(["benchmark", "why"], rows)]))
-    versions = ", ".join(f"{k} {v}" for k, v in result["record"]["versions"].items())
-    lead = f"Questions: {len(sections) - bool(result['failed'])}. Runs: {len(result['answers'])}."
-    if any(len(answers) > 1 for answers in by_script(result["answers"]).values()):
+    versions = ", ".join(f"{k} {v}" for k, v in result.record.versions.items())
+    lead = f"Questions: {len(sections) - bool(result.failed)}. Runs: {len(result.answers)}."
+    if any(len(answers) > 1 for answers in result.by_script().values()):
         lead += " ± is half of the 95 % interval over repeats."
-    return Report("Benchmarks", lead, sections, f"code {result['code'][:16]} · {versions} · {result['record']['made']}")
+    return Report("Benchmarks", lead, sections, f"code {result.code[:16]} · {versions} · {result.record.made}")
 
 
-def comparison_page(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
+def comparison_page(old: Answers, new: Answers) -> Report:
     """What changed from one result to another, and whether it is more than noise.
 
     With repeats on both sides, by Welch's test, Holm's correction over all numbers of the page; else by whether the
     scripts' own intervals overlap; else it cannot be told.
     """
-    before, after = by_script(old["answers"]), by_script(new["answers"])
+    before, after = old.by_script(), new.by_script()
     sections, pairs = [], []
     for name in after:
         if name in before:
-            left, right = measured_numbers(before[name]), measured_numbers(after[name])
+            left, right = (measured_numbers([a.figures for a in side[name]]) for side in (before, after))
             pairs += [(name, key, left[key], right[key]) for key in right if key in left]
     verdicts = noise_verdicts([(a, b) for *_, a, b in pairs])
     counted: dict[str, int] = {}
@@ -126,14 +127,15 @@ def comparison_page(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
         rows.sort(key=lambda row: row[-1] != "more than noise")
         text = "" if rows else "Nothing changed."
         first, second = before[name][0], after[name][0]
-        if first["weights"] != second["weights"]:
+        if first.weights != second.weights:
             text = f"The weights differ. {text}"
-        if first["settings"] != second["settings"]:
-            both = first["settings"] | second["settings"]
-            differ = [k for k in both if first["settings"].get(k) != second["settings"].get(k)]
+        if first.settings != second.settings:
+            both = {**first.settings, **second.settings}
+            differ = [k for k in both if first.settings.get(k) != second.settings.get(k)]
             text = f"Settings differ ({', '.join(differ)}): the numbers answer different questions. {text}"
         for side, here, there in (("old", before, after), ("new", after, before)):
-            if alone := [" / ".join(k) for k in measured_numbers(here[name]) if k not in measured_numbers(there[name])]:
+            ours, theirs = (measured_numbers([a.figures for a in one[name]]) for one in (here, there))
+            if alone := [" / ".join(key) for key in ours if key not in theirs]:
                 text += f" Only in the {side} one: {', '.join(alone)}."
         parts = [Table(["figure", "old", "new", "change", "verdict"], rows)] if rows else []
         sections.append(Section(name, text, parts))
@@ -141,7 +143,7 @@ def comparison_page(old: Mapping[str, Any], new: Mapping[str, Any]) -> Report:
     left_out = sorted(set(before) ^ set(after))
     if left_out:
         lead += f"; only on one side: {', '.join(left_out)}"
-    return Report("Benchmarks compared", f"{lead}.", sections, f"code {old['code'][:16]} and {new['code'][:16]}")
+    return Report("Benchmarks compared", f"{lead}.", sections, f"code {old.code[:16]} and {new.code[:16]}")
 
 
 def noise_verdicts(pairs: Sequence[tuple[Measured, Measured]]) -> list[str]:
@@ -178,21 +180,13 @@ def _welch(a: Measured, b: Measured) -> float:
     return float(np.asarray(ttest_ind(a.values, b.values, equal_var=False))[1])
 
 
-def by_script(answers: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Answers of one script together, in order."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for answer in answers:
-        found.setdefault(answer["name"], []).append(answer)
-    return found
+def measured_numbers(figures: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], Measured]:
+    """All numbers of an answer's figures by their path, over repeats.
 
-
-def measured_numbers(answers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], Measured]:
-    """All numbers of an answer by their path, over repeats.
-
-    >>> measured_numbers([{"figures": {"a": {"psnr": 30.0}}}, {"figures": {"a": {"psnr": 32.0}}}])
+    >>> measured_numbers([{"a": {"psnr": 30.0}}, {"a": {"psnr": 32.0}}])
     {('a', 'psnr'): Measured(values=(30.0, 32.0), interval=None, null=None)}
     """
-    runs = [dict(_numbers(_shown(answer["figures"]))) for answer in answers]
+    runs = [dict(_numbers(_shown(one))) for one in figures]
     return {
         path: Measured(tuple(run[path][0] for run in runs), interval, null)
         for path, (_, interval, null) in runs[0].items()
@@ -200,9 +194,9 @@ def measured_numbers(answers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ..
     }
 
 
-def figure_tables(answers: Sequence[Mapping[str, Any]]) -> list[Table]:
+def figure_tables(figures: Sequence[Mapping[str, Any]]) -> list[Table]:
     """The figures as tables: groups of one shape share a table, a row each."""
-    means = measured_numbers(answers)
+    means = measured_numbers(figures)
 
     def cell(path: tuple[str, ...], value: Any) -> Any:
         if path in means:
@@ -211,7 +205,7 @@ def figure_tables(answers: Sequence[Mapping[str, Any]]) -> list[Table]:
             return value if plain else str(found)
         return _text(value)
 
-    return list(_tables(_shown(answers[0]["figures"]), (), cell))
+    return list(_tables(_shown(figures[0]), (), cell))
 
 
 def _tables(figures: Mapping[str, Any], path: tuple[str, ...], cell):

@@ -16,6 +16,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from latentlab.bench.answer import Answer, Answers
 from latentlab.bench.page import bench_page, comparison_page
 from latentlab.bench.pool import workers
 from latentlab.bench.script import SCRIPTS, config_of, find_scripts, load_script
@@ -103,23 +104,17 @@ def bench(
     asked = {"names": list(names), "repeats": repeats, "scripts": "" if scripts == SCRIPTS else str(scripts)}
     failed = _run_all([job for job in plan if _kept(out, job) is None], out, jobs)
     answers = [kept for job in plan if job.key not in failed and (kept := _kept(out, job)) is not None]
-    result = {
-        "code": code,
-        "answers": answers,
-        "failed": {job.name: failed[job.key] for job in plan if job.key in failed},
-        "record": asdict(Record("latentlab bench", asked, seed, "", "")),
-    }
-    report = bench_page(result, {name: load_script(found[name]) for name in {a["name"] for a in answers}})
-    write_text(out / "bench.json", to_json(result) + "\n")
+    why = {job.name: failed[job.key] for job in plan if job.key in failed}
+    result = Answers(code, answers, why, Record("latentlab bench", asked, seed, "", ""))
+    report = bench_page(result, {name: load_script(found[name]) for name in {answer.name for answer in answers}})
+    write_text(out / "bench.json", to_json(result.plain()) + "\n")
     write_text(out / "bench.md", markdown(report))
     report.save(out / "bench.html")
     if failed:
-        first = next(iter(result["failed"].items()))
-        why = first[1].strip().splitlines()[-1]
-        raise RuntimeError(
-            f"{len(failed)} of {len(plan)} runs failed, the first {first[0]}: {why}; see {out}/bench.html"
-        )
-    return result
+        name, told = next(iter(why.items()))
+        last = told.strip().splitlines()[-1]
+        raise RuntimeError(f"{len(failed)} of {len(plan)} runs failed, the first {name}: {last}; see {out}/bench.html")
+    return result.plain()
 
 
 def compare_benches(old: str | Path, new: str | Path, out: str | Path) -> Report:
@@ -135,7 +130,7 @@ def compare_benches(old: str | Path, new: str | Path, out: str | Path) -> Report
     return report
 
 
-def _result(path: str | Path) -> dict[str, Any]:
+def _result(path: str | Path) -> Answers:
     file = Path(path) / "bench.json" if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"no {file}; give a folder that `latentlab bench --out` wrote, or its bench.json")
@@ -143,9 +138,10 @@ def _result(path: str | Path) -> dict[str, Any]:
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file} is no JSON ({error}); run `latentlab bench` again") from error
-    if not isinstance(found, dict) or "answers" not in found:
-        raise ValueError(f"{file} holds no answers; `latentlab bench --out` writes such a file")
-    return found
+    try:
+        return Answers.of_plain(found)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} holds no answers; `latentlab bench --out` writes such a file") from error
 
 
 def code_version(scripts: Path) -> str:
@@ -191,13 +187,13 @@ def _file(out: Path, job: Job) -> Path:
     return out / "results" / f"{job.name}-{job.key}.json"
 
 
-def _kept(out: Path, job: Job) -> dict[str, Any] | None:
+def _kept(out: Path, job: Job) -> Answer | None:
     """The answer from before, if there is one and it is whole."""
     try:
-        answer = json.loads(_file(out, job).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        answer = Answer(**json.loads(_file(out, job).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
         return None
-    return answer if isinstance(answer, dict) and answer.get("key") == job.key and "figures" in answer else None
+    return answer if answer.key == job.key else None
 
 
 def _run_all(plan: Sequence[Job], out: Path, jobs: int) -> dict[str, str]:
@@ -228,15 +224,20 @@ def _answer(job: Job, out: Path) -> str:
     except Exception:  # whatever a script raises must not take the others down
         return traceback.format_exc()
     record = Record(f"latentlab bench {job.name}", job.config, job.seed, "", job.weights)
-    kept = {
-        "name": job.name,
-        "question": inspect.cleandoc(module.__doc__ or "").split("\n\n")[0],
-        "key": job.key,
-        "repeat": job.repeat,
-        "given": job.settings,
-        "seconds": round(time.perf_counter() - began, 2),
-        "figures": json.loads(to_json(figures)),
-        **{name: getattr(record, name) for name in ("settings", "seed", "weights", "versions", "platform", "made")},
-    }
-    write_text(_file(out, job), to_json(kept) + "\n")
+    answer = Answer(
+        name=job.name,
+        question=inspect.cleandoc(module.__doc__ or "").split("\n\n")[0],
+        key=job.key,
+        repeat=job.repeat,
+        given=job.settings,
+        seconds=round(time.perf_counter() - began, 2),
+        figures=json.loads(to_json(figures)),
+        settings=record.settings,
+        seed=record.seed,
+        weights=record.weights,
+        versions=record.versions,
+        platform=record.platform,
+        made=record.made,
+    )
+    write_text(_file(out, job), to_json(asdict(answer)) + "\n")
     return ""
