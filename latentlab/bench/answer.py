@@ -10,7 +10,7 @@ from latentlab.record import Record
 
 
 @dataclass(frozen=True)
-class Answer:
+class BenchAnswer:
     """One run of one script.
 
     Attributes:
@@ -43,7 +43,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Answers:
+class BenchAnswers:
     """All of a run of `latentlab bench`.
 
     Attributes:
@@ -54,7 +54,7 @@ class Answers:
     """
 
     code: str
-    answers: Sequence[Answer]
+    answers: Sequence[BenchAnswer]
     failed: Mapping[str, str]
     record: Record
 
@@ -63,18 +63,18 @@ class Answers:
         return asdict(self)
 
     @staticmethod
-    def of_plain(found: Mapping[str, Any]) -> Answers:
+    def of_plain(found: Mapping[str, Any]) -> BenchAnswers:
         """Reads what `plain` gave.
 
         Raises:
             KeyError, TypeError: something else.
         """
-        answers = [Answer(**answer) for answer in found["answers"]]
-        return Answers(found["code"], answers, found["failed"], Record(**found["record"]))
+        answers = [BenchAnswer(**answer) for answer in found["answers"]]
+        return BenchAnswers(found["code"], answers, found["failed"], Record(**found["record"]))
 
-    def by_script(self) -> dict[str, list[Answer]]:
+    def by_script(self) -> dict[str, list[BenchAnswer]]:
         """Answers of one script together, in order."""
-        found: dict[str, list[Answer]] = {}
+        found: dict[str, list[BenchAnswer]] = {}
         for answer in self.answers:
             found.setdefault(answer.name, []).append(answer)
         return found

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.bench.answer import Answers
+from latentlab.bench.answer import BenchAnswers
 from latentlab.view.report import EncodedPlayer, Part, Report, Section, Strip, Table
 
 UNSAID = ("config", "weights")  # of figures, as the page has them beside; also what starts with "_", for `parts`
@@ -62,7 +62,7 @@ class Measured:
         return f"{self.mean:.4g}{low_high}{null}"
 
 
-def bench_page(result: Answers, modules: Mapping[str, ModuleType]) -> Report:
+def bench_page(result: BenchAnswers, modules: Mapping[str, ModuleType]) -> Report:
     """The page of a result of `latentlab.bench.bench`; `modules` are its scripts, which may add parts of their own."""
     sections = []
     asked, seed = result.record.settings, result.record.seed
@@ -99,7 +99,7 @@ def bench_page(result: Answers, modules: Mapping[str, ModuleType]) -> Report:
     return Report("Benchmarks", lead, sections, f"code {result.code[:16]} · {versions} · {result.record.made}")
 
 
-def comparison_page(old: Answers, new: Answers) -> Report:
+def comparison_page(old: BenchAnswers, new: BenchAnswers) -> Report:
     """What changed from one result to another, and whether it is more than noise.
 
     With repeats on both sides, by Welch's test, Holm's correction over all numbers of the page; else by whether the

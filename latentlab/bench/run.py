@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from latentlab.bench.answer import Answer, Answers
+from latentlab.bench.answer import BenchAnswer, BenchAnswers
 from latentlab.bench.page import bench_page, comparison_page
 from latentlab.bench.pool import workers
 from latentlab.bench.script import SCRIPTS, config_of, find_scripts, load_script
@@ -105,7 +105,7 @@ def bench(
     failed = _run_all([job for job in plan if _kept(out, job) is None], out, jobs)
     answers = [kept for job in plan if job.key not in failed and (kept := _kept(out, job)) is not None]
     why = {job.name: failed[job.key] for job in plan if job.key in failed}
-    result = Answers(code, answers, why, Record("latentlab bench", asked, seed, "", ""))
+    result = BenchAnswers(code, answers, why, Record("latentlab bench", asked, seed, "", ""))
     report = bench_page(result, {name: load_script(found[name]) for name in {answer.name for answer in answers}})
     write_text(out / "bench.json", to_json(result.plain()) + "\n")
     write_text(out / "bench.md", markdown(report))
@@ -130,7 +130,7 @@ def compare_benches(old: str | Path, new: str | Path, out: str | Path) -> Report
     return report
 
 
-def _result(path: str | Path) -> Answers:
+def _result(path: str | Path) -> BenchAnswers:
     file = Path(path) / "bench.json" if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"no {file}; give a folder that `latentlab bench --out` wrote, or its bench.json")
@@ -139,7 +139,7 @@ def _result(path: str | Path) -> Answers:
     except ValueError as error:
         raise ValueError(f"{file} is no JSON ({error}); run `latentlab bench` again") from error
     try:
-        return Answers.of_plain(found)
+        return BenchAnswers.of_plain(found)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file} holds no answers; `latentlab bench --out` writes such a file") from error
 
@@ -187,10 +187,10 @@ def _file(out: Path, job: Job) -> Path:
     return out / "results" / f"{job.name}-{job.key}.json"
 
 
-def _kept(out: Path, job: Job) -> Answer | None:
+def _kept(out: Path, job: Job) -> BenchAnswer | None:
     """The answer from before, if there is one and it is whole."""
     try:
-        answer = Answer(**json.loads(_file(out, job).read_text(encoding="utf-8")))
+        answer = BenchAnswer(**json.loads(_file(out, job).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return answer if answer.key == job.key else None
@@ -224,7 +224,7 @@ def _answer(job: Job, out: Path) -> str:
     except Exception:  # whatever a script raises must not take the others down
         return traceback.format_exc()
     record = Record(f"latentlab bench {job.name}", job.config, job.seed, "", job.weights)
-    answer = Answer(
+    answer = BenchAnswer(
         name=job.name,
         question=inspect.cleandoc(module.__doc__ or "").split("\n\n")[0],
         key=job.key,
