@@ -1,8 +1,10 @@
 """The front in gradio: the canvas is the one of the page, and what is filled is what `inpaint` fills."""
 
 import base64
+import importlib.util
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,3 +64,35 @@ def test_without_gradio_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
     with pytest.raises(ImportError, match=r"pip install 'latentlab\[app\]'"):
         gradio_app(Session(clip()))
+
+
+def test_paint_by_mouse_in_the_page_that_gradio_serves(monkeypatch):
+    pytest.importorskip("gradio", reason="gradio, the extra latentlab[app], is not installed")
+    spec = importlib.util.spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
+    browser = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(browser)
+    if browser.BINARY is None:
+        pytest.skip("no Chromium; Debian's package is `chromium`")
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    session = Session(clip(), tiny.generator(), caption="a red star")
+    app = gradio_app(session)
+    _, address, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    shown = browser.Browser(1000, 1400)
+    try:
+        button = "[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'Fill')"
+        shown.open(address, f"document.querySelector('canvas[role=application]') && {button}", tries=600)
+        x, y, width = shown.run(
+            "(() => { const r = document.querySelector('canvas').getBoundingClientRect(); "
+            "return [r.x, r.y, r.width]; })()"
+        )
+        shown.drag([(x + width * k / 16, y + width * 5.5 / 16) for k in (4.5, 5.5, 6.5)])
+        shown.run(f"{button}.click()")
+        shown.wait("[...document.querySelectorAll('textarea')].some((t) => t.value.startsWith('filled'))", tries=600)
+    finally:
+        shown.close()
+        app.close()
+    hole = session.filled.hole[0, 0]
+    assert hole[0, 5, 5] == 1
+    assert hole[1:].max() == 0
+    outside = (session.filled.region == 0).expand_as(session.clip)
+    assert torch.equal(session.filled.video.cpu()[outside], session.clip[outside])

@@ -80,7 +80,8 @@ class PipelineControl(nn.Module):
     def _account(self) -> PipelineAccount:
         """Two steps of the pipeline's own call under a picture against the same by stopped calls."""
         generator, kinds = self._generator[0], self.kinds or ("picture",)
-        card = torch.rand(1, 3, *generator.size, generator=torch.Generator().manual_seed(0)).mul(255).round() / 255
+        c, seed = generator.config, torch.Generator().manual_seed(0)
+        card = torch.randint(256, (1, 3, c.num_frames, c.height, c.width), generator=seed) / 255
         pictures, ones = dict.fromkeys(kinds, card), dict.fromkeys(kinds, 1.0)
         told = self.heard(pictures)
         own = ControlledCall(self.denoiser, self.call, told, [1.0] * len(kinds)).arguments(1)

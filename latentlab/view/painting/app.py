@@ -6,6 +6,7 @@ import base64
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def gradio_app(session: Session) -> Any:
     >>> app.launch()  # doctest: +SKIP
     """
     try:
-        import gradio
+        gradio: Any = import_module("gradio")
     except ImportError as error:
         raise ImportError("this page is made by gradio: pip install 'latentlab[app]'") from error
     folder = Path(tempfile.mkdtemp(prefix="latentlab-app-"))
@@ -85,7 +86,9 @@ def gradio_app(session: Session) -> Any:
             session.run(masks(painted), caption, {"seed": str(int(seed)), "steps": str(int(steps))})
         said, filled = ended(), session.filled
         files = [folder / f"filled_{session.job.id}{suffix}" for suffix in (".mp4", ".mkv")]
-        for file in files if filled is not None else []:
+        if filled is None:
+            raise gradio.Error(said)
+        for file in files:
             write(file, filled.video.cpu(), fps=session.fps)
         return str(files[0]), str(files[1]), said
 
