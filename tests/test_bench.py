@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from latentlab.bench import SCRIPTS, bench, compare_benches, find_scripts, parse_settings, run, script, spread
+from latentlab.bench import (
+    SCRIPTS,
+    bench,
+    compare_benches,
+    find_scripts,
+    parse_settings,
+    run,
+    script,
+    settings_of_model,
+    spread,
+)
 from latentlab.bench.kept import kept_answer
 from latentlab.bench.page import Measured, figure_tables, measured_numbers, noise_verdicts
 from latentlab.cli import main
@@ -291,6 +301,15 @@ def test_mistakes_are_named(scripts, tmp_path):
         bench(["sizes"], out=tmp_path, scripts=scripts, repeats=0)
 
 
+def test_what_is_told_of_a_model_goes_to_every_script_that_takes_it(scripts, tmp_path):
+    (scripts / "of_model.py").write_text(SCRIPT.replace("size: int = 2", "size: int = 2\n    model: str | None = None"))
+    told = settings_of_model(["of_model"], {"model": "here", "labels": None}, {"of_model": {"size": 4}}, scripts)
+    assert told == {"of_model": {"model": "here", "size": 4}}
+    with pytest.raises(ValueError, match="sizes takes no model; any_model takes model"):
+        settings_of_model(["sizes"], {"model": "here"}, {}, scripts)
+    assert main(["bench", "sizes", "--labels", "mine.csv", "--out", str(tmp_path / "o")]) == 2
+
+
 def test_from_the_command_line(scripts, tmp_path, capsys):
     said = ["--scripts", str(scripts), "--set", "sizes.size=4", "--out", str(tmp_path / "o"), "--json"]
     assert main(["bench", "sizes", *said]) == 0
@@ -304,7 +323,7 @@ def test_from_the_command_line(scripts, tmp_path, capsys):
 def test_the_scripts_of_the_project_are_found():
     if not SCRIPTS.is_dir():
         pytest.skip("an installed package has no benchmarks beside it")
-    assert {"inversion", "interpolation", "edits", "temporal"} <= set(find_scripts(SCRIPTS))
+    assert {"inversion", "interpolation", "edits", "temporal", "any_model"} <= set(find_scripts(SCRIPTS))
 
 
 def test_every_bar_of_speed_is_asked():

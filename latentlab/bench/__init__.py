@@ -10,6 +10,15 @@ changes and not before.
 """
 
 from latentlab.bench.run import bench, compare_benches
-from latentlab.bench.script import SCRIPTS, find_scripts, load_script, parse_settings
+from latentlab.bench.script import ANY_MODEL, SCRIPTS, find_scripts, load_script, parse_settings, settings_of_model
 
-__all__ = ["SCRIPTS", "bench", "compare_benches", "find_scripts", "load_script", "parse_settings"]
+__all__ = [
+    "ANY_MODEL",
+    "SCRIPTS",
+    "bench",
+    "compare_benches",
+    "find_scripts",
+    "load_script",
+    "parse_settings",
+    "settings_of_model",
+]

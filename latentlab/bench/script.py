@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
+ANY_MODEL = "any_model"  # the script that asks of no model more than any has
 KINDS: dict[type, tuple[type, ...]] = {float: (int, float), tuple: (list, tuple)}  # that will do for a default's
 
 
@@ -92,4 +93,31 @@ def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
             found.setdefault(name, {})[field] = json.loads(value)
         except json.JSONDecodeError:
             found.setdefault(name, {})[field] = value
+    return found
+
+
+def settings_of_model(
+    names: Sequence[str],
+    about: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, Any]],
+    scripts: str | Path = SCRIPTS,
+) -> dict[str, dict[str, Any]]:
+    """Settings by script, those of a model among them.
+
+    Args:
+        names: of the scripts.
+        about: "model", and what else is told of it, such as "num_frames"; None says nothing.
+        settings: further ones, which go first.
+        scripts: their folder.
+
+    Raises:
+        ValueError: a script that takes no model, or not what is told of it.
+    """
+    found, files = {name: dict(own) for name, own in settings.items()}, find_scripts(scripts)
+    told = {field: value for field, value in about.items() if value is not None}
+    for name in (name for name in names if name in files):
+        known = {field.name for field in fields(load_script(files[name]).Config)}
+        if missing := [field for field in told if field not in known]:
+            raise ValueError(f"{name} takes no {missing[0]}; {ANY_MODEL} takes {', '.join(told)}")
+        found[name] = told | found.get(name, {})
     return found

@@ -26,7 +26,9 @@ def tour_command(
     tell(record.numbers, json, told)
 
 
-def bench_command(names: Sequence[str], *, scripts, repeats, jobs, compare, out, seed, json, **given) -> None:
+def bench_command(
+    names: Sequence[str], *, scripts, model, num_frames, size, labels, repeats, jobs, compare, out, seed, json, **given
+) -> None:
     """Answers of the benchmarks, kept and on one page; or what changed between two folders of them."""
     from latentlab import bench as benches
     from latentlab.view.markdown import markdown
@@ -38,6 +40,13 @@ def bench_command(names: Sequence[str], *, scripts, repeats, jobs, compare, out,
         tell({"compare": report.lead}, json, [markdown(report), f"open {Path(out) / 'compare.html'} in a browser"])
         return
     settings = benches.parse_settings(given["set"])
+    if model is not None:
+        height, width = size or (None, None)
+        about = {"model": model, "num_frames": num_frames, "height": height, "width": width, "labels": labels}
+        names = names or (benches.ANY_MODEL,)
+        settings = benches.settings_of_model(names, about, settings, scripts or benches.SCRIPTS)
+    elif num_frames or size or labels:
+        raise ValueError("--num-frames, --size and --labels are of a --model; give its folder, too")
     asked = {"settings": settings, "repeats": repeats, "jobs": jobs, "seed": seed}
     with claimed(out):
         result = benches.bench(names, out=out, scripts=scripts or benches.SCRIPTS, **asked)

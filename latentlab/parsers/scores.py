@@ -7,7 +7,7 @@ from typing import get_args
 
 from latentlab.asked import add_model
 from latentlab.names import MemoryJob
-from latentlab.parsers.options import Asking, command, model_options, positive
+from latentlab.parsers.options import LABELS, Asking, command, height_and_width, model_options, positive
 
 JOBS = get_args(MemoryJob)
 
@@ -87,6 +87,7 @@ def add_bench(commands) -> Asking:
         "Runs the scripts of benchmarks/, keeps their answers, and writes one page; or compares two such folders.",
         "latentlab bench inversion edits --repeats 3 --out bench/new\n"
         "  latentlab bench inversion --set inversion.clips=4 --out bench/small\n"
+        "  latentlab bench --model wan-folder --num-frames 17 --size 128x208 --labels mine.csv\n"
         "  latentlab bench --compare bench/old bench/new --out bench/changes",
         out="bench",
         device=False,
@@ -94,6 +95,10 @@ def add_bench(commands) -> Asking:
     yield p
     p.add_argument("names", nargs="*", metavar="NAME", help="scripts (default: all)")
     p.add_argument("--scripts", metavar="FOLDER", help="where they are (default: benchmarks/ of the checkout)")
+    p.add_argument("--model", metavar="FOLDER", help="of every script that takes one (default script: any_model)")
+    p.add_argument("--num-frames", type=positive(int), help="of a clip of a pipeline")
+    p.add_argument("--size", type=height_and_width, metavar="HxW", help="height and width of a clip of a pipeline")
+    p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
     p.add_argument("--set", action="append", default=[], metavar="NAME.FIELD=VALUE", help="a setting of a script")
     p.add_argument("--repeats", type=positive(int), default=1, help="two or more give intervals (default: 1)")
     p.add_argument("--jobs", type=positive(int), default=1, help="processes at a time (default: 1)")

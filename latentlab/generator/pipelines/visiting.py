@@ -94,7 +94,8 @@ class Listening(Scheduler):
         sigmas, count = self.sigmas if isinstance(self, TellsSigmas) else None, len(self.seen.steps)
         sigma = None if sigmas is None or count >= len(sigmas) else float(sigmas[count])
         heard = _towards_noise(model_output, options)
-        self.seen.steps.append(Step(sample, self.factor, float(timestep), sigma, heard))
+        # Some pipelines write what a step returns into the state that it was given (Kandinsky 5).
+        self.seen.steps.append(Step(sample.clone(), self.factor, float(timestep), sigma, heard))
         if self.seen.heard is None:
             self.seen.heard, self.seen.at = heard, sample
         return super().step(model_output, timestep, sample, *args, **options)

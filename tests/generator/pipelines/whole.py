@@ -202,6 +202,41 @@ def wan(**parts: Any) -> Whole:
     return Whole(diffusers.WanPipeline(**(own | parts)), (9, 32, 32))
 
 
+def skyreels(**parts: Any) -> Whole:
+    """What Wan is, of another class, which no family here knows."""
+    own = wan().pipe.components
+    torch.manual_seed(0)
+    transformer = diffusers.SkyReelsV2Transformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, text_dim=32, freq_dim=32, ffn_dim=32, num_layers=2,
+        rope_max_seq_len=32,
+    )  # fmt: skip
+    known = {name: own[name] for name in ("tokenizer", "text_encoder", "vae", "scheduler")}
+    made = diffusers.SkyReelsV2Pipeline(**(known | {"transformer": transformer} | parts))
+    return Whole(made, (9, 32, 32), {"max_sequence_length": 16})
+
+
+def modelscope(**parts: Any) -> Whole:
+    torch.manual_seed(0)
+    network = diffusers.UNet3DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, sample_size=8, in_channels=4, out_channels=4,
+        down_block_types=("CrossAttnDownBlock3D", "DownBlock3D"), up_block_types=("UpBlock3D", "CrossAttnUpBlock3D"),
+        cross_attention_dim=32, norm_num_groups=2, attention_head_dim=8,
+    )  # fmt: skip
+    network.conv_out.weight.data *= CALM
+    own = {
+        "vae": image_vae(), "text_encoder": clip_text(), "tokenizer": tokenizer(77), "unet": network,
+        "scheduler": ddim(),
+    }  # fmt: skip
+    return Whole(diffusers.TextToVideoSDPipeline(**(own | parts)), (4, 32, 32))
+
+
+FIVE = {  # on which every feature is tried: images and video, transformers and U-Nets, driven and of a family
+    "Flux": flux,
+    "StableDiffusionXL": sdxl,
+    "Wan": wan,
+    "ModelScope": modelscope,
+    "SkyReelsV2": skyreels,
+}
 WHOLE = {
     "StableDiffusion": stable_diffusion,
     "StableDiffusionXL": sdxl,
