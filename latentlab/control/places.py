@@ -41,7 +41,10 @@ def places(generator: Generator, caption: str) -> list[list[int]]:
     for tokenizer, start in read_by:
         own = tokenizer(caption, return_offsets_mapping=True)["offset_mapping"]
         offsets += [(start + i, a, b) for i, (a, b) in enumerate(own)]
-    return [[i for i, a, b in offsets if a < b and a < end and b > start] for start, end in spans]
+    found = [[i for i, a, b in offsets if a < b and a < end and b > start] for start, end in spans]
+    if isinstance(generator, Driven) and not _changes(generator, caption, found[-1]):
+        raise ValueError(f"{generator.call.name} reads captions within a text of its own; weigh the velocity")
+    return found
 
 
 def _tokenizers(generator: Pipeline | Driven, caption: str) -> list[tuple[Tokenizes, int]]:
@@ -57,4 +60,17 @@ def _tokenizers(generator: Pipeline | Driven, caption: str) -> list[tuple[Tokeni
     lengths = [len(one(caption, padding="max_length").input_ids) for one in fast]
     if total in lengths:
         return [(fast[lengths.index(total)], 0)]
+    if total == generator.call.max_tokens:
+        return [(fast[-1], 0)]
     return [(fast[0], 0), (fast[2], lengths[0])] if len(fast) == 3 and lengths[0] < total else []
+
+
+def _changes(generator: Driven, caption: str, last: list[int]) -> bool:
+    """Whether another last word changes tokens from its place on, or all, as where each token has seen the others."""
+    words = caption.split()
+    if len(words) < 2 or words[0] == words[-1] or not last:
+        return True
+    before, after = (generator.condition(said).tokens for said in (caption, " ".join([*words[:-1], words[0]])))
+    count = min(before.shape[1], after.shape[1])
+    changed = (before[0, :count] != after[0, :count]).any(-1).nonzero()
+    return bool(len(changed)) and int(changed[0]) in (0, last[0])

@@ -214,10 +214,15 @@ def by_name(directions: NamedMoves) -> dict[str, Moves]:
 def figures(
     video: Video, unedited: Video, source: Video, mask: Tensor | None, leak: float = float("nan")
 ) -> dict[str, float]:
-    """What is said under a picture: flicker in 8-bit levels, NaN if not measured; likeness in decibels to the clip
-    without the edit, and of that to the source; how much of a masked edit the model would have made outside."""
-    measured = flicker(video)
-    said = {"flicker, 8-bit levels": float(measured.overall), "flicker of the whole frame": float(measured.whole)}
+    """What is said under a picture.
+
+    Flicker in 8-bit levels, NaN if it cannot be followed, left out of fewer than three frames; likeness in decibels to
+    the clip without the edit, and of that to the source; how much of a masked edit the model would have made outside.
+    """
+    said = {}
+    if video.shape[2] > 2:
+        measured = flicker(video)
+        said = {"flicker, 8-bit levels": float(measured.overall), "flicker of the whole frame": float(measured.whole)}
     said["PSNR to the unedited clip, dB"] = float(psnr(video, unedited))
     if mask is not None and not mask.all():
         said["PSNR outside the mask, dB"] = float(background_preservation(video, unedited, mask[:, 0].bool()))

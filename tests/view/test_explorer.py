@@ -66,6 +66,25 @@ def test_a_slider_changes_the_picture(explorer):
     assert "flicker" in said(explorer)
 
 
+def test_an_image_has_no_flicker():
+    size = 3 * 16 * 16
+    light = Direction("light", np.full(size, size**-0.5), scale=0.1 * size**0.5)
+
+    class Images(Pixels):
+        shape = (3, 1, 16, 16)
+
+        def decode(self, codes):
+            return codes.reshape(len(codes), *self.shape)
+
+    explorer = Explorer(Images(), [light], torch.zeros(1, *Images.shape))
+    explorer.sliders["light"].value = 2.0
+    assert explorer.wait(20)
+    assert torch.allclose(explorer.video, torch.full((1, *Images.shape), 0.2), atol=1e-5)
+    assert "flicker" not in said(explorer)
+    assert "PSNR" in said(explorer)
+    explorer.close()
+
+
 def test_directions_come_in_any_form():
     one = light()["light"]
     several = DirectionSet(("light",), one.vector[None], np.array([[one.scale**2]]))

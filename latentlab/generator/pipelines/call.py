@@ -53,6 +53,12 @@ class Call:
         return next((name for name in FRAMES if name in self.signature), None)
 
     @property
+    def max_tokens(self) -> int | None:
+        """How many tokens of a caption it reads, where it says so."""
+        own = self.signature.get("max_sequence_length")
+        return self.more.get("max_sequence_length", None if own is None else own.default)
+
+    @property
     def reads_captions(self) -> bool:
         return "prompt" in self.signature and "prompt_embeds" not in self.more
 
