@@ -6,8 +6,10 @@ Each clip is encoded into the space, moved by seven strengths and decoded. A sco
 strength and the measured target, per clip; the table shows the median over clips. A circular factor is judged by the
 cosine of the angle between what is measured and what the direction points to; for motion, by the velocity along it.
 The null is what directions from one half of the clips to the other reach, halves drawn at random, whichever their sign.
-Beside it: precision, leakage and usable strengths (see `latentlab.scoreboard`), and the floor, what the space loses
-without any edit.
+A move that carries all else along has a correlation of 1 as well, so beside it stands the share of clips that keep the
+contract of an edit (`latentlab.study.contract`) at the strongest move: the target moved, and all else, the shape's
+outline among it, is within its tolerance. Then precision, leakage and usable strengths (see `latentlab.scoreboard`),
+and the floor, what the space loses without any edit.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from latentlab.names import SpaceKind
 from latentlab.scoreboard.direction_score import Sweep, score_sweep
 from latentlab.shapes import Codes, Video
 from latentlab.spaces import Around
+from latentlab.study.account import SEEN
+from latentlab.study.contract import judge_rest
 from latentlab.study.edit_space import DIRECTION_SEED, edit_space
 from latentlab.study.sources import find_directions
 from latentlab.study.steps import Step, draw
@@ -85,6 +89,7 @@ def run(config: Config) -> dict:
             figures[f"{name}, {kind}"] = {
                 "median_spearman": median(score.spearman, null("size_of_median")),
                 "percent_above_0.9": percent(score.spearman >= 0.9),
+                "kept_percent": percent(kept(name, here.unedited.cpu(), edits[-1], ruler)),
                 "median_range": [round(float(np.nanmedian(towards(name, table))), 3) for table in read],
                 "precision": {"value": round(score.precision, 3), "null": null("precision")},
                 "leakage": {"value": round(score.leakage, 3), "null": null("leakage")},
@@ -124,6 +129,13 @@ def judge(name: str, read: list[FactorTable], strengths: np.ndarray, ruler: Fact
     tables = tuple(table.select(JUDGED) for table in read)
     score = score_sweep(ruler, Sweep(name, tuple(strengths.tolist()), tables))
     return Judged(spearman, score.precision, score.leakage, (score.low, score.high))
+
+
+def kept(name: str, unedited: Video, edited: Video, ruler: FactorUnits) -> np.ndarray:
+    """Which clips moved along their target, and kept all else."""
+    went = ruler.along(name, *(measure(video).select(JUDGED) for video in (unedited, edited)))
+    factor = ruler.names[ruler.target(name)[0]]
+    return (went >= SEEN) & judge_rest(unedited, edited, [factor]).kept
 
 
 def moved(here: Around, direction: Direction, strength: float) -> Video:
