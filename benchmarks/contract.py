@@ -104,8 +104,9 @@ def run(config: Config) -> dict:
                 "reached_percent": percent(of_exact.off[factor] <= 1),
                 "floor_percent": percent(floor),
                 "broken": counts(of_exact),
-                "overlap": mean(of_exact.overlap),
-                "overlap_unedited": mean(of_exact.floor),
+                "overlap": mean(of_exact.overlap.mean(1)),
+                "overlap_lost": mean(of_exact.lost),
+                "overlap_unedited": mean(of_exact.floor.mean(1)),
                 "account_agrees_percent": percent(said == kept),
                 "seconds_a_clip": mean([seconds]),
             }

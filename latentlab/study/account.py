@@ -116,8 +116,8 @@ class Account:
         if name == "outside":
             return f"pixels outside the object keep {self.judged.outside[0]:.1f} dB, and {OUTSIDE:g} are to stay"
         if name == "overlap":
-            overlap, least = float(self.judged.overlap[0]), float(self.judged.floor[0]) - BENT
-            return f"the shape is bent or turned: it overlaps the one wanted by {overlap:.2f}, not {least:.2f} or more"
+            lost = f"a quarter of the clip overlaps the one wanted by {self.judged.lost[0]:.2f} less"
+            return f"the shape is bent or turned: {lost} than without the edit, and {BENT:g} are allowed"
         off = float(self.judged.off[name][0]) * TOLERANCE[name]
         if not np.isfinite(off):
             return f"{name} can no longer be read"
@@ -142,8 +142,8 @@ class Account:
         said += [f"no longer readable: {', '.join(lost)}"] if lost else []
         if self.judged is not None and np.isfinite(self.judged.outside[0]):
             said.append(f"pixels outside the object keep {self.judged.outside[0]:.1f} dB")
-        if self.judged is not None and np.isfinite(self.judged.overlap[0]):
-            overlap, floor = float(self.judged.overlap[0]), float(self.judged.floor[0])
+        if self.judged is not None and np.isfinite(self.judged.lost[0]):
+            overlap, floor = float(self.judged.overlap[0].mean()), float(self.judged.floor[0].mean())
             said.append(f"its shape overlaps the one wanted by {overlap:.2f}, without an edit by {floor:.2f}")
         if np.isfinite(self.flicker):
             said.append(f"flicker added: {self.flicker:+.2f} levels")
@@ -161,9 +161,10 @@ class Account:
         others = {one.factor.name: known(one.moved) for one in self.others}
         value = {"before": known(self.reading.before), "after": known(self.reading.after), "asked": known(self.wanted)}
         off = {} if self.judged is None else {name: known(one[0]) for name, one in self.judged.off.items()}
-        parts = ("outside", "overlap", "floor")
-        outside, overlap, floor = (known(getattr(self.judged, name)[0]) if self.judged else None for name in parts)
-        beside = {"outside_psnr": outside, "overlap": overlap, "overlap_unedited": floor}
+        parts = ("outside", "overlap", "floor", "lost")
+        found = {name: known(getattr(self.judged, name)[0].mean()) if self.judged else None for name in parts}
+        beside = {"outside_psnr": found["outside"], "overlap": found["overlap"], "overlap_unedited": found["floor"]}
+        beside |= {"overlap_lost": found["lost"]}
         beside |= {"flicker_added": known(self.flicker)}
         return {"target": self.target, **value, "moved_sd": known(self.reading.moved), "else_sd": others,
                 "tolerances_off": off, **beside, "read_by": self.read_by, "kept": self.kept,

@@ -70,10 +70,9 @@ def moved_lines(unedited: Video, video: Video, strengths: Mapping[str, float]) -
 def _broken(unedited: Video, video: Video, own: set[str]) -> list[str]:
     """What of the rest is out of its tolerance."""
     judged = judge_rest(unedited, video, own)
-    overlap, least = float(judged.overlap[0]), float(judged.floor[0]) - BENT
     said = {
         "outside": f"pixels outside the object keep {judged.outside[0]:.0f} dB of {OUTSIDE:g}",
-        "overlap": f"the shape is bent or turned: it overlaps its own by {overlap:.2f} of {least:.2f}",
+        "overlap": f"the shape is bent or turned: {judged.lost[0]:.2f} of its overlap are lost, and {BENT:g} may be",
     }
     return [said.get(name, f"{name} is out of its tolerance") for name in judged.broken()]
 

@@ -56,7 +56,7 @@ def test_a_star_bent_to_a_blob_is_told_in_words_and_numbers():
     good, bad = (account(clip(), after, Change.of("hue", 240)) for after in (clip(hue=240.0), blob))
     assert good.kept
     assert not bad.kept
-    assert bad.failed.startswith("the shape is bent or turned: it overlaps the one wanted by 0.87, not 0.92")
+    assert bad.failed.startswith("the shape is bent or turned: a quarter of the clip overlaps the one wanted by 0.1")
     assert "its shape overlaps the one wanted by 0.87, without an edit by 1.00" in bad.lines()
     assert (bad.numbers()["overlap"], bad.numbers()["overlap_unedited"]) == pytest.approx((0.87, 1.0), abs=0.01)
     assert "bent" in account(clip(), blob, "hue@240").failed  # of a strength

@@ -55,13 +55,15 @@ def painted(
 
 def soft_iou(
     one: Float[Tensor, "clip 1 frame height width"], other: Float[Tensor, "clip 1 frame height width"]
-) -> Float[np.ndarray, " clip"]:
-    """Overlap of mattes: the sum of what both cover over the sum of what either does, 0 to 1; NaN where neither does.
+) -> Float[np.ndarray, "clip frame"]:
+    """Overlap of mattes, frame by frame: the sum of what both cover over the sum of what either does, 0 to 1.
+
+    It is NaN where neither covers anything.
 
     >>> half = torch.zeros(1, 1, 1, 4, 4)
     >>> half[..., :2] = 1.0
     >>> soft_iou(half, torch.ones_like(half)), soft_iou(half, half)
-    (array([0.5]), array([1.]))
+    (array([[0.5]]), array([[1.]]))
     """
-    both, either = (f(one, other).flatten(1).double().sum(1) for f in (torch.minimum, torch.maximum))
+    both, either = (f(one, other).double().sum((1, 3, 4)) for f in (torch.minimum, torch.maximum))
     return torch.where(either > 0, both / either, torch.nan).cpu().numpy()
