@@ -97,7 +97,7 @@ class FactorTable:
     def __len__(self) -> int:
         return len(self.values)
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         return np.asarray(self.values, dtype=dtype)
 
     def _column(self, name: str) -> int:

@@ -16,7 +16,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
@@ -55,7 +55,7 @@ def short_digest(text: str) -> str:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     """Where to write a file or folder that is to stand at `path`: a block that ends without an error puts it there.
 
     Args:
@@ -105,7 +105,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 @contextmanager
-def claimed(folder: str | os.PathLike[str]) -> Iterator[None]:
+def claimed(folder: str | os.PathLike[str]) -> Generator[None]:
     """Keeps a folder to this process, for work that two processes would spoil; its death gives the folder free.
 
     Args:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -103,7 +103,7 @@ class Descent(Guide):
     energy: Energy
     weight: float
     name: str | None = None
-    capturable: ClassVar[bool] = False  # nobody knows what an energy reads
+    capturable: bool = field(default=False, init=False, repr=False)  # nobody knows what an energy reads
 
     def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
         del condition

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -162,6 +163,6 @@ def host_levels(levels: Tensor) -> list[float]:
     return times
 
 
-def bar(steps: list, progress: bool | str) -> tqdm:
+def bar(steps: list[Any], progress: bool | str) -> tqdm:
     """Progress over steps; a string names it."""
     return tqdm(steps, desc=progress if isinstance(progress, str) else "solving", disable=not progress or None)

@@ -187,7 +187,8 @@ def next_settings(
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
     def process(**options: Any) -> Any:
-        return GaussianProcessRegressor(**{"alpha": noise + 1e-6, **options}).fit(known, value)
+        settings: dict[str, Any] = {"alpha": noise + 1e-6, **options}
+        return GaussianProcessRegressor(**settings).fit(known, value)
 
     tried, candidates = np.asarray(tried, float), np.asarray(candidates, float)
     if (

@@ -61,7 +61,7 @@ class Compare:
         if unknown := {name for pair in self.pairs for name in pair} - set(clips):
             raise ValueError(f"pairs of unknown clips {', '.join(sorted(unknown))}; there are {', '.join(clips)}")
         self.ratings = read_rating_table(path) if self.path.exists() else []
-        self._films = {"fps": fps, "width": width}
+        self._films: dict[str, Any] = {"fps": fps, "width": width}
         self._asked, self._screen, self._progress = w.HTML(f"<b>{escape(question)}</b>"), w.HTML(), w.HTML()
         self.buttons = {
             answer: w.Button(description=text, layout=w.Layout(width="10em"))
@@ -126,4 +126,5 @@ class Compare:
         """The widget, and for pages without a kernel the question and the pair at hand."""
         shown = still_page(self._shown(), **self._films) if self.pair else self._screen.value
         page = f"<p>{self._asked.value}</p>{shown}<p>left, equal or right? {self._progress.value} pairs answered</p>"
-        return {**(self.widget._repr_mimebundle_(**options) or {}), "text/html": page}
+        own = self.widget._repr_mimebundle_(**options)  # pyright: ignore[reportPrivateUsage]  # Jupyter's own name for it
+        return {**(own or {}), "text/html": page}

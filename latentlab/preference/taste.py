@@ -139,6 +139,7 @@ class Taste:
         """
         rng, sizes = np.random.default_rng([seed, len(self.liked)]), [len(values) for values in self.axes.values()]
         if not len(self.liked):
+            places: list[tuple[int, ...]] = []
             for _ in range(100):
                 columns = [rng.permutation(np.resize(rng.permutation(size), count)) for size in sizes]
                 places = list(zip(*columns, strict=True))

@@ -179,7 +179,7 @@ def fallen_short(groups: Sequence[list[CellResult]]) -> list[Table]:
     return [Table(columns, rows, note="What fell short")] if rows else []
 
 
-def table_row(group: Sequence[CellResult]) -> list:
+def table_row(group: Sequence[CellResult]) -> list[Any]:
     """Finder, labels, figures and costs."""
     cell = group[0].cell
     cells = [_spread(*interval(mean_over_targets(r, figure) for r in group)) for figure in FIGURES.values()]
