@@ -98,7 +98,7 @@ def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Calla
     name = annotated.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
 
     @functools.wraps(function)
-    def with_clear_errors(*args, **kwargs):
+    def with_clear_errors(*args: Any, **kwargs: Any) -> Any:
         def look() -> None:
             try:
                 given = signature.bind(*args, **kwargs).arguments

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from latentlab.asked import gathered
@@ -63,7 +63,7 @@ def _said(error: Exception) -> str:
 
 
 @contextmanager
-def _ended_at_once(name: str) -> Iterator[None]:
+def _ended_at_once(name: str) -> Generator[None]:
     """While libraries load, where an interruption would end in an error of theirs: one line, and out."""
 
     def end(signum: int, frame: object) -> None:
@@ -74,7 +74,7 @@ def _ended_at_once(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _terminated() -> Iterator[None]:
+def _terminated() -> Generator[None]:
     def end(signum: int, frame: object) -> None:
         raise _Terminated
 
@@ -83,7 +83,7 @@ def _terminated() -> Iterator[None]:
 
 
 @contextmanager
-def _handled(number: signal.Signals, end: Callable[[int, object], None]) -> Iterator[None]:
+def _handled(number: signal.Signals, end: Callable[[int, object], None]) -> Generator[None]:
     """Answers a signal, unless whoever started this process has it ignored or answers it."""
     before = signal.getsignal(number)
     ours = before in (signal.SIG_DFL, signal.default_int_handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import as_file, files
 from itertools import chain
@@ -76,7 +76,7 @@ def read_network(path: Path, make: Callable[[dict[str, Any]], Network]) -> Netwo
 
 
 @contextmanager
-def _at_most(count: int) -> Iterator[None]:
+def _at_most(count: int) -> Generator[None]:
     """Stops the making of a network, in this thread, as soon as it has more parameters."""
     own, made = get_ident(), 0
 

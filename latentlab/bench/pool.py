@@ -5,10 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm.auto import tqdm
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def workers(count: int, prepare: Callable[[], object] | None = None) -> Iterator[ProcessPoolExecutor]:
+def workers(count: int, prepare: Callable[[], object] | None = None) -> Generator[ProcessPoolExecutor]:
     """A pool of fresh processes, which end at once where the block ends by an error, a signal, or a kill.
 
     Args:
@@ -51,7 +51,7 @@ def _follow(prepare: Callable[[], object] | None) -> None:
 
 def each(
     measure: Callable[..., Result],
-    jobs: Sequence[tuple],
+    jobs: Sequence[tuple[Any, ...]],
     *,
     processes: int,
     title: str = "",

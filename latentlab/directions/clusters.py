@@ -37,7 +37,7 @@ class Clusters(Finder):
     random_state: Seed = 0
 
     @clear_errors
-    def fit(self, codes, y=None) -> Self:
+    def fit(self, codes: Any, y: Any = None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
         del y
         from sklearn.cluster import KMeans

@@ -92,7 +92,7 @@ class Contrastive(Finder):
     progress: bool = False
 
     @clear_errors
-    def fit(self, codes, y=None) -> Self:
+    def fit(self, codes: Any, y: Any = None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored.
 
         Raises:

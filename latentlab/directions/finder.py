@@ -99,7 +99,7 @@ class Supervised(Finder, ABC):
     reads: ClassVar[bool] = False  # whether it finds normals, which read factors, rather than moves
 
     @clear_errors
-    def fit(self, codes, y, groups=None) -> Self:
+    def fit(self, codes: Any, y: Any, groups: Any = None) -> Self:
         """Learns the directions.
 
         Args:

@@ -60,7 +60,7 @@ class JacobianSVD(Finder):
     random_state: Seed = 0
 
     @clear_errors
-    def fit(self, codes, y=None) -> Self:
+    def fit(self, codes: Any, y: Any = None) -> Self:
         """Learns the directions at codes `(sample, dim)`, which also give the scale; y is ignored."""
         del y
         if self.null and self.mask is None:
@@ -185,6 +185,6 @@ def _orthogonal_to(basis: Tensor, block: Tensor) -> Tensor:
     return torch.linalg.qr(u)[0] if u.shape[1] else u
 
 
-def _plain_attention() -> AbstractContextManager:
+def _plain_attention() -> AbstractContextManager[Any]:
     """Fused attention has no forward mode."""
     return sdpa_kernel(SDPBackend.MATH)

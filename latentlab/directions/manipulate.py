@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -136,7 +136,7 @@ class Manipulator(BaseEstimator):
         self.progress = progress
 
     @clear_errors
-    def fit(self, codes, y, groups=None) -> Self:
+    def fit(self, codes: Any, y: Any, groups: Any = None) -> Self:
         """Learns both networks.
 
         Args:

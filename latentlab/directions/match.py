@@ -71,7 +71,9 @@ def match(ours: Directions, theirs: Directions, similarity: np.ndarray | None = 
 
 
 @clear_errors
-def stability(finder: Finder, codes, y=None, *, groups=None, repeats: int = 5, seed: Seed = 0) -> dict[str, float]:
+def stability(
+    finder: Finder, codes: Any, y: Any = None, *, groups: Any = None, repeats: int = 5, seed: Seed = 0
+) -> dict[str, float]:
     """Whether halves of the data find the same directions: mean absolute cosine between the two, for each.
 
     The halves share no sample, so it is what a user with half the data would see of another's. Directions of one name

@@ -44,7 +44,7 @@ class Text(Effect):
     embed: Embed | None = None
 
     @clear_errors
-    def fit(self, codes, y, groups=None) -> Self:
+    def fit(self, codes: Any, y: Any, groups: Any = None) -> Self:
         """Learns the directions.
 
         Args:

@@ -40,7 +40,7 @@ class PCA(Finder):
     _running = None  # by part, of `partial_fit`; no setting, so without a type
 
     @clear_errors
-    def fit(self, codes, y=None) -> Self:
+    def fit(self, codes: Any, y: Any = None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
         del y
         codes = self._codes(codes)
@@ -54,7 +54,7 @@ class PCA(Finder):
         return self._keep(DirectionSet.measured(names, np.concatenate(vectors), codes, provenance=made_by(self, codes)))
 
     @clear_errors
-    def partial_fit(self, codes, y=None) -> Self:
+    def partial_fit(self, codes: Any, y: Any = None) -> Self:
         """Goes on from what was learned, with further codes (Ross et al. 2008); each batch at least `count` of them."""
         del y
         from sklearn.decomposition import IncrementalPCA
@@ -98,7 +98,7 @@ class ICA(Finder):
     iterations: Count = 500
 
     @clear_errors
-    def fit(self, codes, y=None) -> Self:
+    def fit(self, codes: Any, y: Any = None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
         del y
         import warnings
@@ -140,7 +140,7 @@ class Varimax(Finder):
     random_state: Seed = 0
 
     @clear_errors
-    def fit(self, codes, y=None) -> Self:
+    def fit(self, codes: Any, y: Any = None) -> Self:
         """Learns the directions from codes `(sample, dim)`; y is ignored."""
         del y
         codes = self._codes(codes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -110,7 +110,7 @@ def auto_range(
     step: float = 0.5,
     limits: Limits | None = None,
     progress: bool = False,
-    **options,
+    **options: Any,
 ) -> Range:
     """Finds the strengths at which an edit can be used, walking outward from 0 on both sides until something gives.
 

@@ -37,7 +37,7 @@ class WeightSVD(Finder):
     count: int = 10
 
     @clear_errors
-    def fit(self, codes, y=None) -> Self:
+    def fit(self, codes: Any, y: Any = None) -> Self:
         """Learns the directions; codes `(sample, dim)` give their scale, y is ignored."""
         del y
         codes = self._codes(codes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import get_ident
@@ -139,7 +139,7 @@ class Addition(Protocol):
 
 
 @contextmanager
-def on(updates: Sequence[tuple[nn.Module, Addition, float]]) -> Iterator[None]:
+def on(updates: Sequence[tuple[nn.Module, Addition, float]]) -> Generator[None]:
     """Adds `strength * update` to the layers' outputs, for this thread and as long as the block lasts.
 
     Whoever shares the layers with other threads holds them, see `alone`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from copy import deepcopy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ class Graphs:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[Tensors, Callable]] = {}
+        self._known: dict[Hashable, tuple[Tensors, Callable[..., Any]]] = {}
 
     def __call__(self, key: Hashable, f: Callable[[Tensors], T], tensors: Tensors) -> T:
         """`f(tensors)`, as a copy that later calls leave alone; shapes and dtypes are added to the key."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from threading import RLock
@@ -26,7 +26,7 @@ if sys.platform != "win32":
 
 
 @contextmanager
-def alone(*networks: nn.Module) -> Iterator[None]:
+def alone(*networks: nn.Module) -> Generator[None]:
     """Holds networks for this thread, which may hold them already.
 
     >>> layer = nn.Identity()

@@ -157,7 +157,7 @@ class Model(VelocityModel):
         other.guides = ()
         return other
 
-    def compile(self, **options) -> Self:
+    def compile(self, **options: Any) -> Self:
         """The same generator, its networks compiled on their first call; `options` are those of `torch.compile`.
 
         Compiled kernels round in their own way: a latent inverted before should be sampled without.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ FrameTensor = Float[Tensor, "channel height width"]
 
 def measured(
     level: Frames, forth: Field, back: Field, cuts: tuple[int, ...] | None, step: Callable[[], object] = lambda: None
-) -> dict:
+) -> dict[str, Any]:
     """Everything about one clip; `step` is called after each pair of frames and each inner frame.
 
     Frame by frame, so that what is worked on stays in the processor's cache.

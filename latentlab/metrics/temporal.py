@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -249,7 +250,7 @@ def _cuts_of(i: int, video: Video, cuts: Sequence[Sequence[int]] | None) -> tupl
     return tuple(sorted(cuts[i]))
 
 
-def _stacked(clips: list[dict]) -> Flicker:
+def _stacked(clips: list[dict[str, Any]]) -> Flicker:
     numbers = {name: torch.stack([clip[name] for clip in clips]) for name in (*COMPONENTS, *BESIDE)}
     series, maps = (
         {name: torch.stack([clip[group][name] for clip in clips]) for name in clips[0][group]}

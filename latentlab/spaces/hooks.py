@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import get_ident
@@ -62,7 +62,7 @@ class Passes:
 
 
 @contextmanager
-def counted(networks: Sequence[nn.Module]) -> Iterator[Passes]:
+def counted(networks: Sequence[nn.Module]) -> Generator[Passes]:
     """Counts the clips that whole networks are called with, such as a denoiser; autoencoders are called by halves.
 
     >>> import torch

@@ -5,7 +5,7 @@ as square; whatever is not honoured is told beside the frame.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -109,7 +109,7 @@ def _index_file(path: Path, stamp: tuple[int, int]) -> Index:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def _opened(path: Path) -> Generator[tuple[Any, Any]]:
     """Open a file and its largest video stream, which is never an album cover."""
     with path.open("rb") as file:
         head = file.read(12)

@@ -4,7 +4,7 @@ Pages and animations are clips; the previews and second views of an MPO photo ar
 the first are other versions of it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -43,7 +43,7 @@ class _Several(Protocol):
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[ImageFile]:
+def _opened(path: Path) -> Generator[ImageFile]:
     try:
         with Image.open(path, formats=_FORMATS) as image:
             yield image
