@@ -61,7 +61,7 @@ def run(config: Config) -> dict:
         figures[name] = {"frechet(reader-td)": frechet, **flickers(made)}
         shown[name] = made[:1]
     clips = [asdict(Player(clip, title).coded()) for title, clip in shown.items()]
-    return {"config": asdict(config), **figures, "real clips": flickers(real), "_clips": clips}
+    return {**figures, "real clips": flickers(real), "_clips": clips}
 
 
 ARMS = {

@@ -114,7 +114,6 @@ def run(config: Config) -> dict:
             strips += pictures(asked, video, kept, of_exact, f"{factor}, {name}")
     means = {name: round(float(np.mean(values)), 1) for name, values in shares.items() if values}
     return {
-        "config": asdict(config),
         "mean_kept_percent": means,
         "factors": figures,
         "_clips": [asdict(strip.coded()) for strip in strips],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ def run(config: Config) -> dict[str, Any]:
     }
     if config.large:
         rows["dci, 50,000 x 64"] = (once, lambda: dis.dci(*large))
-    return {"config": asdict(config), "seconds": {name: timed(*row) | bar(name) for name, row in rows.items()}}
+    return {"seconds": {name: timed(*row) | bar(name) for name, row in rows.items()}}
 
 
 def codes_and_factors(count: int, dims: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

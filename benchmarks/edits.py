@@ -99,7 +99,6 @@ def run(config: Config) -> dict:
                 ends = ((strengths[0], edits[0]), (strengths[-1], edits[-1]))
                 clips += [Player(edit[:1], f"{name}, {kind}", f"{s:+g} standard deviations") for s, edit in ends]
     return {
-        "config": asdict(config),
         "strengths": strengths.tolist(),
         "floor_psnr": floors,
         "edits": figures,

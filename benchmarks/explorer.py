@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from latentlab.bench.flags import main
@@ -60,7 +60,7 @@ class Config:
 
 def run(config: Config) -> dict[str, Any]:
     """Times every space and returns the figures."""
-    return {"config": asdict(config), "spaces": {name: measure(name, config) for name in config.spaces}}
+    return {"spaces": {name: measure(name, config) for name in config.spaces}}
 
 
 def measure(space: str, config: Config) -> dict[str, Any]:

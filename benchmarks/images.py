@@ -10,7 +10,7 @@ python benchmarks/images.py [--model fashion-mnist] [--images 1000] [--guidance 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ def run(config: Config) -> dict:
     train, test = images(config.data), images(config.data, split="test")
     network = classifier(train, config.epochs)
     right = reading(network, test.clips()).argmax(1).numpy() == test.labels
-    figures: dict[str, Any] = {"config": asdict(config), "weights": generator.fingerprint()}
+    figures: dict[str, Any] = {"weights": generator.fingerprint()}
     figures |= {"objective": generator.denoiser.config.objective, "classifier": float(right.mean())}
     some = np.random.default_rng(0).choice(len(train), config.images, replace=False)
     real = features(network, test.clips())

@@ -84,7 +84,6 @@ def run(config: Config) -> dict:
     }
     pairs: dict[str, dict[str, list[tuple[int, int]]]] = {"latents": clips, "noise": clips, "seeds": drawn}
     return {
-        "config": asdict(config),
         "weights": generator.fingerprint(),
         "advice": {name: asdict(advise(points)) for name, (points, _) in spaces.items()},
         "paths": {

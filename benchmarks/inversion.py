@@ -64,10 +64,10 @@ def run(config: Config) -> dict:
             "this benchmark changes the dtype and calls the bare network: it needs a model of latentlab's own"
         )
     if config.only == "encoding":
-        return {"config": asdict(config), "weights": generator.fingerprint(), **encodings(generator, config)}
+        return {"weights": generator.fingerprint(), **encodings(generator, config)}
     video, _ = moving_shapes(config.clips, HELD_OUT_SEED)
     caption = "a large red star moving left"
-    figures: dict[str, Any] = {"config": asdict(config), "weights": generator.fingerprint()}
+    figures: dict[str, Any] = {"weights": generator.fingerprint()}
     seen = {"a held-out clip": video[:1]}
     for name, dtype, said, guidance in (
         ("guidance 1", torch.float32, "", 1.0),

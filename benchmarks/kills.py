@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,6 @@ def run(config: Config) -> dict[str, Any]:
             runs.append({"killed": killed, "after_steps": after, "different": differences(out, whole)})
         grids = differences(plain, whole)
     return {
-        "config": asdict(config),
         "killed": sum(one["killed"] for one in runs),
         "equal": sum(not one["different"] for one in runs),
         "weights_are_those_without_grids": not {"model", "ema", "file"} & set(grids),

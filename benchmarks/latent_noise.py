@@ -10,7 +10,7 @@ where they are, all other factors being equal: root mean square, in the same uni
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -55,7 +55,7 @@ def run(config: Config) -> dict:
             "shape (reader)": percent(np.equal(reader.read_shape(again), names), null=100 / len(SHAPES)),
             "shape (measure)": percent(measure(again)["shape"] == shapes, null=100 / len(SHAPES)),
         }
-    return {"config": asdict(config), "noise": rows, "apart": apart(generator, config.scenes)}
+    return {"noise": rows, "apart": apart(generator, config.scenes)}
 
 
 def apart(generator: Generator, scenes: int) -> dict[str, dict]:

@@ -14,7 +14,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def run(config: Config) -> dict:
     generator = load(config.model)
     own = generator.config.num_frames
     said = captions(config.clips)
-    figures: dict[str, Any] = {"config": asdict(config), "weights": generator.fingerprint()}
+    figures: dict[str, Any] = {"weights": generator.fingerprint()}
     single = generator.generate(said, num_steps=config.num_steps)
     figures["one window, first half to second"] = drift(single[:, :, : own // 2], single[:, :, own // 2 :])
     for windows in config.windows:

@@ -14,15 +14,14 @@ import ctypes
 import gc
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from latentlab.bench.flags import main
+from latentlab.bench.pool import each
 from latentlab.generator.condition import Condition
 from latentlab.generator.pipelines.families import of_pipeline
 from latentlab.generator.sampler import Sampler
@@ -54,9 +53,8 @@ class Config:
 def run(config: Config) -> dict:
     """Measures in a process of its own, and returns the figures."""
     os.environ |= RETURNING
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        figures = process.submit(measured, config).result()
-    return {"config": asdict(config), **figures}
+    (figures,) = each(measured, [(config,)], processes=1)
+    return figures
 
 
 def measured(config: Config) -> dict[str, Any]:

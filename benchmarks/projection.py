@@ -62,7 +62,6 @@ def run(config: Config) -> dict[str, Any]:
         maps[method]["background_hue_error"] = circular_error(found[0].points, hue, config.seed)
         points[method] = found[0].points
     return {
-        "config": asdict(config),
         "maps": maps,
         "series": {m: series(codes, m, config) for m in config.methods if m != "umap"},
         "large": {"pca": large(config)},

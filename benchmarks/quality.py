@@ -76,7 +76,7 @@ def run(config: Config) -> dict:
     }
     figures = {name: parts[name](generator, config) for name in config.only}
     clips = [clip for found in figures.values() for clip in found.pop("_clips", ())]
-    return {"config": asdict(config), "weights": generator.fingerprint(), **figures, "_clips": clips}
+    return {"weights": generator.fingerprint(), **figures, "_clips": clips}
 
 
 def autoencoder(generator: Generator, config: Config) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Config:
 def run(config: Config) -> dict:
     """Measures and returns the figures, each beside its bar."""
     parts = {"frechet": distances, "same": same, "merge": merge, "vbench": vbench, "folder": folder}
-    return {"config": asdict(config), **{name: parts[name](config) for name in config.only}}
+    return {**{name: parts[name](config) for name in config.only}}
 
 
 def distances(config: Config) -> dict:
