@@ -13,11 +13,23 @@ from torch import Tensor
 from latentlab.commands.adapters import with_adapters
 from latentlab.commands.control import with_controls, with_references
 from latentlab.commands.loading import condition_of, loaded
-from latentlab.commands.result import FLOOR, UNSEEN, beside, check_file, fitted, record_of, say, tell, warned, written
+from latentlab.commands.result import (
+    FLOOR,
+    UNSEEN,
+    beside,
+    check_file,
+    check_idle,
+    fitted,
+    record_of,
+    say,
+    tell,
+    warned,
+    written,
+)
 from latentlab.control.prompt import WEIGHED, Prompt
 from latentlab.control.words import prompted
 from latentlab.generator.image import ImageGenerator
-from latentlab.generator.sampler import DRAW
+from latentlab.generator.sampler import ANALYSE, DRAW
 from latentlab.generator.student import StudentGenerator
 from latentlab.interpolate import lerp, slerp, walk
 from latentlab.shapes import Video
@@ -160,6 +172,10 @@ def interpolate_command(
     from latentlab.study.fidelity import fidelity
 
     check_target(Path(out) / "000.mp4")
+    if space == "latent":
+        given = {"steps": (steps, ANALYSE.num_steps), "method": (method, ANALYSE.method), "guidance": (guidance, 1.0)}
+        idle = {name: value for name, (value, own) in given.items() if value != own}
+        check_idle(idle, "is of a solver, which --space latent has none of")
     generator = loaded(model, device=device)
     (a, note_a, fps), (b, note_b, _) = fitted(first, generator), fitted(last, generator)
     ends = generator.encode(torch.cat([a, b]))

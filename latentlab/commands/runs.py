@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from latentlab.commands.loading import loaded
-from latentlab.commands.result import check_file, say, tell
+from latentlab.commands.result import check_file, check_idle, say, tell
 from latentlab.store import claimed
 
 
@@ -35,6 +35,8 @@ def bench_command(
 
     check_file(Path(out) / "bench.html")
     if compare:
+        of_runs = {"repeats": repeats, "jobs": jobs, "scripts": scripts, "set": given["set"] or None}
+        check_idle(of_runs, "does nothing with --compare, which runs nothing")
         old, new = compare
         report = benches.compare_benches(old, new, out)
         tell({"compare": report.lead}, json, [markdown(report), f"open {Path(out) / 'compare.html'} in a browser"])
@@ -47,7 +49,7 @@ def bench_command(
         settings = benches.settings_of_model(names, about, settings, scripts or benches.SCRIPTS)
     elif num_frames or size or labels:
         raise ValueError("--num-frames, --size and --labels are of a --model; give its folder, too")
-    asked = {"settings": settings, "repeats": repeats, "jobs": jobs, "seed": seed}
+    asked = {"settings": settings, "repeats": repeats or 1, "jobs": jobs or 1, "seed": seed}
     with claimed(out):
         result = benches.bench(names, out=out, scripts=scripts or benches.SCRIPTS, **asked)
     tell(result, json, [f"{len(result['answers'])} runs", f"open {Path(out) / 'bench.html'} in a browser"])

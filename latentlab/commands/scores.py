@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlab.commands.loading import condition_of, led_away, loaded, shapes
-from latentlab.commands.result import FLOOR, check_file, record_of, say, tell
+from latentlab.commands.result import FLOOR, check_file, check_idle, record_of, say, tell
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
 from latentlab.record import to_json
@@ -49,13 +49,24 @@ def flicker_command(videos: Sequence[str], *, out: str | None, json: bool) -> No
 
 
 def score_command(
-    clips: Sequence[str], *, against: Sequence[str], features: str, trust: bool, bootstrap: int, out, seed, device, json
+    clips: Sequence[str],
+    *,
+    against: Sequence[str],
+    features: str,
+    trust: bool,
+    bootstrap: int | None,
+    out,
+    seed,
+    device,
+    json,
 ) -> None:
     """A table of clips and their scores, the distances of sets, and a page."""
     from latentlab.score import score_clips as run
 
     check_file(Path(out) / "scores.json")
-    options = {"out": out, "features": features, "trusted": trust, "bootstrap": bootstrap, "seed": seed}
+    if not against:
+        check_idle({"bootstrap": bootstrap, "trust": trust or None}, "is of sets, and there is one: give --against")
+    options = {"out": out, "features": features, "trusted": trust, "bootstrap": bootstrap or 100, "seed": seed}
     result = run(clips, against, **options, device=find_device(device))
     lines = _score_lines(result)
     tell(result, json, [*lines, f"open {Path(out) / 'scores.html'} in a browser"])

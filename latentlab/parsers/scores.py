@@ -43,7 +43,7 @@ def add_score(commands) -> Asking:
         help="reader-td, i3d=FILE, videomae=FILE, inception=FILE (default: reader-td)",
     )
     p.add_argument("--trust", action="store_true", help="run a FILE of features that is not the published one")
-    p.add_argument("--bootstrap", type=positive(int), default=100, help="draws for intervals (default: 100)")
+    p.add_argument("--bootstrap", type=positive(int), help="draws for intervals (default: 100)")
 
 
 def add_coverage(commands) -> Asking:
@@ -100,8 +100,8 @@ def add_bench(commands) -> Asking:
     p.add_argument("--size", type=height_and_width, metavar="HxW", help="height and width of a clip of a pipeline")
     p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
     p.add_argument("--set", action="append", default=[], metavar="NAME.FIELD=VALUE", help="a setting of a script")
-    p.add_argument("--repeats", type=positive(int), default=1, help="two or more give intervals (default: 1)")
-    p.add_argument("--jobs", type=positive(int), default=1, help="processes at a time (default: 1)")
+    p.add_argument("--repeats", type=positive(int), help="two or more give intervals (default: 1)")
+    p.add_argument("--jobs", type=positive(int), help="processes at a time (default: 1)")
     p.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="folders written by --out; runs nothing")
 
 
