@@ -35,7 +35,7 @@ def bench_command(
 
     check_file(Path(out) / "bench.html")
     if compare:
-        of_runs = {"repeats": repeats, "jobs": jobs, "scripts": scripts, "set": given["set"] or None}
+        of_runs = {"model": model, "repeats": repeats, "jobs": jobs, "scripts": scripts, "set": given["set"] or None}
         check_idle(of_runs, "does nothing with --compare, which runs nothing")
         old, new = compare
         report = benches.compare_benches(old, new, out)
