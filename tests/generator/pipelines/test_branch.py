@@ -12,7 +12,9 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from generator.pipelines import whole
 
 import latentlab as ll
+from latentlab.cli import main
 from latentlab.control import Control, read_control
+from latentlab.video import read, write
 
 CAPTIONS = ["a red dog", "one blue star"]
 KINDS = {
@@ -121,3 +123,17 @@ def test_a_clip_to_follow_and_one_to_fill_are_not_told_together():
     mask[..., :9, :9] = 1
     with pytest.raises(ValueError, match="WanVACEPipeline hears one clip"):
         ll.inpaint(controlled, cards(generator, 1) * 2 - 1, mask, refine=0, num_steps=2)
+
+
+def test_the_command_line_runs_a_controlnet(tmp_path):
+    own, card, drawn = whole.stable_diffusion(), tmp_path / "card", {}
+    own.pipe.save_pretrained(tmp_path / "model")
+    whole.controlnet(own.pipe.unet).save_pretrained(tmp_path / "net")
+    write(card, torch.rand(1, 3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    model = ("--model", str(tmp_path / "model"), "--size", "64x64", "--steps", "2")
+    control = ("--control", f"edges={card}=0.8@1-0.3", "--control-network", str(tmp_path / "net"))
+    for name, told in (("plain", ()), ("controlled", control)):
+        assert main(["generate", "a red dog", *model, *told, "--out", str(tmp_path / f"{name}.png")]) == 0
+        drawn[name] = read(tmp_path / f"{name}.png").video
+    assert not torch.equal(drawn["plain"], drawn["controlled"])
+    assert main(["generate", "a red dog", *model, *control[:2], "--out", str(tmp_path / "none.png")]) != 0
