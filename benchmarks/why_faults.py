@@ -5,8 +5,8 @@ python benchmarks/why_faults.py [--cases 100] [--obeyed 40] [--num-steps 8] [--o
 Each case is a caption that the shipped model draws with one fault for one of its words, of a hue, a background or a
 shape: the text tower has another word's embedding in its place; the denoiser is given the tokens of the caption with
 another word; that, of a word which the training captions never had; the decoder gives all colours one hue; the reader
-says another word. Which other word is drawn at random, and `why` is not told. "no effect" counts cases in which the clip came out as
-it was asked for all the same, so that there is nothing to find; they are drawn anew.
+says another word. Which other word is drawn at random, and `why` is not told. "no effect" counts faults under which the
+clip came out as it was asked for all the same, so that there is nothing to find; those are drawn anew.
 
 `alarms`: of clips of moving shapes with their own true captions, which are obeyed by construction, the share of words
 with a verdict other than "obeyed". Rows are kept in `--out`; a run that was stopped goes on, `--minutes` stops one.
