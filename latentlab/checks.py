@@ -71,7 +71,7 @@ def clear_errors(function: F) -> F:
     """The function (or dataclass), with an error of its own where an argument is not what its annotation says.
 
     Raises:
-        WrongKind: an argument of another kind than its annotation says, if the call came to nothing.
+        WrongKind: an argument of another kind than its annotation says, if the call came to nothing, or made an object.
         ValueError: a number outside of the range that it says, NaN, or a choice that there is not; likewise.
 
     >>> @clear_errors
@@ -116,8 +116,9 @@ def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Calla
             if not _is_ours(error):
                 look()
             raise
-        if any(map(_is_nan, (*args, *kwargs.values(), *settings(args[0] if args else None).values()))):
-            look()  # NaN ends in no error, but in NaN
+        nan = any(map(_is_nan, (*args, *kwargs.values(), *settings(args[0] if args else None).values())))
+        if nan or function.__name__ == "__init__":
+            look()  # NaN ends in no error, but in NaN; what a new object keeps would end in one later, elsewhere
         return result
 
     return with_clear_errors

@@ -59,6 +59,9 @@ class FactorTable:
                 f"{', '.join(self.names)}; got shape {self.values.shape}"
             )
 
+    def __repr__(self) -> str:
+        return f"FactorTable({len(self)} rows of {', '.join(self.names)})"
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.specs)

@@ -10,7 +10,11 @@ Axes, always in this order: `batch channel frame height width`.
 """
 
 import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -76,3 +80,34 @@ def check_video(slack: float = SLACK, **videos: Tensor) -> None:
     shapes = {name: tuple(video.shape) for name, video in videos.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"clips of different shapes: {' and '.join(map(str, shapes.values()))}")
+
+
+def in_a_line(record: Any) -> str:
+    """A dataclass in one line, for classes to take as `__repr__`: arrays by kind and shape, what is empty left out.
+
+    >>> import torch
+    >>> from latentlab.video import Clip
+    >>> Clip(torch.zeros(1, 3, 16, 64, 64), fps=8.0)
+    Clip(video=float32 (1, 3, 16, 64, 64), fps=8)
+    """
+    said = {field.name: getattr(record, field.name) for field in fields(record) if field.repr}
+    shown = (f"{name}={_short(value)}" for name, value in said.items() if not _is_empty(value))
+    return f"{type(record).__name__}({', '.join(shown)})"
+
+
+def _short(value: Any, most: int = 12) -> str:
+    if isinstance(value, Tensor | np.ndarray):
+        shape = tuple(value.shape)
+        return _short(value.tolist()) if math.prod(shape) <= 4 else f"{str(value.dtype).split('.')[-1]} {shape}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        shown = [f"{key}: {_short(one)}" for key, one in [*value.items()][:most]]
+        return f"{{{', '.join(shown)}{', ...' * (len(value) > most)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_short, value[:most]))}{', ...' * (len(value) > most)}]"
+    return repr(value)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str | Mapping | list | tuple) and not value)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import doors_of_control
 import numpy as np
 import tiny
 import torch
@@ -50,6 +51,7 @@ RESULTS = {
     "Towers",
 }
 LEFT_OUT = {
+    **doors_of_control.LEFT_OUT,
     **{
         f"{finder}.fit": "asked through its finder, made and fitted"
         for finder in (
@@ -256,6 +258,7 @@ def _labelled_folder() -> str:
 
 
 CALLS: dict[str, Callable[[], Call]] = {
+    **doors_of_control.CALLS,
     # interpolate
     "lerp": lambda: (ll.lerp, {"a": POINT, "b": END, "t": 0.5}),
     "slerp": lambda: (ll.slerp, {"a": POINT, "b": END, "t": [0.5], "axis": "clip"}),

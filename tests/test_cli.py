@@ -190,6 +190,7 @@ def test_flicker_takes_a_folder_of_images_as_one_clip(tmp_path, capsys):
         (["generate", "a red star", "--guidance", "nan"], "guidance"),
         (["encode", "missing.mp4"], "missing.mp4"),
         (["edit", "missing.mp4", "--direction", "light"], "missing.mp4"),
+        (["edit", "missing.mp4", "--to", "hue=blue", "--strength", "3"], "--strength goes with --direction"),
         (["flicker", "missing.mp4"], "missing.mp4"),
         (["interpolate", "missing.mp4", "missing.mp4"], "missing.mp4"),
         (["train", "autoencoder", "--data", "no-such-folder"], "no-such-folder"),
@@ -252,6 +253,14 @@ def test_a_vector_vae_trains_for_an_objective(data, tmp_path, capsys):
     result = run_json(capsys, "train", "vector-vae", "--data", data, *how, "--out", str(tmp_path))
     assert result["files"] == [str(tmp_path / "vector_vae.safetensors")]
     assert (tmp_path / "vector_vae.safetensors").stat().st_size < 500_000
+
+
+def test_a_clip_like_none_of_the_models_own_is_told(tmp_path, capsys, monkeypatch):
+    from latentlab.generator.native import NativeGenerator
+
+    monkeypatch.setattr(NativeGenerator, "generate", lambda *_, **__: torch.rand(1, 3, 16, 64, 64) * 2 - 1)
+    result = run_json(capsys, "generate", "a red star", "--out", str(tmp_path / "noise.mkv"))
+    assert result["warning"].startswith("the clip is like none that the model learned from")
 
 
 # ------------------------------------------------------------------- what is written is what is measured and recorded

@@ -26,7 +26,17 @@ import latentlab
 from latentlab.generator.native import NativeGenerator
 
 ROOT = str(Path(latentlab.__file__).parent)
-FACES = ("", ".data", ".directions", ".interpolate", ".metrics", ".metrics.disentanglement", ".spaces", ".video")
+FACES = (
+    "",
+    ".control",
+    ".data",
+    ".directions",
+    ".interpolate",
+    ".metrics",
+    ".metrics.disentanglement",
+    ".spaces",
+    ".video",
+)
 
 
 def public() -> dict[str, Any]:
@@ -145,7 +155,10 @@ def mistakes(good: Any) -> Iterator[tuple[str, Any]]:
 def answers(name: str) -> Iterator[tuple[str, str]]:
     """Raw errors and silent NaNs of one function, by argument and mistake."""
     function, arguments = doors.CALLS[name]()
-    clean = not any(map(math.isnan, numbers(function(**arguments))))
+    right = function(**arguments)
+    clean = not any(map(math.isnan, numbers(right)))
+    if is_dataclass(right) and len(repr(right)) > 1500:
+        yield "repr", f"screens of numbers, {len(repr(right))} characters"
     for argument, good in arguments.items():
         for mistake, bad in mistakes(good):
             function, arguments = doors.CALLS[name]()

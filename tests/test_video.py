@@ -201,7 +201,7 @@ def test_a_file_that_somebody_resized_is_taken_as_it_is(tmp_path):
     assert read(tmp_path / "large.mp4").video.shape[-2:] == (128, 192)
 
 
-@pytest.mark.parametrize("fps", [1, 8, 25, 30, 30000 / 1001, 60, 12.5])
+@pytest.mark.parametrize("fps", [1, 8, 25, 30, 30000 / 1001, 60, 12.5, np.float32(8)])
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mkv"])
 def test_frame_rate_is_kept(tmp_path, suffix, fps):
     write(tmp_path / f"clip{suffix}", from_uint8(counted(5)[None]), fps=fps)

@@ -28,6 +28,7 @@ from latentlab.commands.result import (
 )
 from latentlab.control.prompt import WEIGHED, Prompt
 from latentlab.control.words import prompted
+from latentlab.generator.generator import Generator
 from latentlab.generator.image import ImageGenerator
 from latentlab.generator.sampler import ANALYSE, DRAW
 from latentlab.generator.student import StudentGenerator
@@ -102,9 +103,11 @@ def generate_command(
         kind = target.suffix or (".png" if clips.shape[2] == 1 else ".mp4")
         files = [folder / f"{i:03d}{kind}" for i in range(len(captions))]
     frames, numbers = _files(files, clips, generator.config.fps)
+    numbers["warning"] = _strange(generator, clips)
     record = record_of(generator, "generate", {"captions": captions, **settings}, seed, numbers, frames)
     record.save(beside(target) if len(files) == 1 else files[0].parent / "record.json")
     lines = [f"wrote {_line(f, caption, j)}" for f, caption, j in zip(files, captions, numbers["flicker"], strict=True)]
+    lines += [f"WARNING: {numbers['warning']}"] if numbers["warning"] else []
     tell({"files": [str(f) for f in files], **numbers}, json, [*lines, *([FLOOR] if clips.shape[2] > 1 else [])])
 
 
@@ -208,6 +211,22 @@ def _files(files: list[Path], clips: Video, fps: float) -> tuple[dict[str, Video
     found = [written(file, clip, fps) for file, clip in zip(files, clips.split(1), strict=True)]
     frames = {file.name: video for file, (video, _) in zip(files, found, strict=True)}
     return frames, {name: [numbers[name] for _, numbers in found] for name in ("flicker", "file_psnr")}
+
+
+def _strange(generator: Generator, clips: Video) -> str:
+    """What speaks against clips that were drawn: captions unlike those of training make some that are like nothing."""
+    from latentlab.study.fidelity import fidelity
+
+    if generator.config.known_psnr is None or clips.shape[2] != generator.config.num_frames:
+        return ""
+    found = fidelity(generator, clips)
+    if not any(found.foreign):
+        return ""
+    which = "the clip is" if len(clips) == 1 else f"{sum(found.foreign)} of {len(clips)} clips are"
+    return (
+        f"{which} like none that the model learned from: its own autoencoder leaves {min(found.psnr):.1f} dB, and "
+        f"{found.known:.1f} or more of those; look, and say it in other words, or by another seed"
+    )
 
 
 def _line(file: Path, caption: str | None, jitter: float | None) -> str:

@@ -41,7 +41,7 @@ def edit_command(
         of_direction = {"strength": strength, "directions": directions, "space": space}
         check_idle(of_direction, "does nothing without --direction NAME")
     strength, space = 2.0 if strength is None else strength, space or "latent"
-    if direction and not labels and not directions:
+    if len(given) == 1 and direction and not labels and not directions:
         check_edit(direction, strength)
     if to or by:
         changes(**wanted)
@@ -51,7 +51,7 @@ def edit_command(
     where = mask_of(mask, clip.shape[2:]) if mask else None
     if labels:
         found = _of_labels(labels, generator, space)
-    elif direction and found is None:
+    elif len(given) == 1 and direction and found is None:
         say("finding the direction: encoding labelled clips, a minute or two")
     options: dict[str, Any] = {"strength": strength, "directions": found, "space": space} if direction else {}
     options |= {"source": source or "", "method": method or "auto"} if not direction else {}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentlab.checks import clear_errors
 from latentlab.control.maps import Attended, _words_on
-from latentlab.control.places import places
+from latentlab.control.places import places, words_in
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
@@ -20,6 +20,7 @@ from latentlab.generator.model import Model
 from latentlab.generator.solver import Velocity
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Attend(Guide):
     """Attend-and-excite (Chefer et al. 2023): the word that is looked at least is to be looked at more.
@@ -61,9 +62,8 @@ class Attend(Guide):
     spots: tuple[tuple[int, ...], ...] = ()
     capturable: ClassVar[bool] = False  # takes a gradient through the network
 
-    @clear_errors
     def __post_init__(self) -> None:
-        said = self.caption.replace(",", " , ").split()
+        said = words_in(self.caption)
         if isinstance(self.words, str) or not self.words:
             raise ValueError(f"words are several of the caption, such as ('red', 'star'), got {self.words!r}")
         if missing := [word for word in self.words if word not in said]:
@@ -74,7 +74,7 @@ class Attend(Guide):
     def bound(self, generator: Model) -> Attend:
         if not isinstance(generator, Generator):
             raise TypeError(f"words are looked at by a Generator, got {type(generator).__name__}")
-        said = self.caption.replace(",", " , ").split()
+        said = words_in(self.caption)
         where = self.where
         if where is None:
             where = {word: at for word, at in zip(said, places(generator, self.caption), strict=True) if at}

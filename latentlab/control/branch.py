@@ -24,12 +24,14 @@ from latentlab.generator.networks.control import ControlNetwork, one_hot
 from latentlab.generator.pipelines.branch import BranchSource, PipelineControl, pipeline_control
 from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.solver import Velocity
+from latentlab.shapes import in_a_line
 from latentlab.tensors import tensor_digest
 from latentlab.weights import fingerprint
 
 LevelRange = tuple[float, float]
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Control(Guide):
     """Pictures that say where things are, told to a control branch (Zhang et al. 2023, ControlNet).
@@ -63,12 +65,13 @@ class Control(Guide):
     """
 
     network: ControlNetwork | PipelineControl
-    pictures: Mapping[str, Tensor]
+    pictures: Mapping[str, Tensor | np.ndarray]
     strength: float | Mapping[str, float] = 1.0
     levels: LevelRange | Mapping[str, LevelRange] = (1.0, 0.0)
     told: Mapping[str, Tensor] | None = None  # the pictures as the branch takes them, once a generator's size is known
 
-    @clear_errors
+    __repr__ = in_a_line
+
     def __post_init__(self) -> None:
         if not self.pictures:
             raise ValueError(f"a control is one picture at least, of {', '.join(self.network.kinds)}; got none")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.generator.generator import Generator
+from latentlab.generator.levels import check_flow_times
 from latentlab.shapes import Latents
 from latentlab.spaces.attention import LEVELS
 
@@ -45,6 +46,7 @@ def word_effect(
     torch.Size([1, 1, 16, 8, 8])
     """
     generator.check_latents(latents)
+    check_flow_times(levels)
     told, held = (generator.condition(text).expand(len(latents)) for text in (caption, other))
     first, second = generator.velocity(told), generator.velocity(held)
     clean, total = latents.to(generator.device), torch.zeros(())

@@ -20,13 +20,14 @@ from latentlab.generator.grid import check_mask, to_grid
 from latentlab.generator.guides import Guide
 from latentlab.generator.solver import Velocity
 from latentlab.generator.velocity_model import VelocityModel
-from latentlab.shapes import Latents, Mask
+from latentlab.shapes import Latents, Mask, in_a_line
 from latentlab.tensors import tensor_digest
 
 Rule = Literal["sum", "priority", "by_level", "by_mask"]
 Watch = Callable[[float, Sequence["FusedPart"], Sequence[Latents], Latents], None]
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Given:
     """One condition of a `Fusion`.
@@ -49,7 +50,8 @@ class Given:
     region: Mask | None = None
     name: str | None = None
 
-    @clear_errors
+    __repr__ = in_a_line
+
     def __post_init__(self) -> None:
         if not math.isfinite(self.weight):
             raise ValueError(f"a weight is a finite number, got {self.weight}")
@@ -110,6 +112,7 @@ class Told(Guide):
         return {"guide": "told", "guidance": self.generator.config.guidance, **said}
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Fusion(Guide):
     """Several conditions as one guide: what each changes of the velocity, weighed, limited and added.
@@ -150,9 +153,8 @@ class Fusion(Guide):
     given: Sequence[Given]
     rule: Rule = "sum"
 
-    @clear_errors
     def __post_init__(self) -> None:
-        if not self.given:
+        if not len(self.given):
             raise ValueError("a fusion is of one condition at least, got none")
         if self.rule not in get_args(Rule):
             raise ValueError(f"rule is one of {', '.join(get_args(Rule))}, got {self.rule!r}")

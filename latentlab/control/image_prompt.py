@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from latentlab.checks import clear_errors
+from latentlab.checks import clear_errors, shown
 from latentlab.generator.adapted import on
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
@@ -21,11 +21,12 @@ from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.beside import read_beside
 from latentlab.generator.networks.reference import ReferenceNetwork, looked_at
 from latentlab.generator.solver import Velocity
-from latentlab.shapes import Video, check_video
+from latentlab.shapes import Video, check_video, in_a_line
 from latentlab.tensors import tensor_digest
 from latentlab.weights import fingerprint
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class ImagePrompt(Guide):
     """Reference images beside the caption, by decoupled cross-attention (Ye et al. 2023, IP-Adapter).
@@ -56,7 +57,8 @@ class ImagePrompt(Guide):
     levels: tuple[float, float] = (1.0, 0.0)
     seen: Sequence[Tensor] = ()  # by CLIP, once a generator has looked
 
-    @clear_errors
+    __repr__ = in_a_line
+
     def __post_init__(self) -> None:
         pairs = self._pairs()
         if not pairs:
@@ -72,7 +74,9 @@ class ImagePrompt(Guide):
     def _pairs(self) -> list[tuple[Video, float]]:
         """Images and weights, in an order of their own, so that sums round alike however they were given."""
         images = [self.images] if isinstance(self.images, Tensor) else list(self.images)
-        weights = list(self.weight) if isinstance(self.weight, Sequence) else [self.weight] * len(images)
+        if strange := [image for image in images if not isinstance(image, Tensor)]:
+            raise ValueError(f"images are tensors (batch, 3, frame, height, width), got {shown(strange[0])}")
+        weights = [self.weight] * len(images) if np.ndim(self.weight) == 0 else list(self.weight)
         if len(weights) != len(images):
             raise ValueError(f"{len(images)} images have one weight for all or one for each, got {len(weights)}")
         pairs = [(image, float(weight)) for image, weight in zip(images, weights, strict=True)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.shapes import Mask, Video
+from latentlab.shapes import Mask, Video, in_a_line
 
 SEEN = 0.5  # 8-bit levels of a step along a border beyond the autoencoder's own, from which it shows
 
@@ -45,6 +45,8 @@ class Inpainted:
     seam: tuple[float, ...]
     floor_seam: tuple[float, ...]
     extra: tuple[float, ...]
+
+    __repr__ = in_a_line
 
     def numbers(self) -> dict[str, Any]:
         """As a record holds it; None where a figure does not exist."""

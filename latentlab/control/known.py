@@ -11,7 +11,7 @@ from torch import Tensor
 from latentlab.generator.condition import Condition
 from latentlab.generator.guides import Guide
 from latentlab.generator.solver import Velocity
-from latentlab.shapes import Latents, Mask, Noise
+from latentlab.shapes import Latents, Mask, Noise, in_a_line
 from latentlab.tensors import tensor_digest
 
 
@@ -36,6 +36,8 @@ class Known(Guide):
     clean: Latents
     noise: Noise
     free: Mask
+
+    __repr__ = in_a_line
 
     def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
         return known(velocity, **{name: condition.extras[name] for name in self.tensors()})

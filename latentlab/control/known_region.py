@@ -18,7 +18,7 @@ from latentlab.generator.lock import alone
 from latentlab.generator.networks.beside import read_beside
 from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.generator.solver import Velocity
-from latentlab.shapes import Latents, Mask
+from latentlab.shapes import Latents, Mask, in_a_line
 from latentlab.tensors import tensor_digest
 from latentlab.weights import fingerprint
 
@@ -38,6 +38,8 @@ class KnownRegion(Guide):
     network: KnownRegionNetwork
     clean: Latents
     free: Mask
+
+    __repr__ = in_a_line
 
     def __call__(self, velocity: Velocity, condition: Condition) -> Velocity:
         clean, free = condition.extras["clean"], condition.extras["free"]

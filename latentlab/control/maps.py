@@ -21,10 +21,11 @@ from torch.overrides import TorchFunctionMode
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.control.effect import noise_of
-from latentlab.control.places import places
+from latentlab.control.places import places, words_in
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
-from latentlab.shapes import Latents, Video
+from latentlab.generator.levels import check_flow_times
+from latentlab.shapes import CLAMPED, Latents, Video, check_video, in_a_line
 from latentlab.spaces.attention import LEVELS, _placed, _weights
 from latentlab.tensors import write_tensors
 
@@ -44,6 +45,8 @@ class WordMaps:
     words: tuple[str, ...]
     levels: tuple[float, ...]
     maps: Float[Tensor, "batch level layer head word frame height width"]
+
+    __repr__ = in_a_line
 
     def mean(self) -> Float[Tensor, "batch word frame height width"]:
         """Over levels, layers and heads."""
@@ -68,6 +71,7 @@ class WordMaps:
             video: the clips that the latents are of.
             word: one of the caption.
         """
+        check_video(CLAMPED, video=video)
         seen = self.of(word)
         low, high = seen.amin((2, 3, 4), keepdim=True), seen.amax((2, 3, 4), keepdim=True)
         heat = F.interpolate((seen - low) / (high - low).clamp(min=1e-12), video.shape[2:], mode="trilinear")
@@ -117,11 +121,11 @@ def word_maps(
     (('a', 'red', 'star'), torch.Size([1, 3, 16, 8, 8]))
     """
     generator.check_latents(latents)
+    check_flow_times(levels)
     condition = generator.condition(caption)
     _, count = _tokens(condition)
     if where is None:
-        said = caption.replace(",", " , ").split()
-        found = [(word, at) for word, at in zip(said, places(generator, caption), strict=True) if at]
+        found = [(word, at) for word, at in zip(words_in(caption), places(generator, caption), strict=True) if at]
     else:
         found = [(word, list(at)) for word, at in where.items()]
     if not found or any(not 0 <= t < count for _, at in found for t in at):

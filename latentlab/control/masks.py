@@ -16,7 +16,7 @@ from torch import Tensor
 
 from latentlab.checks import Count, Natural, clear_errors
 from latentlab.generator.grid import check_mask
-from latentlab.shapes import Mask, Video
+from latentlab.shapes import CLAMPED, Mask, Video, check_video
 from latentlab.video import probe, read, read_fitted
 
 
@@ -42,6 +42,7 @@ def as_mask(mask: Tensor | np.ndarray, video: Video) -> Mask:
         mask = torch.from_numpy(np.ascontiguousarray(mask))
     if not isinstance(mask, Tensor) or mask.is_complex():
         raise ValueError(f"a mask is a tensor or an array of numbers in [0, 1], got {type(mask).__name__}")
+    check_video(CLAMPED, video=video)
     count, _, frames, height, width = video.shape
     found, wanted = tuple(mask.shape), (count, 1, frames, height, width)
     mask = mask[None, None, None] if mask.ndim == 2 else mask
@@ -111,6 +112,7 @@ def erode(mask: Mask, pixels: Natural) -> Mask:
     >>> erode(torch.tensor([1.0, 1, 1, 0, 0]).view(1, 1, 1, 1, 5), 1).flatten()
     tensor([1., 1., 0., 0., 0.])
     """
+    check_mask(mask)
     return 1 - dilate(1 - mask, pixels)
 
 
@@ -187,5 +189,5 @@ def _by_frame(mask: Mask, filled: Callable[[np.ndarray], np.ndarray]) -> Mask:
     found = torch.zeros_like(mask)
     for frame, target in zip(mask.flatten(0, 2), found.flatten(0, 2), strict=True):
         if frame.any():
-            target.copy_(torch.from_numpy(filled(frame.cpu().numpy() > 0)))
+            target.copy_(torch.from_numpy(filled((frame > 0).cpu().numpy())))
     return found

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import Seed, clear_errors
+from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator.generator import Generator
+from latentlab.generator.levels import check_flow_times
 from latentlab.generator.run import drawing
 from latentlab.shapes import Video
 
@@ -24,7 +25,7 @@ def nearest_caption(
     captions: Sequence[str],
     *,
     levels: Sequence[float] = LEVELS,
-    draws: int = 1,
+    draws: Count = 1,
     seed: Seed = 0,
 ) -> tuple[str, Float[Tensor, " caption"]]:
     """Which of some captions fits an image or a clip best, by the error that the denoiser makes under each.
@@ -55,6 +56,7 @@ def nearest_caption(
     """
     if not captions or len(image) != 1:
         raise ValueError(f"one clip is held against captions, got {len(image)} clips and {len(captions)} captions")
+    check_flow_times(levels)
     frames = generator.config.num_frames
     clip = image.expand(-1, -1, frames, -1, -1) if image.shape[2] == 1 else image
     clean = generator.encode(clip)

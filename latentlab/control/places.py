@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from latentlab.checks import clear_errors
+from latentlab.generator.clip_model import PUNCTUATION
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.pipelines.foreign import Tokenizes, part
 from latentlab.generator.pipelines.pipeline import Pipeline
+
+
+def words_in(caption: str) -> list[str]:
+    """Words and commas of a caption, without the punctuation at their ends.
+
+    >>> words_in("A red star, moving.")
+    ['A', 'red', 'star', ',', 'moving']
+    """
+    return [word.strip(PUNCTUATION) or word for word in caption.replace(",", " , ").split()]
 
 
 @clear_errors
@@ -21,13 +31,13 @@ def places(generator: Generator, caption: str) -> list[list[int]]:
     >>> places(ll.load(device="cpu"), "a red star")
     [[1], [2], [3]]
     """
-    said = caption.replace(",", " , ").split()
+    said = words_in(caption)
     if isinstance(generator, NativeGenerator):
-        heard, found, at = generator.clip.tokenize.words(caption), [], 0
+        tokenize, found, at = generator.clip.tokenize, [], 1
         for word in said:
-            read = at < len(heard) and heard[at] == word.lower()
-            found.append([at + 1] if read else [])
-            at += read
+            count = len(tokenize.words(word)) if tokenize.split(word) else 0
+            found.append(list(range(at, at + count)))
+            at += count
         return found
     read_by = _tokenizers(generator, caption) if isinstance(generator, Pipeline | Driven) else []
     if not read_by:

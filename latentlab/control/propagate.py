@@ -13,7 +13,7 @@ from torch import Tensor
 from latentlab.checks import clear_errors
 from latentlab.control.masks import as_mask, dilate, erode
 from latentlab.metrics.flow import Field, FlowEstimator, Frames, check_pair, dis, visible, warp
-from latentlab.shapes import Mask, Video, check_video
+from latentlab.shapes import Mask, Video, check_video, in_a_line
 
 BAND = 3  # pixels on either side of a carried outline within which colours decide
 REACH = 6.0  # pixels over which the colours of object and ground are averaged
@@ -51,6 +51,8 @@ class Propagated:
     mask: Mask
     confidence: Mask
     painted: tuple[int, ...]
+
+    __repr__ = in_a_line
 
 
 @clear_errors

@@ -13,20 +13,21 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from latentlab.checks import clear_errors
+from latentlab.checks import Seed, clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
 from latentlab.generator.run import drawing
 from latentlab.generator.solver import Velocity
 from latentlab.generator.velocity_model import VelocityModel
-from latentlab.shapes import Latents, Video, check_video
+from latentlab.shapes import Latents, Video, check_video, in_a_line
 from latentlab.tensors import tensor_digest
 
 _LOOKING: ContextVar[bool] = ContextVar("looking", default=False)  # a second guide would record the first one's run
 KeysAndValues = list[tuple[Tensor, Tensor]]  # keys and values of each call of self-attention, in order
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Reference(Guide):
     """Images, or clips, that the network looks at while it draws: reference attention, which needs no training.
@@ -61,11 +62,12 @@ class Reference(Guide):
 
     image: Video | Sequence[Video]
     weight: float | Sequence[float] = 1.0
-    seed: int = 0
+    seed: Seed = 0
     clean: Sequence[Latents] = ()  # of the images, once a generator has encoded them
     capturable: ClassVar[bool] = False  # a graph would keep the first run's keys
 
-    @clear_errors
+    __repr__ = in_a_line
+
     def __post_init__(self) -> None:
         pairs = self._pairs()
         if not pairs:

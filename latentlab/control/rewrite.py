@@ -15,13 +15,13 @@ from latentlab.checks import Count, Seed, clear_errors
 from latentlab.control.effect import word_effect
 from latentlab.control.injected import SourceAttention, StatesOfRun
 from latentlab.control.maps import joint_tokens
-from latentlab.control.places import places
+from latentlab.control.places import places, words_in
 from latentlab.control.prompt import Prompt
 from latentlab.directions.mask import above
 from latentlab.generator.generator import Generator
 from latentlab.generator.grid import check_mask, to_grid
 from latentlab.generator.inverted import Inverted
-from latentlab.shapes import Latents, Mask, Video
+from latentlab.shapes import Latents, Mask, Video, in_a_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +36,15 @@ class Rewritten:
     blend: Mask | float | None
     guidance: float
 
+    __repr__ = in_a_line
+
     @clear_errors
     def generate(self, *, count: Count = 1, seed: Seed = 0, **options: Any) -> tuple[Video, Video]:
         """Clips under the source and under the target, of the same noise; options as in `Generator.sample`."""
         before, after = self.sample(self.generator.noise(count, seed=seed), **options)
         return self.generator.decode(before), self.generator.decode(after)
 
+    @clear_errors
     def sample(self, noise: Latents | Inverted, **options: Any) -> tuple[Latents, Latents]:
         """Latents under the source and under the target; a clip that was inverted is edited."""
         start = noise.noise if isinstance(noise, Inverted) else noise
@@ -136,7 +139,7 @@ def aligned(generator: Generator, source: str, target: str) -> Int[Tensor, " tok
     """
     size = generator.condition(target).tokens.shape[1]
     old, new = places(generator, source), places(generator, target)
-    first, second = (text.replace(",", " , ").split() for text in (source, target))
+    first, second = map(words_in, (source, target))
     found = torch.full((size,), -1)
     for kind, a, b, c, d in SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
         before, after = [*chain(*old[a:b])], [*chain(*new[c:d])]

@@ -14,10 +14,11 @@ from latentlab.generator.grid import check_mask, to_grid
 from latentlab.generator.guides import Guide
 from latentlab.generator.solver import Velocity
 from latentlab.generator.velocity_model import VelocityModel
-from latentlab.shapes import Latents, Mask
+from latentlab.shapes import Latents, Mask, in_a_line
 from latentlab.tensors import tensor_digest
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Shaped(Guide):
     """An object where a mask is, by the energy of segmentation into two regions (Chan & Vese 2001, eq. 1).
@@ -43,7 +44,8 @@ class Shaped(Guide):
     strength: float = 1.0
     share: Mask | None = None  # of each latent that is painted, once a generator's grid is known
 
-    @clear_errors
+    __repr__ = in_a_line
+
     def __post_init__(self) -> None:
         check_mask(self.mask)
 

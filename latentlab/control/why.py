@@ -13,14 +13,14 @@ from torch import Tensor
 
 from latentlab.checks import Count, Seed, clear_errors
 from latentlab.control.effect import noise_of
-from latentlab.control.places import places
+from latentlab.control.places import places, words_in
 from latentlab.data.moving import captions as moving
 from latentlab.data.moving.factors import NAMES, SHAPES
 from latentlab.data.moving.measure import measure
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
-from latentlab.shapes import Video
+from latentlab.shapes import Video, in_a_line
 from latentlab.spaces.attention import watched
 
 Read = Callable[[Video, Sequence[str]], int]  # which of several captions fits a clip best
@@ -88,6 +88,8 @@ class Why:
     words: tuple[Word, ...]
     video: Video
 
+    __repr__ = in_a_line
+
     def numbers(self) -> dict[str, Any]:
         """As a record holds it."""
         return {"caption": self.caption, "words": [asdict(word) for word in self.words]}
@@ -141,13 +143,13 @@ def why(
     >>> [word.word for word in found.words]
     ['red', 'star']
     """
-    said = caption.replace(",", " , ").split()
+    said, written = words_in(caption), caption.replace(",", " , ").split()
     others = (
         _others(said) if alternatives is None else {i: alternatives[w] for i, w in enumerate(said) if w in alternatives}
     )
     if not others:
         raise ValueError(f"no word of {caption!r} has another to be held against; give alternatives={{'red': 'blue'}}")
-    swapped = {i: _with(said, i, other) for i, other in others.items()}
+    swapped = {i: _with(written, i, other) for i, other in others.items()}
     told = generator.condition(caption)
     conditions = {i: generator.condition(text) for i, text in swapped.items()}
     options: dict[str, Any] = {"num_steps": num_steps, "method": "ddim", "guidance": generator.config.guidance}
@@ -161,12 +163,12 @@ def why(
     attended = _attended(generator, latents, told, caption, seed)
     found = []
     for i, other in others.items():
-        shows = _read(generator, read, video, said[i], other, caption, swapped[i])
+        shows = _read(generator, read, video, said, i, other, (caption, swapped[i]))
         obeyed = shows in ("", said[i])
         if not obeyed and alternatives is None:  # which of its kind it was taken for is not known beforehand
             other, encoded[i], used[i] = _nearest(generator, latents, told, said, i, seed)
         name, cosine = _overruling(said, deltas, i)
-        seen = None if training is None else sum(said[i] in text.lower().replace(",", " ").split() for text in training)
+        seen = None if training is None else sum(said[i].lower() in words_in(text.lower()) for text in training)
         relative = {"encoded": _share(encoded, i), "used": _share(used, i)}
         decoded, instead = float("nan"), conditions[i]
         if not obeyed:
@@ -262,21 +264,28 @@ def _attended(generator: Generator, latents: Tensor, told, caption: str, seed: i
 
 
 def _read(
-    generator: Generator, read: Read | None, video: Video, word: str, other: str, caption: str, swapped: str
+    generator: Generator,
+    read: Read | None,
+    video: Video,
+    said: Sequence[str],
+    place: int,
+    other: str,
+    captions: tuple[str, str],
 ) -> str:
     """The word that the clip shows, of all of its kind where the reader of moving shapes knows it."""
+    word = said[place]
     if read is not None:
-        return (word, other)[read(video, (caption, swapped))]
+        return (word, other)[read(video, captions)]
     if (group := _kind(word)) and video.shape[-2:] == (64, 64):
         factors = measure(video).values[0]
         if not np.isfinite(factors[NAMES.index("shape")]):
             return "nothing"
         shown = moving.true_words(factors)
         kinds = (shown.shape, shown.hue, shown.direction, shown.size, shown.light, shown.speed)
-        background = caption.split().index(word) + 1 < len(caption.split()) and f"{word} background" in caption
-        return shown.background if background else kinds[GROUPS.index(group)]
+        found = shown.background if said[place + 1 : place + 2] == ["background"] else kinds[GROUPS.index(group)]
+        return word if found == word.lower() else found
     if isinstance(generator, NativeGenerator):
-        scores = generator.clip.score(video.expand(2, -1, -1, -1, -1).to(generator.device), [caption, swapped])
+        scores = generator.clip.score(video.expand(2, -1, -1, -1, -1).to(generator.device), [*captions])
         return (word, other)[int(scores.argmax())]
     return ""
 

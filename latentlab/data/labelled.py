@@ -13,7 +13,7 @@ import torch
 
 from latentlab.checks import Count, clear_errors
 from latentlab.factors import BYTE_ORDER_MARK, Factor, FactorTable
-from latentlab.shapes import Video
+from latentlab.shapes import Video, in_a_line
 from latentlab.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_order, read_fitted
 from latentlab.video.files import existing
 
@@ -36,6 +36,8 @@ class Labelled:
     factors: FactorTable
     names: tuple[str, ...]
     source: str
+
+    __repr__ = in_a_line
 
     def __len__(self) -> int:
         return len(self.names)

@@ -11,7 +11,7 @@ import numpy as np
 
 from latentlab.checks import MayBeNaN, clear_errors
 from latentlab.directions.design import as_numpy
-from latentlab.shapes import Codes
+from latentlab.shapes import Codes, in_a_line
 
 
 @clear_errors
@@ -73,6 +73,8 @@ class Turning(Direction):
 
     at: Callable[[Codes], Codes] = field(kw_only=True)
 
+    __repr__ = in_a_line
+
     __repr__ = Direction.__repr__
 
 
@@ -88,6 +90,8 @@ class Normal:
 
     name: str
     vector: np.ndarray
+
+    __repr__ = in_a_line
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vector", _vector(self.name, self.vector))

@@ -14,7 +14,7 @@ from latentlab.checks import WrongKind, clear_errors, shown
 from latentlab.directions.edit import Moves, edit
 from latentlab.directions.factor_units import FactorUnits
 from latentlab.factors import FactorTable
-from latentlab.shapes import Codes
+from latentlab.shapes import Codes, in_a_line
 
 Decoded = TypeVar("Decoded")
 NOTICED = 0.25  # standard deviations; a target that moves by less did not move
@@ -71,6 +71,8 @@ class Range:
     factor: str = ""
     names: tuple[str, ...] = ()
     unit: float = float("nan")
+
+    __repr__ = in_a_line
 
     @property
     def failed(self) -> str:

@@ -21,6 +21,7 @@ from latentlab.weights import fingerprint
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float32, torch.bfloat16, torch.float16)}
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Adapter:
     """Updates of a generator's layers, and words that it learned.
@@ -49,7 +50,6 @@ class Adapter:
     about: Mapping[str, Any] = field(default_factory=dict)
     name: str = "adapter"
 
-    @clear_errors
     def __post_init__(self) -> None:
         if not isinstance(self.updates, Mapping) or any(not isinstance(u, Update) for u in self.updates.values()):
             raise TypeError(f"updates of adapter {self.name!r} are LowRank or Whole by place, got {self.updates!r:.80}")

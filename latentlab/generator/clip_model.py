@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from latentlab.shapes import Video
 
 START, END, PAD = "<start>", "<end>", "<pad>"
-SILENT = ("the", "an", "is")  # words that add nothing; left out where a vocabulary has none of them
+SILENT = ("the", "an", "is")  # words that add nothing, where a vocabulary has none of them
+ARTICLE, ARTICLES = "a", ("the", "an")  # every caption of training begins with one: without it a clip comes apart
+PUNCTUATION = ".;:!?'\"\u2019"  # passes unread beside commas
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,11 @@ class ClipConfig:
 
 
 class Tokenizer:
-    """Words to numbers: lower-cased words and commas, between a start and an end token; "the" and the like pass unread.
+    """Words to numbers: lower-cased words and commas, between a start and an end token.
 
-    >>> Tokenizer(("a", "red", "star"), context_length=6)(["A red star"]).tolist()
+    Where the vocabulary has no "the" and "an", they are read as "a", and "is" passes unread.
+
+    >>> Tokenizer(("a", "red", "star"), context_length=6)(["The red star."]).tolist()
     [[3, 0, 1, 2, 5, 4]]
     """
 
@@ -83,11 +87,30 @@ class Tokenizer:
 
     def words(self, caption: str) -> list[str]:
         """The words of a caption, checked against the vocabulary."""
-        found = [word for word in self.split(caption) if word in self.vocabulary or word not in SILENT]
+        said = [self._read(word) for word in self.split(caption)]
+        found = [word for word in said if word in self.vocabulary or word not in SILENT]
         if unknown := sorted({word for word in found if word not in self.vocabulary}):
-            known = " ".join(word for word in self.vocabulary if word[0].isalnum())
-            raise ValueError(f"this model does not know {', '.join(map(repr, unknown))}; it knows: {known}")
+            raise ValueError(f"this model does not know {', '.join(map(repr, unknown))}; it knows: {self._known}")
         return found
+
+    def check(self, caption: str) -> None:
+        """Raises if a caption holds symbols that would pass unread, but for the punctuation of a sentence.
+
+        Captions of training are read without it, as their writers wrote them.
+        """
+        symbols = sorted({symbol for symbol in re.sub(r"[\w\s,-]", "", caption) if symbol not in PUNCTUATION})
+        if symbols:
+            unread = ", ".join(map(repr, symbols))
+            raise ValueError(f"this model does not know {unread} in {caption!r}; it knows: {self._known}")
+        if caption.strip() and not self.split(caption):
+            raise ValueError(f'caption {caption!r} holds no word; "" is the caption that says nothing')
+
+    @property
+    def _known(self) -> str:
+        return " ".join(word for word in self.vocabulary if word[0].isalnum())
+
+    def _read(self, word: str) -> str:
+        return ARTICLE if word in ARTICLES and word not in self.vocabulary and ARTICLE in self.vocabulary else word
 
 
 class ClipModel(nn.Module):

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from latentlab.shapes import in_a_line
+
 TEXT = ("tokens", "mask")
 
 
@@ -36,6 +38,8 @@ class Condition:
     parts: Mapping[str, Tensor]
     negative: Condition | None
     count: int
+
+    __repr__ = in_a_line
 
     def __init__(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import shown
 from latentlab.generator.methods import check_counts
 
 
@@ -66,3 +68,14 @@ def halved(levels: Float[Tensor, " level"]) -> Float[Tensor, " finer"]:
     """
     middles = [(a + b) / 2 for a, b in pairwise(levels.tolist())]
     return torch.cat([levels, levels.new_tensor(middles)]).sort(descending=bool(levels[0] > levels[-1])).values
+
+
+def check_flow_times(levels: Sequence[float]) -> None:
+    """Raises unless they are flow times in [0, 1], one at least.
+
+    >>> check_flow_times(())
+    Traceback (most recent call last):
+    ValueError: levels are flow times in [0, 1], one at least, got ()
+    """
+    if not len(levels) or not all(0 <= s <= 1 for s in levels):
+        raise ValueError(f"levels are flow times in [0, 1], one at least, got {shown(levels)}")

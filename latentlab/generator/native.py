@@ -119,9 +119,11 @@ class NativeGenerator(Generator):
             negative: what guidance leads away from, one or one for each; None is the empty caption.
 
         Raises:
-            ValueError: a word the model does not know; the message lists those it does.
+            ValueError: a word or symbol the model does not know; the message lists the words it does.
         """
         captions = [captions] if isinstance(captions, str) else list(captions)
+        for caption in captions:
+            self.clip.tokenize.check(caption)
         away = None if negative is None else self.condition(negative).expand(len(captions))
         return Condition(*self.clip.tokens(captions), negative=away)
 

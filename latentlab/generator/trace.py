@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from latentlab.generator.anderson import TOLERANCE
+from latentlab.shapes import in_a_line
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Trace:
     noise: Tensor
     memory: Tensor | None = None
     residuals: tuple[float, ...] | None = None
+
+    __repr__ = in_a_line
 
     @property
     def residual(self) -> float | None:

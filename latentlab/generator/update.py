@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from latentlab.shapes import in_a_line
+
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 LINEAR = (nn.Linear, *CONVOLUTIONS)  # layers whose weight is a matrix, of windows for a convolution
 
@@ -32,6 +34,8 @@ class LowRank:
     up: Float[Tensor, "output r ..."]
     alpha: float
     bias: Float[Tensor, " output"] | None = None
+
+    __repr__ = in_a_line
 
     @property
     def rank(self) -> int:
@@ -82,6 +86,8 @@ class Whole:
 
     weight: Tensor | None = None
     bias: Tensor | None = None
+
+    __repr__ = in_a_line
 
     def of(self, layer: nn.Module, x: Tensor) -> Tensor:
         """What is added to the layer's output at `x`."""

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentlab.checks import Seed, clear_errors
+from latentlab.shapes import in_a_line
 
 # A set of clips: a vector each, or of each clip the vectors of its frames, which resemble each other.
 FeatureRows = Float[Tensor, "sample dim"] | Sequence[Float[Tensor, "frame dim"]]
@@ -35,6 +36,8 @@ class Moments:
     count: int
     mean: Float[Tensor, " dim"]
     scatter: Float[Tensor, "dim dim"]
+
+    __repr__ = in_a_line
 
     @staticmethod
     def of(features: Float[Tensor, "sample dim"]) -> Moments:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latentlab.metrics.flow import Field, FlowEstimator, Frames, dis, warp
 from latentlab.metrics.perceptual import FrameFeatures, Scores, VideoDistance, per_frame
-from latentlab.shapes import Video, check_video
+from latentlab.shapes import Video, check_video, in_a_line
 from latentlab.video import Pictures
 
 ROUNDING = 1e-4  # levels: float32 in [-1, 1] misses whole ones by a tenth of it
@@ -182,6 +182,8 @@ class FrameConsistency:
     all_pairs: Scores
     low: Scores
     curve: Float[Tensor, "batch frame-1"]
+
+    __repr__ = in_a_line
 
 
 def frame_consistency(video: Video, features: FrameFeatures) -> FrameConsistency:

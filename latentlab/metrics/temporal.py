@@ -27,7 +27,7 @@ from latentlab.metrics.flow import (
 )
 from latentlab.metrics.residual import COMPONENTS, frame_changes, measured
 from latentlab.metrics.spectral import LEVELS
-from latentlab.shapes import OVERSHOOT, Latents, Video, check_video
+from latentlab.shapes import OVERSHOOT, Latents, Video, check_video, in_a_line
 
 BESIDE = ("spectral", "difference", "coverage")
 
@@ -79,6 +79,8 @@ class Flicker:
     maps: dict[str, Float[Tensor, "batch height width"]]
     cuts: tuple[tuple[int, ...], ...]
     reason: tuple[str, ...]
+
+    __repr__ = in_a_line
 
     def summary(self, clip: int = 0) -> str:
         """A clip's `overall` in words, or why there is none.

@@ -41,7 +41,9 @@ def add_edit(commands) -> Asking:
         help="picture or clip, white where the clip may change, or LEFT,TOP,WIDTH,HEIGHT in pixels of the fitted clip",
     )
     p.add_argument("--direction", help="of labelled clips: light, size, hue@240 (an angle), shape=star, direction@90")
-    p.add_argument("--strength", type=float, help="standard deviations (default: 2); negative is the other way")
+    p.add_argument(
+        "--strength", type=float, help="of --direction, standard deviations (default: 2); negative is the other way"
+    )
     p.add_argument(
         "--directions", metavar="FILE", help="what `latentlab directions` wrote (default: found anew, a minute)"
     )

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from latentlab.checks import Seed, clear_errors
+from latentlab.generator.clip_model import ARTICLES, SILENT, Tokenizer
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Latents
@@ -131,15 +132,16 @@ def attention(
 
 @clear_errors
 def token_positions(caption: str, wanted: str) -> list[int]:
-    """Places of the shipped model's tokens that are one of the wanted words: captions are words between two marks.
+    """Places of the shipped model's tokens that are one of the wanted words: words read stand between two marks.
 
     Raises:
         ValueError: the caption has none of them.
 
-    >>> token_positions("a red star moving left", "red star")
-    [2, 3]
+    >>> token_positions("a red star, which is moving left.", "red star left")
+    [2, 3, 7]
     """
-    said, asked = caption.lower().replace(",", " , ").split(), wanted.lower().split()
+    said = [word for word in Tokenizer.split(caption) if word not in SILENT or word in ARTICLES]
+    asked = Tokenizer.split(wanted)
     found = [i + 1 for i, word in enumerate(said) if word in asked]
     if not found:
         raise ValueError(f"none of {wanted!r} is in the caption {caption!r}")

@@ -15,7 +15,7 @@ from torch import Tensor
 from latentlab.checks import clear_errors
 from latentlab.metrics.perceptual import psnr
 from latentlab.protocols import HasShape
-from latentlab.shapes import Codes, Video, check_codes, check_video
+from latentlab.shapes import Codes, Video, check_codes, check_video, in_a_line
 from latentlab.spaces.around import Around
 
 AXES = ("channel", "frame", "height", "width")  # of latents
@@ -51,6 +51,8 @@ class Statistics:
     scale: Float[Tensor, " dim"]
     norm: float
     surprise: float
+
+    __repr__ = in_a_line
 
 
 class Described(ABC):

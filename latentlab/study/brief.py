@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from latentlab.checks import clear_errors
+from latentlab.control.places import words_in
 
 OWN = ("seed", "guidance", "adapter", "image", "control")  # axes that are no slot of the caption
 KEYS = ("caption", "axes", "forbidden", "batch", "ratings", "seed", "steps")
 
 
+@clear_errors
 @dataclass(frozen=True)
 class Brief:
     """What a series of batches is made of.
@@ -48,7 +50,6 @@ class Brief:
     steps: int = 25
     folder: Path = field(default=Path(), compare=False)
 
-    @clear_errors
     def __post_init__(self) -> None:
         if not isinstance(self.caption, str) or not self.caption.strip():
             raise ValueError(f'caption must be text such as "a {{hue}} star", got {self.caption!r}')
@@ -72,7 +73,7 @@ class Brief:
                 raise ValueError(f"{key} must be a whole number from {least} on, got {value!r}")
         if isinstance(self.forbidden, str) or not all(isinstance(word, str) and word for word in self.forbidden):
             raise ValueError(f'forbidden must be a list of words, such as ["green"], got {self.forbidden!r}')
-        asked = " ".join([self.caption, *(str(v) for name in slots for v in self.axes[name])]).lower().split()
+        asked = words_in(" ".join([self.caption, *(str(v) for name in slots for v in self.axes[name])]).lower())
         for word in self.forbidden:
             if word.lower() in asked:
                 raise ValueError(f"{word!r} is forbidden, and the caption or one of its axes asks for it")

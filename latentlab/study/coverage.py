@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Int
 
 from latentlab.checks import Count, Seed, clear_errors
+from latentlab.control.places import words_in
 from latentlab.data.moving import captions as moving
 from latentlab.data.moving.factors import SHAPES, FactorSampler
 from latentlab.data.moving.measure import measure
@@ -256,7 +257,7 @@ def _as_seen(table: FactorTable) -> FactorTable:
 
 def _admitted(table: FactorTable, caption: str) -> Int[np.ndarray, " row"]:
     """Rows of moving shapes of which all words of the caption are true."""
-    said = caption.lower().replace(",", " ").split()
+    said = words_in(caption.lower())
     asked: dict[str, str] = {}
     for i, word in enumerate(said):
         if word in moving.HUES:

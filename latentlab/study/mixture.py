@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latentlab.generator.levels import sampling_levels
 from latentlab.generator.solver import solve
+from latentlab.shapes import in_a_line
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class GaussianMixture:
     means: Float[Tensor, "mode dim"]
     sds: Float[Tensor, " mode"]
     weights: Float[Tensor, " mode"]
+
+    __repr__ = in_a_line
 
     @staticmethod
     def random(modes: int, dim: int, *, seed: int = 0) -> GaussianMixture:

@@ -16,7 +16,7 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
 from latentlab.record import block_means, frame_hash
-from latentlab.shapes import Video
+from latentlab.shapes import Video, in_a_line
 from latentlab.spaces import LatentSpace, NoiseSpace
 from latentlab.spaces.space import Described, Space, as_space
 from latentlab.spaces.told import CaptionOrCondition
@@ -61,6 +61,8 @@ class Edited:
     fidelity: Fidelity | None = None
     given: str = ""
     likeness: Fidelity | None = None
+
+    __repr__ = in_a_line
 
     @property
     def account(self) -> Account | CaptionAccount | None:

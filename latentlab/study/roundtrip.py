@@ -22,7 +22,7 @@ from latentlab.generator.methods import METHODS
 from latentlab.generator.sampler import Sampler
 from latentlab.metrics.perceptual import BACKBONES, VideoDistance, lpips, psnr
 from latentlab.names import LevelsFor
-from latentlab.shapes import Latents, Noise, Video
+from latentlab.shapes import Latents, Noise, Video, in_a_line
 from latentlab.study.fidelity import Fidelity, fidelity
 
 ROUNDING = 1e-5  # relative error of latents up to which a method that retraces its steps gave them back
@@ -75,6 +75,8 @@ class RoundTrip:
     latent_error: float
     fidelity: Fidelity
     determinism: Mapping[str, float] = field(default_factory=dict)
+
+    __repr__ = in_a_line
 
     @property
     def noise(self) -> Noise:

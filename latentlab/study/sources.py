@@ -131,6 +131,9 @@ def directions_of_captions(
     Returns:
         One direction, named "first > second".
 
+    Raises:
+        ValueError: captions under which the same clips are drawn.
+
     >>> import latentlab as ll
     >>> drawn = ll.DRAW.but(num_steps=1)
     >>> found = directions_of_captions(ll.load(device="cpu"), "a red star", "a blue star", count=2, sampler=drawn)
@@ -140,6 +143,10 @@ def directions_of_captions(
     said, noise = (first, second), generator.noise(count, seed=seed)
     bars = tqdm(said, desc="drawing under each caption", disable=not progress or None)
     latents = torch.cat([generator.sample(noise, caption, sampler=sampler) for caption in bars])
+    if torch.equal(latents[:count], latents[count:]):
+        raise ValueError(
+            f"the model draws the same under {first!r} and {second!r}: no direction leads from one to other"
+        )
     if space == "latent":
         codes = latents.flatten(1).cpu()
     else:

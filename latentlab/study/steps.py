@@ -9,7 +9,7 @@ import torch
 
 from latentlab.directions import Direction, Normal, edit
 from latentlab.directions.mask import Mask, blend, fit_mask, leak
-from latentlab.shapes import Codes, Video
+from latentlab.shapes import Codes, Video, in_a_line
 from latentlab.spaces.around import Around
 
 
@@ -30,6 +30,8 @@ class Step:
     profile: str | tuple[float, ...] = "constant"
     mask: Mask | None = None
     preserve: tuple[Normal, ...] = ()
+
+    __repr__ = in_a_line
 
     def __str__(self) -> str:
         profile = (
@@ -54,6 +56,8 @@ class Drawn:
     video: Video
     unedited: Video | None = None
     leak: float = float("nan")
+
+    __repr__ = in_a_line
 
 
 def draw(steps: Sequence[Step], here: Around) -> Drawn:

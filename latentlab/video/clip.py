@@ -7,7 +7,7 @@ import torch
 from jaxtyping import UInt8
 
 from latentlab.checks import Positive, clear_errors
-from latentlab.shapes import CLAMPED, Video, check_video
+from latentlab.shapes import CLAMPED, Video, check_video, in_a_line
 
 Pictures = UInt8[np.ndarray, "batch frame height width 3"]
 
@@ -22,6 +22,8 @@ class Clip:
     video: Video
     fps: Positive
     note: str = ""
+
+    __repr__ = in_a_line
 
 
 @clear_errors

@@ -160,7 +160,7 @@ def frame_rate(fps: Positive, suffix: str) -> Fraction:
     highest = 50 if suffix == ".gif" else 1000
     if not (math.isfinite(fps) and 0.01 <= fps <= highest):
         raise ValueError(f"`fps` must be 0.01 to {highest} frames a second, got {fps}")
-    return Fraction(fps).limit_denominator(10_000)
+    return Fraction(float(fps)).limit_denominator(10_000)
 
 
 def encode_pictures(

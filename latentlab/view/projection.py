@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from latentlab.checks import Seed, clear_errors
+from latentlab.shapes import in_a_line
 from latentlab.store import replacing
 from latentlab.view.fitted_map import FittedMap, check_projector, fit_map, procrustes
 from latentlab.view.plots import maps
@@ -36,6 +37,8 @@ class Projection:
     quality: Quality
     notes: tuple[str, ...] = ()
     _map: FittedMap | None = field(default=None, repr=False)
+
+    __repr__ = in_a_line
 
     def transform(self, codes: ArrayLike) -> np.ndarray:
         """Puts new codes `(sample, dim)` on this map, which stays as it is.

@@ -6,7 +6,9 @@ import math
 import pytest
 import torch
 
-from latentlab.control.why import Why, _decided, _verdict, why
+from latentlab.control.places import words_in
+from latentlab.control.why import Why, _decided, _read, _verdict, why
+from latentlab.data import MovingShapes
 from latentlab.generator.condition import Condition
 from latentlab.generator.native import NativeGenerator
 
@@ -69,6 +71,19 @@ def test_of_a_clip_that_is_given_that_one_is_read(tiny_generator, clips):
 def test_the_first_stage_that_failed_is_told(encoded, used, seen, cosine, decoded, expected):
     assert _verdict(False, {"encoded": encoded, "used": used}, seen, cosine, decoded) == expected
     assert _verdict(True, {"encoded": encoded, "used": used}, seen, cosine, decoded) == "obeyed"
+
+
+def test_words_are_read_where_they_stand_however_they_are_written(tiny_generator):
+    fixed = {"hue": 240.0, "background_hue": 0.0, "shape": 3, "size": 8.5, "blur": 0.0}
+    clip = MovingShapes(1, seed=0, fixed=fixed)[0].video
+
+    def shown(caption: str, place: int) -> str:
+        return _read(tiny_generator, None, clip, words_in(caption), place, "", (caption, ""))
+
+    whole = "A Large blue star, on a red background."
+    assert [shown(whole, place) for place in (1, 2, 3, 7)] == ["Large", "blue", "star", "red"]
+    twice = "a blue star on a blue background"
+    assert [shown(twice, place) for place in (1, 5)] == ["blue", "red"]
 
 
 def test_the_level_at_which_a_word_is_decided():

@@ -85,8 +85,9 @@ def test_unknown_words_are_told_before_the_work(tiny_generator):
         prompted(tiny_generator, "a (red:0) star", where="attention")
 
 
-def test_silent_words_have_no_place(tiny_generator):
-    assert places(tiny_generator, "the red star, moving") == [[], [1], [2], [3], [4]]
+def test_silent_words_have_no_place_and_a_full_stop_takes_none_from_others(tiny_generator):
+    assert places(tiny_generator, "the red star, is moving") == [[1], [2], [3], [4], [], [5]]
+    assert places(tiny_generator, "a star. moving!") == [[1], [2], [3]]
 
 
 def test_the_effect_of_no_other_word_is_nothing(tiny_generator, clips):

@@ -260,6 +260,8 @@ def test_bad_arguments_are_refused(root):
     for options in ({"num_frames": 0}, {"num_frames": 4, "step": 0}, {"num_frames": 4, "count": 0}):
         with pytest.raises(ValueError, match="must be at least 1, got"):
             FolderClips(root, size=(8, 8), **options)
+    with pytest.raises(TypeError, match=r"`num_frames` must be a whole number, got 1.5"):
+        FolderClips(root, 1.5, (8, 8))
     clips = FolderClips(root, 4, (8, 8))
     for index in (3, -1):
         with pytest.raises(IndexError, match=f"got {index}"):

@@ -122,7 +122,20 @@ def test_the_header_rebuilds_the_model(model):
 
 def test_words_that_add_nothing_pass_and_others_do_not():
     tokens = Tokenizer(("a", "red", "star"), context_length=6)
-    assert torch.equal(tokens(["The red star"]), tokens(["red star"]))
+    assert torch.equal(tokens(["The red star is."]), tokens(["a red star"]))
+    assert torch.equal(tokens(["an red star"]), tokens(["a red star"]))
+    assert torch.equal(Tokenizer(("red",), 6)(["the red"]), Tokenizer(("red",), 6)(["red"]))
     with pytest.raises(ValueError, match="'and'"):
         tokens(["red and the star"])
     assert not torch.equal(*(Tokenizer(("the", "red"), 6)([text]) for text in ("the red", "red")))
+
+
+@pytest.mark.parametrize("caption", ["a \U0001f600 star", "a (red) star", "!!!"])
+def test_symbols_are_not_dropped_in_silence(caption):
+    with pytest.raises(ValueError, match=r"does not know|holds no word"):
+        Tokenizer(("a", "red", "star"), context_length=6).check(caption)
+
+
+@pytest.mark.parametrize("caption", ["", " ", "A red star.", "a star, red!"])
+def test_sentences_may_end_as_sentences_do(caption):
+    Tokenizer(("a", "red", "star"), context_length=6).check(caption)

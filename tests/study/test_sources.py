@@ -53,6 +53,8 @@ def test_two_captions(generator):
     away = (blue - red).mean(0).flatten()
     vector = torch.from_numpy(found[found.names[0]].vector).float()
     torch.testing.assert_close(vector, away / away.norm(), atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match="draws the same under 'a red star' and 'a red  star'"):
+        directions_of_captions(generator, "a red star", "a red  star", **options)
 
 
 def test_clips_alone(generator, known):

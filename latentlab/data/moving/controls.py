@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latentlab.checks import Natural, clear_errors
 from latentlab.data.moving.item import Item
-from latentlab.shapes import Mask
+from latentlab.shapes import Mask, in_a_line
 
 FLOW_LEVELS = 32  # of a pixel of motion, as `DrawnControls` keeps it
 
@@ -37,6 +37,8 @@ class DrawnControls:
     object: UInt8[Tensor, "batch 1 frame height width"]
     flow: Int8[Tensor, "batch 2 frame height width"]
     shapes: UInt8[Tensor, "batch 2"]
+
+    __repr__ = in_a_line
 
     @staticmethod
     def of(item: Item) -> DrawnControls:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latentlab.data.moving.render import Layer
 from latentlab.factors import FactorTable
-from latentlab.shapes import Video
+from latentlab.shapes import Video, in_a_line
 
 
 @dataclass(frozen=True)
@@ -31,3 +31,5 @@ class Item:
     mask: Float[Tensor, "1 1 frame height width"]
     flow: Float[Tensor, "1 2 frame-1 height width"]
     layers: tuple[Layer, ...] = ()
+
+    __repr__ = in_a_line

@@ -11,6 +11,8 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 import numpy as np
 from tqdm.auto import tqdm
 
+from latentlab.shapes import in_a_line
+
 FEW_NULL, FEW_BOOTSTRAP = 3, 5  # for the metrics that train something
 PART, FEW_PART = 0.75, 0.5  # of the samples, that a score is also taken of; of the metrics that train something
 STRANGERS = 2  # orders of the factors that a part's own chance level is made of
@@ -129,6 +131,8 @@ class Score:
     per_dim: np.ndarray | None = None
     matrix: np.ndarray | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+    __repr__ = in_a_line
 
 
 class Sample(NamedTuple):
