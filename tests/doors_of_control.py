@@ -83,32 +83,28 @@ def _streamed(**given: Any) -> torch.Tensor:
 
 
 LEFT_OUT = {
-    **dict.fromkeys(("Attend", "Control", "ImagePrompt", "Reference", "Shaped", "Given"), "asked as guides"),
     **{f"{guide}.bound": "called by `guided`" for guide in ("Attend", "Control", "Fusion", "ImagePrompt")},
     **dict.fromkeys(("Reference.bound", "Shaped.bound"), "called by `guided`"),
     **dict.fromkeys(("Attend.neglected", "Control.acting"), "called at each step"),
     **dict.fromkeys(("Known", "KnownRegion"), "guides that `inpaint` makes"),
     **dict.fromkeys(("Prompt", "Prompt.caption", "Prompt.without"), "read from text by `Prompt.parse`"),
-    "Prompted": "made by `prompted`",
-    "Rewritten": "made by `rewrite`",
+    **dict.fromkeys(("Conflicts", "Inpainted", "Propagated", "Prompted", "Rewritten", "Why", "WordMaps"), "results"),
 }
 CALLS: dict[str, Callable[[], Call]] = {
-    "Attend guiding": guided(control.Attend, caption=CAPTION, words=("red",), weight=0.1, until=0.5, where=None),
-    "Control guiding": guided(
-        control.Control, network=_branch(), pictures={"mask": MASK}, strength=0.8, levels=(1.0, 0.3)
-    ),
+    "Attend": guided(control.Attend, caption=CAPTION, words=("red",), weight=0.1, until=0.5, where=None),
+    "Control": guided(control.Control, network=_branch(), pictures={"mask": MASK}, strength=0.8, levels=(1.0, 0.3)),
     "Fusion": guided(
         control.Fusion, given=[control.Given(CAPTION), control.Given("a blue star", weight=0.5)], rule="sum"
     ),
-    "Given guiding": lambda: (
+    "Given": lambda: (
         lambda **given: generator().guided(control.Fusion([control.Given(**given)])).generate(CAPTION, num_steps=1),
         {"what": "a blue star", "weight": 0.5, "levels": (1.0, 0.5), "region": MASK, "name": "blue"},
     ),
-    "ImagePrompt guiding": guided(
+    "ImagePrompt": guided(
         control.ImagePrompt, network=_reference(), images=CLIP[:, :, :1], weight=0.5, levels=(1.0, 0.0)
     ),
-    "Reference guiding": guided(control.Reference, image=CLIP[:, :, :1], weight=1.0, seed=0),
-    "Shaped guiding": guided(control.Shaped, mask=MASK, strength=0.5),
+    "Reference": guided(control.Reference, image=CLIP[:, :, :1], weight=1.0, seed=0),
+    "Shaped": guided(control.Shaped, mask=MASK, strength=0.5),
     "Prompt.parse": lambda: (control.Prompt.parse, {"text": "a (large:1.5) [red] star|circle@0.6"}),
     "Prompted.generate": lambda: (control.prompted(generator(), "a (red:1.5) star").generate, {"seed": 0}),
     "Rewritten.generate": lambda: (

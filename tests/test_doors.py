@@ -27,16 +27,8 @@ from latentlab.generator.native import NativeGenerator
 
 ROOT = str(Path(latentlab.__file__).parent)
 FACES = (
-    "",
-    ".control",
-    ".data",
-    ".directions",
-    ".interpolate",
-    ".metrics",
-    ".metrics.disentanglement",
-    ".spaces",
-    ".video",
-)
+    "", ".control", ".data", ".directions", ".interpolate", ".metrics", ".metrics.disentanglement", ".spaces", ".video",
+)  # fmt: skip
 
 
 def public() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from latentlab.factors import FactorTable, as_array, column_names
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.groups import encode_factor, predict_folds
 from latentlab.metrics.disentanglement.prepare import prepare
+from latentlab.shapes import in_a_line
 
 LEAST = 50  # samples where an attribute is known
 CANDIDATES = 24  # units that a set is chosen from, those that know most
@@ -54,6 +55,8 @@ class Information:
     limit: Float[np.ndarray, " attribute"]
     share: Float[np.ndarray, "unit attribute"]
     carriers: dict[str, Carriers]
+
+    __repr__ = in_a_line
 
     @property
     def real(self) -> Bool[np.ndarray, "unit attribute"]:

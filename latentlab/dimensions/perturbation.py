@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from latentlab.factors import Factor, FactorTable
 from latentlab.metrics.disentanglement.groups import read_places
-from latentlab.shapes import Codes, Video
+from latentlab.shapes import Codes, Video, in_a_line
 from latentlab.spaces import Space, as_space
 from latentlab.study.attributes import Measure, appearance
 
@@ -47,6 +47,8 @@ class Perturbation:
     map: Float[np.ndarray, "unit height width"]
     profile: Float[np.ndarray, "unit frame"]
     moving: Float[np.ndarray, " unit"]
+
+    __repr__ = in_a_line
 
     @property
     def attributes(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ MOST = 4_000_000  # tastes that are weighed against each other
 SURE = 0.975
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Taste:
     """Chances of all tastes, after some ratings.
@@ -46,7 +47,6 @@ class Taste:
     tried: Int[np.ndarray, "rating axis"] | Sequence[Sequence[int]]
     liked: Bool[np.ndarray, " rating"] | Sequence[bool]
 
-    @clear_errors
     def __post_init__(self) -> None:
         counts = [len(values) for values in self.axes.values()]
         tried = np.asarray(self.tried, int).reshape(-1, len(counts)) if counts else np.zeros((0, 0), int)

@@ -16,7 +16,7 @@ from latentlab.record import frame_hash, to_json
 from latentlab.shapes import Video
 from latentlab.store import write_text
 from latentlab.study.brief import Brief
-from latentlab.video import write
+from latentlab.video import read, write
 
 DrawClip = Callable[[Mapping[str, Any], int], Video]  # one clip of a setting and a seed
 Look = Callable[[Video, str, Sequence[str]], Sequence[str]]  # which of some words a clip of a caption shows
@@ -34,7 +34,7 @@ class DrawnClip:
         setting: value on each axis.
         caption: what was said.
         seed: of its noise.
-        frames: hash of its frames; "" while it is to be drawn.
+        frames: hash of its file's frames; "" while it is to be drawn.
         shows: forbidden words that were found in it.
     """
 
@@ -142,6 +142,7 @@ class Batches:
             if not clip.frames:
                 video = self.draw(clip.setting, clip.seed)
                 write(self.file(clip), video, fps=self.fps)
+                video = read(self.file(clip)).video  # what is looked at, rated and recorded is what the file holds
                 shows = tuple(self.look(video, clip.caption, self.brief.forbidden)) if self.look else ()
                 self.clips[i] = replace(clip, frames=frame_hash(video), shows=shows)
                 self._save()

@@ -5,8 +5,10 @@ import json
 import pytest
 import torch
 
+from latentlab.record import frame_hash
 from latentlab.study.batch import Batches, read_ratings
 from latentlab.study.brief import Brief
+from latentlab.video import read
 
 TEXT = """
 caption = "a {size} {hue} star"
@@ -89,6 +91,7 @@ def test_a_killed_run_goes_on_to_the_same_batches(tmp_path):
     assert len(list(again.step())) == 2  # of four
     list(whole.step())
     assert again.clips == whole.clips
+    assert [clip.frames for clip in whole.clips] == [frame_hash(read(whole.file(clip)).video) for clip in whole.clips]
     assert again.state == "rate"
     (tmp_path / "whole" / "001.mp4").unlink()  # a clip whose file went is drawn again
     assert [clip.name for clip in Batches(given, tmp_path / "whole", draw).step()] == ["001"]

@@ -10,6 +10,7 @@ import tiny
 import torch
 
 from latentlab.cli import main
+from latentlab.record import frame_hash
 from latentlab.video import read, write
 from latentlab.view.painting import Server, Session
 
@@ -198,8 +199,9 @@ def test_the_command_tells_the_address_and_ends(tmp_path, monkeypatch, capsys, m
 
 
 def test_a_filled_clip_is_written_where_asked(tmp_path):
-    session = Session(clip(), tiny.generator(), out=tmp_path / "a.mkv")
+    session = Session(clip(), tiny.generator(), out=tmp_path / "a.mp4")
     session.run(corner(), "a star", {"steps": "1", "refine": "0"})
     assert session.wait().state == "done"
-    assert (tmp_path / "a.record.json").is_file()
-    assert read(tmp_path / "a.mkv").video.shape == (1, 3, *SHAPE)
+    written = read(tmp_path / "a.mp4").video
+    assert written.shape == (1, 3, *SHAPE)
+    assert json.loads((tmp_path / "a.record.json").read_text())["frames"]["filled"] == frame_hash(written)

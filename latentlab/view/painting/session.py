@@ -19,7 +19,7 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.record import Record, frame_hash
 from latentlab.shapes import Mask, Video
-from latentlab.video import to_uint8, write
+from latentlab.video import read, to_uint8, write
 
 State = Literal["running", "done", "failed", "cancelled"]
 OPTIONS: Mapping[str, Callable[[str], Any]] = {
@@ -134,6 +134,9 @@ class Session:
         def work() -> tuple[str, tuple[str, ...]]:
             found = inpaint(generator, self.clip, mask, caption, callback=self._passed, **settings, **solving)
             frames = {"source": self.clip, "mask": mask.expand(-1, 3, -1, -1, -1) * 2 - 1, "filled": found.video.cpu()}
+            if self.out is not None:  # the record is of what the file holds
+                write(self.out, frames["filled"], fps=self.fps)
+                frames["filled"] = read(self.out).video
             record = Record(
                 command="latentlab paint",
                 settings={"clip": self.name, "caption": caption, **settings, **solving},
@@ -144,7 +147,6 @@ class Session:
                 frames={name: frame_hash(clip) for name, clip in frames.items()},
             )
             if self.out is not None:
-                write(self.out, frames["filled"], fps=self.fps)
                 record.save(self.out.with_name(self.out.stem + ".record.json"))
             self.filled, self.record = found, record
             return "filled", tuple(found.lines())
