@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.shapes import Video
 from latentlab.store import digest, write_text
 
@@ -57,6 +58,7 @@ class Record:
         write_text(path, to_json(asdict(self)) + "\n")
 
 
+@clear_errors
 def frame_hash(video: Video) -> str:
     """SHA-256 over the 8-bit frames of clips and their shape; files are not hashed, as encoders vary."""
     frames = video.detach().cpu().float().add(1).mul(127.5).round().clamp(0, 255).byte().contiguous()

@@ -71,7 +71,7 @@ def generate_command(
     check_target(Path(out) if len(captions) == 1 else Path(out).with_suffix(".mp4"))
     generator = loaded(model, device=device, lengthens=True)
     if images and not isinstance(generator, ImageGenerator):
-        raise ValueError(f"--class is for a model of images, and {model or 'the shipped model'} takes captions")
+        raise ValueError(f"--class is for a model of images, and {model.folder or 'the shipped model'} takes captions")
     steps = steps or (generator.steps if isinstance(generator, StudentGenerator) else DRAW.num_steps)
     generator = with_references(generator, reference, reference_network)
     generator = with_controls(generator, control, control_network)
@@ -225,7 +225,7 @@ def _strange(generator: Generator, clips: Video) -> str:
     which = "the clip is" if len(clips) == 1 else f"{sum(found.foreign)} of {len(clips)} clips are"
     return (
         f"{which} like none that the model learned from: its own autoencoder leaves {min(found.psnr):.1f} dB, and "
-        f"{found.known:.1f} or more of those; look, and say it in other words, or by another seed"
+        f"{found.known:.1f} or more of those; look; more steps, other words or another seed may help"
     )
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.control.masks import dilate
 from latentlab.shapes import Mask, Video
 
@@ -28,6 +29,7 @@ def pasted(filled: Video, source: Video, region: Mask) -> Video:
     return torch.where(region > 0, torch.lerp(source, filled, region), source)
 
 
+@clear_errors
 def seam(video: Video, source: Video, hole: Mask, *, width: int) -> Float[Tensor, " batch"]:
     """How visible the border of a hole is: the step of colour across it beyond that of the source.
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm.auto import tqdm
 
+from latentlab.checks import clear_errors
 from latentlab.factors import FactorTable, as_array, column_names
 from latentlab.metrics.disentanglement.data import Data
 from latentlab.metrics.disentanglement.groups import encode_factor, predict_folds
@@ -98,6 +99,7 @@ class Information:
         return "\n".join(lines)
 
 
+@clear_errors
 def information(
     codes: Any,
     attributes: Any,

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from tqdm.auto import tqdm
 
+from latentlab.checks import clear_errors
 from latentlab.factors import Factor, FactorTable
 from latentlab.metrics.disentanglement.groups import read_places
 from latentlab.shapes import Codes, Video, in_a_line
@@ -113,6 +114,7 @@ class Perturbation:
 
 
 @torch.no_grad()
+@clear_errors
 def perturb(
     space: Space,
     start: Video | Codes,

@@ -81,6 +81,7 @@ class Guide(ABC):
         return any(bool((t[:, :, 1:] != t[:, :, :1]).any()) for t in clips)
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Descent(Guide):
     """Sampling that also walks down an energy of the clip it is heading for, see `steered`.

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.metrics.flow import Field, FlowEstimator, Frames, dis, warp
 from latentlab.metrics.perceptual import FrameFeatures, Scores, VideoDistance, per_frame
 from latentlab.shapes import Video, check_video, in_a_line
@@ -25,6 +26,7 @@ ROUNDING = 1e-4  # levels: float32 in [-1, 1] misses whole ones by a tenth of it
 Interpolate = Callable[[Frames, Frames], Frames]
 
 
+@clear_errors
 def temporal_flickering(video: Video | Pictures) -> Scores:
     """VBench's temporal_flickering (Huang et al. 2024): 1 - mean absolute difference of adjacent 8-bit frames / 255.
 
@@ -57,6 +59,7 @@ def temporal_flickering(video: Video | Pictures) -> Scores:
     return (1 - sums / levels[0][1:].size / 255).float()
 
 
+@clear_errors
 def warping_error(video: Video, *, source: Video | None = None, flow: FlowEstimator = dis) -> Scores:
     """E_warp of Lai et al. 2018, as in their code: mean of (warp(f_{t+1}) - f_t)^2 over visible values in [0, 1].
 
@@ -101,6 +104,7 @@ def lai_visible(there: Field, back: Field) -> Bool[Tensor, "frame height width"]
     return closes & (right + down <= 0.01 * size + 0.002)
 
 
+@clear_errors
 def evalcrafter_warping_error(video: Video, *, flow: FlowEstimator = dis) -> Scores:
     """EvalCrafter's warping error (Liu et al. 2024): E_warp at half size, squares summed over the three colours.
 
@@ -115,6 +119,7 @@ def evalcrafter_warping_error(video: Video, *, flow: FlowEstimator = dis) -> Sco
     return 3 * warping_error(half.view(batch, -1, channels, height // 2, width // 2).transpose(1, 2), flow=flow)
 
 
+@clear_errors
 def tof(video: Video, reference: Video) -> Scores:
     """TecoGAN's tOF (Chu et al. 2020): mean distance, in pixels, of the flow of a clip from its reference's.
 
@@ -129,6 +134,7 @@ def tof(video: Video, reference: Video) -> Scores:
     return (_teco_crop(flows[0]) - _teco_crop(flows[1])).norm(dim=2).mean((1, 2, 3))
 
 
+@clear_errors
 def tlp(video: Video, reference: Video, distance: VideoDistance) -> Scores:
     """TecoGAN's tLP (Chu et al. 2020): 100 |d(y_{t-1}, y_t) - d(x_{t-1}, x_t)|, mean over the frames of `tof`.
 
@@ -186,6 +192,7 @@ class FrameConsistency:
     __repr__ = in_a_line
 
 
+@clear_errors
 def frame_consistency(video: Video, features: FrameFeatures) -> FrameConsistency:
     """Frame consistency of the video editing literature, with the CLIP vision tower as `features`.
 
@@ -205,6 +212,7 @@ def frame_consistency(video: Video, features: FrameFeatures) -> FrameConsistency
     return FrameConsistency(curve[:, 0], (curve * pairs).sum(1) / pairs.sum(), neighbours.quantile(0.05, dim=1), curve)
 
 
+@clear_errors
 def motion_smoothness(video: Video, interpolate: Interpolate) -> Scores:
     """VBench's motion_smoothness (Huang et al. 2024): every second frame is guessed from its neighbours.
 

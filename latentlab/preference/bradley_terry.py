@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from latentlab.checks import clear_errors
 from latentlab.preference.ratings import ANSWERS, Rating
 
 Z = 1.959964  # of a normal 95 % interval
@@ -80,6 +81,7 @@ class Preference:
         return [{"item": i, "strength": float(s), "low": float(low), "high": float(high)} for i, s, (low, high) in rows]
 
 
+@clear_errors
 def fit(ratings: Sequence[Rating], items: Sequence[str] | None = None, *, prior: float = PRIOR) -> Preference:
     """The Bradley-Terry model with ties and sides (Davidson 1970; Davidson and Beaver 1977).
 
@@ -141,6 +143,7 @@ def fit(ratings: Sequence[Rating], items: Sequence[str] | None = None, *, prior:
     )
 
 
+@clear_errors
 def next_pairs(found: Preference, count: int = 1) -> list[tuple[str, str]]:
     """Pairs `(left, right)` whose comparison makes the strengths surest: the least sum of their variances afterwards.
 
@@ -163,6 +166,7 @@ def next_pairs(found: Preference, count: int = 1) -> list[tuple[str, str]]:
     return chosen
 
 
+@clear_errors
 def next_settings(
     found: Preference,
     tried: Float[np.ndarray, "item setting"],

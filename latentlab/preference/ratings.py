@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from latentlab.checks import clear_errors
 from latentlab.store import write_text
 
 ANSWERS = ("left", "right", "equal")
@@ -42,6 +43,7 @@ class Rating:
             raise ValueError(f"{self.left!r} cannot be compared with itself")
 
 
+@clear_errors
 def schedule(items: Sequence[str], *, rounds: int = 1, seed: int = 0) -> list[tuple[str, str]]:
     """Pairs `(left, right)` to show, in an order that tells nothing.
 
@@ -86,6 +88,7 @@ def _balanced(items: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
+@clear_errors
 def write_rating_table(path: str | Path, ratings: Sequence[Rating]) -> None:
     """Writes a table as CSV; a killed run leaves the old one whole.
 
@@ -112,7 +115,7 @@ def read_rating_table(path: str | Path) -> list[Rating]:
     Raises:
         ValueError: other columns or answers.
     """
-    with Path(path).open(encoding="utf-8", newline="") as file:
+    with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
         rows = list(csv.reader(file))
     if not rows or tuple(rows[0]) not in (COLUMNS, COLUMNS[:-1]):
         raise ValueError(f"{path} is no table of ratings: its first line should be {','.join(COLUMNS)}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import name_of
+from latentlab.checks import clear_errors, name_of
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.edits import PLACE
 from latentlab.data.moving.factors import FACTORS, NAMES
@@ -171,6 +171,7 @@ class Account:
                 "failed": self.failed}  # fmt: skip
 
 
+@clear_errors
 def account(
     before: Video,
     after: Video,

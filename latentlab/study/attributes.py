@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.factors import Factor, FactorTable
 from latentlab.shapes import Video
 
@@ -27,6 +28,7 @@ APPEARANCE = (
 )
 
 
+@clear_errors
 def appearance(video: Video) -> FactorTable:
     """Measures of any clips, each a mean over frames.
 
@@ -61,6 +63,7 @@ def appearance(video: Video) -> FactorTable:
     return FactorTable(np.stack([columns[spec.name].numpy() for spec in APPEARANCE], 1), APPEARANCE)
 
 
+@clear_errors
 def likeness(score: Callable[[Video, Sequence[str]], Tensor], captions: Sequence[str]) -> Measure:
     """A measure of how much clips look like each of some captions.
 

@@ -198,7 +198,7 @@ def read_ratings(path: str | Path) -> dict[str, bool]:
     Raises:
         ValueError: another table, an answer that is neither.
     """
-    with Path(path).open(encoding="utf-8", newline="") as file:
+    with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
         rows = [row for row in csv.reader(file) if row]
     if not rows or tuple(rows[0]) != COLUMNS:
         raise ValueError(f"{path} is no table of ratings: its first line should be {','.join(COLUMNS)}")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from latentlab.checks import clear_errors
 from latentlab.metrics.clip_model import VideoClip
 from latentlab.shapes import Video
 from latentlab.study.account import flicker_added
@@ -61,6 +62,7 @@ class CaptionAccount:
 
 
 @torch.no_grad()
+@clear_errors
 def caption_account(before: Video, after: Video, caption: str, clip_model: VideoClip | None = None) -> CaptionAccount:
     """What an edit of one clip by captions did.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentlab.checks import clear_errors
 from latentlab.data.moving.captions import DIRECTIONS, HUES
 from latentlab.data.moving.edits import EDITS, PLACE
 from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES
@@ -179,6 +180,7 @@ class Change:
             raise ValueError(f"{self}: only {apart:.0f} degrees from the hue of the {named}, in which it would vanish")
 
 
+@clear_errors
 def changes(to: Mapping[str, Any] | None = None, by: Mapping[str, Any] | None = None) -> list[Change]:
     """All that is asked for, one change a factor.
 
@@ -200,6 +202,7 @@ def changes(to: Mapping[str, Any] | None = None, by: Mapping[str, Any] | None = 
     return found
 
 
+@clear_errors
 def parse(text: str, how: str) -> dict[str, str]:
     """One target as the command line takes it: `hue=blue`, `size*1.25`, `light+0.2`, `place=+5,0`.
 

@@ -17,12 +17,13 @@ from jaxtyping import Bool, Float
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.data.moving.edits import EDITS, PLACE, centre
 from latentlab.data.moving.factors import FACTORS, NAMES, NUM_FRAMES, SHAPES
 from latentlab.data.moving.measure import angle_difference, mask, measure, pose, track
 from latentlab.data.moving.silhouette import painted, silhouette, soft_iou
 from latentlab.factors import FactorTable
-from latentlab.shapes import Video
+from latentlab.shapes import OVERSHOOT, Video, check_video
 from latentlab.study.change import Change
 
 # Degrees, share of the light, share of the size, pixels at every frame, degrees, pixels a frame, -, degrees a frame.
@@ -235,6 +236,7 @@ def unedited_overlap(
     return wanted.overlap_in(space, after)
 
 
+@clear_errors
 def judge_rest(before: Video, after: Video, targets: Collection[str]) -> Judged:
     """How clips keep all but some factors, which were moved by a strength, so that nobody says to where.
 
@@ -248,6 +250,11 @@ def judge_rest(before: Video, after: Video, targets: Collection[str]) -> Judged:
     >>> judge_rest(dark, bright, ["light"]).kept, judge_rest(dark, bright, ["size"]).broken()
     (array([ True]), ['light', 'outside'])
     """
+    if isinstance(targets, str) or (unknown := [name for name in targets if name not in NAMES]):
+        named = targets if isinstance(targets, str) else unknown[0]
+        raise ValueError(f"targets are several of {', '.join(NAMES)}, got {named!r}")
+    check_video(OVERSHOOT, before=before, after=after)
+    before, after = before.detach(), after.detach()
     known = Wanted.read(before)
     rows, centre = known.rows.copy(), known.centre
     rows[:, [NAMES.index(name) for name in targets]] = np.nan

@@ -88,6 +88,9 @@ class Covered:
     histograms: tuple[Histogram, ...]
     pairs: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
+
     @property
     def collapsed(self) -> bool:
         """Whether something is missing."""

@@ -171,6 +171,7 @@ def edit_clip(
     return Edited(video, "latent", floor, None, unedited, spread, accounts, known, given, like)
 
 
+@clear_errors
 def named(caption: str) -> list[Change]:
     """What the words of a caption ask for: hue, background, shape and direction.
 

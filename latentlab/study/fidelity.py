@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from latentlab.checks import clear_errors
 from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
 from latentlab.shapes import Video
@@ -50,6 +51,7 @@ class Fidelity:
         return least if self.known is None else f"{least}, as of clips that the model knows ({self.known:.1f} or more)"
 
 
+@clear_errors
 def fidelity(generator: Generator, video: Video, *, decoded: Video | None = None) -> Fidelity:
     """Encodes clips, decodes them, and holds the loss against what the model keeps of clips of its own kind.
 

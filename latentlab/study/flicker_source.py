@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.sampler import Sampler
@@ -96,6 +97,7 @@ class FlickerSource:
 
 
 @torch.no_grad()
+@clear_errors
 def flicker_source(
     generator: Generator,
     noise: Noise,

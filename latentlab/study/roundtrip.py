@@ -201,6 +201,7 @@ def roundtrip(
     )
 
 
+@clear_errors
 def compare(
     generator: Generator,
     video: Video,
@@ -263,6 +264,7 @@ def exact_kernels(on: bool = True) -> Iterator[None]:
 
 
 @torch.no_grad()
+@clear_errors
 def self_test(
     generator: Generator, caption: str | Condition = "", *, latents: Latents | None = None, seed: Seed = 0
 ) -> dict[str, float]:

@@ -101,6 +101,7 @@ def moves(
     return SliderMoves(target, tuple(strengths), measure(draw(0.0)), tuple(measure(draw(k)) for k in strengths))
 
 
+@clear_errors
 def open_captions(target: str, count: int, seed: int = HELD_OUT_SEED) -> list[str]:
     """Captions of moving shapes that say everything but the target."""
     name, world = Target.parse(target, FACTORS).factor, FactorSampler(seed)

@@ -27,6 +27,7 @@ from latentlab.study.edit_space import DIRECTION_SEED, LABELLED, edit_space
 JUDGED = 10**8  # numbers in all codes up to which it is tested whether each direction is real
 
 
+@clear_errors
 def find_directions(
     generator: Generator,
     *,

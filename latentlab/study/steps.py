@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from latentlab.checks import clear_errors
 from latentlab.directions import Direction, Normal, edit
 from latentlab.directions.mask import Mask, blend, fit_mask, leak
 from latentlab.shapes import Codes, Video, in_a_line
@@ -60,6 +61,7 @@ class Drawn:
     __repr__ = in_a_line
 
 
+@clear_errors
 def draw(steps: Sequence[Step], here: Around) -> Drawn:
     """Moves the codes of clips by each step and decodes them.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from latentlab.checks import clear_errors
 from latentlab.shapes import Video
 from latentlab.video import data_uri
 from latentlab.view.pages import render_page
@@ -40,6 +41,7 @@ class Card:
     fps: float = 8.0
 
 
+@clear_errors
 def contact_sheet(
     cards: Sequence[Card], *, title: str, batch: int = 0, notes: Sequence[str] = (), next: str = "", post: bool = False
 ) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from latentlab.checks import clear_errors
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
 from latentlab.store import write_text
@@ -65,6 +66,7 @@ class Scatter:
         return f'<iframe srcdoc="{page}" title="{title}" {look}></iframe>'
 
 
+@clear_errors
 def scatter(
     maps: Projection | ArrayLike | Sequence[Projection] | Sequence[np.ndarray],
     factors: FactorTable | Mapping[str, ArrayLike] | None = None,
