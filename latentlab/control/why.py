@@ -163,7 +163,7 @@ def why(
     attended = _attended(generator, latents, told, caption, seed)
     found = []
     for i, other in others.items():
-        shows = _read(generator, read, video, said, i, other, (caption, swapped[i]))
+        shows = _read(generator, read, video, said, i, other, [caption, swapped[i]])
         obeyed = shows in ("", said[i])
         if not obeyed and alternatives is None:  # which of its kind it was taken for is not known beforehand
             other, encoded[i], used[i] = _nearest(generator, latents, told, said, i, seed)
@@ -264,28 +264,22 @@ def _attended(generator: Generator, latents: Tensor, told, caption: str, seed: i
 
 
 def _read(
-    generator: Generator,
-    read: Read | None,
-    video: Video,
-    said: Sequence[str],
-    place: int,
-    other: str,
-    captions: tuple[str, str],
+    generator: Generator, read: Read | None, video: Video, said: Sequence[str], i: int, other: str, texts: list[str]
 ) -> str:
     """The word that the clip shows, of all of its kind where the reader of moving shapes knows it."""
-    word = said[place]
+    word = said[i]
     if read is not None:
-        return (word, other)[read(video, captions)]
+        return (word, other)[read(video, texts)]
     if (group := _kind(word)) and video.shape[-2:] == (64, 64):
         factors = measure(video).values[0]
         if not np.isfinite(factors[NAMES.index("shape")]):
             return "nothing"
         shown = moving.true_words(factors)
         kinds = (shown.shape, shown.hue, shown.direction, shown.size, shown.light, shown.speed)
-        found = shown.background if said[place + 1 : place + 2] == ["background"] else kinds[GROUPS.index(group)]
+        found = shown.background if said[i + 1 : i + 2] == ["background"] else kinds[GROUPS.index(group)]
         return word if found == word.lower() else found
     if isinstance(generator, NativeGenerator):
-        scores = generator.clip.score(video.expand(2, -1, -1, -1, -1).to(generator.device), [*captions])
+        scores = generator.clip.score(video.expand(2, -1, -1, -1, -1).to(generator.device), texts)
         return (word, other)[int(scores.argmax())]
     return ""
 

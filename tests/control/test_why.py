@@ -78,7 +78,7 @@ def test_words_are_read_where_they_stand_however_they_are_written(tiny_generator
     clip = MovingShapes(1, seed=0, fixed=fixed)[0].video
 
     def shown(caption: str, place: int) -> str:
-        return _read(tiny_generator, None, clip, words_in(caption), place, "", (caption, ""))
+        return _read(tiny_generator, None, clip, words_in(caption), place, "", [caption, ""])
 
     whole = "A Large blue star, on a red background."
     assert [shown(whole, place) for place in (1, 2, 3, 7)] == ["Large", "blue", "star", "red"]
