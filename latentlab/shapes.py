@@ -82,7 +82,7 @@ def check_video(slack: float = SLACK, **videos: Tensor) -> None:
         raise ValueError(f"clips of different shapes: {' and '.join(map(str, shapes.values()))}")
 
 
-def in_a_line(record: Any) -> str:
+def in_a_line(self: Any) -> str:
     """A dataclass in one line, for classes to take as `__repr__`: arrays by kind and shape, what is empty left out.
 
     >>> import torch
@@ -90,9 +90,9 @@ def in_a_line(record: Any) -> str:
     >>> Clip(torch.zeros(1, 3, 16, 64, 64), fps=8.0)
     Clip(video=float32 (1, 3, 16, 64, 64), fps=8)
     """
-    said = {field.name: getattr(record, field.name) for field in fields(record) if field.repr}
+    said = {field.name: getattr(self, field.name) for field in fields(self) if field.repr}
     shown = (f"{name}={_short(value)}" for name, value in said.items() if not _is_empty(value))
-    return f"{type(record).__name__}({', '.join(shown)})"
+    return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def _short(value: Any, most: int = 12) -> str:

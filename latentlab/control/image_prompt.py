@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from latentlab.checks import clear_errors, shown
+from latentlab.checks import clear_errors
+from latentlab.control.reference import weighed
 from latentlab.generator.adapted import on
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
@@ -73,15 +73,7 @@ class ImagePrompt(Guide):
             raise ValueError(f"levels are a range of flow times, from high to low as (1, 0.5), got {self.levels}")
 
     def _pairs(self) -> list[tuple[Video, float]]:
-        """Images and weights, in an order of their own, so that sums round alike however they were given."""
-        images = [self.images] if isinstance(self.images, Tensor) else list(self.images)
-        if strange := [image for image in images if not isinstance(image, Tensor)]:
-            raise ValueError(f"images are tensors (batch, 3, frame, height, width), got {shown(strange[0])}")
-        weights = [self.weight] * len(images) if np.ndim(self.weight) == 0 else list(self.weight)
-        if len(weights) != len(images):
-            raise ValueError(f"{len(images)} images have one weight for all or one for each, got {len(weights)}")
-        pairs = [(image, float(weight)) for image, weight in zip(images, weights, strict=True)]
-        return sorted(pairs, key=lambda pair: (tensor_digest(pair[0]), pair[1]))
+        return weighed(self.images, self.weight)
 
     def bound(self, generator: Model) -> ImagePrompt:
         if not isinstance(generator, NativeGenerator) or generator.denoiser is not self.network.denoiser:

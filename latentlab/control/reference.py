@@ -8,12 +8,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from latentlab.checks import Seed, clear_errors
+from latentlab.checks import Seed, clear_errors, shown
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
@@ -25,6 +26,18 @@ from latentlab.tensors import tensor_digest
 
 _LOOKING: ContextVar[bool] = ContextVar("looking", default=False)  # a second guide would record the first one's run
 KeysAndValues = list[tuple[Tensor, Tensor]]  # keys and values of each call of self-attention, in order
+
+
+def weighed(images: Video | Sequence[Video], weight: float | Sequence[float]) -> list[tuple[Video, float]]:
+    """Images and weights, in an order of their own, so that sums round alike however they were given."""
+    images = [images] if isinstance(images, Tensor) else list(images)
+    if strange := [image for image in images if not isinstance(image, Tensor)]:
+        raise ValueError(f"images are tensors (batch, 3, frame, height, width), got {shown(strange[0])}")
+    weights = np.asarray(weight, float).tolist() if np.ndim(weight) else [weight] * len(images)
+    if len(weights) != len(images):
+        raise ValueError(f"{len(images)} images have one weight for all or one for each, got {len(weights)}")
+    pairs = [(image, float(weight)) for image, weight in zip(images, weights, strict=True)]
+    return sorted(pairs, key=lambda pair: (tensor_digest(pair[0]), pair[1]))
 
 
 @clear_errors
@@ -78,13 +91,7 @@ class Reference(Guide):
                 raise ValueError(f"a reference's weight is a number from 0 on, got {weight}")
 
     def _pairs(self) -> list[tuple[Video, float]]:
-        """Images and weights, in an order of their own, so that sums round alike however they were given."""
-        images = [self.image] if isinstance(self.image, Tensor) else list(self.image)
-        weights = list(self.weight) if isinstance(self.weight, Sequence) else [self.weight] * len(images)
-        if len(weights) != len(images):
-            raise ValueError(f"{len(images)} references have one weight for all or one for each, got {len(weights)}")
-        pairs = [(image, float(weight)) for image, weight in zip(images, weights, strict=True)]
-        return sorted(pairs, key=lambda pair: (tensor_digest(pair[0]), pair[1]))
+        return weighed(self.image, self.weight)
 
     def bound(self, generator: VelocityModel) -> Reference:
         if not isinstance(generator, Generator):

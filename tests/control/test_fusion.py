@@ -152,7 +152,7 @@ def test_several_references_each_have_a_weight_and_no_order(generator):
     assert not torch.equal(both, drawn((image(), image(1)), (0.5, 1.0)))
     torch.testing.assert_close(drawn((image(), image()), 0.5), drawn(image(), 1.0), atol=1e-4, rtol=1e-4)
     for given in (((image(), image(1)), (1.0,)), ((), 1.0)):
-        with pytest.raises(ValueError, match=r"2 references have one weight.*got 1|at least, got none"):
+        with pytest.raises(ValueError, match=r"2 images have one weight.*got 1|at least, got none"):
             Reference(*given)
 
 
