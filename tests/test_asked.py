@@ -1,6 +1,8 @@
 """What the command line asks of a model of diffusers."""
 
+import argparse
 import json
+from collections.abc import Iterator
 from inspect import signature
 
 import pytest
@@ -12,6 +14,7 @@ from latentlab.cli import main
 from latentlab.commands import COMMANDS
 from latentlab.parsers import parser
 from latentlab.tour import tour
+from latentlab.train.runs import RUNS
 
 
 def asked(*words: str) -> Asked:
@@ -91,6 +94,27 @@ def test_a_folder_is_one_thing_with_a_slash_or_without(name):
     given = [name, *LEAST.get(name, [])]
     without, with_slash = (parser().parse_args([*given, "--out", out]).out for out in ("runs/mine", "runs/mine/"))
     assert without == with_slash == "runs/mine"
+
+
+def options(p: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
+    """Of a command and of those below it, by the command that they are of."""
+    p.format_help()  # they are made when they are asked for
+    for action in p._actions:
+        yield p.prog, action
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from options(below)
+
+
+def test_every_option_says_what_it_does_and_every_network_has_its_own():
+    found = list(options(parser()))
+    silent = [(prog, a.dest) for prog, a in found if not a.help and not isinstance(a, argparse._SubParsersAction)]
+    assert silent == []
+    assert {name for prog, a in found if prog.endswith("train") and a.choices for name in a.choices} == {
+        *RUNS, "adapter", "slider",
+    }  # fmt: skip
+    dims = {prog for prog, a in found if "--dims" in a.option_strings}
+    assert dims == {"latentlab train vector-vae"}
 
 
 def test_the_tour_of_images_under_a_class_names_classes(tmp_path):
