@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import peek_interpreter_stack
+from torch.autograd import forward_ad
 
 from latentlab.generator.pipelines.foreign import Preconditions, Scales, TellsSigmas
 from latentlab.generator.pipelines.visit import Halt, Step, Visit
@@ -42,9 +44,11 @@ class Visiting(Scheduler):
     seen: Visit
 
     def set_timesteps(self, *args: Any, **options: Any) -> None:
-        # Schedulers read their tensors as numbers, which derivatives in forward mode forbid: those are of this thread.
-        with ThreadPoolExecutor(1) as beside:
-            beside.submit(super().set_timesteps, *args, **options).result()
+        if _derives():  # schedulers read their tensors as numbers, which is forbidden then, in this thread alone
+            with ThreadPoolExecutor(1) as beside:
+                beside.submit(super().set_timesteps, *args, **options).result()
+        else:
+            super().set_timesteps(*args, **options)
         self.seen.scheduler = _plain(self)
         if self.seen.until == "schedule":
             raise Halt
@@ -99,6 +103,11 @@ class Listening(Scheduler):
         if self.seen.heard is None:
             self.seen.heard, self.seen.at = heard, sample
         return super().step(model_output, timestep, sample, *args, **options)
+
+
+def _derives() -> bool:
+    """Whether a derivative in forward mode is taken."""
+    return peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
 
 def _towards_noise(output: Tensor, options: Mapping[str, Any]) -> Tensor:
