@@ -33,7 +33,8 @@ def weighed(images: Video | Sequence[Video], weight: float | Sequence[float]) ->
     images = [images] if isinstance(images, Tensor) else list(images)
     if strange := [image for image in images if not isinstance(image, Tensor)]:
         raise ValueError(f"images are tensors (batch, 3, frame, height, width), got {shown(strange[0])}")
-    weights = np.asarray(weight, float).tolist() if np.ndim(weight) else [weight] * len(images)
+    each = np.asarray(weight, float).tolist() if weight is not None else weight  # which numpy takes for NaN
+    weights: list[Any] = each if isinstance(each, list) else [each] * len(images)
     if len(weights) != len(images):
         raise ValueError(f"{len(images)} images have one weight for all or one for each, got {len(weights)}")
     pairs = [(image, float(weight)) for image, weight in zip(images, weights, strict=True)]
