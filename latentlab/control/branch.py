@@ -117,7 +117,7 @@ class Control(Guide):
 
     def settings(self) -> dict[str, Any]:
         told = {
-            kind: [tensor_digest(picture), self._strength(kind), *self._levels(kind)]
+            kind: [tensor_digest(torch.as_tensor(picture)), self._strength(kind), *self._levels(kind)]
             for kind, picture in sorted(self.pictures.items())
         }
         return {"guide": "control", "network": fingerprint(self.network), "pictures": told}
