@@ -33,6 +33,7 @@ from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Edited, Recipe
 from latentlab.study.sources import find_directions, home
 from latentlab.study.steps import Step
+from latentlab.train.tuned import knows_moving_shapes
 from latentlab.weights import shipped
 
 When = float | Literal["always", "forming"]
@@ -147,7 +148,8 @@ def edit_clip(
             raise ValueError(_no_network(generator))
         last = _last(generator, when, [*_words(caption)])
         edited = FlowEdit(generator, source, caption, last=last, seed=seed).apply(latents)
-        wanted = named(caption) if unedited.shape[-2:] == (SIDE, SIDE) and _words(caption) else []
+        readable = unedited.shape[-2:] == (SIDE, SIDE) and (read is not None or knows_moving_shapes(generator))
+        wanted = named(caption) if readable and _words(caption) else []
         given = "captions"
     elif network is None:
         raise ValueError(

@@ -10,7 +10,10 @@ import latentlab as ll
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.measure import measure
 from latentlab.directions import DirectionSet
+from latentlab.generator.config import GeneratorConfig
+from latentlab.generator.native import NativeGenerator
 from latentlab.study import edits
+from latentlab.study.caption_account import CaptionAccount
 from latentlab.study.change import Change
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
 from latentlab.study.edits import named, network_of
@@ -121,6 +124,14 @@ def test_a_model_without_an_edit_network_says_what_to_do():
     said = ll.edit_clip(small, video, caption="a blue star", source="a red star")
     assert not said.kept
     assert "no reader" in said.accounts[0].failed or "no nearer" in said.accounts[0].failed
+
+
+def test_clips_of_another_model_are_not_read_as_moving_shapes_for_being_as_large():
+    small = tiny.generator()  # which knows "blue" and "star", and not what moving shapes look like
+    small = NativeGenerator(small.autoencoder, small.denoiser, small.clip, GeneratorConfig(4, 64, 64))
+    (said,) = ll.edit_clip(small, clip()[:, :, :4], caption="a blue star", source="a red star").accounts
+    assert isinstance(said, CaptionAccount)
+    assert not said.kept
 
 
 def test_directions_are_found_once_and_belong_to_a_space_of_a_model(generator):
