@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from latentlab import control, data, directions, generator, metrics, spaces, study, video, view
+    from latentlab import (
+        control,
+        data,
+        dimensions,
+        directions,
+        generator,
+        metrics,
+        preference,
+        scoreboard,
+        spaces,
+        study,
+        video,
+        view,
+    )
     from latentlab.control.inpaint import inpaint
     from latentlab.control.long import extend
     from latentlab.control.propagate import propagate

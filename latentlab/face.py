@@ -64,8 +64,9 @@ def renamed_settings(**names: str) -> Callable[[type[T]], type[T]]:
     Args:
         **names: new ones by old.
 
+    >>> import dataclasses
     >>> @renamed_settings(colour="color")
-    ... @dataclass
+    ... @dataclasses.dataclass
     ... class Pen:
     ...     color: str = "black"
     >>> with warnings.catch_warnings(record=True) as said:

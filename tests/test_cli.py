@@ -190,7 +190,7 @@ def test_flicker_takes_a_folder_of_images_as_one_clip(tmp_path, capsys):
         (["generate", "a red star", "--guidance", "nan"], "guidance"),
         (["encode", "missing.mp4"], "missing.mp4"),
         (["edit", "missing.mp4", "--direction", "light"], "missing.mp4"),
-        (["edit", "missing.mp4", "--to", "hue=blue", "--strength", "3"], "--strength goes with --direction"),
+        (["edit", "missing.mp4", "--to", "hue=blue", "--strength", "3"], "--strength does nothing without --direction"),
         (["flicker", "missing.mp4"], "missing.mp4"),
         (["interpolate", "missing.mp4", "missing.mp4"], "missing.mp4"),
         (["train", "autoencoder", "--data", "no-such-folder"], "no-such-folder"),

@@ -50,8 +50,8 @@ class Rewritten:
         start = noise.noise if isinstance(noise, Inverted) else noise
         run = {"guidance": self.guidance, **({"method": "ddim", "num_steps": 25} if start is noise else {}), **options}
         path, source = StatesOfRun(), self.generator.condition(self.source)
-        joint = joint_tokens(self.generator, start[:1].to(self.generator.device), 0.5, source[:1])
         before = self.generator.guided(path).sample(noise, source.expand(len(start)), **run)
+        joint = joint_tokens(self.generator, before[:1], 0.5, source[:1])
         guide = SourceAttention(
             self.generator, source, path, aligned(self.generator, self.source, self.target.caption()),
             self._factors(), self.cross, self.own, self._mask(before), self.guidance, joint,

@@ -14,7 +14,6 @@ from latentlab.directions.design import as_numpy
 from latentlab.shapes import Codes, in_a_line
 
 
-@clear_errors
 @dataclass(frozen=True, repr=False)
 class Direction:
     """A way to move in a space of codes.
@@ -45,6 +44,7 @@ class Direction:
     p: MayBeNaN = float("nan")
     permutations: int = 0
 
+    @clear_errors
     def __post_init__(self) -> None:
         object.__setattr__(self, "vector", _vector(self.name, self.vector))
         scale = self.scale
@@ -93,6 +93,7 @@ class Normal:
 
     __repr__ = in_a_line
 
+    @clear_errors
     def __post_init__(self) -> None:
         object.__setattr__(self, "vector", _vector(self.name, self.vector))
 

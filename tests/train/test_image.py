@@ -27,7 +27,7 @@ def squares(count=64) -> Images:
     """Black or white pictures, by class."""
     labels = np.arange(count) % 2
     return Images(
-        np.full((count, 8, 8, 1), 255, np.uint8) * labels[:, None, None, None].astype(np.uint8), labels, "bw", "s"
+        np.full((count, 8, 8, 1), 255, np.uint8) * labels[:, None, None, None].astype(np.uint8), labels, ("b", "w"), "s"
     )
 
 

@@ -56,7 +56,8 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
             parts[name] = _stand_in(getattr(pipe, name), forward=_known(getattr(pipe, name), name, seen.outputs))
     name = codec_name(pipe)
     if name is not None:
-        parts[name] = _stand_in(getattr(pipe, name), **_coding(getattr(pipe, name), seen))
+        fills = any(hole in told for hole in ("mask_image", "mask"))
+        parts[name] = _stand_in(getattr(pipe, name), **_coding(getattr(pipe, name), seen, fills))
     call = type(pipe).__call__
     graded = inspect.unwrap(call, stop=lambda inner: inner is not call)  # what its `no_grad` is around
     with suppress(Halt):
@@ -197,10 +198,10 @@ def _known(module: nn.Module, name: str, outputs: dict[str, Any]) -> Callable:
     return forward
 
 
-def _coding(vae: Any, seen: Visit) -> dict[str, Callable]:
+def _coding(vae: Any, seen: Visit, fills: bool) -> dict[str, Callable]:
     """Methods of an autoencoder that take any precision, as pipelines give it the denoiser's; `decode` stops the call
-    where that is asked, or there is nothing more to see. Samples of codes are their mode, as everywhere else: none
-    depends on what was drawn before."""
+    where that is asked, or there is nothing more to see. What surrounds a hole that the call fills, and what it encodes
+    without a generator, is coded by the mode: no answer depends on what was drawn before."""
     from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
     @wraps(vae.encode)
@@ -208,7 +209,8 @@ def _coding(vae: Any, seen: Visit) -> dict[str, Callable]:
         found = vae.encode(x.to(vae.dtype), *args, **options)
         posterior: Any = found[0]
         if isinstance(posterior, DiagonalGaussianDistribution):
-            posterior.sample = lambda generator=None: posterior.mode()
+            draw, mode = posterior.sample, posterior.mode
+            posterior.sample = lambda generator=None: mode() if fills or generator is None else draw(generator)
         return found
 
     @wraps(vae.decode)

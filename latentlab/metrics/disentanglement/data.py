@@ -21,6 +21,7 @@ from latentlab.metrics.disentanglement.counts import (
 from latentlab.metrics.disentanglement.groups import read_group
 from latentlab.metrics.disentanglement.result import Evidence, Parts
 from latentlab.metrics.disentanglement.rows import Groups, draw_rows, shuffle
+from latentlab.shapes import in_a_line
 
 Binning = Literal["quantile", "width"]
 Estimator = Literal["bins", "neighbours"]
@@ -33,7 +34,7 @@ SHUFFLED = 8  # orders that the information of grouped rows is held against
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Data(Evidence):
     """Codes beside the factors of the same samples.
 
@@ -77,6 +78,8 @@ class Data(Evidence):
     seed: int = 0
     corrected: bool = False
     common: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    __repr__ = in_a_line
 
     @cached_property
     def units(self) -> list[np.ndarray]:
