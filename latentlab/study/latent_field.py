@@ -149,6 +149,7 @@ class LatentField(nn.Module):
         return moved().detach()
 
 
+@torch.random.fork_rng(devices=[])
 def fit_field(
     latents: Float[Tensor, "frame channel side side"],
     rows: Float[Tensor, "frame factor"],

@@ -43,3 +43,13 @@ def test_an_edit_brings_latents_nearer_to_those_that_were_wanted(field, change):
     assert (edited - after).square().mean() < 0.35 * (before - after).square().mean()
     assert torch.equal(edit.apply(before, 0.0), before)
     assert edit.given == "labels"
+
+
+def test_the_same_seed_learns_the_same_and_nobody_elses_numbers_change():
+    rows, frames = torch.tensor(np.array([FactorSampler(0)(i) for i in range(4)])).float(), torch.zeros(4)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    one, other = (fit_field(world(rows, frames), rows, frames, steps=2, reader_steps=1, batch=2) for _ in range(2))
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(one(rows, frames), other(rows, frames))
