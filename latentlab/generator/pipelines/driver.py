@@ -26,7 +26,8 @@ CODECS = ("vae", "movq", "vqgan", "vqvae")  # what pipelines call their autoenco
 P = ParamSpec("P")
 T = TypeVar("T")
 HOLES = ("prepare_mask", "prepare_video_latents")  # methods that tell the network what is known of a clip, and where
-DENOISERS = ("transformer", "unet", "transformer_2", "unet_2", "prior", "decoder")  # and their denoisers
+PICTURED = ("mask_image", "mask", "controlnet_conditioning_scale")  # calls that fill a hole, or follow a picture
+DENOISERS = ("transformer", "unet", "transformer_2", "unet_2", "prior", "decoder")  # what they call their denoisers
 
 
 def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
@@ -56,8 +57,8 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
             parts[name] = _stand_in(getattr(pipe, name), forward=_known(getattr(pipe, name), name, seen.outputs))
     name = codec_name(pipe)
     if name is not None:
-        fills = any(hole in told for hole in ("mask_image", "mask"))
-        parts[name] = _stand_in(getattr(pipe, name), **_coding(getattr(pipe, name), seen, fills))
+        fixed = any(name in told for name in PICTURED)
+        parts[name] = _stand_in(getattr(pipe, name), **_coding(getattr(pipe, name), seen, fixed))
     call = type(pipe).__call__
     graded = inspect.unwrap(call, stop=lambda inner: inner is not call)  # what its `no_grad` is around
     with suppress(Halt):
@@ -198,10 +199,10 @@ def _known(module: nn.Module, name: str, outputs: dict[str, Any]) -> Callable:
     return forward
 
 
-def _coding(vae: Any, seen: Visit, fills: bool) -> dict[str, Callable]:
+def _coding(vae: Any, seen: Visit, fixed: bool) -> dict[str, Callable]:
     """Methods of an autoencoder that take any precision, as pipelines give it the denoiser's; `decode` stops the call
-    where that is asked, or there is nothing more to see. What surrounds a hole that the call fills, and what it encodes
-    without a generator, is coded by the mode: no answer depends on what was drawn before."""
+    where that is asked, or there is nothing more to see. What surrounds a hole that the call fills, a picture that its
+    branch follows, and what it encodes without a generator, are coded by the mode: no answer depends on a draw."""
     from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
     @wraps(vae.encode)
@@ -210,7 +211,7 @@ def _coding(vae: Any, seen: Visit, fills: bool) -> dict[str, Callable]:
         posterior: Any = found[0]
         if isinstance(posterior, DiagonalGaussianDistribution):
             draw, mode = posterior.sample, posterior.mode
-            posterior.sample = lambda generator=None: mode() if fills or generator is None else draw(generator)
+            posterior.sample = lambda generator=None: mode() if fixed or generator is None else draw(generator)
         return found
 
     @wraps(vae.decode)
