@@ -75,7 +75,7 @@ def run(config: Config) -> dict[str, Any]:
     generator = load(config.model)
     if not isinstance(generator, NativeGenerator):
         raise ValueError("captions of moving shapes are for models of latentlab's own architecture")
-    ruler = FactorUnits.of(FactorSampler(seed=1).table(range(500)))
+    factor_units = FactorUnits.of(FactorSampler(seed=1).table(range(500)))
     ways: dict[str, Callable[..., Iterator[FactorTable]]] = {
         "conditioning": conditioning,
         "prediction": prediction,
@@ -84,7 +84,9 @@ def run(config: Config) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for place in config.places:
         for factor in config.factors:
-            rows = [score(ruler, table, factor, ENDS[factor]) for table in ways[place](config, generator, factor)]
+            rows = [
+                score(factor_units, table, factor, ENDS[factor]) for table in ways[place](config, generator, factor)
+            ]
             figures = {name: [row[name] for row in rows] for name in rows[0]}
             found[f"{place}, {factor}"] = {
                 **{name: round(float(np.nanmean(values)), 3) for name, values in figures.items()},
@@ -117,7 +119,7 @@ def prediction(config: Config, generator: NativeGenerator, factor: str) -> Itera
 def latent(config: Config, generator: NativeGenerator, factor: str) -> Iterator[FactorTable]:
     """The same for rendered clips, along the direction that CLIP finds in the latents; both pairs are held apart."""
     space = LatentSpace(generator)
-    finder = Text(pairs=PLAIN, embed=generator.clip.encode_text, folds=0, permutations=0)
+    finder = Text(pairs=PLAIN, embed=generator.clip_model.encode_text, folds=0, permutations=0)
     with torch.no_grad():
         direction = finder.fit(*seen(generator, config.labelled))[factor]
     base = space.encode(moving_shapes(config.clips, HELD_OUT_SEED)[0])
@@ -132,7 +134,9 @@ def seen(generator: NativeGenerator, count: int) -> tuple[torch.Tensor, torch.Te
     """Codes of rendered clips, and what CLIP sees in them."""
     parts = tqdm(moving_shapes(count, DIRECTION_SEED)[0].split(16), desc="encoding clips")
     with torch.no_grad():
-        rows = [(generator.encode(p).flatten(1), generator.clip.encode_video(p.to(generator.device))) for p in parts]
+        rows = [
+            (generator.encode(p).flatten(1), generator.clip_model.encode_video(p.to(generator.device))) for p in parts
+        ]
     return torch.cat([codes for codes, _ in rows]), torch.cat([vectors for _, vectors in rows])
 
 
@@ -142,7 +146,7 @@ def filled(factor: str) -> list[tuple[str, str, str]]:
     return [(first.format(**f), second.format(**f), neutral.format(**f)) for f in FILLINGS]
 
 
-def score(ruler: FactorUnits, read: FactorTable, factor: str, ends: Sequence[float]) -> dict[str, float]:
+def score(factor_units: FactorUnits, read: FactorTable, factor: str, ends: Sequence[float]) -> dict[str, float]:
     """Figures of one clip at rising strengths; where the target cannot be read at half of them it scores 0."""
     start, end = np.deg2rad(ends)
     angle = np.deg2rad(read[factor])
@@ -150,7 +154,7 @@ def score(ruler: FactorUnits, read: FactorTable, factor: str, ends: Sequence[flo
     if factor == "direction":  # a clip at rest has none, and its velocity says so
         nearer = np.nan_to_num(nearer) * read["speed"]
     k = read.names.index(factor)
-    moved = np.abs(ruler.distances(read[:1], read[-1:]))[0]
+    moved = np.abs(factor_units.distances(read[:1], read[-1:]))[0]
     others = np.delete(moved, k)
     return {
         "spearman": correlation(nearer),

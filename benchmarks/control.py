@@ -225,8 +225,8 @@ def seen_words(generator, clips: Tensor) -> list[str]:
     """The caption of a hue and a shape that lies nearest to each clip, by the model's CLIP."""
     captions = [f"a {hue} {shape}" for hue in HUES for shape in SHAPES]
     with torch.no_grad():
-        text = generator.clip.encode_text(captions)
-        near = generator.clip.encode_video(clips.to(generator.device)) @ text.T
+        text = generator.clip_model.encode_text(captions)
+        near = generator.clip_model.encode_video(clips.to(generator.device)) @ text.T
     return [captions[i] for i in near.argmax(1).tolist()]
 
 

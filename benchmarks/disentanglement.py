@@ -181,7 +181,9 @@ def dimension_sections(config: Config, done: dict[str, Any]) -> list[Section]:
 
     clips, _ = moving_shapes(config.clips, HELD_OUT_SEED + 2)
     channels = {f"channel {c}": np.flatnonzero(group_by_axis(latent.shape, 0) == c) for c in range(latent.shape[0])}
-    like = likeness(lambda video, said: generator.clip.encode_video(video) @ generator.clip.encode_text(said).T, LIKE)
+    like = likeness(
+        lambda video, said: generator.clip_model.encode_video(video) @ generator.clip_model.encode_text(said).T, LIKE
+    )
     units = {n: at.tolist() for n, at in channels.items()}
     shifted = perturb(latent, clips, units, measures=(measure, appearance, like))
     done["channels"] = shifted.rows()

@@ -65,7 +65,7 @@ def run(config: Config) -> dict:
     generator = load(config.model)
     video, _ = moving_shapes(config.clips, HELD_OUT_SEED)
     strengths = np.linspace(-config.reach, config.reach, config.strengths)
-    ruler = FactorUnits.of(MovingShapes(1000, DIRECTION_SEED).factors().select(JUDGED))
+    factor_units = FactorUnits.of(MovingShapes(1000, DIRECTION_SEED).factors().select(JUDGED))
     figures: dict[str, dict] = {}
     floors: dict[str, float] = {}
     clips = [Player(video[:1], "a held-out clip")]
@@ -80,8 +80,8 @@ def run(config: Config) -> dict:
         for name in tqdm(DIRECTIONS, desc=kind):
             edits = [moved(here, found[name], s) for s in strengths]
             read = [measure(edit) for edit in edits]
-            score = judge(name, read, strengths, ruler)
-            nulls = [judge(name, tables, strengths, ruler) for tables in by_chance]
+            score = judge(name, read, strengths, factor_units)
+            nulls = [judge(name, tables, strengths, factor_units) for tables in by_chance]
 
             def null(figure: str, nulls: list[Judged] = nulls) -> float | None:
                 return float(np.mean([getattr(one, figure) for one in nulls])) if nulls else None
@@ -89,7 +89,7 @@ def run(config: Config) -> dict:
             figures[f"{name}, {kind}"] = {
                 "median_spearman": median(score.spearman, null("size_of_median")),
                 "percent_above_0.9": percent(score.spearman >= 0.9),
-                "kept_percent": percent(kept(name, here.unedited.cpu(), edits[-1], ruler)),
+                "kept_percent": percent(kept(name, here.unedited.cpu(), edits[-1], factor_units)),
                 "median_range": [round(float(np.nanmedian(towards(name, table))), 3) for table in read],
                 "precision": {"value": round(score.precision, 3), "null": null("precision")},
                 "leakage": {"value": round(score.leakage, 3), "null": null("leakage")},
@@ -121,19 +121,19 @@ class Judged:
         return abs(float(np.median(self.spearman)))
 
 
-def judge(name: str, read: list[FactorTable], strengths: np.ndarray, ruler: FactorUnits) -> Judged:
+def judge(name: str, read: list[FactorTable], strengths: np.ndarray, factor_units: FactorUnits) -> Judged:
     """A direction that should move `name`, by what is read of its clips, a table a strength."""
     target = np.array([towards(name, table) for table in read])
     spearman = np.array([_spearman(strengths, clip) for clip in target.T])
     tables = tuple(table.select(JUDGED) for table in read)
-    score = score_sweep(ruler, Sweep(name, tuple(strengths.tolist()), tables))
+    score = score_sweep(factor_units, Sweep(name, tuple(strengths.tolist()), tables))
     return Judged(spearman, score.precision, score.leakage, (score.low, score.high))
 
 
-def kept(name: str, unedited: Video, edited: Video, ruler: FactorUnits) -> np.ndarray:
+def kept(name: str, unedited: Video, edited: Video, factor_units: FactorUnits) -> np.ndarray:
     """Which clips moved along their target, and kept all else."""
-    went = ruler.along(name, *(measure(video).select(JUDGED) for video in (unedited, edited)))
-    factor = ruler.names[ruler.target(name)[0]]
+    went = factor_units.along(name, *(measure(video).select(JUDGED) for video in (unedited, edited)))
+    factor = factor_units.names[factor_units.target(name)[0]]
     return (went >= SEEN) & judge_rest(unedited, edited, [factor]).kept
 
 

@@ -65,7 +65,7 @@ def run(config: Config) -> dict:
         generator, NativeGenerator
     ):  # of a training run: no denoiser knows its latents
         own = load_autoencoder(Path(config.autoencoder))
-        generator = NativeGenerator(own, generator.denoiser, generator.clip, generator.config)
+        generator = NativeGenerator(own, generator.denoiser, generator.clip_model, generator.config)
     parts = {
         "autoencoder": autoencoder,
         "known": known,

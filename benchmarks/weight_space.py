@@ -95,7 +95,7 @@ def run(config: Config) -> dict[str, Any]:
     with torch.no_grad():
         scores = score_directions(testbed, [directions[name] for name in TARGETS], strengths=STRENGTHS)
     drawn = testbed.base
-    off = {name: float(np.nanmean(testbed.ruler.distances(drawn, factors[half : half + config.tried])[:, i]))
+    off = {name: float(np.nanmean(testbed.factor_units.distances(drawn, factors[half : half + config.tried])[:, i]))
            for i, name in enumerate(VARIED)}  # fmt: skip
     return {
         "dims": space.dim,

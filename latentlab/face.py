@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def face(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -58,14 +59,44 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     return attribute
 
 
-def renamed_settings(**names: str) -> Callable[[type[T]], type[T]]:
-    """A dataclass with fields whose names changed: those of version 0.1 work until 0.3, with a warning.
+def renamed_arguments(**names: str) -> Callable[[F], F]:
+    """A function with arguments whose names changed: those of version 0.1 work until 0.3, with a warning.
+
+    Args:
+        **names: new ones by old.
+
+    >>> @renamed_arguments(colour="color")
+    ... def drawn(color: str) -> str:
+    ...     return color
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     drawn(colour="red")
+    'red'
+    >>> str(said[0].message)
+    'drawn: colour is color since version 0.2'
+    """
+
+    def with_old_names(function: F) -> F:
+        @wraps(function)
+        def called(*args: Any, **arguments: Any) -> Any:
+            for old in names.keys() & arguments.keys():
+                _warn(function.__qualname__.removesuffix(".__init__"), old, names[old])
+                arguments[names[old]] = arguments.pop(old)
+            return function(*args, **arguments)
+
+        return cast(F, called)
+
+    return with_old_names
+
+
+def renamed_attributes(**names: str) -> Callable[[type[T]], type[T]]:
+    """A class with attributes, and arguments that make it, whose names changed, as `renamed_arguments`.
 
     Args:
         **names: new ones by old.
 
     >>> import dataclasses
-    >>> @renamed_settings(colour="color")
+    >>> @renamed_attributes(colour="color")
     ... @dataclasses.dataclass
     ... class Pen:
     ...     color: str = "black"
@@ -77,33 +108,25 @@ def renamed_settings(**names: str) -> Callable[[type[T]], type[T]]:
     ['Pen: colour is color since version 0.2', 'Pen: colour is color since version 0.2']
     """
 
+    def reader(old: str) -> property:
+        def read(self: object) -> Any:
+            _warn(type(self).__name__, old, names[old])
+            return getattr(self, names[old])
+
+        return property(read, doc=f"The name of `{names[old]}` in version 0.1.")
+
     def with_old_names(kind: type[T]) -> type[T]:
         begin: Any = kind.__init__
-
-        def warn(old: str) -> None:
-            said = f"{kind.__name__}: {old} is {names[old]} since version 0.2"
-            warnings.warn(said, DeprecationWarning, stacklevel=3)
-
-        @wraps(begin)
-        def begun(self: T, *args: Any, **settings: Any) -> None:
-            for old in names.keys() & settings.keys():
-                warn(old)
-                settings[names[old]] = settings.pop(old)
-            begin(self, *args, **settings)
-
-        def reader(old: str) -> property:
-            def read(self: T) -> Any:
-                warn(old)
-                return getattr(self, names[old])
-
-            return property(read, doc=f"The name of `{names[old]}` in version 0.1.")
-
-        setattr(kind, "__init__", begun)  # noqa: B010 - a type's own is not to be assigned, says the checker
+        setattr(kind, "__init__", renamed_arguments(**names)(begin))  # noqa: B010 - the checker lets nobody assign it
         for old in names:
             setattr(kind, old, reader(old))
         return kind
 
     return with_old_names
+
+
+def _warn(where: str, old: str, new: str) -> None:
+    warnings.warn(f"{where}: {old} is {new} since version 0.2", DeprecationWarning, stacklevel=3)
 
 
 def moved(module: str, home: str, names: Mapping[str, str] | None = None) -> Callable[[str], Any]:

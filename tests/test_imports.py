@@ -70,3 +70,11 @@ def test_a_name_of_version_0_1_works_with_a_warning(old, home, new):
     with pytest.warns(DeprecationWarning, match=f"{module}.{name} is latentlab.{home}.{new} since"):
         found = getattr(importlib.import_module(module), name)
     assert found is getattr(importlib.import_module(f"latentlab.{home}"), new)
+
+
+def test_attributes_and_arguments_of_version_0_1_work_with_a_warning(tiny_generator):
+    with pytest.warns(DeprecationWarning, match="NativeGenerator: clip is clip_model since"):
+        assert tiny_generator.clip is tiny_generator.clip_model
+    own = tiny_generator
+    with pytest.warns(DeprecationWarning, match="NativeGenerator: clip is clip_model since"):
+        type(own)(own.autoencoder, own.denoiser, clip=own.clip_model, config=own.config)

@@ -33,7 +33,7 @@ def places(generator: Generator, caption: str) -> list[list[int]]:
     """
     said = words_in(caption)
     if isinstance(generator, NativeGenerator):
-        tokenize, found, at = generator.clip.tokenize, [], 1
+        tokenize, found, at = generator.clip_model.tokenize, [], 1
         for word in said:
             count = len(tokenize.words(word)) if tokenize.split(word) else 0
             found.append(list(range(at, at + count)))

@@ -279,7 +279,7 @@ def _read(
         found = shown.background if said[i + 1 : i + 2] == ["background"] else kinds[GROUPS.index(group)]
         return word if found == word.lower() else found
     if isinstance(generator, NativeGenerator):
-        scores = generator.clip.score(video.expand(2, -1, -1, -1, -1).to(generator.device), texts)
+        scores = generator.clip_model.score(video.expand(2, -1, -1, -1, -1).to(generator.device), texts)
         return (word, other)[int(scores.argmax())]
     return ""
 

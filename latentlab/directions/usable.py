@@ -153,7 +153,7 @@ def auto_range(
         raise ValueError(f"codes are finite (sample, dim), at least one, got shape {tuple(codes.shape)} or NaN in it")
     if not (step > 0 and reach >= step and np.isfinite(reach)):
         raise ValueError(f"needs 0 < step <= reach, got step {step} and reach {reach}")
-    ruler, limits = FactorUnits.of(reference), limits or Limits()
+    factor_units, limits = FactorUnits.of(reference), limits or Limits()
     name = direction.name if target is None else target
     bar = tqdm(total=1 + 2 * int(reach / step + 1e-9), desc=f"range of {name}", disable=not progress or None)
 
@@ -167,7 +167,7 @@ def auto_range(
             raise ValueError("the quality of codes at strength 0 is NaN, so there is none to keep")
         return read(seen), -np.inf if np.isnan(value) else value  # what has no quality has lost it
 
-    found = walk_strengths(look, name, ruler, step * np.arange(1, int(reach / step + 1e-9) + 1), limits)
+    found = walk_strengths(look, name, factor_units, step * np.arange(1, int(reach / step + 1e-9) + 1), limits)
     bar.close()
     return found
 
@@ -175,7 +175,7 @@ def auto_range(
 def walk_strengths(
     look: Callable[[float], tuple[FactorTable, float]],
     target: str,
-    ruler: FactorUnits,
+    factor_units: FactorUnits,
     strengths: Sequence[float] | np.ndarray,
     limits: Limits,
 ) -> Range:
@@ -183,28 +183,28 @@ def walk_strengths(
 
     Args:
         look: the factors at a strength, and their quality.
-        target, ruler, limits: see `auto_range`.
+        target, factor_units, limits: see `auto_range`.
     """
-    factor, way = ruler.target(target)
+    factor, way = factor_units.target(target)
     base, good = look(0.0)
-    readable = np.isfinite(ruler.along(target, base, base))
-    seen = {0.0: (0.0, np.zeros(len(ruler.specs)), good)}
+    readable = np.isfinite(factor_units.along(target, base, base))
+    seen = {0.0: (0.0, np.zeros(len(factor_units.specs)), good)}
     ends = {}
     for side in (-1, 1):
         best, last, reached = 0.0, 0.0, 0.0
         why = "reach"
         for strength in side * np.asarray(strengths, dtype=float):
             table, quality = look(float(strength))
-            along, others = ruler.along(target, base, table), mean_known(ruler.distances(base, table))
+            along, others = factor_units.along(target, base, table), mean_known(factor_units.distances(base, table))
             others[factor] = 0.0
             moved = float(mean_known(along))
             seen[float(strength)] = (moved, others, quality)
             gain = side * (moved - last)
             best = max(best, gain)
             if not readable.any() or np.isnan(along[readable]).mean() > limits.unread:
-                why = f"{ruler.names[factor]} can no longer be read"
+                why = f"{factor_units.names[factor]} can no longer be read"
             elif np.nanmax(others) > limits.others:
-                why = f"{ruler.names[int(np.nanargmax(others))]} moves"
+                why = f"{factor_units.names[int(np.nanargmax(others))]} moves"
             elif good - quality > limits.quality:
                 why = "quality falls"
             elif gain <= limits.saturation * best:
@@ -216,7 +216,7 @@ def walk_strengths(
     tried = sorted(seen)
     curve, others, quality = (np.array([seen[s][i] for s in tried]) for i in range(3))
     (low, why_low), (high, why_high) = ends[-1], ends[1]
-    of = (ruler.names[factor], ruler.names, ruler.units[factor] if len(way) == 1 else float("nan"))
+    of = (factor_units.names[factor], factor_units.names, factor_units.units[factor] if len(way) == 1 else float("nan"))
     return Range(low, high, why_low, why_high, np.array(tried), curve, others, quality, *of)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from latentlab.checks import Count, clear_errors
+from latentlab.face import renamed_attributes
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip_model import ClipModel
 from latentlab.generator.condition import Condition
@@ -24,6 +25,7 @@ from latentlab.store import write_text
 from latentlab.weights import save_weights
 
 
+@renamed_attributes(clip="clip_model")
 class NativeGenerator(Generator):
     """A video autoencoder and a denoiser under captions: the architecture that ships and that `latentlab.train` trains.
 
@@ -36,11 +38,11 @@ class NativeGenerator(Generator):
 
     @clear_errors
     def __init__(
-        self, autoencoder: Autoencoder, denoiser: Preconditioned, clip: ClipModel, config: GeneratorConfig
+        self, autoencoder: Autoencoder, denoiser: Preconditioned, clip_model: ClipModel, config: GeneratorConfig
     ) -> None:
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.denoiser = denoiser.eval().requires_grad_(False)
-        self.clip = clip.eval().requires_grad_(False)
+        self.clip_model = clip_model.eval().requires_grad_(False)
         self.config = config
 
     @property
@@ -49,7 +51,7 @@ class NativeGenerator(Generator):
 
     @property
     def networks(self) -> Networks:
-        return Networks(autoencoder=self.autoencoder, denoiser=self.denoiser, text=self.clip)
+        return Networks(autoencoder=self.autoencoder, denoiser=self.denoiser, text=self.clip_model)
 
     @property
     def adaptable(self) -> dict[str, nn.Module]:
@@ -67,7 +69,7 @@ class NativeGenerator(Generator):
             raise TypeError(f"new words are a mapping of embeddings, got {type(words).__name__}")
         if not words:
             return self
-        return self.having({"clip": self.clip.knowing(words)})
+        return self.having({"clip_model": self.clip_model.knowing(words)})
 
     @property
     def device(self) -> torch.device:
@@ -90,7 +92,7 @@ class NativeGenerator(Generator):
             place = torch.device(device)
         except RuntimeError as error:
             raise ValueError(f"no device {device!r}; there are cpu, cuda (or cuda:1, ...) and mps") from error
-        for module in (self.autoencoder, self.clip):
+        for module in (self.autoencoder, self.clip_model):
             module.to(place)
         self.denoiser.to(place, dtype)
         return self
@@ -123,9 +125,9 @@ class NativeGenerator(Generator):
         """
         captions = [captions] if isinstance(captions, str) else list(captions)
         for caption in captions:
-            self.clip.tokenize.check(caption)
+            self.clip_model.tokenize.check(caption)
         away = None if negative is None else self.condition(negative).expand(len(captions))
-        return Condition(*self.clip.tokens(captions), negative=away)
+        return Condition(*self.clip_model.tokens(captions), negative=away)
 
     def predict(self, y: Tensor, s: float, condition: Condition) -> Tensor:
         if condition.extras:
@@ -139,5 +141,5 @@ class NativeGenerator(Generator):
         folder = Path(folder)
         save_weights(folder / "autoencoder.safetensors", self.autoencoder, asdict(self.autoencoder.config), dtype=dtype)
         save_weights(folder / "denoiser.safetensors", self.denoiser, self.denoiser.header(), dtype=dtype)
-        save_weights(folder / "clip.safetensors", self.clip, self.clip.header(), dtype=dtype)
+        save_weights(folder / "clip.safetensors", self.clip_model, self.clip_model.header(), dtype=dtype)
         write_text(folder / "generator.json", json.dumps(asdict(self.config), indent=2) + "\n")

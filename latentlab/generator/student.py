@@ -28,7 +28,7 @@ class StudentGenerator(NativeGenerator):
 
     >>> import latentlab as ll
     >>> teacher = ll.load(device="cpu")
-    >>> student = StudentGenerator(teacher.autoencoder, StudentDenoiser(), teacher.clip, teacher.config)
+    >>> student = StudentGenerator(teacher.autoencoder, StudentDenoiser(), teacher.clip_model, teacher.config)
     >>> student.steps, student.generate("a red star").shape
     (4, torch.Size([1, 3, 16, 64, 64]))
     """

@@ -163,7 +163,7 @@ def score_cell(
                 for score, direction in zip(scores, chosen, strict=True)
             )
             decoded += 2 * len(testbed.codes) * len(chosen)
-    return CellResult(cell, tuple(testbed.ruler.names), scores, beside, seconds, decoded, passes.clips)
+    return CellResult(cell, tuple(testbed.factor_units.names), scores, beside, seconds, decoded, passes.clips)
 
 
 def towards(found: Any, target: str) -> Direction:

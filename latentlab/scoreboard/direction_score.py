@@ -69,30 +69,32 @@ class DirectionScore:
     why: str = ""
 
 
-def score_sweep(ruler: FactorUnits, seen: Sweep, *, limits: Limits | None = None) -> DirectionScore:
+def score_sweep(factor_units: FactorUnits, seen: Sweep, *, limits: Limits | None = None) -> DirectionScore:
     """All figures that a sweep tells.
 
     Raises:
         KeyError: the direction's name is no target.
     """
-    factor, way = ruler.target(seen.name)
-    others = np.arange(len(ruler.specs)) != factor
-    curve = np.nan_to_num([mean_known(ruler.along(seen.name, seen.base, table)) for table in seen.tables])
+    factor, way = factor_units.target(seen.name)
+    others = np.arange(len(factor_units.specs)) != factor
+    curve = np.nan_to_num([mean_known(factor_units.along(seen.name, seen.base, table)) for table in seen.tables])
     sides = [where_one(curve, seen.strengths, side) for side in (-1, 1)]
     # Both sides count alike, so that a factor at the end of its range does not decide.
-    low, high = (between(seen, s, lambda table: ruler.shifts(seen.base, table)) for s, _ in sides)
+    low, high = (between(seen, s, lambda table: factor_units.shifts(seen.base, table)) for s, _ in sides)
     shifts = [(b - a) / 2 for a, b in zip(low, high, strict=True)]
     effect = np.array([_length_of_mean(shift) for shift in shifts])
     effect[factor] = abs(np.nan_to_num(mean_known(shifts[factor] @ way)))
-    before = np.isfinite(ruler.distances(seen.base, seen.base))
+    before = np.isfinite(factor_units.distances(seen.base, seen.base))
     after = np.stack([np.isfinite(shift).all(1) for shift in shifts], 1)
     lost = before.any(0) & ~(before & after).any(0)
     effect[lost] = np.nan
     failed = bool(lost.any() or effect[factor] < STILL)
-    moved = np.nan_to_num(np.mean([between(seen, s, lambda t: _mean_moves(ruler, seen, t)) for s, _ in sides], 0))
+    moved = np.nan_to_num(
+        np.mean([between(seen, s, lambda t: _mean_moves(factor_units, seen, t)) for s, _ in sides], 0)
+    )
     lookup = dict(zip(seen.strengths, seen.tables, strict=True))
     positive = [s for s in seen.strengths if s > 0 and -s in lookup]
-    usable = walk_strengths(lambda s: (lookup[s], float("nan")), seen.name, ruler, positive, limits or Limits())
+    usable = walk_strengths(lambda s: (lookup[s], float("nan")), seen.name, factor_units, positive, limits or Limits())
     return DirectionScore(
         name=seen.name,
         strength=float(np.mean([abs(s) for s, _ in sides])),
@@ -104,19 +106,19 @@ def score_sweep(ruler: FactorUnits, seen: Sweep, *, limits: Limits | None = None
         precision=0.0 if failed else _ratio(effect[factor], effect.sum()),
         leakage=float("nan") if failed else _ratio(effect[others].mean(), effect[factor]),
         ratio=0.0 if failed else _ratio(moved[factor], moved[others].mean()),
-        monotonicity=_monotonicity(ruler, seen),
+        monotonicity=_monotonicity(factor_units, seen),
         linearity=_linearity(np.array(seen.strengths), curve),
         low=usable.low,
         high=usable.high,
-        locality=_locality(ruler, effect, factor),
-        amount=float(effect[factor] * ruler.units[factor]) if len(way) == 1 else float("nan"),
-        why=_why(ruler, np.asarray(lost), effect[factor], all(found for _, found in sides)),
+        locality=_locality(factor_units, effect, factor),
+        amount=float(effect[factor] * factor_units.units[factor]) if len(way) == 1 else float("nan"),
+        why=_why(factor_units, np.asarray(lost), effect[factor], all(found for _, found in sides)),
     )
 
 
-def _why(ruler: FactorUnits, lost: np.ndarray, moved: float, reached: bool) -> str:
+def _why(factor_units: FactorUnits, lost: np.ndarray, moved: float, reached: bool) -> str:
     if lost.any():
-        names = ", ".join(name for name, gone in zip(ruler.names, lost, strict=True) if gone)
+        names = ", ".join(name for name, gone in zip(factor_units.names, lost, strict=True) if gone)
         return f"{names} can be read in no clip any more"
     if moved < STILL:
         return f"the target moves by {moved:.2g} sd, which is none"
@@ -153,7 +155,7 @@ def score_directions(
     """
     scores = []
     for direction in tqdm(directions, desc="directions", disable=not progress or None):
-        score = score_sweep(testbed.ruler, sweep(testbed, direction, strengths, move=move))
+        score = score_sweep(testbed.factor_units, sweep(testbed, direction, strengths, move=move))
         if truth is not None and direction.name in truth:
             score = replace(score, alignment=_cosine(direction.vector, truth[direction.name]))
         scores.append(score)
@@ -174,14 +176,14 @@ def match_targets(
     Returns:
         For each target that got one, the index of its direction and the sign with which to take it.
     """
-    ruler = testbed.ruler
+    factor_units = testbed.factor_units
     share = np.zeros((len(directions), len(targets)))
     for i, direction in enumerate(directions):
         seen = sweep(testbed, direction, (-strength, 0.0, strength))
-        shifts = [mean_known(shift) for shift in ruler.shifts(seen.tables[0], seen.tables[2])]
+        shifts = [mean_known(shift) for shift in factor_units.shifts(seen.tables[0], seen.tables[2])]
         total = sum(float(np.linalg.norm(s)) for s in shifts)
         if total > 0:  # and not NaN: after such a move some factor can be read in no clip
-            share[i] = [shifts[k] @ way / total for k, way in map(ruler.target, targets)]
+            share[i] = [shifts[k] @ way / total for k, way in map(factor_units.target, targets)]
     rows, columns = linear_sum_assignment(-np.abs(share))
     matched: dict[str, tuple[int, int]] = {}
     for r, c in zip(map(int, rows), map(int, columns), strict=True):
@@ -198,13 +200,13 @@ def _length_of_mean(shifts: np.ndarray) -> float:
     return float(np.sqrt(max((shifts.mean(0) ** 2).sum() - chance, 0.0)))
 
 
-def _mean_moves(ruler: FactorUnits, seen: Sweep, table: FactorTable) -> list[np.ndarray]:
-    return list(mean_known(ruler.distances(seen.base, table)))
+def _mean_moves(factor_units: FactorUnits, seen: Sweep, table: FactorTable) -> list[np.ndarray]:
+    return list(mean_known(factor_units.distances(seen.base, table)))
 
 
-def _monotonicity(ruler: FactorUnits, seen: Sweep) -> float:
+def _monotonicity(factor_units: FactorUnits, seen: Sweep) -> float:
     """Where the target is unreadable at half of the strengths or does not move, a clip scores 0."""
-    target = np.stack([ruler.along(seen.name, seen.base, table) for table in seen.tables])
+    target = np.stack([factor_units.along(seen.name, seen.base, table) for table in seen.tables])
     known = np.isfinite(target)
     ranks = [known.cumsum(0), np.nan_to_num(rankdata(target, axis=0, nan_policy="omit"))]  # strengths rise already
     count = np.maximum(known.sum(0), 1)
@@ -218,11 +220,11 @@ def _linearity(strengths: np.ndarray, curve: np.ndarray) -> float:
     return float(np.corrcoef(strengths, curve)[0, 1] ** 2) if np.ptp(curve) > 0 else 0.0
 
 
-def _locality(ruler: FactorUnits, effect: np.ndarray, factor: int) -> float:
-    groups = [group for group in (APPEARANCE, MOTION) if ruler.names[factor] in group]
+def _locality(factor_units: FactorUnits, effect: np.ndarray, factor: int) -> float:
+    groups = [group for group in (APPEARANCE, MOTION) if factor_units.names[factor] in group]
     if not groups:
         return float("nan")
-    foreign = [name in {*APPEARANCE, *MOTION} - set(groups[0]) for name in ruler.names]
+    foreign = [name in {*APPEARANCE, *MOTION} - set(groups[0]) for name in factor_units.names]
     local = _ratio(effect[factor], effect[factor] + effect[foreign].sum())
     return 0.0 if np.isnan(local) else local
 

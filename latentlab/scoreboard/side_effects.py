@@ -77,12 +77,12 @@ def measure_side_effects(
         cycle = float(psnr(back, before).median())
     frames = [_by_frame(testbed, video) for video in (before, after)]
     drift = [_drift(testbed, table, len(before)) for table in frames]
-    looks = [testbed.ruler.names.index(name) for name in APPEARANCE if name in testbed.ruler.names]
+    looks = [testbed.factor_units.names.index(name) for name in APPEARANCE if name in testbed.factor_units.names]
     return SideEffects(
         background=float(background_preservation(after, before, object_).median()),
         flicker_added=float((flicker(after, flow=flow).overall - flicker(before, flow=flow).overall).mean()),
         drift_added=float(np.nanmean(drift[1][looks]) - np.nanmean(drift[0][looks])),
-        by_frame=float(np.nanmean(mean_known(testbed.ruler.distances(*frames))[looks])),
+        by_frame=float(np.nanmean(mean_known(testbed.factor_units.distances(*frames))[looks])),
         kept=_kept(testbed, direction.name, before, after),
         cycle=cycle,
     )
@@ -90,8 +90,8 @@ def measure_side_effects(
 
 def _kept(testbed: Testbed, target: str, before: Video, after: Video) -> float:
     """Share of clips; see `SideEffects`."""
-    moved = testbed.ruler.along(target, testbed.read(before), testbed.read(after)) >= SEEN
-    factor = testbed.ruler.names[testbed.ruler.target(target)[0]]
+    moved = testbed.factor_units.along(target, testbed.read(before), testbed.read(after)) >= SEEN
+    factor = testbed.factor_units.names[testbed.factor_units.target(target)[0]]
     return float((moved & judge_rest(before, after, [factor]).kept).mean())
 
 
@@ -104,4 +104,4 @@ def _drift(testbed: Testbed, table: FactorTable, clips: int) -> np.ndarray:
     """How far frames are from the first of their clip, root mean square over clips and frames, for each factor."""
     frames = len(table) // clips
     first = table[np.repeat(np.arange(clips) * frames, frames)]
-    return np.sqrt(mean_known(testbed.ruler.distances(first, table) ** 2))
+    return np.sqrt(mean_known(testbed.factor_units.distances(first, table) ** 2))

@@ -12,6 +12,7 @@ import numpy as np
 
 from latentlab.directions.edit import Moves, edit
 from latentlab.directions.factor_units import FactorUnits
+from latentlab.face import renamed_attributes
 from latentlab.factors import FactorTable
 from latentlab.shapes import Codes, Mask
 from latentlab.spaces.around import Around
@@ -21,6 +22,7 @@ STRENGTHS = tuple(np.linspace(-3, 3, 11).round(3).tolist())  # standard deviatio
 Move = Callable[[Codes, Moves, float], Codes]
 
 
+@renamed_attributes(ruler="factor_units")
 @dataclass(frozen=True, eq=False)
 class Testbed:
     """What directions are tried on.
@@ -42,7 +44,7 @@ class Testbed:
     mask: Callable[[Any], Mask] | None = None
 
     @cached_property
-    def ruler(self) -> FactorUnits:
+    def factor_units(self) -> FactorUnits:
         return FactorUnits.of(self.reference)
 
     @cached_property

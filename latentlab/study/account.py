@@ -208,20 +208,20 @@ def account(
     """
     if len(before) != 1 or len(after) != 1:
         raise ValueError(f"an account is of one clip, got {len(before)} before and {len(after)} after")
-    ruler = FactorUnits.of(MovingShapes(1024, REFERENCE_SEED).factors() if reference is None else reference)
+    factor_units = FactorUnits.of(MovingShapes(1024, REFERENCE_SEED).factors() if reference is None else reference)
     tables = read(before), read(after)
     several = () if isinstance(target, str | Change) else target
     asked: tuple[Change, ...] = (target,) if isinstance(target, Change) else tuple(several)
-    moved, wanted = ruler.distances(*tables)[0], float("nan")
+    moved, wanted = factor_units.distances(*tables)[0], float("nan")
     if isinstance(target, str):
-        own = (ruler.target(target)[0],)
-        moved[own[0]] = towards * ruler.along(target, *tables)[0]
+        own = (factor_units.target(target)[0],)
+        moved[own[0]] = towards * factor_units.along(target, *tables)[0]
     else:
-        own = tuple(ruler.names.index(name) for name in asked[0].columns)
+        own = tuple(factor_units.names.index(name) for name in asked[0].columns)
         wanted = float(asked[0].after(tables[0].values[0])[own[0]])
     judged = _judged(before, after, target if isinstance(target, str) else asked, space) if read is measure else None
     values = [table.values[0] for table in tables]
-    readings = [FactorReading(*one) for one in zip(ruler.specs, *values, moved, strict=True)]
+    readings = [FactorReading(*one) for one in zip(factor_units.specs, *values, moved, strict=True)]
     others = [one for i, one in enumerate(readings) if i not in own]
     others.sort(key=lambda one: -np.nan_to_num(one.moved))
     said = target if isinstance(target, str) else ", ".join(map(str, asked))

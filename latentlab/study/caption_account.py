@@ -74,7 +74,7 @@ def caption_account(before: Video, after: Video, caption: str, clip_model: Video
 
     >>> import latentlab as ll
     >>> clip, _ = ll.data.moving_shapes(1, seed=0)
-    >>> caption_account(clip, clip, "a red star", ll.load().clip).failed
+    >>> caption_account(clip, clip, "a red star", ll.load().clip_model).failed
     'the clip came no nearer to the caption'
     """
     near = [float("nan")] * 2

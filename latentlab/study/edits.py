@@ -305,7 +305,7 @@ def _accounts(
     if wanted:
         known = {"read": read or measure, "space": lambda video: generator.decode(generator.encode(video)).cpu()}
         return tuple(account(one, other, wanted, **known) for one, other in each)
-    clip_model = generator.clip if isinstance(generator, NativeGenerator) else None
+    clip_model = generator.clip_model if isinstance(generator, NativeGenerator) else None
     device = generator.device
     said = (caption_account(one.to(device), other.to(device), caption or "", clip_model) for one, other in each)
     return tuple(said)

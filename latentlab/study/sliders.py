@@ -50,7 +50,7 @@ class SliderMoves:
     @cached_property
     def along(self) -> Float[np.ndarray, "strength clip"]:
         """How far the target moved the way that its name says, in standard deviations; NaN where it is not read."""
-        return np.stack([self._ruler.along(self.target, self.base, table) for table in self.moved])
+        return np.stack([self._factor_units.along(self.target, self.base, table) for table in self.moved])
 
     @property
     def spearman(self) -> float:
@@ -72,12 +72,12 @@ class SliderMoves:
         """How far each other factor moved at a strength, either way, whichever way: mean over clips that show it."""
         own = Target.parse(self.target, self.base.specs).factor
         tables = [table for k, table in zip(self.strengths, self.moved, strict=True) if abs(k) == strength]
-        mean = mean_known(np.concatenate([self._ruler.distances(self.base, table) for table in tables]))
+        mean = mean_known(np.concatenate([self._factor_units.distances(self.base, table) for table in tables]))
         named = zip(self.base.names, mean, strict=True)
         return {name: float(far) for name, far in named if name != own and np.isfinite(far)}
 
     @cached_property
-    def _ruler(self) -> FactorUnits:
+    def _factor_units(self) -> FactorUnits:
         return FactorUnits.of(FactorSampler(0).table(range(2000)).select(self.base.names))
 
 

@@ -146,7 +146,7 @@ def _captions(generator: Generator, config: AdapterTraining, data: Examples) -> 
         said = [f"{trigger} , {caption}" if caption else trigger for caption in data.captions]
     knowing = generator
     if trigger is not None and isinstance(generator, NativeGenerator):
-        width = generator.clip.config.width
+        width = generator.clip_model.config.width
         knowing = generator.knowing({trigger: torch.zeros(width)})
     elif config.kind == "word":
         raise ValueError(

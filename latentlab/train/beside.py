@@ -85,7 +85,9 @@ class Lessons:
         for network in generator.modules:  # frozen from the first step on: attention rounds otherwise under grad
             network.eval().requires_grad_(False)
         count = min(config.clips, len(data))
-        generator.clip.tokenize([data.caption(i) for i in range(min(count, 4096))])  # an unknown word is told early
+        generator.clip_model.tokenize(
+            [data.caption(i) for i in range(min(count, 4096))]
+        )  # an unknown word is told early
         latents = encode_all(data, generator.autoencoder, count, folder, config.loop.seed)
         return cls(generator, denoiser, data, config, latents, folder, device)
 
@@ -109,7 +111,7 @@ class Lessons:
             about: what else makes the run what it is.
             tracker: called with `(figures, step)`.
         """
-        config, clip, seed = self.config, self.generator.clip, self.config.loop.seed
+        config, clip_model, seed = self.config, self.generator.clip_model, self.config.loop.seed
         torch.manual_seed(seed)
         model = _Taught(begin(self.denoiser), on)
 
@@ -120,7 +122,7 @@ class Lessons:
             said = [
                 "" if drop else self.data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)
             ]
-            return {"latents": self.latents[picks].float(), "numbers": clip.tokenize(said), **told(rng, picks)}
+            return {"latents": self.latents[picks].float(), "numbers": clip_model.tokenize(said), **told(rng, picks)}
 
         def loss(net: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
             clean = batch["latents"]
@@ -128,7 +130,7 @@ class Lessons:
             normal = torch.randn(len(clean), generator=rng, device=clean.device)
             s = torch.sigmoid(config.level_mean + config.level_spread * normal)
             with torch.no_grad():
-                tokens, mask = clip.token_states(batch["numbers"])
+                tokens, mask = clip_model.token_states(batch["numbers"])
             y = torch.lerp(clean, noise, s[:, None, None, None, None])
             return self.denoiser.error(net(y, s, tokens, mask, batch).float(), noise - clean, s), {}
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from latentlab.face import renamed_arguments
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip_model import ClipModel
 from latentlab.generator.denoiser import DenoiserConfig, Preconditioned
@@ -57,10 +58,11 @@ class DenoiserTraining:
     flicker_clips: int = 2
 
 
+@renamed_arguments(clip="clip_model")
 def train_denoiser(
     data: CaptionedClips,
     autoencoder: Autoencoder,
-    clip: ClipModel,
+    clip_model: ClipModel,
     out: Path,
     config: DenoiserTraining | None = None,
     *,
@@ -76,7 +78,7 @@ def train_denoiser(
     Args:
         data: captioned clips.
         autoencoder: makes the latents; its weights are frozen.
-        clip: its text tower makes the caption tokens; its weights are frozen.
+        clip_model: its text tower makes the caption tokens; its weights are frozen.
         out: folder of the run; a run found there is resumed.
         config: settings.
         device: "auto", "cpu", "cuda", ...
@@ -94,15 +96,15 @@ def train_denoiser(
     count = min(config.clips, len(data))
     # Frozen from the first step on, not only once a grid is drawn with them: PyTorch's attention rounds otherwise then.
     autoencoder = autoencoder.to(where).eval().requires_grad_(False)
-    clip = clip.to(where).eval().requires_grad_(False)
+    clip_model = clip_model.to(where).eval().requires_grad_(False)
     said = [data.caption(i) for i in range(min(count, 4096))]
-    clip.tokenize(said)  # a word that the model does not know is told before the work
+    clip_model.tokenize(said)  # a word that the model does not know is told before the work
     latents = encode_all(data, autoencoder, count, encoded or out / "latents", config.loop.seed)
     torch.manual_seed(config.loop.seed)
     network = config.network
     model = network_of_config(network)
     with torch.no_grad():
-        model.measure_captions(*(x.cpu() for x in clip.tokens(said)))
+        model.measure_captions(*(x.cpu() for x in clip_model.tokens(said)))
     if start is not None:
         begin_from(model, start, fresh)
     model.measure_spread(latents[:1024])  # after it: the other network may come from other latents
@@ -112,7 +114,7 @@ def train_denoiser(
         picks = epoch_order(count, config.loop.batch_size, step, config.loop.seed)
         dropped = rng.random(len(picks)) < config.caption_dropout
         said = ["" if drop else data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)]
-        return {"latents": latents[picks].float(), "numbers": clip.tokenize(said)}
+        return {"latents": latents[picks].float(), "numbers": clip_model.tokenize(said)}
 
     def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator):
         clean = batch["latents"]
@@ -121,7 +123,7 @@ def train_denoiser(
         s = torch.sigmoid(config.level_mean + config.level_spread * normal)
         at = s[:, None, None, None, None]
         with torch.no_grad():
-            tokens, mask = clip.token_states(batch["numbers"])
+            tokens, mask = clip_model.token_states(batch["numbers"])
         y = (1 - at) * clean + at * noise
         v = net(y, s, tokens, mask)
         error = model.error(v.float(), noise - clean, s)
@@ -134,7 +136,7 @@ def train_denoiser(
     about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
         "data": data_identity(data),
         "autoencoder": fingerprint(autoencoder)[:16],
-        "clip_model": fingerprint(clip)[:16],
+        "clip_model": fingerprint(clip_model)[:16],
         "start": start and fingerprint(start)[:16],
         **({"fresh": list(fresh)} if fresh else {}),
     }

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from latentlab.checks import Count, Positive
-from latentlab.face import renamed_settings
+from latentlab.face import renamed_attributes
 from latentlab.store import replacing, write_text
 from latentlab.weights import read_pickled
 
@@ -33,7 +33,7 @@ TrainedNetwork = TypeVar("TrainedNetwork", bound=nn.Module)
 Tracker = Callable[[dict[str, float], int], Any]
 
 
-@renamed_settings(clip="max_grad_norm")
+@renamed_attributes(clip="max_grad_norm")
 @dataclass(frozen=True)
 class LoopConfig:
     """How to train; what to train is the caller's.

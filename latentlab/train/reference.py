@@ -78,7 +78,7 @@ def train_reference(
     """
     config = config or ReferenceTraining()
     lessons = Lessons.of(generator, data, config, encoded or out / "latents")
-    clip, seed = generator.clip, config.loop.seed
+    clip_model, seed = generator.clip_model, config.loop.seed
     seen = look_at_all(generator, data, len(lessons.latents), lessons.folder, seed)
 
     def told(rng: np.random.Generator, picks: np.ndarray) -> dict[str, Tensor]:
@@ -86,11 +86,11 @@ def train_reference(
         return {"image": seen[picks, rng.integers(LOOKS, size=len(picks))], "shown": shown}
 
     return lessons.train(
-        lambda denoiser: ReferenceNetwork(denoiser, clip.config.embed_dim, config.tokens),
+        lambda denoiser: ReferenceNetwork(denoiser, clip_model.config.embed_dim, config.tokens),
         told,
         lambda network, batch: on(network.updates([batch["image"]], [batch["shown"]])),
         out / "reference.safetensors",
-        about={"clip_model": fingerprint(clip)[:16]},
+        about={"clip_model": fingerprint(clip_model)[:16]},
         tracker=tracker,
     )
 
@@ -100,7 +100,7 @@ def look_at_all(
     generator: NativeGenerator, data: CaptionedClips, count: int, folder: Path, seed: int
 ) -> Float[Tensor, "clip look embedding"]:
     """What CLIP sees in some frames of the first `count` clips, kept in shards so that a killed run goes on."""
-    key = f"seen-{fingerprint(generator.clip)[:16]}-{short_digest(data_identity(data))}-{seed}"
+    key = f"seen-{fingerprint(generator.clip_model)[:16]}-{short_digest(data_identity(data))}-{seed}"
     found = []
     for first in tqdm(range(0, count, SHARD), desc="looking at frames", unit_scale=SHARD, disable=None):
         rows = range(first, min(count, first + SHARD))

@@ -87,7 +87,7 @@ def train_student(
         ValueError: another teacher, or steps that do not divide its own.
     """
     config = config or StudentTraining()
-    where, clip, teacher = device_for_training(str(generator.device)), generator.clip, generator.denoiser
+    where, clip_model, teacher = device_for_training(str(generator.device)), generator.clip_model, generator.denoiser
     if not isinstance(teacher, Denoiser):
         raise ValueError(f"a student is taught by a U-Net, got {type(teacher).__name__}")
     walked = _levels(generator, config)
@@ -100,7 +100,7 @@ def train_student(
     count, seed = min(config.paths, len(data)), config.loop.seed
     silent = np.random.default_rng([seed, 3]).random(count) < SILENT
     said = ["" if silent[i] else data.caption(i, seed=seed) for i in range(count)]
-    numbers = clip.tokenize(said)
+    numbers = clip_model.tokenize(said)
     about = {name: value for name, value in asdict(config).items() if name not in ("loop", "guidances")} | {
         "data": data_identity(data),
         "teacher": taught.teacher,
@@ -123,14 +123,14 @@ def train_student(
     def loss(net: nn.Module, batch: dict[str, Tensor], rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         del rng
         with torch.no_grad():
-            tokens, mask = clip.token_states(batch["numbers"])
+            tokens, mask = clip_model.token_states(batch["numbers"])
         v = net(batch["y"], batch["s"], tokens, mask, batch["guidance"])
         return model.error(v.float(), batch["target"], batch["s"]), {}
 
     trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
     if is_main_process():
         save_weights(out / "denoiser.safetensors", trained, trained.header())
-    return StudentGenerator(generator.autoencoder, trained, clip, generator.config)
+    return StudentGenerator(generator.autoencoder, trained, clip_model, generator.config)
 
 
 def _levels(generator: NativeGenerator, config: StudentTraining) -> Float[Tensor, " level"]:

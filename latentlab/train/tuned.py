@@ -83,7 +83,7 @@ class Tuned(nn.Module):
             self.second.append(torch.zeros(width, config.rank, *[1] * (len(inside) - 1)))
         self.word: nn.Parameter | None = None
         if config.trigger is not None and isinstance(generator, NativeGenerator):
-            known = generator.clip.towers.token_embedding.weight[: len(generator.clip.config.vocabulary)]
+            known = generator.clip_model.towers.token_embedding.weight[: len(generator.clip_model.config.vocabulary)]
             # among the words, as long as they are: what is far from all of them says nothing to the tower
             row = torch.randn(known.shape[1], generator=drawn).to(known) * known.std()
             self.word = nn.Parameter(row.clone())
@@ -131,16 +131,16 @@ class _Told:
     ) -> None:
         self.known: list[Condition] = []
         if word is not None and trigger is not None and isinstance(generator, NativeGenerator):
-            self.clip, self.device = generator.clip.knowing({trigger: word.detach()}), generator.device
-            self.number, self.numbers = self.clip.tokenize.number[trigger], self.clip.tokenize(captions)
+            self.clip_model, self.device = generator.clip_model.knowing({trigger: word.detach()}), generator.device
+            self.number, self.numbers = self.clip_model.tokenize.number[trigger], self.clip_model.tokenize(captions)
         else:
             self.known = [generator.condition(caption) for caption in captions]
 
     def __call__(self, rows: Int[Tensor, " batch"], word: Tensor | None = None) -> Condition:
         if self.known or word is None:
             return Condition.cat([self.known[row] for row in rows.tolist()])
-        with _learned(self.clip.towers.token_embedding, self.number, word):
-            return Condition(*self.clip.token_states(self.numbers[rows.cpu()].to(self.device)))
+        with _learned(self.clip_model.towers.token_embedding, self.number, word):
+            return Condition(*self.clip_model.token_states(self.numbers[rows.cpu()].to(self.device)))
 
 
 @contextmanager
@@ -218,4 +218,4 @@ def _kept(update: Update) -> Update:
 
 def knows_moving_shapes(generator: Generator) -> bool:
     """Whether every word of that world's captions is one of the model's."""
-    return isinstance(generator, NativeGenerator) and set(vocabulary()) <= set(generator.clip.config.vocabulary)
+    return isinstance(generator, NativeGenerator) and set(vocabulary()) <= set(generator.clip_model.config.vocabulary)

@@ -40,24 +40,26 @@ def moved_lines(unedited: Video, video: Video, strengths: Mapping[str, float]) -
     strengths = {name: strength for name, strength in strengths.items() if strength}
     if not strengths or unedited.shape[1:] != (3, 16, 64, 64):
         return ()
-    tables, ruler = (measure(unedited), measure(video)), _ruler()
+    tables, factor_units = (measure(unedited), measure(video)), _factor_units()
     if np.isnan(tables[0].values).all():
         return ()
-    moved, own, lines, still = ruler.distances(*tables)[0], set(), [], []
+    moved, own, lines, still = factor_units.distances(*tables)[0], set(), [], []
     for name, strength in strengths.items():
         try:
-            factor = ruler.target(name)[0]
+            factor = factor_units.target(name)[0]
         except KeyError:
             lines.append(f"{name}: asked {strength:+.1f} sd; it names no factor")
             continue
-        own.add(ruler.names[factor])
-        went = float(np.sign(strength) * ruler.along(name, *tables)[0])
+        own.add(factor_units.names[factor])
+        went = float(np.sign(strength) * factor_units.along(name, *tables)[0])
         before, after = (float(table.values[0, factor]) for table in tables)
-        reading = FactorReading(ruler.specs[factor], before, after, went)
+        reading = FactorReading(factor_units.specs[factor], before, after, went)
         lines.append(f"{name}: asked {strength:+.1f} sd, reached {reading}")
         still += [] if went >= SEEN else [f"{name} did not move as asked"]
     values = [table.values[0] for table in tables]
-    others = [FactorReading(*one) for one in zip(ruler.specs, *values, moved, strict=True) if one[0].name not in own]
+    others = [
+        FactorReading(*one) for one in zip(factor_units.specs, *values, moved, strict=True) if one[0].name not in own
+    ]
     seen = [str(one) for one in sorted(others, key=lambda one: -np.nan_to_num(one.moved)) if one.moved >= TOLD]
     lines.append(f"else: {', '.join(seen) or 'nothing moved'}")
     if not own:
@@ -78,6 +80,6 @@ def _broken(unedited: Video, video: Video, own: set[str]) -> list[str]:
 
 
 @cache
-def _ruler() -> FactorUnits:
+def _factor_units() -> FactorUnits:
     """Units of the world's factors."""
     return FactorUnits.of(MovingShapes(1024, REFERENCE_SEED).factors())

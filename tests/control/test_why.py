@@ -33,8 +33,8 @@ def test_a_word_that_is_read_is_obeyed(tiny_generator):
 
 
 def test_a_word_whose_embedding_is_another_s_is_not_encoded(tiny_generator):
-    rows = tiny_generator.clip.towers.token_embedding.weight.data
-    rows[tiny_generator.clip.tokenize.number["red"]] = rows[tiny_generator.clip.tokenize.number["blue"]]
+    rows = tiny_generator.clip_model.towers.token_embedding.weight.data
+    rows[tiny_generator.clip_model.tokenize.number["red"]] = rows[tiny_generator.clip_model.tokenize.number["blue"]]
     found = ask(tiny_generator)
     assert verdict(found) == "not encoded"
     assert verdict(found, "star") == "obeyed"
@@ -49,7 +49,7 @@ def test_a_word_that_the_denoiser_does_not_hear_is_not_used(tiny_generator):
             return super().predict(y, s, Condition(torch.where(same, heard, condition.tokens), condition.mask))
 
     g = tiny_generator
-    deaf = Deaf(g.autoencoder, g.denoiser, g.clip, g.config)
+    deaf = Deaf(g.autoencoder, g.denoiser, g.clip_model, g.config)
     assert verdict(ask(deaf)) == "not used"
     assert verdict(ask(deaf, training=["a blue star"])) == "unseen"
     assert next(w.seen for w in ask(deaf, training=["red", "a Red star", "blue"]).words if w.word == "red") == 2

@@ -31,16 +31,16 @@ def test_two_random_clips_are_equally_far_in_every_factor():
 
 def test_a_step_is_counted_along_what_the_name_says():
     table = world()
-    ruler = FactorUnits.of(table)
+    factor_units = FactorUnits.of(table)
     one = FactorTable(np.array([[0.2, 350.0, 0.0, 5.0]]), SPECS)
     other = FactorTable(np.array([[0.4, 10.0, 2.0, 2.0]]), SPECS)
-    assert ruler.along("light", one, other)[0] == pytest.approx(0.2 * np.sqrt(12), rel=0.01)
-    assert ruler.along("size", one, other)[0] == pytest.approx(-1, rel=0.03)
-    assert ruler.along("hue@90", one, other)[0] == pytest.approx(2 * np.sin(np.deg2rad(10)), rel=0.01)
-    assert ruler.along("hue@0", one, other)[0] == pytest.approx(0, abs=1e-12)
-    assert ruler.along("shape=star", one, other)[0] > 1
-    assert ruler.along("shape=circle", one, other)[0] == -ruler.along("shape=star", one, other)[0]
-    assert ruler.along("shape=square", one, other)[0] == pytest.approx(0)
+    assert factor_units.along("light", one, other)[0] == pytest.approx(0.2 * np.sqrt(12), rel=0.01)
+    assert factor_units.along("size", one, other)[0] == pytest.approx(-1, rel=0.03)
+    assert factor_units.along("hue@90", one, other)[0] == pytest.approx(2 * np.sin(np.deg2rad(10)), rel=0.01)
+    assert factor_units.along("hue@0", one, other)[0] == pytest.approx(0, abs=1e-12)
+    assert factor_units.along("shape=star", one, other)[0] > 1
+    assert factor_units.along("shape=circle", one, other)[0] == -factor_units.along("shape=star", one, other)[0]
+    assert factor_units.along("shape=square", one, other)[0] == pytest.approx(0)
 
 
 def test_unknown_values_stay_unknown():

@@ -80,7 +80,7 @@ def test_settings_that_no_generator_has_are_named(text, said, tmp_path):
 
 def test_the_fingerprint_changes_with_any_weight(tiny_generator):
     before = tiny_generator.fingerprint()
-    tiny_generator.clip.towers.token_embedding.weight[0, 0] += 1e-4
+    tiny_generator.clip_model.towers.token_embedding.weight[0, 0] += 1e-4
     assert tiny_generator.fingerprint() != before
 
 
@@ -223,8 +223,8 @@ def test_guidance_goes_from_the_empty_caption_through_the_given_one(tiny_generat
 
 
 def test_the_empty_caption_is_read_once_a_call(tiny_generator, monkeypatch):
-    read, tokens = [], tiny_generator.clip.tokens
-    monkeypatch.setattr(tiny_generator.clip, "tokens", lambda captions: read.append(captions) or tokens(captions))
+    read, tokens = [], tiny_generator.clip_model.tokens
+    monkeypatch.setattr(tiny_generator.clip_model, "tokens", lambda captions: read.append(captions) or tokens(captions))
     tiny_generator.sample(tiny_generator.noise(3), "a star", num_steps=1, guidance=2.0, batch_size=1)
     assert read == [["a star"], [""]]
 
@@ -347,7 +347,7 @@ def test_a_device_that_is_not_there_is_an_error():
 
 
 def test_the_dtype_is_the_denoisers_whatever_stands_beside_it(tiny_generator):
-    tiny_generator.clip.to(torch.bfloat16)
+    tiny_generator.clip_model.to(torch.bfloat16)
     assert tiny_generator.dtype == torch.float32
     tiny_generator.denoiser.to(torch.bfloat16)
     assert tiny_generator.dtype == torch.bfloat16
@@ -357,7 +357,7 @@ def test_networks_are_known_by_role_and_still_by_number(tiny_generator):
     networks = tiny_generator.networks
     assert list(networks) == ["autoencoder", "denoiser", "text"]
     assert networks[1] is networks["denoiser"] is tiny_generator.denoiser
-    assert networks[-1] is tiny_generator.clip
+    assert networks[-1] is tiny_generator.clip_model
     with pytest.raises(KeyError, match="vae"):
         networks["vae"]
 

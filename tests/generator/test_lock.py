@@ -57,7 +57,7 @@ def test_a_thread_waits_for_networks_in_use_and_for_no_others(tiny_generator, co
         return generator.sample(generator.noise(1), num_steps=1)
 
     with ThreadPoolExecutor(2) as threads:
-        with alone(tiny_generator.clip):
+        with alone(tiny_generator.clip_model):
             waits = threads.submit(noise, copied(tiny_generator))
             entered.wait(20)
             other = copy.deepcopy(tiny_generator)

@@ -122,8 +122,8 @@ def test_monotonicity_is_that_of_scipy():
         spearmanr(np.array(STRENGTHS)[k], z[k])[0] if e else 0.0
         for z, k, e in zip(along.T, known.T, enough, strict=True)
     ]
-    ruler = plain().ruler
-    assert score_sweep(ruler, seen).monotonicity == pytest.approx(np.median(theirs))
+    factor_units = plain().factor_units
+    assert score_sweep(factor_units, seen).monotonicity == pytest.approx(np.median(theirs))
 
 
 def test_what_cannot_be_read_counts_as_no_move():

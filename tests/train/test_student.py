@@ -111,7 +111,7 @@ def test_before_training_it_answers_as_its_teacher(teacher):
     network = StudentDenoiser(StudentConfig(**vars(config)))
     network.load_state_dict({**network.state_dict(), **teacher.denoiser.state_dict()})
     y, s = teacher.noise(2), torch.tensor([0.3, 0.9])
-    tokens, mask = teacher.clip.tokens(["a star", ""])
+    tokens, mask = teacher.clip_model.tokens(["a star", ""])
     assert torch.equal(network(y, s, tokens, mask, torch.tensor([1.0, 4.0])), teacher.denoiser(y, s, tokens, mask))
 
 
@@ -132,7 +132,7 @@ def test_one_command_trains_it_and_another_draws(tmp_path, capsys):
     assert "the model makes clips of 4 frames" in capsys.readouterr().err
     own = tiny.generator()
     network = StudentDenoiser(StudentConfig(**vars(own.denoiser.config)))
-    student = StudentGenerator(own.autoencoder, network, own.clip, own.config)
+    student = StudentGenerator(own.autoencoder, network, own.clip_model, own.config)
     student.save(tmp_path / "student")
     where = ["--model", str(tmp_path / "student"), "--out", str(tmp_path / "a.mkv")]
     assert main(["generate", "a red star", *where]) == 0

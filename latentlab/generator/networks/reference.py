@@ -112,5 +112,5 @@ class Decoupled:
 @torch.no_grad()
 def looked_at(generator: NativeGenerator, image: Video) -> Tensor:
     """What the model's CLIP sees in images, of unit variance rather than of unit length, `(batch, embedding)`."""
-    seen = generator.clip.encode_video(image.to(generator.device).float())
+    seen = generator.clip_model.encode_video(image.to(generator.device).float())
     return seen * seen.shape[1] ** 0.5

@@ -234,7 +234,7 @@ def _of_model(generator: Generator | None) -> dict[str, Any]:
     if generator is None:
         return {"model": "", "words": "", "refine": 0}
     name = "latentlab's own model" if isinstance(generator, NativeGenerator) else type(generator).__name__
-    known = generator.clip.config.vocabulary if isinstance(generator, NativeGenerator) else ()
+    known = generator.clip_model.config.vocabulary if isinstance(generator, NativeGenerator) else ()
     try:
         decoder(generator)
     except ValueError:  # a decoder without gradients, which refining takes
