@@ -23,10 +23,10 @@ from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED, moving_shap
 from latentlab.data.moving.measure import angle_difference, measure
 from latentlab.factors import FactorTable
 from latentlab.generator.load import load
+from latentlab.names import AdapterKind
 from latentlab.shapes import Video
 from latentlab.train.adapter import AdapterTraining, train_adapter
 from latentlab.train.pictures import Examples, share_kept
-from latentlab.train.tuned import Kind
 
 LIGHTS = torch.tensor([0.299, 0.587, 0.114])  # of red, green and blue in what is seen as bright
 SEPIA = torch.tensor([1.0, 0.8, 0.55])
@@ -40,7 +40,7 @@ class Config:
     clips: int = 24
     steps: int = 400
     rank: int = 8
-    kind: Kind = "lora"
+    kind: AdapterKind = "lora"
     prior: float = 1.0
     learning_rate: float = 1e-3
     num_steps: int = 16

@@ -94,7 +94,7 @@ _HOMES = {
 }
 _PACKAGES = (
     "control", "data", "dimensions", "directions", "generator", "metrics", "preference", "scoreboard", "spaces",
-    "study", "video", "view",
+    "study", "train", "video", "view",
 )  # fmt: skip
 
 __all__ = [
@@ -145,6 +145,7 @@ __all__ = [
     "spaces",
     "spline",
     "study",
+    "train",
     "uniform",
     "video",
     "view",

@@ -44,7 +44,10 @@ def add_fields(
     (Namespace(count=4), Namespace(count=3))
     """
     kind = of if isinstance(of, type) else type(of)
-    kinds, told = get_type_hints(kind, include_extras=True), explained(inspect.getdoc(kind) or "")
+    kinds = get_type_hints(kind, include_extras=True)
+    told: dict[str, str] = {}
+    for base in reversed(kind.__mro__):  # a field that a base explains is explained
+        told |= explained(inspect.cleandoc(base.__doc__ or ""))
     own = {field.name: field for field in fields(kind)}
     for name in own if names is None else names:
         default = _default(own[name]) if isinstance(of, type) else getattr(of, name)

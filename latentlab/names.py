@@ -10,3 +10,9 @@ Blend = Literal["match", "paste"]  # how what is painted meets what stays
 Where = Literal["velocity", "embedding", "attention"]  # words of a caption are weighed
 SpaceKind = Literal["latent", "noise", "h-space"]  # in which clips are edited
 MemoryJob = Literal["caption", "encode", "invert", "sample", "decode", "roundtrip", "h-space", "attention"]
+ImageObjective = Literal["ddpm", "x0", "v", "flow", "edm"]  # what a network of pictures answers
+VectorObjective = Literal[
+    "autoencoder", "beta-vae", "annealed-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii"
+]  # what a vector VAE is trained for
+AdapterKind = Literal["lora", "full", "word"]  # low-rank updates, differences of all weights, a new word's embedding
+AdapterTarget = Literal["all", "attention"]  # matrices and convolutions, or those of attention alone

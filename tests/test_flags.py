@@ -46,6 +46,24 @@ def test_types_and_defaults_are_those_of_the_fields():
     assert parsed("--count", "2", names=["steps"], flags={"steps": "--count"}) == {"count": 2}
 
 
+@dataclass(frozen=True)
+class More(Settings):
+    """Of another.
+
+    Args:
+        kind: of this one.
+    """
+
+    kind: Literal["low", "high"] = "high"
+
+
+def test_what_a_base_explains_is_explained():
+    parser = argparse.ArgumentParser()
+    add_fields(parser, More)
+    told = " ".join(parser.format_help().split())
+    assert "how many" in told and "of this one (default: high)" in told and "of it" not in told
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

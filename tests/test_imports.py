@@ -46,7 +46,22 @@ def test_help_takes_half_a_second_of_the_processor_at_most():
     assert statistics.median(seconds() for _ in range(3)) < 0.5
 
 
-@pytest.mark.parametrize("package", ["dimensions", "generator", "preference", "scoreboard", "study", "view"])
+def test_help_of_no_command_loads_torch():
+    code = """
+import contextlib, io, sys
+from latentlab.parsers import parser
+from latentlab.parsers.training import NETWORKS
+commands = next(action.choices for action in parser()._actions if action.dest == "command")
+for asked in [*([name] for name in commands), *(["train", name] for name in NETWORKS)]:
+    with contextlib.redirect_stdout(io.StringIO()) as told, contextlib.suppress(SystemExit):
+        parser().parse_args([*asked, "--help"])
+    assert "usage:" in told.getvalue(), asked
+print(len(commands), "torch" in sys.modules)
+"""
+    assert python("-c", code).stdout.split() == ["19", "False"]
+
+
+@pytest.mark.parametrize("package", ["dimensions", "generator", "preference", "scoreboard", "study", "train", "view"])
 def test_every_package_is_there_whatever_was_imported_before(package):
     code = f"import latentlab as ll, sys; ll.{package}; print('torch' in sys.modules)"
     assert python("-c", code).stdout.strip() == "False"

@@ -5,44 +5,15 @@ Frames are coded one by one, so clips of any length fit, and what moves between 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from latentlab.networks import AutoencoderConfig
 from latentlab.shapes import Latents, Video
 from latentlab.store import digest
 from latentlab.weights import fingerprint
-
-
-@dataclass(frozen=True)
-class AutoencoderConfig:
-    """Shape of the network.
-
-    Args:
-        latent_channels: channels of the latents.
-        widths: channels at 1/2, 1/4 and 1/8 of the frame's side.
-        encoder_blocks, decoder_blocks: residual blocks at each of the three scales, in the order of `widths`.
-        norm: "group" (Wu & He 2018) takes its statistics over the whole frame, so that a change in one place changes
-            all others a little; "pixel" takes them over the channels at each pixel, so that what is far stays as it is.
-        encoder_norm: that of the encoder, where it differs: the decoder was trained anew for latents that stay.
-    """
-
-    latent_channels: int = 6
-    widths: tuple[int, int, int] = (48, 96, 192)
-    encoder_blocks: tuple[int, int, int] = (1, 1, 2)
-    decoder_blocks: tuple[int, int, int] = (1, 2, 3)
-    norm: Literal["group", "pixel"] = "group"
-    encoder_norm: Literal["group", "pixel"] | None = None
-
-    def __post_init__(self) -> None:
-        if self.norm not in ("group", "pixel"):
-            raise ValueError(f"norm must be 'group' or 'pixel', got {self.norm!r}")
-        if self.encoder_norm not in ("group", "pixel", None):
-            raise ValueError(f"encoder_norm must be 'group', 'pixel' or None, got {self.encoder_norm!r}")
 
 
 class PixelNorm(nn.Module):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -18,35 +18,13 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from latentlab.networks import ClipConfig
 from latentlab.shapes import Video
 
 START, END, PAD = "<start>", "<end>", "<pad>"
 SILENT = ("the", "an", "is")  # words that add nothing, where a vocabulary has none of them
 ARTICLE, ARTICLES = "a", ("the", "an")  # every caption of training begins with one: without it a clip comes apart
 PUNCTUATION = ".;:!?'\"\u2019"  # passes unread beside commas
-
-
-@dataclass(frozen=True)
-class ClipConfig:
-    """Shape of the towers, in open_clip's terms, and the words it knows.
-
-    Args:
-        vocabulary: the words, lower case.
-        context_length: longest caption in tokens, start and end included.
-        embed_dim: channels of the joint space.
-        width, text_layers, vision_layers: of the transformers; heads have 32 channels.
-        frame_size: side of a frame on the contact sheet, pixels.
-        patch_size: side of a patch, pixels.
-    """
-
-    vocabulary: tuple[str, ...]
-    context_length: int = 24
-    embed_dim: int = 128
-    width: int = 128
-    text_layers: int = 2
-    vision_layers: int = 4
-    frame_size: int = 64
-    patch_size: int = 16
 
 
 class Tokenizer:

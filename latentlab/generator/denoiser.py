@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Protocol, cast
 
 import torch
@@ -19,37 +19,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from latentlab.generator.blocks import Block, Conditioning, sinusoid, zero
+from latentlab.networks import DenoiserConfig
 from latentlab.shapes import Latents
 
 LOUDNESS = 4.0  # standard deviations, see `Denoiser.measure_captions`
-
-
-@dataclass(frozen=True)
-class DenoiserConfig:
-    """Shape of the network.
-
-    Args:
-        latent_channels: channels of the latents.
-        context_width: channels of the caption tokens.
-        widths: channels at each scale; the frame's sides halve from one to the next.
-        blocks: blocks at each scale on the way down, and as many on the way up.
-        attention: whether the blocks of a scale have attention.
-        head_width: channels of one attention head.
-        window: frames whose cosine coefficients are scaled each by its own spread; a clip is one window or several.
-        frame_patch: neighbouring frames that the network takes as one; they hardly differ, and it costs that much less.
-        temporal_convolution, temporal_attention: ablations; with both off, patches do not see each other.
-    """
-
-    latent_channels: int = 6
-    context_width: int = 128
-    widths: tuple[int, ...] = (64, 128)
-    blocks: int = 2
-    attention: tuple[bool, ...] = (False, True)
-    head_width: int = 32
-    window: int = 16
-    frame_patch: int = 4
-    temporal_convolution: bool = True
-    temporal_attention: bool = True
 
 
 class Windowed(Protocol):

@@ -7,7 +7,6 @@ the code and its place (spatial broadcast, Watters et al. 2019), so that positio
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,60 +15,13 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from latentlab.networks import VectorVAEConfig
 from latentlab.shapes import Codes, Video
 from latentlab.weights import read_network, shipped
 
 PATCH = 4  # pixels on a side that enter and leave the convolutions as one
 STEP = 0.25  # halves of a picture that it moves for one standard deviation of a dim that moves it
 PERIOD = 2 * 3**0.5  # of a ring dim: uniform over one period, its variance is 1 as that of the other dims
-
-
-@dataclass(frozen=True)
-class VectorVAEConfig:
-    """Shape of the network.
-
-    Args:
-        dims: of the code; of its static part where there is a motion code.
-        rings: how many of these, the first ones, are angles: what comes back to where it began, a hue or a turn, has
-            no place on a line without a cut, and on lines would take two dims that mean nothing alone.
-        moves: whether the last two dims of what draws a frame move the whole picture, right and down, and do no more.
-        motion_dims: of the motion code of each frame; 0 is one code for everything.
-        num_frames: of a clip; 1 codes single frames.
-        size: height and width, multiples of 16.
-        width: channels of the convolutions.
-        hidden: width of the layers between convolutions and code.
-        smoothness: correlation of the motion code of one frame with the next, under the prior.
-    """
-
-    dims: int = 10
-    rings: int = 0
-    moves: bool = False
-    motion_dims: int = 0
-    num_frames: int = 1
-    size: tuple[int, int] = (64, 64)
-    width: int = 32
-    hidden: int = 128
-    smoothness: float = 0.9
-
-    def __post_init__(self) -> None:
-        if min(self.dims, self.num_frames, self.width, self.hidden) < 1 or self.motion_dims < 0:
-            raise ValueError(f"dims, num_frames, width and hidden must be at least 1, motion_dims 0; got {self}")
-        if not 0 <= self.rings <= self.dims:
-            raise ValueError(f"rings must be 0 to dims, which is {self.dims}; got {self.rings}")
-        if self.moves and self.dims + self.motion_dims - self.rings < 2:
-            raise ValueError(
-                "the last two dims move the picture and must not be rings; there are "
-                f"{self.dims} dims, {self.rings} of them rings, and {self.motion_dims} of motion"
-            )
-        if any(side < 16 or side % 16 for side in self.size):
-            raise ValueError(f"height and width must be multiples of 16, got {self.size}")
-        if not 0 <= self.smoothness < 1:
-            raise ValueError(f"smoothness must be in [0, 1), got {self.smoothness}")
-
-    @property
-    def code_dims(self) -> int:
-        """Length of a code: the static part, then the motion code frame by frame."""
-        return self.dims + self.num_frames * self.motion_dims
 
 
 class VectorVAE(nn.Module):

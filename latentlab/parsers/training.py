@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from latentlab import train
 from latentlab.flags import add_fields
 from latentlab.parsers.options import (
     FORMAT,
@@ -16,7 +17,7 @@ from latentlab.parsers.options import (
 )
 
 if TYPE_CHECKING:
-    from latentlab.train.loop import LoopConfig
+    from latentlab.train.settings import LoopConfig
 
 TRAINING = """\
 Train a network; a run that was stopped goes on when the same command is given again.
@@ -71,7 +72,7 @@ def add_train(commands) -> Asking:
 
 
 def _asked(p: Parser, name: str, add: Callable[[Parser], None]) -> Iterator[None]:
-    """Options of one network; its settings load torch, so only when it is asked for."""
+    """Options of one network, made when it is asked for."""
     shared_options(p, out=f"runs/{name}")
     add(p)
     yield None
@@ -102,19 +103,15 @@ def _model(p: Parser) -> None:
 
 
 def _adapter(p: Parser) -> None:
-    from latentlab.train.adapter import AdapterTraining
-
     p.add_argument("--data", default="moving-shapes", metavar="FOLDER", help="of pictures, wave.txt beside wave.png")
     _model(p)
-    add_fields(p, AdapterTraining(), ["kind", "trigger", "rank", "target", "prior"], unset=True)
+    add_fields(p, train.AdapterTraining(), ["kind", "trigger", "rank", "target", "prior"], unset=True)
     p.add_argument("--anyway", action="store_true", help="also what the autoencoder cannot hold")
-    _loop(p, AdapterTraining().loop)
+    _loop(p, train.AdapterTraining().loop)
 
 
 def _autoencoder(p: Parser) -> None:
-    from latentlab.train.autoencoder import AutoencoderTraining
-
-    config = AutoencoderTraining()
+    config = train.AutoencoderTraining()
     _clips(p, "moving-shapes, moving-scenes, dsprites, or a folder of videos")
     p.add_argument("--autoencoder", metavar="FOLDER", help="run whose decoder is refined")
     p.add_argument("--start", metavar="FOLDER", help="run or generator to go on from, or: shipped")
@@ -124,28 +121,21 @@ def _autoencoder(p: Parser) -> None:
 
 
 def _clip(p: Parser) -> None:
-    from latentlab.train.clip_model import ClipTraining
-
     _clips(p)
     p.add_argument("--start", metavar="FOLDER", help="run or generator to go on from, all but its tokens, or: shipped")
-    add_fields(p, ClipTraining(), ["clips"], unset=True)
-    _loop(p, ClipTraining().loop)
+    add_fields(p, train.ClipTraining(), ["clips"], unset=True)
+    _loop(p, train.ClipTraining().loop)
 
 
 def _control(p: Parser) -> None:
-    from latentlab.train.control import ControlTraining
-
     _data(p)
     _model(p)
-    add_fields(p, ControlTraining(), ["rank", "clips"], unset=True)
-    _loop(p, ControlTraining().loop)
+    add_fields(p, train.ControlTraining(), ["rank", "clips"], unset=True)
+    _loop(p, train.ControlTraining().loop)
 
 
 def _denoiser(p: Parser) -> None:
-    from latentlab.generator.objective import OBJECTIVES
-    from latentlab.train.denoiser import DenoiserTraining
-
-    config = DenoiserTraining()
+    config = train.DenoiserTraining()
     _clips(p, "moving-shapes, moving-scenes, fashion-mnist, digits, or a folder of videos or of pictures", 16)
     p.add_argument("--start", metavar="FOLDER", help="run or generator to go on from, or: shipped")
     _loop(p, config.loop, samples=True)
@@ -158,47 +148,37 @@ def _denoiser(p: Parser) -> None:
     videos.add_argument("--no-temporal-convolution", action="store_true", help="ablation")
     pictures = p.add_argument_group("of pictures, whose steps, batches and rates have defaults of their own")
     pictures.add_argument("--classes", action="store_true", help="under their class")
-    pictures.add_argument("--objective", choices=tuple(OBJECTIVES), help="what it answers (default: ddpm)")
+    add_fields(pictures, train.ImageTraining().network, ["objective"], unset=True)
     pictures.add_argument("--inflate", metavar="MODEL", help="as fashion-mnist: layers over time are added and learn")
 
 
 def _edits(p: Parser) -> None:
-    from latentlab.train.edits import EditTraining
-
     _data(p, "moving-shapes, whose factors are known")
     p.add_argument("--autoencoder", metavar="FOLDER", help="run whose latents it learns to edit (default: shipped)")
-    add_fields(p, EditTraining(), ["frames"], flags={"frames": "--clips"}, unset=True)
-    _loop(p, EditTraining().loop)
+    add_fields(p, train.EditTraining(), ["frames"], flags={"frames": "--clips"}, unset=True)
+    _loop(p, train.EditTraining().loop)
 
 
 def _known_region(p: Parser) -> None:
-    from latentlab.train.known_region import KnownRegionTraining
-
     _clips(p, sides=16)
     _model(p)
-    add_fields(p, KnownRegionTraining(), ["rank", "clips"], unset=True)
-    _loop(p, KnownRegionTraining().loop)
+    add_fields(p, train.KnownRegionTraining(), ["rank", "clips"], unset=True)
+    _loop(p, train.KnownRegionTraining().loop)
 
 
 def _reader(p: Parser) -> None:
-    from latentlab.train.reader import ReaderTraining
-
     _data(p)
-    _loop(p, ReaderTraining().loop)
+    _loop(p, train.ReaderTraining().loop)
 
 
 def _reference(p: Parser) -> None:
-    from latentlab.train.reference import ReferenceTraining
-
     _clips(p, sides=16)
     _model(p)
-    add_fields(p, ReferenceTraining(), ["clips"], unset=True)
-    _loop(p, ReferenceTraining().loop)
+    add_fields(p, train.ReferenceTraining(), ["clips"], unset=True)
+    _loop(p, train.ReferenceTraining().loop)
 
 
 def _slider(p: Parser) -> None:
-    from latentlab.train.slider import SliderTraining
-
     p.add_argument("--data", default="moving-shapes", metavar="FOLDER", help="of clips, for --labels")
     p.add_argument("--from", dest="first", metavar="WORDS", help='a word or a caption, as "small" or "a calm sea"')
     p.add_argument("--to", dest="second", metavar="WORDS", help="its opposite; strength 1 leads there")
@@ -208,29 +188,23 @@ def _slider(p: Parser) -> None:
     p.add_argument("--factor", metavar="NAME", help=factor)
     p.add_argument("--labels", metavar="FILE", help="values of a folder's clips, NAME,VALUE a line")
     _model(p)
-    add_fields(p, SliderTraining(), ["rank", "target"], unset=True)
-    _loop(p, SliderTraining().loop)
+    add_fields(p, train.SliderTraining(), ["rank", "target"], unset=True)
+    _loop(p, train.SliderTraining().loop)
 
 
 def _student(p: Parser) -> None:
-    from latentlab.train.student import StudentTraining
-
     _clips(p, sides=16)
     _model(p)
     spelled = {"steps": "--student-steps", "paths": "--clips"}
-    add_fields(p, StudentTraining(), ["steps", "teacher_steps", "paths"], flags=spelled, unset=True)
-    _loop(p, StudentTraining().loop)
+    add_fields(p, train.StudentTraining(), ["steps", "teacher_steps", "paths"], flags=spelled, unset=True)
+    _loop(p, train.StudentTraining().loop)
 
 
 def _vector_vae(p: Parser) -> None:
-    from latentlab.train.objectives import OBJECTIVES
-    from latentlab.train.vector_vae import VectorVAETraining
-
-    config = VectorVAETraining()
+    config = train.VectorVAETraining()
     _data(p, "moving-shapes, moving-scenes, dsprites, or a folder of videos")
     _size(p, 16)
-    p.add_argument("--objective", choices=tuple(OBJECTIVES), help=f"(default: {config.objective})")
-    add_fields(p, config, ["strength", "warmup"], unset=True)
+    add_fields(p, config, ["objective", "strength", "warmup"], unset=True)
     add_fields(p, config.network, ["dims", "rings", "moves", "motion_dims", "num_frames"], unset=True)
     p.add_argument("--clips", type=positive(int), help=f"to draw first (default: {config.frames} frames' worth)")
     _loop(p, config.loop)

@@ -7,9 +7,8 @@ what it said before, on clips that it drew itself under captions without the tri
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,47 +22,11 @@ from latentlab.generator.adapter import Adapter, base_of
 from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.train.drawn import drawn_latents
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
 from latentlab.train.pictures import Examples
-from latentlab.train.tuned import Kind, Tuned, Updates, denoiser_of, error, knows_moving_shapes, noised, velocities
+from latentlab.train.settings_beside import AdapterTraining
+from latentlab.train.tuned import Tuned, Updates, denoiser_of, error, knows_moving_shapes, noised, velocities
 from latentlab.weights import fingerprint
-
-
-@dataclass(frozen=True)
-class AdapterTraining:
-    """Settings of one run.
-
-    Args:
-        kind: "lora" (low-rank), "full" (differences of all weights), "word" (textual inversion: the trigger alone).
-        trigger: the new word; None learns the look under the captions as they are.
-        rank, alpha: of the updates; alpha None is the rank.
-        target: "all", every matrix and convolution; "attention", those of attention, which cannot shift colours here.
-        prior: weight of being held to what the base says without the trigger; 0 leaves it out.
-        prior_clips: how many clips the base draws for it, once, before training.
-        caption_dropout: share of examples shown under the trigger alone, and of the base's clips under no caption.
-        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
-        loop: steps, rates, seed.
-    """
-
-    kind: Kind = "lora"
-    trigger: str | None = None
-    rank: int = 8
-    alpha: float | None = None
-    target: Literal["all", "attention"] = "all"
-    prior: float = 1.0
-    prior_clips: int = 48
-    caption_dropout: float = 0.1
-    level_mean: float = 0.6
-    level_spread: float = 1.2
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=400, batch_size=8, learning_rate=1e-3, warmup=20, weight_decay=0.0, ema=0.99, workers=0
-        )
-    )
-
-    @property
-    def updates(self) -> Updates:
-        return Updates(self.kind, self.trigger, self.rank, self.alpha, self.target, self.loop.seed)
 
 
 @clear_errors
@@ -100,7 +63,8 @@ def train_adapter(
         prior_said = _prior(generator, config, data)
         prior = drawn_latents(generator, prior_said, out, config.loop.seed) if prior_said else torch.zeros(0)
     captions = [*said, config.trigger or "", *prior_said, ""]
-    model = Tuned(generator, config.updates, captions)
+    updates = Updates(config.kind, config.trigger, config.rank, config.alpha, config.target, config.loop.seed)
+    model = Tuned(generator, updates, captions)
 
     def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])

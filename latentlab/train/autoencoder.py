@@ -13,7 +13,7 @@ two frames: so a change made in one place stays there (CutMix, Yun et al. 2019, 
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,7 +29,8 @@ from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig, put_
 from latentlab.shapes import Video
 from latentlab.train.grid import save_grid
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
+from latentlab.train.settings import AutoencoderTraining
 from latentlab.weights import fingerprint, save_weights
 
 
@@ -41,34 +42,6 @@ class ClipSource(Protocol):
 
     def __len__(self) -> int: ...
     def clip(self, index: int, *, seed: int = 0, frames: list[int] | None = None) -> Video: ...
-
-
-@dataclass(frozen=True)
-class AutoencoderTraining:
-    """Settings of one run.
-
-    Args:
-        loop: steps, rates, seed; `batch_size` counts frames, each of another clip.
-        network: shape of the network.
-        kl_weight: weight of the KL term beside the mean squared error (pixels in [-1, 1]).
-        edge_weight: weight of the squared error of pixels' differences (after Mathieu et al. 2016, eq. 6).
-        object_weight: how much more the errors count on objects and two pixels around them, for `MovingShapes` alone.
-        noise: most noise that is added to a clip's latents, in their standard deviations; each clip draws its own.
-        cutmix: share of the clips in whose latents a rectangle comes from another clip; what is within a cell of its
-            edge does not count.
-    """
-
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1900, batch_size=32, learning_rate=2e-3))
-    network: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    kl_weight: float = 1e-5
-    edge_weight: float = 1.0
-    object_weight: float = 1.0
-    noise: float = 0.2
-    cutmix: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.cutmix <= 1:
-            raise ValueError(f"cutmix is a share from 0 to 1, got {self.cutmix}")
 
 
 def train_autoencoder(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -19,35 +19,12 @@ from latentlab.shapes import Latents
 from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.denoiser import encode_all
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import Batch, LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Batch, Tracker, device_for_training, is_main_process, train
 from latentlab.train.order import epoch_order
+from latentlab.train.settings_beside import BesideTraining
 from latentlab.weights import fingerprint, save_weights
 
 Branch = TypeVar("Branch", bound=Beside)
-
-
-class BesideTraining(Protocol):
-    """Settings that each of these trainings has.
-
-    Attributes:
-        loop: steps, rates, seed.
-        clips: how many clips of the data are encoded, once, before training.
-        caption_dropout: share of clips trained without their caption.
-        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def loop(self) -> LoopConfig: ...
-    @property
-    def clips(self) -> int: ...
-    @property
-    def caption_dropout(self) -> float: ...
-    @property
-    def level_mean(self) -> float: ...
-    @property
-    def level_spread(self) -> float: ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 from latentlab.generator.clip_model import ClipConfig, ClipModel, four_frames
 from latentlab.train.autoencoder import ClipSource
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
+from latentlab.train.settings import ClipTraining
 from latentlab.weights import fingerprint, save_weights
 
 
@@ -27,23 +28,6 @@ class CaptionedClips(ClipSource, Protocol):
     def caption(self, index: int, *, seed: int = 0) -> str:
         """One caption of a clip."""
         ...
-
-
-@dataclass(frozen=True)
-class ClipTraining:
-    """Settings of one run; the vocabulary comes from the data.
-
-    Args:
-        loop: steps, rates, seed.
-        clips: how many clips of the data are drawn, once, before training.
-        width: of both towers.
-        context_length: longest caption in tokens, start and end included.
-    """
-
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, batch_size=128, learning_rate=1e-3))
-    clips: int = 16_384
-    width: int = 128
-    context_length: int = 24
 
 
 def train_clip(

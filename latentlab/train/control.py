@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +22,8 @@ from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.beside import Lessons
 from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker
+from latentlab.train.loop import Tracker
+from latentlab.train.settings_beside import ControlTraining
 
 SHARD = 256  # clips in a file
 KEPT, ALONE = 0.5, 0.5  # chance of a kind to be given; share of the clips that are given one kind
@@ -35,30 +35,6 @@ class DrawnClips(CaptionedClips, Protocol):
     def drawn(self, index: int) -> DrawnControls:
         """Where the objects of a clip are."""
         ...
-
-
-@dataclass(frozen=True)
-class ControlTraining:
-    """Settings of one run.
-
-    Args:
-        loop: steps, rates, seed.
-        rank: of the low-rank form; 0 is the copy of the encoder half.
-        clips: how many clips of the data are encoded and drawn, once, before training.
-        caption_dropout: share of clips trained without their caption, so that the pictures say what it would.
-        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
-    """
-
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=4000, batch_size=16, learning_rate=1e-3, warmup=50, weight_decay=0.0, ema=0.99
-        )
-    )
-    rank: int = 0
-    clips: int = 2048
-    caption_dropout: float = 0.3
-    level_mean: float = 0.6
-    level_spread: float = 1.2
 
 
 @clear_errors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,8 @@ from tqdm.auto import tqdm
 from latentlab.face import renamed_arguments
 from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.clip_model import ClipModel
-from latentlab.generator.denoiser import DenoiserConfig, Preconditioned
+from latentlab.generator.denoiser import Preconditioned
 from latentlab.generator.kinds import network_of_config
-from latentlab.generator.networks.transformer import TransformerConfig
 from latentlab.metrics.flow import fields
 from latentlab.metrics.temporal import flicker_loss
 from latentlab.shapes import Latents
@@ -25,37 +24,12 @@ from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, rank_and_world, train
+from latentlab.train.loop import Tracker, device_for_training, is_main_process, rank_and_world, train
 from latentlab.train.order import epoch_order
+from latentlab.train.settings import DenoiserTraining
 from latentlab.weights import fingerprint, save_weights
 
 SHARD = 256  # clips in one file of encoded latents
-
-
-@dataclass(frozen=True)
-class DenoiserTraining:
-    """Settings of one run.
-
-    Args:
-        loop: steps, rates, seed.
-        network: shape of the network.
-        clips: how many clips of the data are encoded, once, before training; all of them where there are fewer.
-        caption_dropout: share of clips trained without their caption, for classifier-free guidance.
-        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
-        flicker: weight of `flicker_loss` on the clips that the network has in mind, decoded; 0 leaves it out.
-        flicker_clips: how many clips of each batch are decoded for it.
-    """
-
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(steps=24_000, batch_size=16, learning_rate=1e-3, ema=0.999)
-    )
-    network: DenoiserConfig | TransformerConfig = field(default_factory=DenoiserConfig)
-    clips: int = 8_192
-    caption_dropout: float = 0.1
-    level_mean: float = 0.6
-    level_spread: float = 1.2
-    flicker: float = 0.0
-    flicker_clips: int = 2
 
 
 @renamed_arguments(clip="clip_model")

@@ -6,7 +6,7 @@ them for training only; the trained network needs latents and a condition.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,42 +22,18 @@ from latentlab.data.moving.render import draw_scene
 from latentlab.data.moving.scene import Scene
 from latentlab.data.moving.scenes import OWN
 from latentlab.generator.autoencoder import Autoencoder
-from latentlab.generator.networks.edits import EditConfig, EditNetwork
+from latentlab.generator.networks.edits import EditNetwork
 from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
+from latentlab.train.settings import EditTraining
 from latentlab.weights import save_weights
 
 DRAWN = (*EDITS, "shape", "rotation")  # edits of one frame; the two that are hardest to learn twice
 SHARD = 128  # frames whose pairs lie in one file
 EDGE = 10.0  # pixels from the frame's edge that the object's centre keeps
 TRIES = 20
-
-
-@dataclass(frozen=True)
-class EditTraining:
-    """Settings of one run.
-
-    Args:
-        loop: steps, rates, seed; `batch_size` counts pairs.
-        network: shape of the network; the size of latents is that of the autoencoder.
-        frames: that are drawn, each with a pair for every edit, once, before training.
-        two: share of the frames that show two objects, of which one is edited.
-        noise: standard deviation of what is added to the latents, so that those of files and of samples do as well.
-        off: pixels by which the place of the object is told wrongly, as a reader of latents tells it.
-    """
-
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=3600, batch_size=128, learning_rate=2e-3, warmup=40, ema=0.99, workers=0
-        )
-    )
-    network: EditConfig = field(default_factory=EditConfig)
-    frames: int = 1024
-    two: float = 0.2
-    noise: float = 0.05
-    off: float = 0.3
 
 
 def train_edits(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,26 +16,10 @@ from latentlab.data.pictures import Images
 from latentlab.generator.image import save_denoiser
 from latentlab.generator.networks.image import ImageDenoiser, ImageDenoiserConfig, PixelConfig, Pixels, inflated
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
 from latentlab.train.order import epoch_order
+from latentlab.train.settings import ImageTraining
 from latentlab.weights import fingerprint
-
-
-@dataclass(frozen=True)
-class ImageTraining:
-    """Settings of one run.
-
-    Args:
-        loop: steps, rates, seed.
-        network: shape of the network, with its objective; channels and classes are those of the data.
-        class_dropout: share of pictures trained without their class, for classifier-free guidance.
-    """
-
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(steps=3_000, batch_size=64, learning_rate=2e-3, ema=0.995, workers=0)
-    )
-    network: ImageDenoiserConfig = field(default_factory=ImageDenoiserConfig)
-    class_dropout: float = 0.1
 
 
 def train_image_denoiser(

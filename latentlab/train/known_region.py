@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,37 +14,14 @@ from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.shapes import Mask
 from latentlab.train.beside import Lessons
 from latentlab.train.clip_model import CaptionedClips
-from latentlab.train.loop import LoopConfig, Tracker
+from latentlab.train.loop import Tracker
+from latentlab.train.settings_beside import KnownRegionTraining
 
 # What is free, and how often it is asked for.
 KINDS = {
     "all": 0.1, "first": 0.15, "first and last": 0.1, "keyframes": 0.1, "first half": 0.1, "side": 0.1, "box": 0.15,
     "moving box": 0.1, "all but a box": 0.1,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class KnownRegionTraining:
-    """Settings of one run.
-
-    Args:
-        loop: steps, rates, seed.
-        rank: of the updates of the denoiser's layers; 8 is 1.5 MB for the shipped one.
-        clips: how many clips of the data are encoded, once, before training.
-        caption_dropout: share of clips trained without their caption.
-        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
-    """
-
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=2000, batch_size=16, learning_rate=1e-3, warmup=50, weight_decay=0.0, ema=0.99
-        )
-    )
-    rank: int = 8
-    clips: int = 4096
-    caption_dropout: float = 0.2
-    level_mean: float = 0.6
-    level_spread: float = 1.2
 
 
 @clear_errors

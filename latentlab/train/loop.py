@@ -12,9 +12,9 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -23,55 +23,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from latentlab.checks import Count, Positive
-from latentlab.face import renamed_attributes
 from latentlab.store import replacing, write_text
+from latentlab.train.settings import LoopConfig
 from latentlab.weights import read_pickled
 
 Batch = dict[str, Tensor]
 TrainedNetwork = TypeVar("TrainedNetwork", bound=nn.Module)
 Tracker = Callable[[dict[str, float], int], Any]
-
-
-@renamed_attributes(clip="max_grad_norm")
-@dataclass(frozen=True)
-class LoopConfig:
-    """How to train; what to train is the caller's.
-
-    Args:
-        steps: how many; the learning rate is constant, then falls linearly to 0 over the last `decay` of them.
-        batch_size: clips a step, over all processes.
-        learning_rate: peak, for AdamW.
-        warmup: steps of linear rise.
-        decay: share of the steps over which the rate falls to zero.
-        weight_decay: of AdamW.
-        ema: decay of the running mean of the weights that is kept as the result.
-        max_grad_norm: largest norm of the gradient.
-        seed: of batches, noise and initial weights.
-        save_every: steps between two checkpoints.
-        sample_every: steps between two sample grids.
-        workers: processes that prepare batches ahead.
-        precision: "auto" (bfloat16 autocast on CUDA, else float32), "float32" or "bfloat16".
-    """
-
-    steps: Count
-    batch_size: Count = 32
-    learning_rate: Positive = 1e-3
-    warmup: int = 100
-    decay: float = 0.3
-    weight_decay: float = 0.01
-    ema: float = 0.999
-    max_grad_norm: float = 1.0
-    seed: int = 0
-    save_every: Count = 100
-    sample_every: Count = 500
-    workers: int = 1
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-
-    def rate(self, step: int) -> float:
-        """Learning rate at a step, trapezoidal."""
-        falling = (self.steps - step) / max(1.0, self.decay * self.steps)
-        return self.learning_rate * max(0.0, min(1.0, (step + 1) / max(1, self.warmup), falling))
 
 
 class TrainingError(RuntimeError):

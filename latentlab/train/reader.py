@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,25 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from latentlab.data.moving.dataset import MovingShapes
-from latentlab.data.moving.reader import FRAMES, Reader, ReaderConfig, scene_targets, targets
+from latentlab.data.moving.reader import FRAMES, Reader, scene_targets, targets
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
+from latentlab.train.settings import ReaderTraining
 from latentlab.weights import save_weights
-
-
-@dataclass(frozen=True)
-class ReaderTraining:
-    """Settings of one run.
-
-    Args:
-        loop: steps, rates, seed.
-        network: shape of the network.
-        noise: standard deviation of pixel noise, so that the reader does not lean on exact pixels.
-    """
-
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=800, batch_size=64, learning_rate=2e-3))
-    network: ReaderConfig = field(default_factory=ReaderConfig)
-    noise: float = 0.03
 
 
 def train_reader(

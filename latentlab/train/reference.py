@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,37 +19,12 @@ from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.beside import Lessons
 from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker
+from latentlab.train.loop import Tracker
+from latentlab.train.settings_beside import ReferenceTraining
 from latentlab.weights import fingerprint
 
 SHARD = 256  # clips in a file
 LOOKS = 2  # frames of each clip that are looked at
-
-
-@dataclass(frozen=True)
-class ReferenceTraining:
-    """Settings of one run.
-
-    Args:
-        loop: steps, rates, seed.
-        tokens: that an image becomes.
-        clips: how many clips of the data are encoded and looked at, once, before training.
-        caption_dropout: share of clips trained without their caption, so that the image says all.
-        image_dropout: share trained without the image.
-        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
-    """
-
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=3000, batch_size=16, learning_rate=1e-3, warmup=50, weight_decay=0.0, ema=0.99
-        )
-    )
-    tokens: int = 4
-    clips: int = 4096
-    caption_dropout: float = 0.5
-    image_dropout: float = 0.05
-    level_mean: float = 0.6
-    level_spread: float = 1.2
 
 
 @clear_errors

@@ -11,9 +11,8 @@ but the factor differs between levels, both see the same noise, and what they ha
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,40 +24,10 @@ from latentlab.generator.generator import Generator
 from latentlab.shapes import Latents
 from latentlab.train.drawn import drawn_latents
 from latentlab.train.lessons import Graded, Opposites
-from latentlab.train.loop import Batch, LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Batch, Tracker, device_for_training, is_main_process, train
+from latentlab.train.settings_beside import SliderTraining
 from latentlab.train.tuned import Tuned, Updates, denoiser_of, error, noised, velocities
 from latentlab.weights import fingerprint
-
-
-@dataclass(frozen=True)
-class SliderTraining:
-    """Settings of one run.
-
-    Args:
-        rank, alpha: of the updates; alpha None is the rank.
-        target: "all", every matrix and convolution, or "attention".
-        push: how far captions lead at strength 1; None is the generator's guidance, as if the words had been said.
-        weakest: strengths are drawn from here to 1.
-        caption_dropout: share of states shown under no caption.
-        clips: how many the model draws, for captions.
-        level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)).
-        loop: steps, rates, seed.
-    """
-
-    rank: int = 4
-    alpha: float | None = None
-    target: Literal["all", "attention"] = "all"
-    push: float | None = None
-    weakest: float = 0.25
-    caption_dropout: float = 0.2
-    clips: int = 48
-    level_mean: float = 0.9
-    level_spread: float = 1.3
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=300, batch_size=4, learning_rate=1e-3, warmup=20, weight_decay=0.0, ema=0.98, workers=0
-        )
-    )
 
 
 @clear_errors

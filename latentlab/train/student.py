@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -23,35 +23,13 @@ from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip_model import CaptionedClips
 from latentlab.train.denoiser import begin_from
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
 from latentlab.train.order import epoch_order
+from latentlab.train.settings_beside import StudentTraining
 from latentlab.weights import fingerprint, save_weights
 
 BATCH = 16  # paths that are walked together, under one guidance
 SILENT = 0.1  # share of the paths under the empty caption
-
-
-@dataclass(frozen=True)
-class StudentTraining:
-    """Settings of one run.
-
-    Args:
-        loop: steps, rates, seed.
-        steps: of the student.
-        teacher_steps: of the teacher, a multiple of these; one that is a student itself takes its own.
-        paths: how many the teacher walks, once, before training; each is a pair for every step of the student.
-        guidances: least and largest; each batch of paths has one drawn evenly between them.
-    """
-
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=4000, batch_size=32, learning_rate=5e-4, warmup=50, weight_decay=0.0, ema=0.995
-        )
-    )
-    steps: int = 4
-    teacher_steps: int = 24
-    paths: int = 4096
-    guidances: tuple[float, float] = (1.0, 6.0)
 
 
 @clear_errors

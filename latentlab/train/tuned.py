@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from jaxtyping import Int
@@ -21,10 +20,10 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.pipelines.coded import Coded
 from latentlab.generator.update import WHOLE, LowRank, Update, Whole, own_parameters, takes_low_rank
+from latentlab.names import AdapterKind, AdapterTarget
 from latentlab.shapes import Latents
 
 ATTENTION = ("query", "key_value", "out", "to_q", "to_k", "to_v", "to_out.0")  # how layers of attention are called
-Kind = Literal["lora", "full", "word"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,11 @@ class Updates:
         seed: of what they begin as.
     """
 
-    kind: Kind = "lora"
+    kind: AdapterKind = "lora"
     trigger: str | None = None
     rank: int = 8
     alpha: float | None = None
-    target: Literal["all", "attention"] = "all"
+    target: AdapterTarget = "all"
     seed: int = 0
 
 

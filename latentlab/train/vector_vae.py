@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +13,15 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig
+from latentlab.generator.vector_vae import VectorVAE
 from latentlab.shapes import Codes, Video
 from latentlab.train.autoencoder import ClipSource
 from latentlab.train.grid import save_grid
 from latentlab.train.identity import data_identity
-from latentlab.train.loop import LoopConfig, Tracker, device_for_training, is_main_process, train
+from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
 from latentlab.train.objectives import OBJECTIVES, Critic, Draw, Figures
+from latentlab.train.settings import VectorVAETraining
 from latentlab.weights import save_weights
-
-
-@dataclass(frozen=True)
-class VectorVAETraining:
-    """Settings of one run.
-
-    Args:
-        objective: a name of `OBJECTIVES`.
-        strength: beta, gamma or lambda of the objective; None is its default.
-        warmup: share of the steps in which all that stands beside the error grows from 0; small objects cost more than
-            they bring while the code is noise, and are never found without it. None of the papers has it (the capacity
-            of `annealed-vae` rises in another way, and here does both): 0 trains for the objectives as published.
-        frames: to draw before training; clips hold several.
-        loop: steps, rates, seed; `batch_size` counts clips (single frames are clips of one).
-        network: shape of the network; its length and size of clips are what it learns.
-    """
-
-    objective: str = "beta-tcvae"
-    strength: float | None = None
-    warmup: float = 0.6
-    frames: int = 16_384
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=20_000, batch_size=64, learning_rate=1e-3))
-    network: VectorVAEConfig = field(default_factory=VectorVAEConfig)
-
-    def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"no objective {self.objective!r}; there are {', '.join(OBJECTIVES)}")
-        if self.strength is not None and self.objective == "autoencoder":
-            raise ValueError("the autoencoder has no strength: it is trained for reconstruction alone")
-        if self.strength is not None and not 0 <= self.strength < math.inf:
-            raise ValueError(f"strength must be a finite number of 0 or more, got {self.strength}")
-        if self.frames < self.network.num_frames:
-            raise ValueError(f"{self.frames} frames make no clip of {self.network.num_frames}")
-        if not 0 <= self.warmup <= 1:
-            raise ValueError(f"warmup must be a share of the steps, 0 to 1, got {self.warmup}")
 
 
 class Learner(nn.Module):

@@ -1,5 +1,7 @@
 """What networks are asked: one velocity behind five objectives."""
 
+from typing import get_args
+
 import pytest
 import torch
 
@@ -10,9 +12,14 @@ from latentlab.generator.objective import (
     preconditioned_velocity,
 )
 from latentlab.generator.solver import ancestral, ddim, solve
+from latentlab.names import ImageObjective
 
 NAMES = sorted(OBJECTIVES)
 SHAPE = (4, 1, 1, 3, 3)
+
+
+def test_the_command_line_knows_them_all():
+    assert set(get_args(ImageObjective)) == set(OBJECTIVES)
 
 
 def gaussian(seed=0, *, mean=0.3, spread=0.8):

@@ -148,7 +148,7 @@ def test_bad_strengths_levels_and_generators_are_said(generator, branch):
 def test_training_leaves_the_denoiser_and_goes_on_to_the_bit(generator, tmp_path, rank):
     def run(folder, steps):
         loop = LoopConfig(steps, 2, 5e-3, 4, decay=1e-9, weight_decay=0.0, ema=0.8, workers=0, save_every=2)
-        return train_control(generator, Data(), tmp_path / folder, ControlTraining(loop, rank, clips=4))
+        return train_control(generator, Data(), tmp_path / folder, ControlTraining(loop, rank=rank, clips=4))
 
     before = {name: p.clone() for name, p in generator.denoiser.named_parameters()}
     straight, _, halting = run("b", 4), run("c", 2), run("c", 4)

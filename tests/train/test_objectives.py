@@ -1,12 +1,14 @@
 """The objectives against closed forms."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 
 from latentlab.cli import main
 from latentlab.generator.vector_vae import PERIOD
+from latentlab.names import VectorObjective
 from latentlab.train.objectives import (
     OBJECTIVES,
     Critic,
@@ -21,6 +23,10 @@ from latentlab.train.objectives import (
     reconstruction_loss,
     shuffle_dims,
 )
+
+
+def test_the_command_line_knows_them_all():
+    assert set(get_args(VectorObjective)) == set(OBJECTIVES)
 
 
 def draw_of(mean: torch.Tensor, logvar: torch.Tensor, **rest) -> Draw:

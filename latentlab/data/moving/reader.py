@@ -6,7 +6,6 @@ With `objects=2` it reads scenes: how many objects there are, and of each, from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,23 +17,11 @@ from torch import Tensor, nn
 from latentlab.data.moving.factors import FACTORS, NAMES, NUM_FRAMES, SHAPES, SIDE
 from latentlab.data.moving.scene import Object, Scene
 from latentlab.data.moving.scenes import SIZES
+from latentlab.networks import ReaderConfig
 from latentlab.shapes import Video
 from latentlab.weights import read_network, shipped
 
 FRAMES = 4  # looked at, evenly spaced
-
-
-@dataclass(frozen=True)
-class ReaderConfig:
-    """Shape of the network.
-
-    Args:
-        width: of the features of one frame.
-        objects: most in a clip; 1 is one, always, whose every factor is read.
-    """
-
-    width: int = 64
-    objects: int = 1
 
 
 class Reader(nn.Module):

@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from latentlab.networks import EditConfig
 from latentlab.weights import read_network
-
-
-@dataclass(frozen=True)
-class EditConfig:
-    """Shape of the networks.
-
-    Args:
-        latent_channels: of the autoencoder whose latents it edits.
-        side: cells along one side of a frame's latents.
-        condition: numbers that say what is to change in a frame.
-        reading: numbers that its reader says of a frame.
-        width, blocks: of the network that edits.
-        hidden: of its condition.
-        reader_width: of the network that reads.
-        autoencoder: `encoding` of the one whose latents these are.
-    """
-
-    latent_channels: int = 6
-    side: int = 8
-    condition: int = 38
-    reading: int = 19
-    width: int = 96
-    blocks: int = 6
-    hidden: int = 64
-    reader_width: int = 64
-    autoencoder: str = ""
 
 
 class EditNetwork(nn.Module):

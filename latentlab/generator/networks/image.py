@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -14,27 +13,8 @@ from torch import Tensor, nn
 
 from latentlab.generator.blocks import Attention, TemporalConvolution, sinusoid, zero
 from latentlab.generator.objective import Objective, deviation, objective
+from latentlab.networks import ImageDenoiserConfig, PixelConfig
 from latentlab.shapes import Latents, Video
-
-
-@dataclass(frozen=True)
-class PixelConfig:
-    """What `Pixels` takes a video to.
-
-    Args:
-        latent_channels: 1 for grey pictures, 3 for colours.
-        mean, spread: of the values in [-1, 1], over the training data.
-    """
-
-    latent_channels: int = 1
-    mean: float = 0.0
-    spread: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.latent_channels not in (1, 3):
-            raise ValueError(f"pixels have 1 channel or 3, got {self.latent_channels}")
-        if not (math.isfinite(self.mean) and 0 < self.spread < math.inf):
-            raise ValueError(f"pixels need a finite mean and a spread above 0, got {self.mean} and {self.spread}")
 
 
 class Pixels(nn.Module):
@@ -58,39 +38,6 @@ class Pixels(nn.Module):
     def decode(self, latents: Latents) -> Video:
         """Clips of latents, which may leave [-1, 1]."""
         return (latents * self.spread + self.mean).expand(-1, 3, -1, -1, -1)
-
-
-@dataclass(frozen=True)
-class ImageDenoiserConfig:
-    """Shape of the network.
-
-    Args:
-        latent_channels: channels of a picture.
-        classes: their names; none for pictures without a class.
-        objective: what it answers, a name of `OBJECTIVES`.
-        widths: channels at each scale; the sides halve from one to the next.
-        blocks: blocks at each scale on the way down, and as many on the way up.
-        attention: whether the blocks of a scale have attention.
-        head_width: channels of one attention head.
-        patch: side of the squares of pixels that are stacked as channels first, at a `patch`^2 of the cost.
-        num_frames: of a clip; above 1, each block ends with layers over time (Blattmann et al. 2023, section 3.1),
-            which begin as the identity: see `inflated`.
-    """
-
-    latent_channels: int = 1
-    classes: tuple[str, ...] = ()
-    objective: str = "ddpm"
-    widths: tuple[int, ...] = (48, 96)
-    blocks: int = 1
-    attention: tuple[bool, ...] = (False, True)
-    head_width: int = 32
-    patch: int = 2
-    num_frames: int = 1
-
-    @property
-    def multiple(self) -> int:
-        """Of which the sides of a picture must be a multiple."""
-        return self.patch * 2 ** (len(self.widths) - 1)
 
 
 class ImageDenoiser(nn.Module):

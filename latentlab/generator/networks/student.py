@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -11,30 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from latentlab.generator.blocks import sinusoid, zero
-from latentlab.generator.denoiser import Denoiser, DenoiserConfig
+from latentlab.generator.denoiser import Denoiser
+from latentlab.networks import StudentConfig
 from latentlab.shapes import Latents
-
-
-@dataclass(frozen=True)
-class StudentConfig(DenoiserConfig):
-    """Shape of the network, and what it was taught.
-
-    Args:
-        levels: flow times of its steps, from noise (1) down to data (0).
-        guidances: least and largest guidance of its teacher.
-        teacher: fingerprint of that one's denoiser.
-    """
-
-    levels: tuple[float, ...] = (1.0, 0.9, 0.75, 0.5, 0.0)
-    guidances: tuple[float, float] = (1.0, 6.0)
-    teacher: str = ""
-
-    def __post_init__(self) -> None:
-        falls = all(a > b for a, b in pairwise(self.levels))
-        if len(self.levels) < 2 or not falls or (self.levels[0], self.levels[-1]) != (1.0, 0.0):
-            raise ValueError(f"a student's levels fall from 1 to 0, got {self.levels}")
-        if not self.guidances[0] <= self.guidances[1]:
-            raise ValueError(f"guidances are the least and the largest, got {self.guidances}")
 
 
 class StudentDenoiser(Denoiser):

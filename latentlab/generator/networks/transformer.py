@@ -10,7 +10,7 @@ neighbourhood that few large tokens lose.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -21,37 +21,10 @@ from torch import Tensor, nn
 
 from latentlab.generator.blocks import sinusoid, zero
 from latentlab.generator.denoiser import Preconditioned, pooled
+from latentlab.networks import TransformerConfig
 
 Tokens = Float[Tensor, "batch token width"]
 PARTS = 6  # of the modulation: shift, scale and gate, before attention and before the gated layer
-
-
-@dataclass(frozen=True)
-class TransformerConfig:
-    """Shape of the network; at the shipped model's latents 64 tokens a window.
-
-    Args:
-        latent_channels, context_width, window, frame_patch: see `DenoiserConfig`.
-        width: of a token.
-        depth: blocks; every other one looks at the caption.
-        head_width: channels of one attention head, a multiple of 2.
-        patch: side of the squares of latents that are one token.
-        registers: tokens without a place, for what belongs to none (Darcet et al. 2024).
-    """
-
-    latent_channels: int = 6
-    context_width: int = 128
-    width: int = 192
-    depth: int = 6
-    head_width: int = 32
-    window: int = 16
-    frame_patch: int = 4
-    patch: int = 2
-    registers: int = 4
-
-    def __post_init__(self) -> None:
-        if self.width % self.head_width or self.head_width % 2:
-            raise ValueError(f"a width of {self.width} is no number of heads of {self.head_width}, an even number")
 
 
 class TransformerDenoiser(Preconditioned):
