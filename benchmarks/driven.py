@@ -1,6 +1,6 @@
 """What driving costs: a velocity by the pipeline's own stopped call, over its network's own time of 100 ms.
 
-    python benchmarks/driven.py [--only FluxPipeline,...] [--repeats 5]
+    python benchmarks/driven.py [--only FluxPipeline,...] [--repeats 15]
 
 Tiny pipelines of random weights, as in `pipelines.py` beside this file; the latents of Stable Diffusion are as large as
 those of an image of 512 pixels, those of the videos as those of 9 frames of 128 x 208. Each network is held up to
@@ -41,7 +41,7 @@ class Config:
 
     only: tuple[str, ...] = ()
     network: float = 0.1
-    repeats: int = 5
+    repeats: int = 15
     seed: int = 0
 
 

@@ -267,8 +267,8 @@ class Driven(TakesMasks):
         if seen.heard is None:
             raise ValueError(f"the call of {self.call.name} took no step at flow time {s}")
         v = path.velocity(layout.latents(seen.heard, len(y)).to(y.dtype), y, s)
-        held = layout.held.to(y.device)
-        return torch.where(held, torch.zeros_like(v), v) if held.any() else v
+        held = layout.places(y.device).held
+        return v if held is None else torch.where(held, torch.zeros_like(v), v)
 
     def _takes_two(self) -> bool:
         """Whether two clips together are what each is alone."""

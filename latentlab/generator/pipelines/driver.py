@@ -59,11 +59,16 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
     if name is not None:
         fixed = any(name in told for name in PICTURED)
         parts[name] = _stand_in(getattr(pipe, name), **_coding(getattr(pipe, name), seen, fixed))
-    call = type(pipe).__call__
-    graded = inspect.unwrap(call, stop=lambda inner: inner is not call)  # what its `no_grad` is around
     with suppress(Halt):
-        graded(own, **told)
+        _graded(type(pipe))(own, **told)
     return seen
+
+
+@lru_cache(maxsize=64)
+def _graded(kind: type) -> Callable:
+    """The call of a class of pipelines, without the `no_grad` that is around it."""
+    call = kind.__call__
+    return inspect.unwrap(call, stop=lambda inner: inner is not call)
 
 
 @lru_cache(maxsize=64)

@@ -4,15 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from latentlab.generator.pipelines.visiting import derives
 from latentlab.shapes import Latents
 
 DIGITS = 16  # places are numbered by digits of this base, which half precision holds through a change of scale
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where latents lie, as it is looked up at every call: flattened, on one device.
+
+    Attributes:
+        free: latents that are not held.
+        entry: their places in the noise.
+        latent: of each place in the noise, its latent; None where some have none.
+        where: of each latent, its place among what is stepped; 0 of those that are held.
+        held: which those are; None where none is.
+    """
+
+    free: Int[Tensor, " free"]
+    entry: Int[Tensor, " free"]
+    latent: Int[Tensor, " noise"] | None
+    where: Int[Tensor, " latent"]
+    held: Bool[Tensor, "channel frame height width"] | None
+
+    @classmethod
+    def of(cls, layout: Layout) -> Self:
+        free = (~layout.held).flatten().nonzero().flatten()
+        entry = layout.entry.flatten()[free]
+        latent = torch.full((math.prod(layout.native),), -1)
+        latent[entry] = free
+        held = layout.held if layout.held.any() else None
+        return cls(free, entry, None if (latent < 0).any() else latent, layout.where.clamp(min=0).flatten(), held)
+
+    def to(self, device: torch.device) -> Places:
+        moved = {name: t.to(device) for name, t in vars(self).items() if t is not None}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -33,6 +67,7 @@ class Layout:
     shift: Float[Tensor, "channel frame height width"]
     scale: Float[Tensor, "channel frame height width"]
     images: bool
+    _places: dict[torch.device, Places] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -45,12 +80,23 @@ class Layout:
         """Which latents are those of an image that the clip is made of, whatever is stepped."""
         return self.where < 0
 
+    def places(self, device: torch.device) -> Places:
+        """Where latents lie, in the memory of a device."""
+        if (known := self._places.get(device)) is not None:
+            return known
+        found = Places.of(self).to(device)
+        if not derives():  # what is made while a derivative is taken is of no use after it
+            self._places[device] = found
+        return found
+
     def placed(self, y: Latents, made: Tensor) -> Tensor:
         """The pipeline's own noise with latents in their places; what has no latent stays as it was made."""
-        own, free = made.reshape(len(y), -1).to(y.device), (~self.held).flatten().nonzero().flatten()
-        flat = y.flatten(1)[:, free.to(y.device)].to(own.dtype)
-        at = self.entry.flatten()[free].to(y.device).expand(len(y), -1)
-        return own.scatter(1, at, flat).reshape(made.shape).to(made.device)
+        places, flat = self.places(y.device), y.flatten(1).to(made.dtype)
+        if places.latent is not None:
+            return flat[:, places.latent].reshape(made.shape).to(made.device)
+        own = made.reshape(len(y), -1).to(y.device)
+        own = own.scatter(1, places.entry.expand(len(y), -1), flat[:, places.free])
+        return own.reshape(made.shape).to(made.device)
 
     def states(self, y: Latents) -> Tensor:
         """Latents as noise that the pipeline could have made, 0 in what has no latent."""
@@ -58,9 +104,9 @@ class Layout:
 
     def latents(self, stepped: Tensor, count: int) -> Latents:
         """What came to the scheduler's step, as latents; 0 where they are held."""
-        where = self.where.to(stepped.device)
-        found = stepped.reshape(count, -1)[:, where.clamp(min=0).flatten()].reshape(count, *self.shape)
-        return torch.where(where < 0, torch.zeros_like(found), found) if (where < 0).any() else found
+        places = self.places(stepped.device)
+        found = stepped.reshape(count, -1)[:, places.where].reshape(count, *self.shape)
+        return found if places.held is None else torch.where(places.held, torch.zeros_like(found), found)
 
     def coded(self, y: Latents) -> Latents:
         """Latents as the autoencoder has them."""

@@ -39,7 +39,7 @@ def check_invertible(scheduler, *, flow: bool = False) -> None:
     Raises:
         ValueError: it is not, or it is for other networks; the message says why, and what to put in its place.
     """
-    name, config, cure = type(scheduler).__name__, scheduler.config, _another(type(scheduler).__name__, flow)
+    name, config, cure = type(scheduler).__name__, scheduler.config, _another(scheduler, flow)
     if not isinstance(scheduler, Steps) or config.get("sigma_data") is not None:
         raise ValueError(f"{name} is not known here: it changes what goes into the network and comes out; {cure}")
     tells = TellsSigmas if for_flow(scheduler) else TellsAlphas
@@ -71,8 +71,10 @@ def for_flow(scheduler) -> bool:
     return bool(own) or type(scheduler).__name__.startswith("FlowMatch")
 
 
-def _another(name: str, flow: bool) -> str:
-    kind = "CogVideoXDDIMScheduler" if name.startswith("CogVideoX") else "DDIMScheduler"
+def _another(scheduler, flow: bool) -> str:
+    if not flow and "beta_start" not in scheduler.config:
+        return "diffusers has no deterministic one for the levels of such networks"
+    kind = "CogVideoXDDIMScheduler" if type(scheduler).__name__.startswith("CogVideoX") else "DDIMScheduler"
     kind, more = ("FlowMatchEulerDiscreteScheduler", "") if flow else (kind, ", clip_sample=False")
     return (
         "put a deterministic one for such networks in its place, e.g. generator.pipe.scheduler = "
@@ -85,7 +87,10 @@ def _step(scheduler, value: float) -> float:
     own.set_timesteps(4, **({"mu": 1.0} if own.config.get("use_dynamic_shifting") else {}))
     own.is_scale_input_called = True  # there is no input to scale, and some warn of it
     x = torch.full((1, 1, 1, 1), value)
-    end = own.step(x, own.timesteps[1], x, return_dict=False)[0]
+    try:
+        end = own.step(x, own.timesteps[1], x, return_dict=False)[0]
+    except IndexError:  # one that is told a timestep for each row
+        end = own.step(x, own.timesteps[1:2], x, return_dict=False)[0]
     return float(end)
 
 

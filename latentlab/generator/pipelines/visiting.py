@@ -44,7 +44,7 @@ class Visiting(Scheduler):
     seen: Visit
 
     def set_timesteps(self, *args: Any, **options: Any) -> None:
-        if _derives():  # schedulers read their tensors as numbers, which is forbidden then, in this thread alone
+        if derives():  # schedulers read their tensors as numbers, which is forbidden then, in this thread alone
             with ThreadPoolExecutor(1) as beside:
                 beside.submit(super().set_timesteps, *args, **options).result()
         else:
@@ -105,7 +105,7 @@ class Listening(Scheduler):
         return super().step(model_output, timestep, sample, *args, **options)
 
 
-def _derives() -> bool:
+def derives() -> bool:
     """Whether a derivative in forward mode is taken."""
     return peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
@@ -130,10 +130,19 @@ def _mixed(mixin: type, kind: type) -> type:
 
 
 def visiting(real, seen: Visit):
-    """A copy of a scheduler for a call: it listens where the call goes to its end, else it visits."""
-    own = copy.deepcopy(real)
-    vars(own).pop("init_noise_sigma", None) if seen.until != "end" else None
-    own.__class__ = _mixed(Listening if seen.until == "end" else Visiting, type(real))
+    """A copy of a scheduler for a call: it listens where the call goes to its end, else it visits.
+
+    One that visits takes no step of its own. Setting a schedule puts new tensors in the place of old ones, and fills
+    lists and dicts: those are copied, and tensors are not, which would take longer than all the rest of a call.
+    """
+    if seen.until == "end":
+        own = copy.deepcopy(real)
+        own.__class__ = _mixed(Listening, type(real))
+    else:
+        own = object.__new__(_mixed(Visiting, type(real)))
+        kept = {k: copy.copy(v) if type(v) in (list, dict) else v for k, v in vars(real).items()}
+        kept.pop("init_noise_sigma", None)
+        vars(own).update(kept)
     own.seen = seen
     return own
 
