@@ -83,11 +83,11 @@ def trained(name: str, shipped: NativeGenerator, config: Config) -> NativeGenera
     assert isinstance(shape, DenoiserConfig)  # the shipped model is a U-Net
     base = DenoiserTraining(loop=loop, network=shape, clips=config.training_clips)
     denoiser = train_denoiser(
-        MovingShapes(config.training_clips), shipped.autoencoder, shipped.clip,
+        MovingShapes(config.training_clips), shipped.autoencoder, shipped.clip_model,
         Path(config.out) / name.replace(" ", "_"), ARMS[name](base, config.weight), device=str(shipped.device),
         start=shipped.denoiser, encoded=Path(config.out) / "latents",
     )  # fmt: skip
-    return NativeGenerator(shipped.autoencoder, denoiser, shipped.clip, shipped.config)
+    return NativeGenerator(shipped.autoencoder, denoiser, shipped.clip_model, shipped.config)
 
 
 def flickers(video: torch.Tensor) -> dict[str, Any]:

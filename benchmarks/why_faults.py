@@ -97,11 +97,11 @@ Planted = tuple[NativeGenerator, dict[str, Any]]
 
 def of(kind: type[NativeGenerator], base: NativeGenerator) -> Any:
     """The base as another kind."""
-    return kind(base.autoencoder, base.denoiser, base.clip, base.config)
+    return kind(base.autoencoder, base.denoiser, base.clip_model, base.config)
 
 
 def tower(base: NativeGenerator, case: Case) -> Planted:
-    clip = copy.deepcopy(base.clip)
+    clip = copy.deepcopy(base.clip_model)
     rows = clip.towers.token_embedding.weight.data
     rows[clip.tokenize.number[case.word]] = rows[clip.tokenize.number[case.other]]
     return NativeGenerator(base.autoencoder, base.denoiser, clip, base.config), {}

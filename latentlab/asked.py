@@ -77,7 +77,7 @@ def add_model(
     add_fields(p, Asked, ["folder"], flags={"folder": "--model"})
     g = p.add_argument_group("for pipelines of diffusers")
     if length:
-        g.add_argument("--num-frames", dest=LENGTH, type=count, help="of a clip (default: the pipeline's)")
+        g.add_argument("--num-frames", dest=LENGTH, metavar="N", type=count, help="of a clip (default: the pipeline's)")
     names = ["size", "dtype", "vae_dtype", "variant", "config", "revision"]
     add_fields(g, Asked, [*names, "tiling", "offload", "compiled", *["image"] * told], flags=SPELLED, unset=True)
     if told or negative:

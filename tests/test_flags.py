@@ -61,7 +61,9 @@ def test_what_a_base_explains_is_explained():
     parser = argparse.ArgumentParser()
     add_fields(parser, More)
     told = " ".join(parser.format_help().split())
-    assert "how many" in told and "of this one (default: high)" in told and "of it" not in told
+    assert "how many" in told
+    assert "of this one (default: high)" in told
+    assert "of it" not in told
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ class ClipDrawer:
                 found += [word] * (word in read)
             else:
                 texts = [caption, f"{caption} , {word}"]
-                scores = native.clip.score(video.expand(2, -1, -1, -1, -1).to(native.device), texts)
+                scores = native.clip_model.score(video.expand(2, -1, -1, -1, -1).to(native.device), texts)
                 found += [word] * bool(scores[1] > scores[0])
         return found
 

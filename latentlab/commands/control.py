@@ -116,12 +116,9 @@ def inpaint_command(
     generator = loaded(model, device=device)
     clip, note, fps = fitted(video, generator)
     where = mask_of(mask, clip.shape[2:])
-    settings = {
-        "video": video, "fitted": note, "mask": mask, "caption": caption, "start": start, "grow": grow,
-        "feather": feather, "refine": refine, "blend": blend,
-    }  # fmt: skip
     solving = {"num_steps": steps, "method": method, "guidance": guidance}
     options = {"start": start, "grow": grow, "feather": feather, "refine": refine, "blend": blend}
+    settings = {"video": video, "fitted": note, "mask": mask, "caption": caption, **options}
     say(f"drawing what the mask covers, by {method} in {steps} steps")
     found = inpaint(generator, clip, where, condition_of(generator, caption, model), seed=seed, **options, **solving)
     known = fidelity(generator, clip)

@@ -27,6 +27,7 @@ def edit_command(
 ) -> None:  # fmt: skip
     """A clip with one thing changed, and an account of it."""
     from latentlab.directions import load_directions
+    from latentlab.settings import EditSettings
     from latentlab.study.change import changes, parse_all
     from latentlab.study.edits import check_edit, edit_clip
 
@@ -40,9 +41,10 @@ def edit_command(
     else:
         of_direction = {"strength": strength, "directions": directions, "space": space}
         check_idle(of_direction, "does nothing without --direction NAME")
-    strength, space = 2.0 if strength is None else strength, space or "latent"
+    chosen = {"strength": strength, "space": space, "source": source, "method": method}
+    how = EditSettings(**{name: value for name, value in chosen.items() if value is not None}, when=when)
     if len(given) == 1 and direction and not labels and not directions:
-        check_edit(direction, strength)
+        check_edit(direction, how.strength)
     if to or by:
         changes(**wanted)
     found = load_directions(directions) if directions else None
@@ -50,21 +52,24 @@ def edit_command(
     clip, note, fps = fitted(video, generator)
     where = mask_of(mask, clip.shape[2:]) if mask else None
     if labels:
-        found = _of_labels(labels, generator, space)
+        found = _of_labels(labels, generator, how.space)
     elif len(given) == 1 and direction and found is None:
         say("finding the direction: encoding labelled clips, a minute or two")
-    options: dict[str, Any] = {"strength": strength, "directions": found, "space": space} if direction else {}
-    options |= {"source": source or "", "method": method or "auto"} if not direction else {}
-    edited = edit_clip(generator, clip, **given, **options, when=when, mask=where, seed=seed, progress=True)
+    options: dict[str, Any] = {"source": how.source, "method": how.method}
+    if direction:
+        options = {"strength": how.strength, "directions": found, "space": how.space}
+    edited = edit_clip(generator, clip, **given, **options, when=how.when, mask=where, seed=seed, progress=True)
     file, measured = written(Path(out), edited.video, fps)
     numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
     numbers["warning"] = edited.fidelity.warning if edited.fidelity else ""
     numbers["account"] = edited.account.numbers() if edited.account else None
     numbers |= {"kept": edited.kept, "given": edited.given}
-    settings = {"video": video, "fitted": note, **given, **({"strength": strength} if direction else {})}
-    settings |= {"mask": mask, "space": edited.space, "when": when, "negative": model.negative}
+    settings = {"video": video, "fitted": note, **given, **({"strength": how.strength} if direction else {})}
+    settings |= {"mask": mask, "space": edited.space, "when": how.when, "negative": model.negative}
     record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": file}).save(beside(out))
-    asked = f"{direction} by {strength:+g} sd" if direction else edited.account.target if edited.account else caption
+    asked = (
+        f"{direction} by {how.strength:+g} sd" if direction else edited.account.target if edited.account else caption
+    )
     lines = [note, *warned(edited.fidelity), f"{asked} in {_where(edited.space)}, from {edited.given} -> {out}"]
     lines += _moved(edited)
     result = {"file": out, "space": edited.space, **numbers}

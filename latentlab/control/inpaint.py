@@ -29,6 +29,7 @@ from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.generator.run import as_state, batches, spread
 from latentlab.generator.sampler import DRAW, Sampler
 from latentlab.names import Blend
+from latentlab.settings import InpaintSettings
 from latentlab.shapes import Latents, Mask, Noise, Video, check_video
 
 
@@ -39,11 +40,11 @@ def inpaint(
     mask: Tensor | np.ndarray,
     caption: Caption = "",
     *,
-    start: Annotated[float, Within(0, 1, above=True)] = 1.0,
-    grow: Natural = 4,
-    feather: Natural = 2,
-    refine: Natural = 30,
-    blend: Blend = "match",
+    start: Annotated[float, Within(0, 1, above=True)] = InpaintSettings.start,
+    grow: Natural = InpaintSettings.grow,
+    feather: Natural = InpaintSettings.feather,
+    refine: Natural = InpaintSettings.refine,
+    blend: Blend = InpaintSettings.blend,
     network: KnownRegionNetwork | None = None,
     seed: Seed = 0,
     sampler: Sampler = DRAW,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
-from typing import get_args
-
 from latentlab.asked import add_model
-from latentlab.names import Blend, SpaceKind
+from latentlab.flags import add_fields
 from latentlab.parsers.options import LABELS, Asking, command, model_options, positive, whole_number
 
 
@@ -22,6 +19,8 @@ def add_edit(commands) -> Asking:
         out="edited.mp4",
     )
     yield p
+    from latentlab.settings import EditSettings
+
     p.add_argument("video", metavar="CLIP", help="video file or folder of images")
     target = "FACTOR=VALUE"
     p.add_argument("--to", action="append", metavar=target, help="hue=blue, shape=star, direction=left, light=0.9")
@@ -29,46 +28,21 @@ def add_edit(commands) -> Asking:
         "--by", action="append", metavar="FACTOR+VALUE", help="size*1.25, light+0.2, place=+5,0, direction+90"
     )
     p.add_argument("--caption", help="what the clip is to show")
-    p.add_argument("--source", help='what it shows, for --method flow (default: "", nothing said)')
-    p.add_argument(
-        "--method",
-        choices=("auto", "network", "flow"),
-        help="the edit network of pairs, or captions alone (default: auto, the network where the model has one)",
-    )
+    add_fields(p, EditSettings, ["source", "method"], unset=True)
     p.add_argument(
         "--mask",
         metavar="FILE|BOX",
         help="picture or clip, white where the clip may change, or LEFT,TOP,WIDTH,HEIGHT in pixels of the fitted clip",
     )
     p.add_argument("--direction", help="of labelled clips: light, size, hue@240 (an angle), shape=star, direction@90")
-    p.add_argument(
-        "--strength", type=float, help="of --direction, standard deviations (default: 2); negative is the other way"
-    )
+    add_fields(p, EditSettings, ["strength"], unset=True)
     p.add_argument(
         "--directions", metavar="FILE", help="what `latentlab directions` wrote (default: found anew, a minute)"
     )
     p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
-    p.add_argument(
-        "--space",
-        choices=get_args(SpaceKind),
-        help="of a direction: latents, inverted noise, the denoiser's innermost activations (default: latent)",
-    )
-    p.add_argument(
-        "--when",
-        type=_when,
-        default="always",
-        metavar="always|forming|LEVEL",
-        help="on the way from noise, with --space h-space or --method flow: forming, only until the factor is decided; "
-        "or down to a flow time such as 0.8 (default: always)",
-    )
+    add_fields(p, EditSettings, ["space"], unset=True)
+    add_fields(p, EditSettings, ["when"])
     add_model(p, positive(int), negative=True)
-
-
-def _when(text: str) -> str | float:
-    try:
-        return text if text in ("always", "forming") else float(text)
-    except ValueError:
-        raise ArgumentTypeError(f"always, forming, or a flow time such as 0.8, got {text!r}") from None
 
 
 def add_directions(commands) -> Asking:
@@ -84,7 +58,9 @@ def add_directions(commands) -> Asking:
         out="directions.safetensors",
     )
     yield p
-    p.add_argument("--space", choices=get_args(SpaceKind), default="latent", help="(default: latent)")
+    from latentlab.settings import EditSettings
+
+    add_fields(p, EditSettings, ["space"], helps={"space": "(default: latent)"})
     p.add_argument("--labelled", type=positive(int, least=2), help="clips of moving shapes (default: as needed)")
     p.add_argument("--labels", metavar="TABLE|FOLDER", help=LABELS)
     p.add_argument("--captions", nargs=2, metavar=("FROM", "TO"), help="between clips drawn under two captions")
@@ -119,6 +95,7 @@ def add_inpaint(commands) -> Asking:
     )
     yield p
     from latentlab.generator.sampler import DRAW
+    from latentlab.settings import InpaintSettings
 
     p.add_argument("video", metavar="CLIP", help="video file, image or folder of images; fitted to the model")
     p.add_argument(
@@ -128,11 +105,7 @@ def add_inpaint(commands) -> Asking:
         help="picture or video, white where to paint, or LEFT,TOP,WIDTH,HEIGHT in pixels of the fitted clip",
     )
     p.add_argument("--caption", default="", help='what the clip shows, hole included (default: "", whatever fits)')
-    p.add_argument("--start", type=float, default=1.0, help="flow time to draw from; less keeps more (default: 1)")
-    p.add_argument("--grow", type=whole_number, default=4, help="pixels the mask is grown by (default: 4)")
-    p.add_argument("--feather", type=whole_number, default=2, help="pixels of soft edge (default: 2)")
-    p.add_argument("--refine", type=whole_number, default=30, help="decodings for the border (default: 30)")
-    p.add_argument("--blend", choices=get_args(Blend), default="match", help="colours at the border (default: match)")
+    add_fields(p, InpaintSettings)
     model_options(p, DRAW)
 
 

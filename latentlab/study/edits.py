@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
@@ -22,7 +21,8 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.edits import EditNetwork, load_edits
 from latentlab.metrics.perceptual import psnr
-from latentlab.names import SpaceKind
+from latentlab.names import EditMethod, SpaceKind, When
+from latentlab.settings import EditSettings
 from latentlab.shapes import Latents, Video
 from latentlab.study.account import Account, account
 from latentlab.study.caption_account import CaptionAccount, caption_account
@@ -36,7 +36,6 @@ from latentlab.study.steps import Step
 from latentlab.train.tuned import knows_moving_shapes
 from latentlab.weights import shipped
 
-When = float | Literal["always", "forming"]
 STRONGEST = 100.0  # standard deviations
 _ON_THE_WAY = (
     "when= is of edits on the way from noise: a direction with space='h-space', or a caption with method='flow'"
@@ -63,16 +62,16 @@ def edit_clip(
     generator: Generator,
     clip: Video,
     direction: str | None = None,
-    strength: float = 2.0,
+    strength: float = EditSettings.strength,
     *,
     to: Mapping[str, Value] | None = None,
     by: Mapping[str, Value] | None = None,
     caption: str | None = None,
-    source: str = "",
-    method: Literal["auto", "network", "flow"] | EditNetwork = "auto",
+    source: str = EditSettings.source,
+    method: EditMethod | EditNetwork = EditSettings.method,
     directions: DirectionSet | None = None,
-    space: SpaceKind = "latent",
-    when: When = "always",
+    space: SpaceKind = EditSettings.space,
+    when: When = EditSettings.when,
     profile: str | tuple[float, ...] = "constant",
     mask: Mask | None = None,
     read: Callable[[Video], FactorTable] | None = None,

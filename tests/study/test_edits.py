@@ -128,7 +128,7 @@ def test_a_model_without_an_edit_network_says_what_to_do():
 
 def test_clips_of_another_model_are_not_read_as_moving_shapes_for_being_as_large():
     small = tiny.generator()  # which knows "blue" and "star", and not what moving shapes look like
-    small = NativeGenerator(small.autoencoder, small.denoiser, small.clip, GeneratorConfig(4, 64, 64))
+    small = NativeGenerator(small.autoencoder, small.denoiser, small.clip_model, GeneratorConfig(4, 64, 64))
     (said,) = ll.edit_clip(small, clip()[:, :, :4], caption="a blue star", source="a red star").accounts
     assert isinstance(said, CaptionAccount)
     assert not said.kept
