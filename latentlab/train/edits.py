@@ -98,10 +98,11 @@ def train_edits(
 
         places = places + config.off / HALF * noise(places[:, :1])
         seen = before + config.noise * noise(before)
-        error = (net(seen, told, places) - after).square().flatten(1).mean(1)
         alone = ~batch["two"]  # of two objects nobody says which is to be read
         shown, wanted = after[alone], reading(rows[alone, 1], frames[alone])
-        read = reading_loss(net.read(shown + config.noise * noise(shown)), wanted)
+        edited, said = net(seen, told, places, shown + config.noise * noise(shown))
+        error = (edited - after).square().flatten(1).mean(1)
+        read = reading_loss(said, wanted)
         hard = {name: error.detach()[batch["edit"] == EDITS.index(name)].mean() for name in ("shape", "rotation")}
         return error.mean() + read, {"edit": error.detach().mean(), "read": read.detach(), **hard}
 

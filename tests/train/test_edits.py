@@ -63,6 +63,19 @@ def test_a_run_is_resumed_and_gives_a_network_that_loads(autoencoder, pairs, tmp
     assert network.read(latents).shape == (5, READING)
 
 
+def test_the_loss_asks_the_network_by_its_call_alone(autoencoder, pairs, tmp_path, monkeypatch):
+    """As `torchrun` wraps it; what is asked otherwise gets no gradient of the other processes."""
+
+    def one_step(model, make_batch, loss, *_, **__):
+        value, _ = loss(lambda *given: model(*given), make_batch(0), torch.Generator().manual_seed(0))
+        value.backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+        return model
+
+    monkeypatch.setattr("latentlab.train.edits.train", one_step)
+    train_edits(MovingShapes(100, 1), autoencoder, tmp_path, SMALL, device="cpu", drawn=pairs[0])
+
+
 def test_rows_are_read_from_what_a_perfect_reader_says():
     rows = torch.from_numpy(MovingShapes(40, 5).factors().values).float()
     said = torch.stack([reading(rows, torch.full((40,), float(t))) for t in range(16)], 1)

@@ -33,19 +33,23 @@ class EditNetwork(nn.Module):
         latents: Float[Tensor, "frame channel side side"],
         condition: Float[Tensor, "frame condition"],
         places: Float[Tensor, "frame 2 2"],
-    ) -> Float[Tensor, "frame channel side side"]:
-        """Frames after the edit.
+        shown: Float[Tensor, "other channel side side"] | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Frames after the edit, `(frame, channel, side, side)`.
 
         Args:
             latents: of single frames.
             condition: what is to change in each.
             places: of the object before and after, x and y from the middle in quarters of the frame.
+            shown: frames to `read`, whose reading is then the second of two answers: processes that train together
+                exchange the gradients of what one call of the network says.
         """
         told = self.tell(condition)
         x = self.enter(torch.cat([latents, self.coordinates(places)], 1))
         for block in self.blocks:
             x = block(x, told)
-        return latents + self.leave(x)
+        edited = latents + self.leave(x)
+        return edited if shown is None else (edited, self.read(shown))
 
     def read(self, latents: Float[Tensor, "frame channel side side"]) -> Float[Tensor, "frame reading"]:
         """What each frame shows."""
