@@ -10,7 +10,6 @@ between two captions). What has to be known of moving shapes (hue, shape, place 
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -21,6 +20,7 @@ from tqdm.auto import tqdm
 
 from latentlab.bench.flags import main
 from latentlab.bench.spread import mean
+from latentlab.bench.timing import seconds_of
 from latentlab.data.labelled import labelled
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
@@ -98,13 +98,9 @@ def run(config: Config) -> dict[str, Any]:
 def call(generator: Generator, caption: str, config: Config) -> float:
     """Median milliseconds of one velocity under guidance."""
     y, velocity = generator.noise(1, seed=config.seed), generator.velocity(generator.condition(caption), 3.0)
-    seconds = []
     with torch.no_grad():
-        for _ in range(4):
-            began = time.perf_counter()
-            velocity(y, 0.5)
-            seconds.append(time.perf_counter() - began)
-    return round(1e3 * median(seconds[1:]), 1)
+        taken = seconds_of(lambda: velocity(y, 0.5), 4)
+    return round(1e3 * median(taken.clock[1:]), 1)
 
 
 def _row(trip: RoundTrip, clips: Video) -> dict[str, Any]:

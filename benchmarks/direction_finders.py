@@ -11,7 +11,6 @@ What caption pairs do is asked by `caption_directions.py`, the model's spaces by
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from torch import nn
 
 from latentlab.bench.flags import main
 from latentlab.bench.spread import mean
+from latentlab.bench.timing import seconds_of
 from latentlab.directions import (
     LDA,
     Dual,
@@ -88,12 +88,8 @@ def effect_seconds() -> dict[str, float]:
     factors = rng.standard_normal((10_000, 12))
     noise = rng.standard_normal((10_000, 4096))
     codes = (factors @ rng.standard_normal((12, 4096)) + noise).astype(np.float32)
-    times = []
-    for _ in range(4):
-        clock, processor = time.perf_counter(), time.process_time()
-        Effect().fit(codes, factors)
-        times.append((time.perf_counter() - clock, time.process_time() - processor))
-    return dict(zip(("clock", "processor"), np.round(np.min(times, 0), 2).tolist(), strict=True))
+    taken = seconds_of(lambda: Effect().fit(codes, factors), 4)
+    return {"clock": round(min(taken.clock), 2), "processor": round(min(taken.processor), 2)}
 
 
 def jacobian() -> dict[str, float]:

@@ -7,7 +7,6 @@ Seconds are those of the clock, and of the processor where others use the machin
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from latentlab.bench.flags import main
+from latentlab.bench.timing import seconds_of
 from latentlab.metrics import disentanglement as dis
 
 SIZES = (10, 10, 10, 8, 4, 15)
@@ -69,14 +69,9 @@ def codes_and_factors(count: int, dims: int, seed: int) -> tuple[np.ndarray, np.
 
 def timed(repeats: int, work: Callable[[], Any]) -> dict[str, float]:
     """The best of several times."""
-    clock, processor = [], []
     with threadpool_limits(1):
-        for _ in range(repeats):
-            began = time.perf_counter(), time.process_time()
-            work()
-            clock.append(time.perf_counter() - began[0])
-            processor.append(time.process_time() - began[1])
-    return {"clock": round(min(clock), 4), "processor": round(min(processor), 4)}
+        taken = seconds_of(work, repeats)
+    return {"clock": round(min(taken.clock), 4), "processor": round(min(taken.processor), 4)}
 
 
 def bar(name: str) -> dict[str, float]:

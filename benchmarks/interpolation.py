@@ -10,7 +10,6 @@ python benchmarks/interpolation.py [--pairs 4] [--points 9]
 from __future__ import annotations
 
 import statistics
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from tqdm.auto import tqdm
 
 from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, percent
+from latentlab.bench.timing import by_turns
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
@@ -228,13 +228,8 @@ def speed() -> dict[str, float]:
     def loop() -> None:
         torch.stack([torch.stack([usual(float(u), a[i], b[i]) for i in range(64)]) for u in t])
 
-    ratios = []
-    for _ in range(7):
-        began = time.perf_counter()
-        slerp(a, b, t)
-        middle = time.perf_counter()
-        loop()
-        ratios.append((time.perf_counter() - middle) / (middle - began))
+    taken = by_turns({"ours": lambda: slerp(a, b, t), "loop": loop}, 7)
+    ratios = [theirs / own for own, theirs in zip(taken["ours"].clock, taken["loop"].clock, strict=True)]
     return {"times_faster": round(statistics.median(ratios), 1)}
 
 

@@ -13,7 +13,6 @@ python benchmarks/inversion.py [--clips 32] [--num-steps 25] [--methods ddim,mid
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +24,7 @@ from tqdm.auto import tqdm
 
 from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, median
+from latentlab.bench.timing import by_turns
 from latentlab.data.moving.captions import caption as described
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.generator.condition import Condition
@@ -205,8 +205,7 @@ def shown(seen: dict[str, Video]) -> list[dict]:
 
 def cost(generator: NativeGenerator, config: Config) -> dict[str, Any]:
     """A sample and an inversion of one clip against as many bare calls of the network, alternating, medians."""
-    noise, gpu = generator.noise(1), generator.device.type == "cuda"
-    condition = generator.condition("")
+    noise, condition = generator.noise(1), generator.condition("")
     time_of = torch.full((1,), 0.5, device=generator.device)
     generator.sample(noise, num_steps=3, method="ddim")
 
@@ -225,14 +224,7 @@ def cost(generator: NativeGenerator, config: Config) -> dict[str, Any]:
         generator.generate("a red star moving left", num_steps=config.num_steps)
 
     works = {"loop": loop, "invert": invert, "bare": bare, "guided": guided}
-    seconds: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(config.repeats):
-        for name, work in works.items():
-            wait(gpu)
-            began = time.perf_counter()
-            work()
-            wait(gpu)
-            seconds[name].append(time.perf_counter() - began)
+    seconds = {name: taken.clock for name, taken in by_turns(works, config.repeats, wait=wait).items()}
 
     def ratio(name: str) -> dict[str, Any]:
         return median(a / b for a, b in zip(seconds[name], seconds["bare"], strict=True))
@@ -264,19 +256,12 @@ def race(generator: NativeGenerator, config: Config) -> dict[str, float]:
     for name, way in (("ours_compiled", compiled), ("ours_as_a_graph", graphed)):
         if way is not None:
             ways[name] = lambda way=way: way.sample(noise, told, num_steps=config.num_steps, method="ddim")
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
     figures: dict[str, float] = {}
     with torch.no_grad():
         for name, way in ways.items():
             way()  # compiles, records
             figures[f"{name}_launches_a_step"] = round(launches(way) / config.num_steps, 1)
-        for _ in range(config.repeats):
-            for name, way in ways.items():
-                wait(gpu)
-                began = time.perf_counter()
-                way()
-                wait(gpu)
-                seconds[name].append(time.perf_counter() - began)
+        seconds = {name: taken.clock for name, taken in by_turns(ways, config.repeats, wait=wait).items()}
     for name, taken in seconds.items():
         figures[f"{name}_steps_a_second"] = round(config.num_steps / statistics.median(taken), 1)
         if name.startswith("ours"):
@@ -309,16 +294,16 @@ def launches(way: Callable[[], object]) -> int:
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
     with profile(activities=activities, acc_events=True) as run:
         way()
-        wait(gpu)
+        wait()
     events = [event.name for event in run.events() or ()]
     if gpu:
         return sum(name.startswith(("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch")) for name in events)
     return sum(name.startswith("aten::") for name in events)
 
 
-def wait(gpu: bool) -> None:
+def wait() -> None:
     """Until the device has done what it was given."""
-    if gpu:
+    if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 

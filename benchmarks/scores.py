@@ -18,12 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from einops import rearrange
 
 from latentlab.bench.flags import main
+from latentlab.bench.timing import seconds_of
 from latentlab.data import moving_shapes
 from latentlab.metrics import perceptual
 from latentlab.metrics.frechet import Moments, frechet
@@ -219,12 +221,9 @@ def normal(*shape: int, seed: int) -> torch.Tensor:
 
 def timed(compute: Callable, repeats: int = 7) -> tuple:
     """What it returns, and the least seconds it took."""
-    best, value = float("inf"), None
-    for _ in range(repeats):
-        began = time.perf_counter()
-        value = compute()
-        best = min(best, time.perf_counter() - began)
-    return value, best
+    found: list[Any] = []
+    taken = seconds_of(lambda: found.append(compute()), repeats)
+    return found[-1], min(taken.clock)
 
 
 if __name__ == "__main__":

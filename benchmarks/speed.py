@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +25,7 @@ from tqdm.auto import tqdm
 
 from latentlab.bench import load_script
 from latentlab.bench.flags import main
+from latentlab.bench.timing import seconds_of
 
 ALONE = True
 
@@ -135,12 +135,9 @@ def reading(config: Config) -> dict[str, Row]:
 
 def start(config: Config) -> dict[str, Row]:
     """What the command line takes to answer."""
-    times = []
-    for _ in range(config.repeats):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "latentlab", "--help"], check=True, capture_output=True)
-        times.append(time.perf_counter() - began)
-    return {"latentlab --help": at_most(min(times), 0.5, "s on the clock, the best")}
+    command = [sys.executable, "-m", "latentlab", "--help"]
+    taken = seconds_of(lambda: subprocess.run(command, check=True, capture_output=True), config.repeats)
+    return {"latentlab --help": at_most(min(taken.clock), 0.5, "s on the clock, the best")}
 
 
 def tour(config: Config) -> dict[str, Row]:
@@ -148,9 +145,9 @@ def tour(config: Config) -> dict[str, Row]:
     if not config.large:
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "latentlab", "tour", "--out", folder], check=True, capture_output=True)
-        return {"latentlab tour": at_most(time.perf_counter() - began, 300, "s on the clock")}
+        command = [sys.executable, "-m", "latentlab", "tour", "--out", folder]
+        taken = seconds_of(lambda: subprocess.run(command, check=True, capture_output=True), 1)
+    return {"latentlab tour": at_most(taken.clock[0], 300, "s on the clock")}
 
 
 def sampling(config: Config) -> dict[str, Row]:
@@ -224,12 +221,7 @@ def yardstick(config: Config) -> float:
 def seconds(work: Callable[[], Any], config: Config) -> float:
     """Median processor seconds, after one run that does not count."""
     work()
-    times = []
-    for _ in range(config.repeats):
-        began = time.process_time()
-        work()
-        times.append(time.process_time() - began)
-    return statistics.median(times)
+    return statistics.median(seconds_of(work, config.repeats).processor)
 
 
 @cache

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from tqdm.auto import tqdm
 from latentlab.bench import load_script
 from latentlab.bench.flags import main
 from latentlab.bench.spread import mean
+from latentlab.bench.timing import seconds_of
 from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.render import render
 from latentlab.metrics.flow import dis
@@ -219,12 +219,8 @@ def speed(picture: Tensor) -> dict[str, float]:
     """Seconds for everything about 64 frames of 256 x 256, one thread, median of five."""
     clip = F.interpolate(filmed(picture, speed=2.0, frames=64)[0].transpose(0, 1), (256, 256)).transpose(0, 1)[None]
     torch.set_num_threads(1)
-    times = []
-    for _ in range(5):
-        began = time.process_time()
-        flicker(clip)
-        times.append(time.process_time() - began)
-    return {"processor_seconds_64x256x256": round(statistics.median(times), 2)}
+    taken = seconds_of(lambda: flicker(clip), 5)
+    return {"processor_seconds_64x256x256": round(statistics.median(taken.processor), 2)}
 
 
 def autoencoder_jitter(folder: Path, clips: Path) -> dict[str, list[float]]:

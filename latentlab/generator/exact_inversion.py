@@ -16,7 +16,7 @@ from torch import Tensor
 from latentlab.generator import solver
 from latentlab.generator.anderson import TOLERANCE
 from latentlab.generator.methods import check_method
-from latentlab.generator.retracing import RETRACING, DrawNoise
+from latentlab.generator.retracing import RETRACING, DrawNoise, Run
 from latentlab.generator.solver import Callback, SolverStep, Velocity, full_precision, host_levels, solve
 from latentlab.generator.trace import Trace
 
@@ -52,7 +52,7 @@ def invert_exactly(
     """
     times, clean = _times(levels, method, rising=True), full_precision(clean)
     if method in RETRACING:
-        return RETRACING[method].invert(velocity, clean, draw, times, callback, progress)
+        return RETRACING[method].invert(Run(velocity, times, callback, progress), clean, draw)
     residuals: list[float] = []
     noise = solve(
         velocity, clean, levels, method=_single_state(method, residuals), callback=callback, progress=progress
@@ -81,7 +81,7 @@ def sample_exactly(
     """
     times, noise = _times(levels, method, rising=False), full_precision(noise)
     if method in RETRACING:
-        return RETRACING[method].sample(velocity, noise, memory, times, callback, progress)
+        return RETRACING[method].sample(Run(velocity, times, callback, progress), noise, memory)
     residuals: list[float] = []
     step = _single_state(method, residuals)
     clean = solve(velocity, noise, levels, method=step, callback=callback, progress=progress)

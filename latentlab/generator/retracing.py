@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,14 +18,32 @@ GRID = 2.0**-40  # of leapfrog's states in float64: sums of its multiples are ex
 DrawNoise = Callable[[int], Tensor]
 
 
-def _leapfrog(
-    velocity: Velocity,
-    first: Tensor,
-    second: Tensor | None,
-    times: list[float],
-    callback: Callback | None,
-    progress: bool | str,
-) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class Run:
+    """One way through the flow.
+
+    Args:
+        velocity: `v(y, s)`.
+        times: flow times of the states, rising to invert, falling to sample.
+        callback, progress: as in `solver.solve`.
+    """
+
+    velocity: Velocity
+    times: list[float]
+    callback: Callback | None = None
+    progress: bool | str = False
+
+    def steps(self) -> Iterator[tuple[int, float, float]]:
+        """Number of each step, and the flow times that it goes from and to."""
+        pairs = bar(list(pairwise(self.times)), self.progress)
+        return ((i, s, s_next) for i, (s, s_next) in enumerate(pairs))
+
+    def tell(self, step: int, level: float, y: Tensor) -> None:
+        if self.callback:
+            self.callback(step, level, y)
+
+
+def _leapfrog(run: Run, first: Tensor, second: Tensor | None) -> tuple[Tensor, Tensor]:
     """y_{i+1} = y_{i-1} + (s_{i+1} - s_{i-1}) v(y_i, s_i): BDIA (Zhang et al. 2023) at gamma 1, in flow time.
 
     One call a step; without a second state the first step is DDIM's. Read from right to left, the same line is the way
@@ -33,12 +51,13 @@ def _leapfrog(
     & Verlet 1993): rounding, which leapfrog doubles at every step, never begins. Returns the last state but one, and
     the last.
     """
+    velocity, times = run.velocity, run.times
     last = _on_grid(first)
     y = _on_grid(solver.ddim(velocity, last, times[0], times[1]) if second is None else full_precision(second))
-    _tell(callback, 0, times[1], y)
-    for i in bar(list(range(1, len(times) - 1)), progress):
+    run.tell(0, times[1], y)
+    for i in bar(list(range(1, len(times) - 1)), run.progress):
         last, y = y, _leap(last, velocity(y, times[i]), times[i + 1] - times[i - 1])
-        _tell(callback, i, times[i + 1], y)
+        run.tell(i, times[i + 1], y)
     return last, y
 
 
@@ -54,114 +73,67 @@ def _on_grid(y: Tensor) -> Tensor:
     return (y / GRID).round() * GRID if y.dtype == torch.float64 else y
 
 
-def _leapfrog_invert(
-    velocity: Velocity,
-    clean: Tensor,
-    draw: DrawNoise | None,
-    times: list[float],
-    callback: Callback | None,
-    progress: bool | str,
-) -> Trace:
+def _leapfrog_invert(run: Run, clean: Tensor, draw: DrawNoise | None) -> Trace:
     del draw
-    last, noise = _leapfrog(velocity, clean, None, times, callback, progress)
+    last, noise = _leapfrog(run, clean, None)
     return Trace(noise, last, residuals=())
 
 
-def _leapfrog_sample(
-    velocity: Velocity,
-    noise: Tensor,
-    memory: Tensor | None,
-    times: list[float],
-    callback: Callback | None,
-    progress: bool | str,
-) -> Tensor:
-    return _leapfrog(velocity, noise, memory, times, callback, progress)[1]
+def _leapfrog_sample(run: Run, noise: Tensor, memory: Tensor | None) -> Tensor:
+    return _leapfrog(run, noise, memory)[1]
 
 
-def _edict_invert(
-    velocity: Velocity,
-    clean: Tensor,
-    draw: DrawNoise | None,
-    times: list[float],
-    callback: Callback | None,
-    progress: bool | str,
-) -> Trace:
+def _edict_invert(run: Run, clean: Tensor, draw: DrawNoise | None) -> Trace:
     """EDICT (Wallace et al. 2023, eq. 15) with DDIM's coefficients in flow time; two calls a step."""
     del draw
     x = y = clean
-    for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
+    for i, s, s_next in run.steps():
         y = (y - (1 - MIXING) * x) / MIXING
         x = (x - (1 - MIXING) * y) / MIXING
-        y = torch.add(y, velocity(x, s_next), alpha=s_next - s)
-        x = torch.add(x, velocity(y, s_next), alpha=s_next - s)
-        _tell(callback, i, s_next, x)
+        y = torch.add(y, run.velocity(x, s_next), alpha=s_next - s)
+        x = torch.add(x, run.velocity(y, s_next), alpha=s_next - s)
+        run.tell(i, s_next, x)
     return Trace(x, y, residuals=())
 
 
-def _edict_sample(
-    velocity: Velocity,
-    noise: Tensor,
-    memory: Tensor | None,
-    times: list[float],
-    callback: Callback | None,
-    progress: bool | str,
-) -> Tensor:
+def _edict_sample(run: Run, noise: Tensor, memory: Tensor | None) -> Tensor:
     """EDICT (Wallace et al. 2023, eq. 14): two states, each stepped by the other's velocity, then mixed."""
     x, y = noise, noise if memory is None else full_precision(memory)
-    for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
-        x = torch.add(x, velocity(y, s), alpha=s_next - s)
-        y = torch.add(y, velocity(x, s), alpha=s_next - s)
+    for i, s, s_next in run.steps():
+        x = torch.add(x, run.velocity(y, s), alpha=s_next - s)
+        y = torch.add(y, run.velocity(x, s), alpha=s_next - s)
         x = MIXING * x + (1 - MIXING) * y
         y = MIXING * y + (1 - MIXING) * x
-        _tell(callback, i, s_next, x)
+        run.tell(i, s_next, x)
     return x
 
 
-def _ddpm_invert(
-    velocity: Velocity,
-    clean: Tensor,
-    draw: DrawNoise | None,
-    times: list[float],
-    callback: Callback | None,
-    progress: bool | str,
-) -> Trace:
+def _ddpm_invert(run: Run, clean: Tensor, draw: DrawNoise | None) -> Trace:
     """Edit-friendly DDPM (Huberman-Spiegelglas et al. 2024, algorithm 1): the states are drawn independently around the
     clip, and each map holds what the posterior mean misses of the next one."""
     if draw is None:
         raise ValueError("method 'ddpm' draws noise for every step; give draw=")
+    times = run.times
     states = [clean, *((1 - s) * clean + s * draw(i) for i, s in enumerate(times[1:]))]
     maps = []
-    for i in bar(list(range(len(times) - 1, 0, -1)), progress):
-        mean = _posterior_mean(velocity, states[i], times[i], times[i - 1])
+    for i in bar(list(range(len(times) - 1, 0, -1)), run.progress):
+        mean = _posterior_mean(run.velocity, states[i], times[i], times[i - 1])
         maps.append(states[i - 1] - mean)
         # The next mean starts from what sampling will have there, so that rounding does not add up.
         states[i - 1] = mean + maps[-1]
-        _tell(callback, len(maps) - 1, times[i], states[i])
+        run.tell(len(maps) - 1, times[i], states[i])
     return Trace(states[-1], torch.stack(maps, 1), residuals=())
 
 
-def _ddpm_sample(
-    velocity: Velocity,
-    noise: Tensor,
-    memory: Tensor | None,
-    times: list[float],
-    callback: Callback | None,
-    progress: bool | str,
-) -> Tensor:
+def _ddpm_sample(run: Run, noise: Tensor, memory: Tensor | None) -> Tensor:
     """The same from right to left; without maps it is DDIM."""
     if memory is None:
-        return solve(
-            velocity,
-            noise,
-            torch.tensor(times, dtype=torch.float64),
-            method="ddim",
-            callback=callback,
-            progress=progress,
-        )
+        levels = torch.tensor(run.times, dtype=torch.float64)
+        return solve(run.velocity, noise, levels, method="ddim", callback=run.callback, progress=run.progress)
     y = noise
-    for i, (s, s_next) in enumerate(bar(list(pairwise(times)), progress)):
-        y = _posterior_mean(velocity, y, s, s_next) + memory[:, i]
-        _tell(callback, i, s_next, y)
+    for i, s, s_next in run.steps():
+        y = _posterior_mean(run.velocity, y, s, s_next) + memory[:, i]
+        run.tell(i, s_next, y)
     return y
 
 
@@ -176,22 +148,17 @@ def _posterior_mean(velocity: Velocity, y: Tensor, s: float, s_next: float) -> T
     return (1 - s_next) * clean + ratio * s_next * noise
 
 
-def _tell(callback: Callback | None, step: int, level: float, y: Tensor) -> None:
-    if callback:
-        callback(step, level, y)
-
-
 @dataclass(frozen=True)
 class Retracing:
     """A method that takes each step back, both ways.
 
     Args:
-        invert: `(velocity, clean, draw, times, callback, progress) -> Trace`.
-        sample: `(velocity, noise, memory, times, callback, progress) -> clean`.
+        invert: `(run, clean, draw) -> Trace`.
+        sample: `(run, noise, memory) -> clean`.
     """
 
-    invert: Callable[[Velocity, Tensor, DrawNoise | None, list[float], Callback | None, bool | str], Trace]
-    sample: Callable[[Velocity, Tensor, Tensor | None, list[float], Callback | None, bool | str], Tensor]
+    invert: Callable[[Run, Tensor, DrawNoise | None], Trace]
+    sample: Callable[[Run, Tensor, Tensor | None], Tensor]
 
 
 RETRACING = {
