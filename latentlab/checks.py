@@ -1,9 +1,8 @@
 """Errors that say which argument was not what the function takes, instead of what torch or numpy made of it.
 
 A public function wears `@clear_errors`. Its own checks speak first; where a call ends in an error that the library did
-not raise, its arguments are held against the annotations, whose types say ranges too. So they are after a call that
-took NaN, which ends in no error. A class wears it on its `__init__`, a dataclass on itself, an estimator on its `fit`,
-which answers for its settings.
+not raise, its arguments are held against the annotations, whose types say ranges and axes too. So they are after a call
+that took NaN. A class wears it on its `__init__`, a dataclass on itself, an estimator, for its settings, on its `fit`.
 """
 
 from __future__ import annotations
@@ -99,22 +98,25 @@ def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Calla
 
     @functools.wraps(function)
     def with_clear_errors(*args: Any, **kwargs: Any) -> Any:
-        def look() -> None:
+        def look(axes: bool = False) -> None:
             try:
                 given = signature.bind(*args, **kwargs).arguments
             except TypeError:  # not the arguments that it takes, as Python's own error says
                 return
             if settings(given.get("self")):
                 check_settings(given["self"])
-            for key, hint in hints_of(annotated).items():
-                if key in given and key in single:
-                    check(f"{name}: `{key}`", given[key], hint)
+            hints = [(key, hint) for key, hint in hints_of(annotated).items() if key in given and key in single]
+            for key, hint in hints:
+                check(f"{name}: `{key}`", given[key], hint)
+            for key, hint in hints:
+                if axes and not _has_axes(x := given[key], hint):
+                    raise WrongKind(f"{name}: `{key}` must be {annotation_words(hint)}, got {shown(x)} of {x.dtype}")
 
         try:
             result = function(*args, **kwargs)
         except Exception as error:
             if not _is_ours(error):
-                look()
+                look(axes=True)
             raise
         nan = any(map(_is_nan, (*args, *kwargs.values(), *settings(args[0] if args else None).values())))
         if nan or function.__name__ == "__init__":
@@ -207,6 +209,14 @@ def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
         text = isinstance(value, str | bytes)  # which Python takes for a sequence of texts
         return not text and all(inside(item, parts[0]) for item in value)
     return True
+
+
+def _has_axes(value: Any, hint: Any) -> bool:
+    """Whether a tensor or array has the type and the axes that its annotation names."""
+    if get_origin(hint) in (Union, UnionType):
+        return any(fits(value, part) and _has_axes(value, part) for part in get_args(hint))
+    named = isinstance(hint, type) and issubclass(hint, AbstractArray) and hint.array_type is not Any
+    return not named or isinstance(value, hint)
 
 
 def _is_array(value: Any) -> bool:

@@ -106,7 +106,10 @@ CALLS: dict[str, Callable[[], Call]] = {
     "Reference": guided(control.Reference, image=CLIP[:, :, :1], weight=1.0, seed=0),
     "Shaped": guided(control.Shaped, mask=MASK, strength=0.5),
     "Prompt.parse": lambda: (control.Prompt.parse, {"text": "a (large:1.5) [red] star|circle@0.6"}),
-    "Prompted.generate": lambda: (control.prompted(generator(), "a (red:1.5) star").generate, {"seed": 0}),
+    "Prompted.generate": lambda: (
+        control.prompted(generator(), "a (red:1.5) star").generate,
+        {"seed": 0, "num_steps": 2},
+    ),
     "Rewritten.generate": lambda: (
         control.rewrite(generator(), CAPTION, "a blue star").generate,
         {"count": 1, "seed": 0, "num_steps": 1},

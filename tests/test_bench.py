@@ -201,6 +201,7 @@ def test_comparing_tells_change_from_noise(scripts, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_false_alarms_are_rare_over_a_whole_page():
     rng = np.random.default_rng(0)
     alarms = 0

@@ -1,6 +1,7 @@
 """The command line on the shipped model, in this process: what it writes, and how it answers bad input."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -85,6 +86,7 @@ def test_encode_and_invert_write_tensors_and_errors(clip, tmp_path, capsys):
     assert trip["total_psnr"] <= trip["autoencoder_psnr"] + 0.5
 
 
+@pytest.mark.slow
 def test_invert_says_how_far_the_noise_is_from_the_true_encoding(clip, tmp_path, capsys):
     told = ("invert", clip, "--steps", "3", "--estimate", "--out", str(tmp_path / "n.safetensors"))
     trip = run_json(capsys, *told)
@@ -411,6 +413,19 @@ def test_a_folder_that_a_run_trains_in_is_refused_to_another(tmp_path):
     assert said.endswith("latentlab train: terminated\n")
     time.sleep(1)
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.slow
+def test_a_run_that_ends_with_all_its_processes_says_one_line(tmp_path):
+    run = running(*TRAIN, "--steps", "100000", "--out", str(tmp_path / "run"), start_new_session=True)
+    while run.poll() is None and not (tmp_path / "run" / "log.jsonl").exists():
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGTERM)
+    said = run.communicate(timeout=60)[1]
+    assert run.returncode == 143
+    assert said.endswith("latentlab train: terminated\n")
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said
 
 
 def test_runs_go_where_out_says_and_by_default_below_runs(tmp_path, capsys, monkeypatch):

@@ -19,6 +19,8 @@ from latentlab.generator.grid import check_mask
 from latentlab.shapes import CLAMPED, Mask, Video, check_video
 from latentlab.video import probe, read, read_fitted
 
+COLOURED = 32  # levels between the channels of a pixel; what lossy files make of grey is below
+
 
 @clear_errors
 def as_mask(mask: Tensor | np.ndarray, video: Video) -> Mask:
@@ -76,6 +78,9 @@ def read_mask(
     Returns:
         `(1, 1, frame, height, width)`.
 
+    Raises:
+        ValueError: a picture in colour, which is no mask.
+
     >>> import tempfile
     >>> from latentlab.video import write
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -89,6 +94,12 @@ def read_mask(
         clip = read_fitted(path, num_frames, size or (found.height, found.width))
     else:
         clip = read(path, size=size)
+    apart = (clip.video.amax(1) - clip.video.amin(1)) * 127.5
+    if (coloured := float((apart > COLOURED).float().mean())) > 0.01:
+        raise ValueError(
+            f"{path} is in colour ({100 * coloured:.0f} % of its pixels), and a mask is grey: white where it acts, "
+            "black elsewhere; `latentlab paint CLIP --masks` paints one"
+        )
     # In whole levels: black that is 3e-8 after scaling would count as painted.
     return clip.video.mean(1, keepdim=True).add(1).mul(127.5).round().div(255)
 

@@ -1,8 +1,9 @@
 """Captions in text files, whatever editor saved them."""
 
 import codecs
-import warnings
 from pathlib import Path
+
+from latentlab.warning import warn
 
 _MARKS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
@@ -33,6 +34,6 @@ def read_caption(path: Path) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        warnings.warn(f"{path} is not {encoding} ({error.reason} at byte {error.start}), read as cp1252", stacklevel=3)
+        warn(f"{path} is not {encoding} ({error.reason} at byte {error.start}), read as cp1252")
         text = data.decode("cp1252", errors="replace")
     return text.lstrip("\ufeff").strip().replace("\r\n", "\n")

@@ -1,7 +1,6 @@
 """A folder of the user's own video files as a training set."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from latentlab.store import digest
 from latentlab.video import VIDEO_SUFFIXES, Info, natural_order, probe, read_at
 from latentlab.video.files import existing, files_below
 from latentlab.video.fit import check_fit
+from latentlab.warning import warn
 
 
 class FolderClips:
@@ -150,7 +150,7 @@ class FolderClips:
                 return path
             if not known:
                 reason = self.skipped[path]
-                warnings.warn(f"skipped {path}, the next good file stands in for it: {reason}", stacklevel=3)
+                warn(f"skipped {path}, the next good file stands in for it: {reason}")
         path = self.paths[0]
         raise ValueError(f"none of the {len(self.paths)} videos can be read; the first: {path}: {self.skipped[path]}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from latentlab.directions import evidence
 from latentlab.directions.design import Design, Labels, as_numpy, design_of, read_groups, read_labels
 from latentlab.directions.direction import Direction, Normal
 from latentlab.directions.direction_set import DirectionSet, unit
+from latentlab.warning import warn
 
 
 class Finder(BaseEstimator):
@@ -137,10 +137,9 @@ class Supervised(Finder, ABC):
             )
         design = design_of(labels, group)
         if groups is None and (said := evidence.dependence(codes, design)):
-            warnings.warn(
+            warn(
                 f"{said}: samples that belong together, such as frames of a clip, are not independent, and t and p say "
                 "too much; pass groups= with one label a clip (or shuffle rows that are independent but sorted)",
-                stacklevel=2,
             )
         return self._learn(codes, design, labels)
 

@@ -6,7 +6,6 @@ state (leapfrog, EDICT) or one map for each step (DDPM). `invert_exactly` and `s
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 
 import torch
@@ -19,6 +18,7 @@ from latentlab.generator.methods import check_method
 from latentlab.generator.retracing import RETRACING, DrawNoise, Run
 from latentlab.generator.solver import Callback, SolverStep, Velocity, full_precision, host_levels, solve
 from latentlab.generator.trace import Trace
+from latentlab.warning import warn
 
 IMPLICIT = {"ddim+anderson": solver.ddim_anderson, "implicit-midpoint": solver.implicit_midpoint}
 
@@ -86,10 +86,9 @@ def sample_exactly(
     step = _single_state(method, residuals)
     clean = solve(velocity, noise, levels, method=step, callback=callback, progress=progress)
     if max(residuals, default=0.0) > TOLERANCE:
-        warnings.warn(
+        warn(
             f"a step of {method} was solved to a relative residual of {max(residuals):.1e} only, where {TOLERANCE:.0e} "
             "counts as exact: take more steps, less guidance, or a network in float32",
-            stacklevel=3,
         )
     return clean
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.shapes import in_a_line
+from latentlab.warning import warn
 
 # A set of clips: a vector each, or of each clip the vectors of its frames, which resemble each other.
 FeatureRows = Float[Tensor, "sample dim"] | Sequence[Float[Tensor, "frame dim"]]
@@ -90,7 +90,7 @@ def frechet_distance(features: Tensor | Moments, reference: Tensor | Moments) ->
     """
     dim, *counts = compared_sizes(features, reference)
     if said := too_few(min(counts), dim):
-        warnings.warn(said, stacklevel=2)
+        warn(said)
     return frechet(features, reference)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +25,7 @@ from latentlab.metrics.frechet import (
 )
 from latentlab.metrics.kernel import kernel_gap
 from latentlab.shapes import Video
+from latentlab.warning import warn
 
 Distance = Callable[[Tensor, Tensor], float]
 MEASURES: dict[str, Distance] = {"frechet": frechet, "kernel": kernel_gap}
@@ -135,7 +135,7 @@ def compare(
         raise ValueError(f"two clips at least on each side, got {n} and {m}")
     said = too_few(min(samples), dim, min(clips)) if measure == "frechet" else ""
     if said:
-        warnings.warn(said, stacklevel=2)
+        warn(said)
     if isinstance(features, Moments) or isinstance(reference, Moments):
         if measure != "frechet":
             raise ValueError("a kernel distance needs the features themselves, got moments")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.metrics.perceptual import psnr
@@ -27,6 +27,7 @@ from latentlab.study.fidelity import Fidelity, fidelity
 from latentlab.study.step_tensors import packed_steps, unpacked_steps
 from latentlab.study.steps import Step, draw
 from latentlab.tensors import read_tensors, write_tensors
+from latentlab.warning import warn
 
 FORMAT = 4  # of the file; raised when an old one could be misread
 UNBLENDED = 3  # in which masks acted on codes alone; files without masks mean the same
@@ -75,6 +76,7 @@ class Edited:
         return len(self.accounts) == len(self.video) > 0 and all(one.kept for one in self.accounts)
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """Edits of a clip, one after another in one space, and what they gave.
@@ -127,6 +129,7 @@ class Recipe:
     means: Tensor | None = field(default=None, repr=False)
 
     @staticmethod
+    @clear_errors
     def of(space: Space, steps: Sequence[Step]) -> Recipe:
         """Edits in a space. For latents, and noise to be edited, the generator is enough to make them again.
 
@@ -163,6 +166,7 @@ class Recipe:
         known = fidelity(model, clip, decoded=unedited) if isinstance(model, Generator) else None
         return Edited(video, self.place, round(float(floor), 2), recipe, unedited, drawn.leak, fidelity=known)
 
+    @clear_errors
     def replay(self, model: Generator | Space, clip: Video) -> Edited:
         """Does it all again, and makes sure that it gives the same frames.
 
@@ -198,7 +202,7 @@ class Recipe:
                 f"{said}, and rounding is below {ROUNDING}: a changed recipe or version edits differently. "
                 "Recipe.apply takes them as they are"
             )
-        warnings.warn(f"{said}, which is rounding", stacklevel=3)
+        warn(f"{said}, which is rounding")
 
     def _made(self) -> str:
         if not self.threads:
@@ -230,6 +234,7 @@ class Recipe:
             raise ValueError(f"another space than the recipe was made for: {said}")
         return space
 
+    @clear_errors
     def save(self, path: str | Path) -> None:
         """Writes a safetensors file, settings as JSON in its header; atomic.
 
@@ -246,6 +251,7 @@ class Recipe:
         write_tensors(path, "recipe", header, tensors)
 
     @staticmethod
+    @clear_errors
     def load(path: str | Path) -> Recipe:
         """Reads what `save` wrote.
 

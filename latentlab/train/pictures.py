@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from latentlab.shapes import Video
 from latentlab.store import digest
 from latentlab.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_order, read_fitted
 from latentlab.video.files import existing, files_below
+from latentlab.warning import warn
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def examples(folder: str | Path, num_frames: Count, size: tuple[int, int]) -> Ex
             clips.append(read_fitted(path, num_frames, size).video)
         except (ValueError, OSError) as error:
             skipped[str(path)] = str(error)
-            warnings.warn(f"left out {path}: {error}", stacklevel=2)
+            warn(f"left out {path}: {error}")
             continue
         text = path.with_suffix(".txt")
         captions.append(read_caption(text) if text.is_file() else "")

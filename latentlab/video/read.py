@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from latentlab.video.clip import Clip
 from latentlab.video.decode import Index, index_of, pictures_of
 from latentlab.video.files import existing
 from latentlab.video.fit import check_fit, fit_space, fit_time, sentence, space_note
+from latentlab.warning import warn
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _gather(
         index.damage, f"lacks {lost} of the {len(wanted)} frames asked for, damaged{names}" if lost else ""
     )
     if damage:
-        warnings.warn(f"{path} {damage}", stacklevel=3)
+        warn(f"{path} {damage}")
         damage = f"the file {damage}"
     return video[:, :, : len(numbers)].contiguous(), numbers, space, sentence(*told, damage)
 

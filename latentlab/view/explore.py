@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from copy import copy
 
@@ -17,6 +16,7 @@ from latentlab.spaces import LatentSpace, NoiseSpace, Space, as_space
 from latentlab.view.controls import Reach
 from latentlab.view.drawing import NamedMoves
 from latentlab.view.explorer import Explorer
+from latentlab.warning import warn
 
 EXAMPLES, COMPONENTS, FEW = 48, 6, 32
 PREVIEW_STEPS = 6
@@ -66,10 +66,9 @@ def explore(
     preview = None
     if isinstance(space, NoiseSpace):
         if space.levels == "analysis":
-            warnings.warn(
+            warn(
                 "the noise of this space is to be read, and leads back to the clip less well than that of "
                 f'NoiseSpace(generator, method="leapfrog"), which is to be edited: {space}',
-                stacklevel=2,
             )
         coarse = copy(space)  # its caption and guidance too
         steps = min(PREVIEW_STEPS, space.num_steps)
@@ -89,6 +88,7 @@ def explore(
     )
 
 
+@clear_errors
 def default_directions(space: Space, clip: Video) -> dict[str, Direction]:
     """The dims of a narrow space, the principal directions of examples in a wide one; in standard deviations."""
     video, _ = moving_shapes(EXAMPLES, seed=0)

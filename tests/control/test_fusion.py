@@ -211,6 +211,7 @@ def test_bad_input_is_answered(make, says):
         make()
 
 
+@pytest.mark.slow
 def test_on_a_pipeline_of_images():
     pytest.importorskip("diffusers")
     pytest.importorskip("transformers")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from latentlab.control import masks
+from latentlab.data import MovingShapes
 from latentlab.generator.grid import to_grid
 from latentlab.video import write
 
@@ -102,6 +103,14 @@ def test_what_is_no_mask_of_the_clip_is_refused(mask, says):
 def test_booleans_and_arrays_are_masks():
     painted = np.eye(8, dtype=bool)
     assert torch.equal(masks.as_mask(painted, torch.zeros(2, 3, 2, 8, 8))[1, 0, 1], torch.eye(8))
+
+
+def test_a_clip_in_colour_is_no_mask(tmp_path):
+    write(tmp_path / "clip.mp4", MovingShapes(1, seed=0, fixed={"background_hue": 120.0})[0].video)
+    with pytest.raises(ValueError, match=r"clip.mp4 is in colour \(\d+ % of its pixels\), and a mask is grey"):
+        masks.read_mask(tmp_path / "clip.mp4")
+    write(tmp_path / "grey.mp4", torch.eye(16).expand(1, 3, 4, 16, 16) * 2 - 1)
+    assert masks.read_mask(tmp_path / "grey.mp4").max() > 0.9
 
 
 def test_a_picture_is_read_as_a_mask(tmp_path):

@@ -63,7 +63,7 @@ def test_joint_attention_takes_the_sources_part_from_clip_to_tokens_by_hand():
         torch.testing.assert_close(found[0, 0], maps @ value[0, 0])
 
 
-@pytest.mark.parametrize("kind", ["flux", "sd3", "wan"])
+@pytest.mark.parametrize("kind", ["flux", *(pytest.param(k, marks=pytest.mark.slow) for k in ("sd3", "wan"))])
 def test_captions_are_rewritten_on_pipelines_of_joint_and_of_cross_attention(kind):
     pytest.importorskip("diffusers")
     pytest.importorskip("transformers")

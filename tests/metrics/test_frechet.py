@@ -113,8 +113,9 @@ def test_nan_is_told():
 @pytest.mark.filterwarnings("default:.*mostly bias")
 def test_it_warns_below_dim_plus_one_samples():
     x = normal(40, 8)
-    with pytest.warns(UserWarning, match="8 samples for 8 dimensions: the Frechet distance is mostly bias"):
+    with pytest.warns(UserWarning, match="8 samples for 8 dimensions: the Frechet distance is mostly bias") as told:
         frechet_distance(x[:8], x)
+    assert told[0].filename == __file__  # the caller's line, whatever the call goes through
 
 
 @pytest.mark.filterwarnings("error:.*mostly bias")

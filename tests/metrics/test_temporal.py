@@ -50,12 +50,11 @@ class TestStillScenes:
 
     @pytest.mark.parametrize("jitter", [0.5, 4.0])
     def test_brightness_jitter_of_a_levels_reads_a(self, jitter):
-        frames = 2000
-        clip = scene(frames, side=8) + jitter / 127.5 * normal(1, 1, frames, 1, 1)
-        measured = flicker(clip, flow=still)
-        assert measured.whole.item() == pytest.approx(jitter, rel=0.05)
-        assert measured.overall.item() == pytest.approx(jitter, rel=0.05)
-        assert measured.texture.item() < 1e-2
+        clips = scene(80, side=8) + jitter / 127.5 * normal(25, 1, 80, 1, 1)
+        measured = flicker(clips, flow=still)
+        assert measured.whole.square().mean().sqrt().item() == pytest.approx(jitter, rel=0.05)
+        assert measured.overall.square().mean().sqrt().item() == pytest.approx(jitter, rel=0.05)
+        assert measured.texture.max().item() < 1e-2
 
     def test_linear_fades_do_not_flicker(self):
         fade = torch.linspace(-0.5, 0.5, 16).view(1, 1, 16, 1, 1)
@@ -95,7 +94,7 @@ class TestMotion:
     @pytest.mark.parametrize("kind", ["whole", "regional", "overall"])
     def test_jitter_on_a_pan_is_recovered_in_its_own_component(self, kind):
         """Spearman 1.0 over the amplitudes; within 25 % from 1 level on (2 for noise on single pixels)."""
-        clip = pan(2.0, frames=20)
+        clip = pan(2.0, frames=20, side=80)
         shape = {"whole": (1, 1, 20, 1, 1), "regional": (1, 1, 20, 6, 6), "overall": clip.shape}[kind]
         jitter = normal(*shape, seed=3)
         if kind == "regional":
@@ -178,7 +177,7 @@ class TestMotion:
 
     @pytest.mark.parametrize("order", ["doubled", "swapped"])
     def test_a_few_frames_out_of_order_are_seen(self, order):
-        clip, read = pan(2.0, frames=40, side=96), []
+        clip, read = pan(2.0, frames=40, side=64), []
         for count in (0, 1, 2, 4, 8):
             frames = list(range(40))
             for i in range(3, 3 + 4 * count, 4):
@@ -546,6 +545,7 @@ class TestMore:
         clip = torch.cat([0.5 * pan(1.0, side=64), -0.5 * pan(1.0, side=64).flip(3)], 2)
         assert latent_flicker(F.avg_pool3d(clip, (1, 4, 4)), clip).cuts == ((12,),)
 
+    @pytest.mark.slow
     def test_the_loss_steers_the_sampler_to_steadier_clips(self):
         generator = latentlab.load()
         noise, condition = generator.noise(1, seed=3), generator.condition("a red star")

@@ -81,8 +81,9 @@ def test_the_sets_are_compared_by_named_features(folder, scored):
 
 @pytest.fixture(scope="module")
 def real():
-    """Clips, and others of the same kind."""
-    return moving_shapes(96, seed=11)[0], moving_shapes(96, seed=12)[0]
+    """Clips, their features, and those of others of the same kind."""
+    clips = moving_shapes(96, seed=11)[0]
+    return clips, reader_td().collect(clips), reader_td().collect(moving_shapes(96, seed=12)[0])
 
 
 SPOILED = {
@@ -96,12 +97,11 @@ SPOILED = {
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
 def test_the_reader_sees_flicker_and_order_on_all_frames(spoil, real):
     """The two frames that are swapped are none of the four that the shapes are read from."""
-    features, (clips, reference) = reader_td(), real
+    clips, own, others = real
     noise = torch.randn(96, 16, generator=torch.Generator().manual_seed(0))
-    vectors = [features.collect(side) for side in (clips, spoil(clips, noise), reference)]
-    found = compare(vectors[1], vectors[2], bootstrap=0)
-    assert vectors[0].shape == (96, 192)
-    assert found.value > 1.2 * max(found.floor, frechet_distance(vectors[0], vectors[2]))
+    found = compare(reader_td().collect(spoil(clips, noise)), others, bootstrap=0)
+    assert own.shape == (96, 192)
+    assert found.value > 1.2 * max(found.floor, frechet_distance(own, others))
 
 
 def test_everything_is_written_and_the_page_needs_nothing_else(scored):

@@ -1,6 +1,7 @@
 """Edits of clips by the shipped network: what they reach, what they say, and what they refuse."""
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 import tiny
@@ -45,6 +46,7 @@ def test_the_star_turns_blue_and_stays_where_it_was(generator):
     assert edited.accounts[0].numbers()["kept"]
 
 
+@pytest.mark.slow
 def test_a_batch_has_an_account_a_clip_and_is_kept_only_together(generator):
     edited = ll.edit_clip(generator, torch.cat([clip(), clip(shape=1, hue=200.0)]), by={"light": 0.15})
     assert len(edited.accounts) == 2
@@ -61,6 +63,7 @@ def test_a_caption_is_read_for_what_an_edit_can_reach(generator):
         ll.edit_clip(generator, clip(), caption="something else")
 
 
+@pytest.mark.slow
 def test_words_that_a_clip_shows_already_ask_for_nothing(generator):
     """A star on a green ground that moves right, told so again beside its new hue, is edited as by the hue alone."""
     told = ll.edit_clip(generator, clip(), caption="a blue star moving right on a green background")
@@ -134,6 +137,7 @@ def test_clips_of_another_model_are_not_read_as_moving_shapes_for_being_as_large
     assert not said.kept
 
 
+@pytest.mark.slow
 def test_directions_are_found_once_and_belong_to_a_space_of_a_model(generator):
     found = find_directions(generator, labelled=24)
     assert isinstance(found, DirectionSet)
@@ -162,11 +166,11 @@ def test_a_flow_that_ends_early_takes_the_first_steps_and_no_other(generator):
 
 def test_forming_is_down_to_where_the_last_factor_is_decided(generator, monkeypatch):
     monkeypatch.setattr(edits, "decided", lambda generator: {"hue": 0.9, "shape": 0.4})
-    seen = []
-    monkeypatch.setattr(edits, "FlowEdit", lambda *args, last, seed: seen.append(last) or FlowEdit(*args, num_steps=1))
-    for when in ("forming", 0.7, "always"):
-        ll.edit_clip(generator, clip(), caption="a blue star", source="a red star", method="flow", when=when)
-    assert seen == [0.4, 0.7, 0.0]
+    for when, last in (("forming", 0.4), (0.7, 0.7), ("always", 0.0)):
+        monkeypatch.setattr(edits, "FlowEdit", stopped := Mock(side_effect=InterruptedError))
+        with pytest.raises(InterruptedError):
+            ll.edit_clip(generator, clip(), caption="a blue star", source="a red star", method="flow", when=when)
+        assert stopped.call_args.kwargs["last"] == last
 
 
 @pytest.mark.parametrize(

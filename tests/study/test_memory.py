@@ -94,6 +94,7 @@ def test_a_copy_of_shapes_holds_no_numbers():
 
 
 # --------------------------------------------------------------------------------------------------------- pipelines
+@pytest.mark.slow
 def test_a_pipeline_without_its_weights(tmp_path, capsys):
     pytest.importorskip("diffusers")
     from generator.pipelines.whole import wan
@@ -114,6 +115,7 @@ def test_a_pipeline_without_its_weights(tmp_path, capsys):
     assert told["above"] == held.above
 
 
+@pytest.mark.slow
 def test_a_driven_pipeline_is_told_of_as_it_is_held():
     pytest.importorskip("diffusers")
     from generator.pipelines.whole import flux

@@ -133,6 +133,7 @@ def test_an_inflated_network_draws_as_the_image_model_until_it_has_learned_and_k
         inflated(trained, 4)
 
 
+@pytest.mark.slow
 def test_a_still_that_learned_time_is_a_generator_of_clips(tmp_path, capsys):
     options = ("--data", "digits", "--steps", "1", "--batch-size", "2", "--device", "cpu")
     assert main(["train", "denoiser", *options, "--classes", "--out", str(tmp_path / "image")]) == 0

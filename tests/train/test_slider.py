@@ -100,6 +100,7 @@ def test_it_learns_to_lead_from_one_caption_to_the_other(tiny_generator, tmp_pat
             assert (found - k * lead).square().mean() < 0.9 * (k * lead).square().mean()
 
 
+@pytest.mark.slow
 def test_the_command(tiny_generator, tmp_path, capsys):
     tiny_generator.save(tmp_path / "model")
     model = ["--model", str(tmp_path / "model"), "--steps", "2", "--batch-size", "1", "--device", "cpu", "--json"]

@@ -4,7 +4,6 @@ autoencoders alone."""
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from inspect import Parameter, signature
@@ -28,6 +27,7 @@ from latentlab.generator.pipelines.svd import StableVideo
 from latentlab.generator.pipelines.taesd import find_taesd, load_taesd
 from latentlab.generator.pipelines.unet import AnimateDiff, ModelScope
 from latentlab.generator.pipelines.wan import Wan
+from latentlab.warning import warn
 
 FAMILIES: dict[str, type[Pipeline]] = {  # by the pipeline's class in model_index.json
     "AnimateDiffPipeline": AnimateDiff,
@@ -148,7 +148,7 @@ def read_pipeline(
     parts = [name for name, value in index.items() if isinstance(value, list) and value[0] and name not in given]
     gone = [name for name in parts if not (folder / name).is_dir() or _unweighed(folder / name)]
     if gone:
-        warnings.warn(f"{folder} names {', '.join(gone)} and does not hold it; loaded without", stacklevel=2)
+        warn(f"{folder} names {', '.join(gone)} and does not hold it; loaded without")
         absent |= dict.fromkeys(gone)
     check_weights(folder, [name for name in parts if name not in gone], variant)
     dtypes = {"vae": vae_dtype, "default": dtype}

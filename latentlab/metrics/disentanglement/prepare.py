@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from latentlab.factors import FactorTable, as_array, column_names
 from latentlab.metrics.disentanglement.data import CATEGORIES, LABELLED, Binning, Data, Estimator
 from latentlab.metrics.disentanglement.groups import name_groups
 from latentlab.metrics.disentanglement.rows import group_rows
+from latentlab.warning import warn
 
 Parity = Literal["disentanglement_lib"] | None
 KINDS = (*LABELLED, "continuous", "circular")
@@ -109,7 +109,7 @@ def prepare(
         z = np.where(still, 0.0, z)  # the mean of many 0.1 is not 0.1, and metrics would score the difference
     if groups is not None and units is None and (isinstance(groups, Mapping) or len(groups) == z.shape[1] != len(z)):
         told = "groups of dims are `units` now, and `groups` are samples that belong together; this meaning will go"
-        warnings.warn(told, FutureWarning, stacklevel=3)
+        warn(told, FutureWarning)
         units, groups = groups, None
     drawn, alive = check_spread(spread, z.shape), active_dims(z, prune)
     every = dict(enumerate(np.arange(z.shape[1])[:, None])) if units is None else name_groups(units, z.shape[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from latentlab.shapes import in_a_line
+from latentlab.warning import warn
 
 FEW_NULL, FEW_BOOTSTRAP = 3, 5  # for the metrics that train something
 PART, FEW_PART = 0.75, 0.5  # of the samples, that a score is also taken of; of the metrics that train something
@@ -266,8 +266,8 @@ def _given_correlated(evidence: E) -> tuple[E | None, str | None]:
     given = evidence.given_correlated()
     told = "; ".join(f"{evidence.names[a]} and {evidence.names[b]}" for a, b in evidence.correlated)
     missing = None if given else f"{evidence.settings['samples']} samples are too few to tell {told} apart; bring more"
-    warnings.warn(
+    warn(
         f"factors are correlated: {told}. A code of one tells of the other, so gaps shrink; `conditional` is the score "
-        f"given the correlated factors{f', but {missing}' if missing else ''}", stacklevel=4,
+        f"given the correlated factors{f', but {missing}' if missing else ''}",
     )  # fmt: skip
     return given, missing

@@ -31,7 +31,12 @@ def loaded(own):
     return ll.load(own.pipe, num_frames=frames, height=height, width=width, call=own.call)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+QUICK = ("StableDiffusion", "WanVACE")  # a network beside the denoiser, and a branch within it
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind not in QUICK)) for kind in KINDS]
+)
 def branched(request, tmp_path_factory):
     """A generator, and the branch beside it: of a folder that diffusers wrote, or the pipeline's own."""
     generator, folder = loaded(KINDS[request.param]()), tmp_path_factory.mktemp(request.param)
@@ -87,6 +92,7 @@ def test_two_controlnets_each_with_its_picture():
         Control(network, {"pose": pictures["edges"]})
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_holds_its_controlnet_runs_without_pictures_as_one_that_does_not():
     plain = loaded(whole.stable_diffusion())
     net = whole.controlnet(plain.denoiser)
@@ -116,6 +122,7 @@ def test_what_is_no_branch_of_this_pipeline_is_refused(branched, tmp_path):
         generator.guided(Control(network, {"edges": torch.zeros(3, 2)[None, None, None][:, :, :, 0]}))
 
 
+@pytest.mark.slow
 def test_a_clip_to_follow_and_one_to_fill_are_not_told_together():
     generator = loaded(whole.vace())
     controlled = generator.guided(Control(read_control(None, generator), {"depth": cards(generator, 1)}))

@@ -68,6 +68,7 @@ def test_weights_of_gguf(tmp_path):
     holds(loaded(own), tmp_path)
 
 
+@pytest.mark.slow
 def test_weights_kept_in_eight_bits_and_cast_layer_by_layer(tmp_path):
     own = whole.flux()
     plain = loaded(whole.flux()).generate("a red dog", num_steps=2)
@@ -78,6 +79,7 @@ def test_weights_kept_in_eight_bits_and_cast_layer_by_layer(tmp_path):
     assert 0 < (generator.generate("a red dog", num_steps=2) - plain).abs().max() < 0.2
 
 
+@pytest.mark.slow
 def test_groups_of_layers_that_wait_elsewhere(tmp_path):
     from diffusers.hooks import apply_group_offloading
 

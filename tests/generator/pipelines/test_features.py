@@ -33,7 +33,12 @@ def loaded(own: whole.Whole) -> Generator:
     return ll.load(own.pipe, num_frames=frames, height=height, width=width, call=own.call or None)
 
 
-@pytest.fixture(scope="module", params=whole.FIVE)
+QUICK = ("StableDiffusionXL", "Wan")  # images and video, driven and of a family, a U-Net and a transformer
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind not in QUICK)) for kind in whole.FIVE]
+)
 def generator(request) -> Generator:
     return loaded(whole.FIVE[request.param]())
 
