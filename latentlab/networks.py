@@ -152,7 +152,9 @@ class EditConfig:
         reading: numbers that its reader says of a frame.
         width, blocks: of the network that edits.
         hidden: of its condition.
-        reader_width: of the network that reads.
+        reader_width: of the networks that read and find.
+        objects: most in a frame. Of one the network is told what changes; of up to two, where the object is that is
+            edited, and all that it is (`latentlab.data.moving.object_edits`).
         autoencoder: `encoding` of the one whose latents these are.
     """
 
@@ -164,6 +166,7 @@ class EditConfig:
     blocks: int = 6
     hidden: int = 64
     reader_width: int = 64
+    objects: int = 1
     autoencoder: str = ""
 
 

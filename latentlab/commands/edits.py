@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def edit_command(
-    video: str, *, to, by, caption, source, method, mask, direction, strength, directions, labels, space, when, out,
+    video: str, *, to, by, at, caption, source, method, mask, direction, strength, directions, labels, space, when, out,
     seed, device, json, model,
 ) -> None:  # fmt: skip
     """A clip with one thing changed, and an account of it."""
@@ -37,7 +37,7 @@ def edit_command(
     if labels and (directions or not direction):
         raise ValueError("--labels go with --direction NAME, in the place of --directions FILE")
     if direction:
-        check_idle({"source": source, "method": method}, "does nothing with --direction, which says all")
+        check_idle({"source": source, "method": method, "at": at}, "does nothing with --direction, which says all")
     else:
         of_direction = {"strength": strength, "directions": directions, "space": space}
         check_idle(of_direction, "does nothing without --direction NAME")
@@ -58,14 +58,14 @@ def edit_command(
     options: dict[str, Any] = {"source": how.source, "method": how.method}
     if direction:
         options = {"strength": how.strength, "directions": found, "space": how.space}
-    edited = edit_clip(generator, clip, **given, **options, when=how.when, mask=where, seed=seed, progress=True)
+    edited = edit_clip(generator, clip, **given, **options, when=how.when, mask=where, at=at, seed=seed, progress=True)
     file, measured = written(Path(out), edited.video, fps)
     numbers: dict[str, Any] = {**measured, "floor_psnr": edited.floor_psnr}
     numbers["warning"] = edited.fidelity.warning if edited.fidelity else ""
     numbers["account"] = edited.account.numbers() if edited.account else None
     numbers |= {"kept": edited.kept, "given": edited.given}
     settings = {"video": video, "fitted": note, **given, **({"strength": how.strength} if direction else {})}
-    settings |= {"mask": mask, "space": edited.space, "when": how.when, "negative": model.negative}
+    settings |= {"mask": mask, "at": at, "space": edited.space, "when": how.when, "negative": model.negative}
     record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": file}).save(beside(out))
     asked = (
         f"{direction} by {how.strength:+g} sd" if direction else edited.account.target if edited.account else caption

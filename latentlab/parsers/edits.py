@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
+
 from latentlab.asked import add_model
 from latentlab.flags import add_fields
 from latentlab.parsers.options import LABELS, Asking, command, model_options, positive, whole_number
@@ -23,9 +25,17 @@ def add_edit(commands) -> Asking:
 
     p.add_argument("video", metavar="CLIP", help="video file or folder of images")
     target = "FACTOR=VALUE"
-    p.add_argument("--to", action="append", metavar=target, help="hue=blue, shape=star, direction=left, light=0.9")
+    p.add_argument(
+        "--to",
+        action="append",
+        metavar=target,
+        help="hue=blue, shape=star, direction=left, light=0.9; of the second of two objects, from the left, hue.2=blue",
+    )
     p.add_argument(
         "--by", action="append", metavar="FACTOR+VALUE", help="size*1.25, light+0.2, place=+5,0, direction+90"
+    )
+    p.add_argument(
+        "--at", type=_place, metavar="X,Y", help="of two objects, the one nearest to these pixels of frame 0"
     )
     p.add_argument("--caption", help="what the clip is to show")
     add_fields(p, EditSettings, ["source", "method"], unset=True)
@@ -43,6 +53,14 @@ def add_edit(commands) -> Asking:
     add_fields(p, EditSettings, ["space"], unset=True)
     add_fields(p, EditSettings, ["when"])
     add_model(p, positive(int), negative=True)
+
+
+def _place(text: str) -> tuple[float, float]:
+    try:
+        x, y = map(float, text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"two numbers of pixels from the left and the top, as 40,20, got {text!r}") from None
+    return x, y
 
 
 def add_directions(commands) -> Asking:

@@ -18,7 +18,7 @@ from latentlab.directions.target import Target
 from latentlab.factors import Factor, FactorTable
 from latentlab.metrics.temporal import flicker
 from latentlab.shapes import Video
-from latentlab.study.change import Change
+from latentlab.study.change import SECOND, Change
 from latentlab.study.contract import BENT, OUTSIDE, TOLERANCE, Judged, Wanted, judge, outside_psnr, unedited_overlap
 
 SEEN = 0.25  # standard deviations; a target that moves by less did not move
@@ -41,6 +41,11 @@ class FactorReading:
     before: float
     after: float
     moved: float
+
+    @property
+    def same(self) -> bool:
+        """Whether the same is read before and after, in its three digits."""
+        return self.value(self.before) == self.value(self.after)
 
     def value(self, x: float) -> str:
         """A value in words."""
@@ -96,8 +101,8 @@ class Account:
         if not np.isfinite(self.reading.after):
             return f"{name} can no longer be read"
         if self.asked:
-            broken = self.judged.broken() if self.judged else [change.name for change in self.asked]
-            return "; ".join(self._missed(change.name) for change in self.asked if change.name in broken)
+            broken = self.judged.broken() if self.judged else [change.told for change in self.asked]
+            return "; ".join(self._missed(change.told) for change in self.asked if change.told in broken)
         if self.reading.moved < -SEEN:
             return "the target moved the other way"
         if self.reading.moved < SEEN:
@@ -107,7 +112,7 @@ class Account:
     def _others_failed(self) -> list[str]:
         if self.judged is None:  # factors of somebody else have no tolerance but that they do not move
             return [f"{one.factor.name} moved as well" for one in self.others if not one.moved < SEEN]
-        own = [change.name for change in self.asked]
+        own = [change.told for change in self.asked]
         return [self._missed(name) for name in self.judged.broken() if name not in own]
 
     def _missed(self, name: str) -> str:
@@ -118,17 +123,20 @@ class Account:
         if name == "overlap":
             lost = f"a quarter of the clip overlaps the one wanted by {self.judged.lost[0]:.2f} less"
             return f"the shape is bent or turned: {lost} than without the edit, and {BENT:g} are allowed"
-        off = float(self.judged.off[name][0]) * TOLERANCE[name]
+        if name == "front":
+            return "the object that was behind is in front"
+        kind = name.removesuffix(SECOND)
+        off = float(self.judged.off[name][0]) * TOLERANCE[kind]
         if not np.isfinite(off):
             return f"{name} can no longer be read"
-        if name == "shape":
-            after = next(one for one in (self.reading, *self.others) if one.factor.name == "shape")
-            return f"the shape is a {after.value(after.after)}"
+        if kind == "shape":
+            after = next(one for one in (self.reading, *self.others) if one.factor.name == name)
+            return f"the {name} is a {after.value(after.after)}"
         what = {
-            "size": f"{off:.0%} off, and {TOLERANCE[name]:.0%}",
-            "place": f"{off:.1f} pixels off, and {TOLERANCE[name]:g}",
+            "size": f"{off:.0%} off, and {TOLERANCE[kind]:.0%}",
+            "place": f"{off:.1f} pixels off, and {TOLERANCE[kind]:g}",
         }
-        return f"{name} is {what.get(name, f'{off:.3g} off, and {TOLERANCE[name]:g}')} are allowed"
+        return f"{name} is {what.get(kind, f'{off:.3g} off, and {TOLERANCE[kind]:g}')} are allowed"
 
     def lines(self) -> list[str]:
         """In words."""

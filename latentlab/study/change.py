@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ import torch
 from latentlab.checks import clear_errors
 from latentlab.data.moving.captions import DIRECTIONS, HUES
 from latentlab.data.moving.edits import EDITS, PLACE
-from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES
+from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES, SIDE
+from latentlab.data.moving.scenes import MARGIN, OWN
 
 ALIASES = {"background": "background_hue", "colour": "hue", "color": "hue", "brightness": "light"}
 SPEC = {spec.name: spec for spec in FACTORS}
@@ -26,6 +27,8 @@ WORDS: dict[str, dict[str, float]] = {
 SLACK = 0.02  # share of a range by which a reading may lie outside of it
 MOVING = 0.05  # pixels a frame; a motion that is slower has no direction to change
 FADED = 30.0  # degrees between the hues of object and background, below which one vanishes in the other
+WIDE = {"start_x": (MARGIN, SIDE - MARGIN), "start_y": (MARGIN, SIDE - MARGIN)}  # where one of two objects may be
+SECOND = ".2"  # behind the names of the second object's factors, as in tables
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 
 Value = float | str | Sequence[float]
@@ -39,18 +42,20 @@ class Change:
         name: of `EDITS`: a factor, or "place", which is two.
         how: "to" a value, "by" a difference, or "times" a factor.
         value: two numbers for a place, one else; a shape is its index.
+        object: of which of two objects it is, 0 the first; a factor of the second is asked for as "hue.2".
     """
 
     name: str
     how: str
     value: tuple[float, ...]
+    object: int = 0
 
     @staticmethod
     def of(name: str, value: Value, how: str = "to") -> Change:
         """Reads what a user asks for.
 
         Args:
-            name: a factor, or place.
+            name: a factor, or place; of the second of two objects, the one further right, "hue.2".
             value: a number; for a hue or a direction also its word, for a shape its word, for a place two numbers, such
                 as (5, 0) or "+5,0". By a factor: "*1.25".
             how: "to" or "by".
@@ -60,11 +65,17 @@ class Change:
             ValueError: no such value, or one outside of the factor's range.
 
         >>> Change.of("hue", "blue"), Change.of("size", "*1.25", "by").how
-        (Change(name='hue', how='to', value=(240.0,)), 'times')
+        (Change(name='hue', how='to', value=(240.0,), object=0), 'times')
         """
+        asked, second = name, name.endswith(SECOND)
+        name = name.removesuffix(SECOND)
         name = ALIASES.get(name, name)
         if name not in EDITS:
-            raise KeyError(f"no factor {name!r} that an edit can change; there are {', '.join(EDITS)}")
+            raise KeyError(f"no factor {asked!r} that an edit can change; there are {', '.join(EDITS)}")
+        if second:
+            if name not in (*OWN, "place"):
+                raise KeyError(f"{name} is of the whole clip, so that there is no {asked!r}: ask for {name!r}")
+            return replace(Change.of(name, value, how), object=1)
         if how == "by" and isinstance(value, str) and value.strip()[:1] in "*x" and name in ("size", "speed", "light"):
             change = Change(name, "times", (_number(name, value.strip()[1:]),))
             if change.value[0] <= 0:
@@ -80,16 +91,21 @@ class Change:
         else:
             change = Change(name, how, (_number(name, value),))
         if how == "to":
-            change._check(change.value)
+            change._check(change.value, several=True)  # whether there are two objects, only the clip can say
         return change
 
     def __str__(self) -> str:
-        name, value = self.name, ", ".join(f"{x:g}" for x in self.value)
+        name, value = self.told, ", ".join(f"{x:g}" for x in self.value)
         if self.how == "to":
-            return f"{name} to {SHAPES[int(self.value[0])] if name == 'shape' else value}"
+            return f"{name} to {SHAPES[int(self.value[0])] if self.name == 'shape' else value}"
         return (
             f"{name} times {value}" if self.how == "times" else f"{name} by {', '.join(f'{x:+g}' for x in self.value)}"
         )
+
+    @property
+    def told(self) -> str:
+        """Its name as it is asked for: that of a second object with `.2` behind."""
+        return self.name + SECOND * self.object
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -105,7 +121,7 @@ class Change:
         """The factors of a clip once it is done; what `check` says about them is not asked.
 
         Args:
-            row: factors of the clip, in the order of `FACTORS`; more columns stay as they are.
+            row: factors of the object and its clip, in the order of `FACTORS`; more columns stay as they are.
             strength: how much of it; 1 is all, 0 nothing.
 
         >>> row = np.array([3, 0, 6.0, 32, 32, 90, 0.6, 0, 240, 0.7, 0])
@@ -117,8 +133,12 @@ class Change:
             after[NAMES.index(name)] = value
         return after
 
-    def check(self, row: np.ndarray) -> None:
+    def check(self, row: np.ndarray, *, several: bool = False) -> None:
         """Raises unless a clip of these factors can be edited so.
+
+        Args:
+            row: factors of the object and its clip.
+            several: whether it shows two objects, which may be anywhere in the frame.
 
         Raises:
             ValueError: a factor that the clip does not show, a value out of its range, or hues in which the object
@@ -127,7 +147,7 @@ class Change:
         now = np.array([row[NAMES.index(name)] for name in self.columns], dtype=float)
         self._check_shown(row, now)
         wanted = self._wanted(row)
-        self._check(wanted)
+        self._check(wanted, several=several)
         self._check_seen(row, float(wanted[0]))
 
     def _wanted(self, row: np.ndarray, strength: float = 1.0) -> np.ndarray:
@@ -146,14 +166,15 @@ class Change:
     def _circular(self) -> bool:
         return SPEC[self.columns[0]].kind == "circular"
 
-    def _check(self, values: Sequence[float] | np.ndarray) -> None:
+    def _check(self, values: Sequence[float] | np.ndarray, *, several: bool) -> None:
         """Raises for values out of the factor's range."""
         for name, value in zip(self.columns, values, strict=True):
             spec = SPEC[name]
+            low, high = WIDE.get(name, (spec.low, spec.high)) if several else (spec.low, spec.high)
             slack = SLACK * (spec.high - spec.low)
-            if not self._circular and not spec.low - slack <= value <= spec.high + slack:
+            if not self._circular and not low - slack <= value <= high + slack:
                 unit = f" ({spec.unit})" if spec.unit else ""
-                raise ValueError(f"{self}: {name} {value:.4g} is out of its range, {spec.low:g} to {spec.high:g}{unit}")
+                raise ValueError(f"{self}: {name} {value:.4g} is out of its range, {low:g} to {high:g}{unit}")
 
     def _check_shown(self, row: np.ndarray, now: np.ndarray) -> None:
         """Raises where the clip has nothing that could change so."""
@@ -197,8 +218,9 @@ def changes(to: Mapping[str, Any] | None = None, by: Mapping[str, Any] | None = 
     if not found:
         raise ValueError('an edit needs a target, such as to={"hue": 240} or by={"size": "*1.25"}')
     for i, one in enumerate(found):
-        if twice := [other for other in found[:i] if set(other.columns) & set(one.columns)]:
-            raise ValueError(f"{twice[0]} and {one} contradict each other: ask for one change of {one.name}")
+        same = [other for other in found[:i] if other.object == one.object]
+        if twice := [other for other in same if set(other.columns) & set(one.columns)]:
+            raise ValueError(f"{twice[0]} and {one} contradict each other: ask for one change of {one.told}")
     return found
 
 
@@ -209,7 +231,11 @@ def parse(text: str, how: str) -> dict[str, str]:
     >>> parse("size*1.25", "by"), parse("light-0.2", "by"), parse("place=+5,0", "by")
     ({'size': '*1.25'}, {'light': '-0.2'}, {'place': '+5,0'})
     """
-    found = re.fullmatch(r"\s*([A-Za-z_]+)\s*(?:=\s*)?(.+?)\s*", text) if "=" in text or how == "by" else None
+    found = (
+        re.fullmatch(r"\s*([A-Za-z_]+(?:\.2(?![\d.]))?)\s*(?:=\s*)?(.+?)\s*", text)
+        if "=" in text or how == "by"
+        else None
+    )
     if found is None:
         example = "hue=blue, shape=star or place=32,30" if how == "to" else "size*1.25, light+0.2 or place=+5,0"
         raise ValueError(f"cannot read {text!r}: a target is written as {example}")

@@ -129,22 +129,22 @@ class Judged:
             wanted, infinite where it can no longer be read.
         outside: decibels that pixels keep where neither the old nor the new object is; NaN where none are to stay.
         overlap: of the object with the silhouette that is wanted, frame by frame, 0 to 1, see `Wanted.overlap`; a class
-            says "star" of much that is none. NaN where no shape is wanted.
+            says "star" of much that is none. NaN where no shape is wanted. Of two objects each has its own.
         floor: the overlap that the clips have without an edit.
     """
 
     read: FactorTable
     off: dict[str, Float[np.ndarray, " clip"]]
     outside: Float[np.ndarray, " clip"]
-    overlap: Float[np.ndarray, "clip frame"]
-    floor: Float[np.ndarray, "clip frame"]
+    overlap: Float[np.ndarray, "clip *object frame"]
+    floor: Float[np.ndarray, "clip *object frame"]
 
     @property
     def lost(self) -> Float[np.ndarray, " clip"]:
         """How much less the object overlaps its silhouette than without the edit, in the worst quarter of the clip."""
         loss = self.floor - self.overlap
-        quarter = max(1, loss.shape[1] // 4)
-        return sliding_window_view(loss, quarter, axis=1).mean(2).max(1)
+        quarter = max(1, loss.shape[-1] // 4)
+        return sliding_window_view(loss, quarter, axis=-1).mean(-1).reshape(len(loss), -1).max(1)
 
     @property
     def bent(self) -> Bool[np.ndarray, " clip"]:
@@ -190,14 +190,24 @@ def judge(
     (['hue'], array([ True]))
     """
     read = measure(video)
+    off = how_far(wanted, read.values, track(video))
+    overlap = wanted.overlap(video)
+    unknown, whole = np.full(len(video), np.nan), np.ones_like(overlap)
+    return Judged(read, off, unknown if outside is None else outside, overlap, whole if floor is None else floor)
+
+
+def how_far(
+    wanted: Wanted, read: Float[np.ndarray, "clip factor"], places: Float[np.ndarray, "clip frame 2"]
+) -> dict[str, Float[np.ndarray, " clip"]]:
+    """By the names of `TOLERANCE`, how far what is read of an object is from what is wanted, see `Judged.off`."""
     off: dict[str, np.ndarray] = {}
     for name in EDITS:
         if name == "place":
-            far = np.linalg.norm(track(video) - wanted.centre, axis=2)
+            far = np.linalg.norm(places - wanted.centre, axis=2)
             difference = np.where(np.isfinite(far).any(1), np.nanmax(np.nan_to_num(far), 1), np.nan)
             target = wanted.centre[:, 0, 0]
         else:
-            target, now = wanted.rows[:, NAMES.index(name)], read[name]
+            target, now = wanted.rows[:, NAMES.index(name)], read[:, NAMES.index(name)]
             circular = FACTORS[NAMES.index(name)].kind == "circular"
             difference = np.abs(angle_difference(now, target) if circular else now - target)
             difference = difference / target if name == "size" else difference
@@ -207,9 +217,7 @@ def judge(
             target = np.where(wanted.rows[:, NAMES.index("shape")] == 0, np.nan, target)
         in_tolerances = np.where(np.isfinite(difference), difference / TOLERANCE[name], np.inf)
         off[name] = np.where(np.isfinite(target), in_tolerances, np.nan)
-    overlap = wanted.overlap(video)
-    unknown, whole = np.full(len(video), np.nan), np.ones_like(overlap)
-    return Judged(read, off, unknown if outside is None else outside, overlap, whole if floor is None else floor)
+    return off
 
 
 def unedited_overlap(
@@ -221,8 +229,9 @@ def unedited_overlap(
         known: what the clips show.
         wanted: what they are to show.
         before, after: the clips without and with the edit.
-        space: what it makes of clips without an edit. Spaces bend a cross more than a circle, so where the shape is to
-            become another, its silhouette is held against what the space makes of it; None takes that of the old shape.
+        space: what it makes of clips without an edit. Spaces bend a cross more than a circle, and one pose more than
+            another, so where the shape is to become another or to turn otherwise, its silhouette is held against what
+            the space makes of it; None takes that of the old shape and its turns.
 
     >>> from latentlab.data import moving_shapes
     >>> star, factors = moving_shapes(1, seed=0, fixed={"shape": 3})
@@ -230,8 +239,8 @@ def unedited_overlap(
     >>> unedited_overlap(known, known.after(Change.of("light", 0.7)), star, star).mean().round(2)
     np.float64(1.0)
     """
-    shape = NAMES.index("shape")
-    if space is None or (known.rows[:, shape] == wanted.rows[:, shape]).all():
+    drawn = [NAMES.index(name) for name in ("shape", "rotation")]
+    if space is None or np.array_equal(known.rows[:, drawn], wanted.rows[:, drawn], equal_nan=True):
         return known.overlap(before)
     return wanted.overlap_in(space, after)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -10,13 +11,15 @@ import numpy as np
 import torch
 from einops import rearrange
 
-from latentlab.data.moving.edits import EDITS, condition, rows_of
+from latentlab.data.moving.edits import EDITS, condition
 from latentlab.data.moving.factors import FACTORS, NAMES
+from latentlab.data.moving.object_edits import told
 from latentlab.directions import Direction, DirectionSet, edit
 from latentlab.generator.generator import Generator
 from latentlab.generator.networks.edits import EditNetwork
 from latentlab.shapes import Latents
 from latentlab.study.change import Change
+from latentlab.study.seen_objects import Place, seen_objects
 
 
 class Edit(Protocol):
@@ -35,10 +38,18 @@ class Edit(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class NetworkEdit:
-    """An edit by the network of pairs, which reads the clip by itself: a strength of 1 is the change asked for."""
+    """An edit by the network of pairs, which reads the clip by itself: a strength of 1 is the change asked for.
+
+    Args:
+        network: edits latents.
+        change: of the first object, or the second.
+        at: a place in the first frame, pixels from the left and the top, or one a clip: the object nearest to it is
+            edited, whichever it is.
+    """
 
     network: EditNetwork
     change: Change
+    at: Place | None = None
     given: str = "pairs"
 
     @torch.no_grad()
@@ -46,15 +57,30 @@ class NetworkEdit:
         if not strength:
             return latents.clone()
         clips, frames = len(latents), latents.shape[2]
-        each = rearrange(latents.float(), "b c f h w -> (b f) c h w")
-        before = rows_of(rearrange(self.network.read(each), "(b f) n -> b f n", b=clips))
+        seen = seen_objects(self.network, latents)
+        before = seen.rows[torch.arange(clips), seen.index(self.change.object, self.at)]
         after = torch.from_numpy(np.stack([self.change.after(row, strength=strength) for row in before.cpu().numpy()]))
+        each = rearrange(latents.float(), "b c f h w -> (b f) c h w")
         number = torch.arange(frames, device=latents.device).repeat(clips).to(each)
         rows = [one.to(each).repeat_interleave(frames, 0) for one in (before, after)]
         kind = torch.full((len(each),), EDITS.index(self.change.name), device=latents.device)
-        told, places = condition(rows[0], rows[1], kind, number)
-        edited = self.network(each, told, places)
+        says = condition if self.network.config.objects == 1 else told
+        edited = self.network(each, *says(rows[0], rows[1], kind, number))
         return rearrange(edited, "(b f) c h w -> b c f h w", b=clips)
+
+
+def edited_in_turn(
+    network: EditNetwork, changes: Sequence[Change], latents: Latents, at: tuple[float, float] | None = None
+) -> Latents:
+    """One change after another; an object that was moved is found where it was moved to."""
+    seen, clip = seen_objects(network, latents), torch.arange(len(latents))
+    places = {k: seen.start[clip, seen.index(k, at)] for k in {change.object for change in changes}}
+    for change in changes:
+        latents = NetworkEdit(network, change, places[change.object]).apply(latents)
+        if change.name == "place":
+            there = torch.tensor(change.value).to(places[change.object])
+            places[change.object] = places[change.object] * (change.how == "by") + there
+    return latents
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ import numpy as np
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.control.decided import decided
-from latentlab.data.moving.captions import DIRECTIONS, HUES
-from latentlab.data.moving.factors import FACTORS, NAMES, SHAPES, SIDE
+from latentlab.data.moving.factors import FACTORS, NAMES, SIDE
 from latentlab.data.moving.measure import measure
+from latentlab.data.moving.measure_scenes import SeenScene
 from latentlab.directions import Direction, DirectionSet
 from latentlab.directions.mask import Mask, blend, leak
 from latentlab.directions.target import Target
@@ -23,13 +23,16 @@ from latentlab.generator.networks.edits import EditNetwork, load_edits
 from latentlab.metrics.perceptual import psnr
 from latentlab.names import EditMethod, SpaceKind, When
 from latentlab.settings import EditSettings
-from latentlab.shapes import Latents, Video
+from latentlab.shapes import Video
 from latentlab.study.account import Account, account
+from latentlab.study.account_scenes import account_scene
+from latentlab.study.asked import check_asked, check_place, is_shown, scenes_of
 from latentlab.study.caption_account import CaptionAccount, caption_account
 from latentlab.study.change import Change, Value, changes
-from latentlab.study.contract import TOLERANCE
-from latentlab.study.edit_methods import FlowEdit, NetworkEdit
+from latentlab.study.contract_scenes import WantedScene
+from latentlab.study.edit_methods import FlowEdit, edited_in_turn
 from latentlab.study.fidelity import fidelity
+from latentlab.study.named import named, words_of
 from latentlab.study.recipe import Edited, Recipe
 from latentlab.study.sources import find_directions, home
 from latentlab.study.steps import Step
@@ -74,6 +77,7 @@ def edit_clip(
     when: When = EditSettings.when,
     profile: str | tuple[float, ...] = "constant",
     mask: Mask | None = None,
+    at: tuple[float, float] | None = None,
     read: Callable[[Video], FactorTable] | None = None,
     seed: Seed = 0,
     progress: bool = False,
@@ -89,6 +93,7 @@ def edit_clip(
         direction: of labelled clips, as `Effect` names it: "light", "hue@240", "shape=star"; of one clip.
         strength: in standard deviations of the codes along the direction.
         to: values to reach: `{"hue": 240}`, `{"hue": "blue"}`, `{"shape": "star"}`, `{"place": (32, 30)}`.
+            Of two objects the first, which is the one further left; those of the second are `{"hue.2": 240}`.
         by: changes to make: `{"size": "*1.25"}`, `{"light": 0.2}`, `{"place": (5, 0)}` pixels right and down,
             `{"direction": 90}` degrees, `{"speed": 0.2}` pixels a frame, `{"rotation": 3}` degrees a frame.
         caption: what the clips are to show. A model that has an edit network is asked for what the words name (hue,
@@ -102,6 +107,7 @@ def edit_clip(
             not after; or from 1 down to a flow time of your own. Of a direction of h-space, or of a flow.
         profile: over time, of a direction; see `latentlab.edit`.
         mask: where the clip may change; outside it comes back as it was.
+        at: a place in the first frame, pixels from the left and the top: of two objects the nearest to it is meant.
         read: the factors of clips, a table with a row a clip, for clips that are not moving shapes.
         seed: of the labelled clips, or of the noise of a flow.
         progress: show a bar.
@@ -111,8 +117,8 @@ def edit_clip(
 
     Raises:
         KeyError: no such direction or factor.
-        ValueError: nothing asked for, or twice; a value out of its range, or a factor that the clip does not show; or a
-            model without an edit network.
+        ValueError: nothing asked for, or twice; a value out of its range, or a factor or an object that the clip does
+            not show; or a model without an edit network.
 
     >>> import latentlab as ll
     >>> generator = ll.load()
@@ -126,7 +132,10 @@ def edit_clip(
         raise ValueError(
             f"an edit is asked for in one way, to and by, caption, or direction; got {asked or 'none'} of them"
         )
+    check_place(at, clip.shape[-1])
     if direction is not None:
+        if at is not None:
+            raise ValueError(f"a direction is of the whole clip; at={at} says which object to and by are of")
         if directions is None:
             check_edit(direction, strength)
         check_strength(strength)
@@ -145,10 +154,13 @@ def edit_clip(
     if caption is not None and network is None:
         if method == "network":
             raise ValueError(_no_network(generator))
-        last = _last(generator, when, [*_words(caption)])
+        last = _last(generator, when, [*words_of(caption)])
         edited = FlowEdit(generator, source, caption, last=last, seed=seed).apply(latents)
-        readable = unedited.shape[-2:] == (SIDE, SIDE) and (read is not None or knows_moving_shapes(generator))
-        wanted = named(caption) if readable and _words(caption) else []
+        its_own = knows_moving_shapes(generator) if read is None else read(unedited).names == NAMES
+        readable = unedited.shape[-2:] == (SIDE, SIDE) and its_own
+        scenes = scenes_of(clip, unedited) if readable else [None] * len(clip)
+        one_each = not any(scenes) or at is not None  # else words do not say of which object they are
+        wanted = named(caption) if readable and one_each and words_of(caption) else []
         given = "captions"
     elif network is None:
         raise ValueError(
@@ -157,9 +169,17 @@ def edit_clip(
     else:
         rows = measure(unedited).values
         rows[np.isnan(measure(clip.cpu()).values).all(1)] = np.nan  # a decoder may see things in an empty clip
+        scenes = scenes_of(clip, unedited)
         wanted = changes(to, by) if caption is None else named(caption)
-        asked_for = wanted if caption is None else [one for one in wanted if not all(_shown(one, row) for row in rows)]
-        edited = _by_network(network, latents, asked_for, rows)
+        if network.config.objects == 1 and any(scenes):
+            raise ValueError(
+                "the clip shows two objects, and this model's edit network knows clips of one: train one that tells "
+                "them apart by `latentlab train edits` and pass it as method"
+            )
+        shown = [WantedScene.read([scene]) if scene else row for scene, row in zip(scenes, rows, strict=True)]
+        check_asked(wanted, shown, at, caption)
+        asked_for = wanted if caption is None else [c for c in wanted if not all(is_shown(c, one, at) for one in shown)]
+        edited = edited_in_turn(network, asked_for, latents, at)
         given = "pairs"
     video = generator.decode(edited).cpu()
     spread = float("nan")
@@ -167,40 +187,9 @@ def edit_clip(
         spread = leak(unedited, video, mask)
         video = blend(unedited, video, mask)
     known, like = fidelity(generator, clip, decoded=unedited), fidelity(generator, video)
-    accounts = _accounts(generator, unedited, video, wanted, caption, read)
+    accounts = _accounts(generator, unedited, video, wanted, caption, read, scenes, at)
     floor = round(float(psnr(unedited, clip.cpu()).mean()), 2)
     return Edited(video, "latent", floor, None, unedited, spread, accounts, known, given, like)
-
-
-@clear_errors
-def named(caption: str) -> list[Change]:
-    """What the words of a caption ask for: hue, background, shape and direction.
-
-    >>> [str(change) for change in named("a blue star moving left on a green background")]
-    ['shape to star', 'hue to 240', 'background_hue to 120', 'direction to 180']
-    """
-    found = _words(caption)
-    if not found:
-        raise ValueError(
-            f"{caption!r} names nothing that an edit can reach: no hue ({', '.join(HUES)}), no shape "
-            f"({', '.join(SHAPES)}), no 'moving' and one of {', '.join(DIRECTIONS)}"
-        )
-    return changes(to={name: found[name] for name in ("shape", "hue", "background_hue", "direction") if name in found})
-
-
-def _words(caption: str) -> dict[str, str]:
-    """The factors that a caption names, and their words."""
-    words = re.findall(r"[\w-]+", caption.lower())
-    found: dict[str, str] = {}
-    for i, word in enumerate(words):
-        ground = words[i + 1 : i + 2] == ["background"]
-        if word in HUES:
-            found["background_hue" if ground else "hue"] = word
-        elif word in SHAPES:
-            found["shape"] = word
-        elif word in DIRECTIONS and words[i - 1 : i] == ["moving"]:
-            found["direction"] = word
-    return found
 
 
 def network_of(generator: Generator) -> EditNetwork | None:
@@ -270,27 +259,6 @@ def _direction(
     return known[name]
 
 
-def _shown(change: Change, row: np.ndarray) -> bool:
-    """Whether a clip shows already what a word asks for: every pass of the network costs a little of the shape."""
-    after = change.after(row)
-    for name in change.columns:
-        spec, apart = FACTORS[NAMES.index(name)], abs(after[NAMES.index(name)] - row[NAMES.index(name)])
-        apart = min(apart % 360, -apart % 360) if spec.kind == "circular" else apart
-        if not apart <= (0 if spec.kind == "categorical" else TOLERANCE[name]):
-            return False
-    return True
-
-
-def _by_network(network: EditNetwork, latents: Latents, wanted: Sequence[Change], rows) -> Latents:
-    """One change after another, each checked against what every clip shows."""
-    for change in wanted:
-        for row in rows:
-            change.check(row)
-        latents = NetworkEdit(network, change).apply(latents)
-        rows = [change.after(row) for row in rows]
-    return latents
-
-
 def _accounts(
     generator: Generator,
     before: Video,
@@ -298,16 +266,25 @@ def _accounts(
     wanted: Sequence[Change],
     caption: str | None,
     read: Callable[[Video], FactorTable] | None,
+    scenes: Sequence[SeenScene | None],
+    at: tuple[float, float] | None,
 ) -> tuple[Account | CaptionAccount, ...]:
     """What moved in each clip, by its factors where these were asked for, else by the caption."""
-    each = zip(before.split(1), after.split(1), strict=True)
-    if wanted:
-        known = {"read": read or measure, "space": lambda video: generator.decode(generator.encode(video)).cpu()}
-        return tuple(account(one, other, wanted, **known) for one, other in each)
-    clip_model = generator.clip_model if isinstance(generator, NativeGenerator) else None
-    device = generator.device
-    said = (caption_account(one.to(device), other.to(device), caption or "", clip_model) for one, other in each)
-    return tuple(said)
+
+    def space(video: Video) -> Video:
+        return generator.decode(generator.encode(video)).cpu()
+
+    def of(one: Video, other: Video, scene: SeenScene | None) -> Account | CaptionAccount:
+        if wanted and scene is not None and read is None:
+            mine = [WantedScene.read([scene]).meant(change, at) for change in wanted]
+            return account_scene(one, other, mine, seen=scene, space=space)
+        if wanted:
+            return account(one, other, wanted, read=read or measure, space=space)
+        clip_model = generator.clip_model if isinstance(generator, NativeGenerator) else None
+        device = generator.device
+        return caption_account(one.to(device), other.to(device), caption or "", clip_model, read)
+
+    return tuple(of(*each) for each in zip(before.split(1), after.split(1), scenes, strict=True))
 
 
 def _no_network(generator: Generator) -> str:

@@ -60,7 +60,7 @@ def test_a_strength_of_half_goes_half_the_way_and_round_the_circle():
         ("shape", 2.5, "to", "circle, square"),
         ("shape", "star", "by", "no distance"),
         ("place", 5, "by", "two numbers"),
-        ("place", (50, 32), "to", "start_x 50 is out of its range"),
+        ("place", (60, 32), "to", "start_x 60 is out of its range, 11 to 53"),
     ],
 )
 def test_values_that_there_are_not_are_refused(name, value, how, said):
@@ -72,6 +72,7 @@ def test_values_that_there_are_not_are_refused(name, value, how, said):
     ("change", "clip", "said"),
     [
         (("size", "*2", "by"), {}, "size 12 is out of its range"),
+        (("place", (50, 32), "to"), {}, r"start_x 50 is out of its range, 26\.5 to 37\.5"),
         (("rotation", 3, "by"), {"shape": 0}, "circle"),
         (("direction", 90, "by"), {"speed": 0.01}, "rests"),
         (("light", 0.1, "by"), {"shape": np.nan}, "no object"),
@@ -104,3 +105,38 @@ def test_targets_of_the_command_line():
             parse(text, how)
     with pytest.raises(ValueError, match="asked for twice"):
         parse_all(["light+0.1", "light+0.2"], "by")
+
+
+def test_a_change_of_the_second_object_says_so_and_one_of_both_is_none_of_the_same():
+    change = Change.of("hue.2", "blue")
+    assert (change.name, change.object, str(change)) == ("hue", 1, "hue.2 to 240")
+    assert change.after(row())[NAMES.index("hue")] == 240
+    assert [str(one) for one in changes(to={"hue": 60, "hue.2": 240})] == ["hue to 60", "hue.2 to 240"]
+    with pytest.raises(ValueError, match=r"ask for one change of hue\.2"):
+        changes(to={"hue.2": 240}, by={"hue.2": 20})
+    for name in ("light.2", "background.2"):
+        with pytest.raises(KeyError, match="is of the whole clip"):
+            Change.of(name, 0.9)
+    with pytest.raises(KeyError, match=r"no factor 'smell\.2'"):
+        Change.of("smell.2", 1)
+
+
+def test_of_two_objects_each_may_be_anywhere_in_the_frame():
+    change = Change.of("place.2", (50, 32))
+    change.check(row(), several=True)
+    with pytest.raises(ValueError, match=r"place\.2 to 50, 32: start_x 50 is out of its range, 26"):
+        change.check(row())
+
+
+@pytest.mark.parametrize(
+    ("text", "how", "said"),
+    [
+        ("hue.2=blue", "to", {"hue.2": "blue"}),
+        ("size.2*1.25", "by", {"size.2": "*1.25"}),
+        ("place.2=+5,0", "by", {"place.2": "+5,0"}),
+        ("light.25", "by", {"light": ".25"}),
+        ("light=.2", "by", {"light": ".2"}),
+    ],
+)
+def test_the_second_object_on_the_command_line(text, how, said):
+    assert parse(text, how) == said

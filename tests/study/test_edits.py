@@ -11,11 +11,14 @@ import latentlab as ll
 from latentlab.data.moving.dataset import moving_shapes
 from latentlab.data.moving.measure import measure
 from latentlab.directions import DirectionSet
+from latentlab.factors import Factor, FactorTable
 from latentlab.generator.config import GeneratorConfig
 from latentlab.generator.native import NativeGenerator
 from latentlab.study import edits
-from latentlab.study.caption_account import CaptionAccount
+from latentlab.study.asked import check_asked, is_shown
+from latentlab.study.caption_account import CaptionAccount, caption_account
 from latentlab.study.change import Change
+from latentlab.study.contract_scenes import WantedScene, two_objects
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
 from latentlab.study.edits import named, network_of
 from latentlab.study.sources import find_directions
@@ -116,6 +119,67 @@ def test_a_clip_without_an_object_and_a_factor_that_there_is_not(generator):
         ll.edit_clip(generator, torch.full((1, 3, 16, 64, 64), -0.2), to={"hue": 240})
     with pytest.raises(KeyError, match="no factor 'smell'"):
         ll.edit_clip(generator, clip(), to={"smell": 1})
+
+
+TWO = {
+    "shape": 3, "shape.2": 1, "hue": 0.0, "hue.2": 120.0, "background_hue": 240.0, "speed": 0.3, "speed.2": 0.3,
+    "start_x": 18.0, "start_y": 30.0, "start_x.2": 44.0, "start_y.2": 36.0, "blur": 0.0,
+}  # fmt: skip
+
+
+def two_shapes(**changes) -> torch.Tensor:
+    return moving_shapes(1, seed=0, objects=2, fixed={**TWO, **changes})[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"to": {"hue.2": 240}}, r"hue\.2 to 240: the clip does not show two objects; ask for hue"),
+        ({"to": {"hue": 240}, "at": (80, 20)}, r"at is a place in the frame, 0 to 64 pixels.*got \(80, 20\)"),
+        ({"to": {"hue": 240}, "at": 3}, "at is a place, two numbers"),
+        ({"to": {"hue.2": 240}, "at": (18, 30)}, r"at=\(18, 30\) says which object is meant; ask for hue of it"),
+        ({"direction": "light", "at": (18, 30)}, "a direction is of the whole clip"),
+    ],
+)
+def test_a_second_object_that_there_is_not_and_places_that_are_none(generator, asked, said):
+    with pytest.raises(ValueError, match=said):
+        ll.edit_clip(generator, clip(), **asked)
+
+
+def test_a_network_of_single_objects_refuses_two(generator):
+    if network_of(generator).config.objects == 1:
+        with pytest.raises(ValueError, match="knows clips of one: train one"):
+            ll.edit_clip(generator, two_shapes(), to={"hue": 60})
+
+
+def test_words_do_not_say_which_of_two_is_meant():
+    known = [WantedScene.read(two_objects(two_shapes()))]
+    wanted = named("a yellow star")
+    with pytest.raises(ValueError, match="does not say which is meant: tell it by at"):
+        check_asked(wanted, known, None, "a yellow star")
+    check_asked(wanted, known, (18, 30), "a yellow star")
+    assert [is_shown(one, known[0], (18, 30)) for one in wanted] == [True, False]
+    with pytest.raises(ValueError, match="only 0 degrees from the hue of the background"):
+        check_asked([Change.of("hue.2", 240)], known, None, None)
+
+
+def test_the_readers_of_users_say_what_they_read_of_clips_of_another_kind():
+    small = tiny.generator()
+    video = torch.zeros(1, 3, 4, 16, 16)
+
+    def brightness(video: torch.Tensor) -> FactorTable:
+        values = video.mean((1, 2, 3, 4))[:, None].numpy().astype(float)
+        return FactorTable(values, (Factor("brightness", "continuous", -1, 1),))
+
+    (said,) = ll.edit_clip(small, video, caption="a blue star", source="a red star", read=brightness).accounts
+    assert [one.factor.name for one in said.readings] == ["brightness"]
+    assert list(said.numbers()["readings"]) == ["brightness"]
+    assert not said.kept
+    same = caption_account(video, video, "a blue star", read=brightness)
+    assert "brightness reads: the same as before" in "\n".join(same.lines())
+    lit = caption_account(video, video + 0.5, "a blue star", read=brightness)
+    assert "brightness reads: brightness 0 to 0.5" in lit.lines()
+    assert lit.failed == "brightness reads what moved, and nobody knows what of it the caption asks for"
 
 
 def test_a_model_without_an_edit_network_says_what_to_do():

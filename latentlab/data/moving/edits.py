@@ -70,7 +70,7 @@ def condition(
     here = centre(before, frames)
     there = here + moves * (centre(after, frames) - here)
     turned = torch.deg2rad(frames * (column(after, "rotation") - column(before, "rotation")))
-    pose = torch.deg2rad(_pose(before) + frames * column(after, "rotation"))
+    pose = torch.deg2rad(pose_of(before) + frames * column(after, "rotation"))
     drawn = one["shape"] + one["rotation"]
     parts = [
         kind,
@@ -90,7 +90,7 @@ def condition(
 def reading(rows: Rows, frames: Float[Tensor, " edit"]) -> Float[Tensor, "edit reading"]:
     """What the reader of latents is to say of one frame each, in the order in which `rows_of` takes it."""
     hue, background = (torch.deg2rad(column(rows, name))[:, None] for name in ("hue", "background_hue"))
-    pose = torch.deg2rad(_pose(rows) + frames * column(rows, "rotation"))
+    pose = torch.deg2rad(pose_of(rows) + frames * column(rows, "rotation"))
     parts = [
         F.one_hot(column(rows, "shape").long(), len(SHAPES)).to(rows),
         torch.cat([hue.cos(), hue.sin(), background.cos(), background.sin()], 1),
@@ -149,7 +149,8 @@ def rows_of(said: Float[Tensor, "clip frame reading"]) -> Rows:
     return torch.stack([*(found[name] for name in NAMES), angle], 1)
 
 
-def _pose(rows: Rows) -> Float[Tensor, " edit"]:
+def pose_of(rows: Rows) -> Float[Tensor, " edit"]:
+    """The angle in frame 0, degrees."""
     return rows[:, POSE] if rows.shape[1] > POSE else torch.zeros_like(rows[:, 0])
 
 

@@ -58,13 +58,13 @@ def measure_scenes(video: Video) -> FactorTable:
     array([ True,  True,  True])
     """
     check_clips(video)
-    rows = [_read(clip) for clip in video]
+    rows = [see_scene(clip).row for clip in video]
     values = [[row.get(spec.name, np.nan) for spec in SPECS] for row in rows]
     return FactorTable(np.array(values, dtype=float).reshape(len(rows), len(SPECS)), SPECS)
 
 
 @dataclass(frozen=True)
-class _Thing:
+class Thing:
     """An object as it was found: its colour, and in each frame where it is and the phase of its symmetry's moment."""
 
     colour: np.ndarray
@@ -75,20 +75,43 @@ class _Thing:
     seen: np.ndarray  # (frame,)
 
 
-def _read(clip: Tensor) -> dict[str, float]:
+@dataclass(frozen=True)
+class SeenScene:
+    """One clip: its factors by name, its objects from left to right, and the share of pixels that shows each of them.
+
+    `angles` are by how far each is turned in every frame, degrees counterclockwise from upright, on the straight line.
+    """
+
+    row: dict[str, float]
+    things: tuple[Thing, ...]
+    mattes: Float[np.ndarray, "object frame height width"]
+    angles: tuple[Float[np.ndarray, " frame"], ...] = ()
+
+
+def see_scene(clip: Float[Tensor, "3 frame height width"]) -> SeenScene:
+    """What one clip shows.
+
+    >>> from latentlab.data.moving.dataset import moving_shapes
+    >>> seen = see_scene(moving_shapes(1, objects=2)[0][0])
+    >>> len(seen.things), seen.mattes.shape
+    (2, (2, 16, 64, 64))
+    """
     rest, background = _deviation(clip)
     steps = _object_steps(rest)
     mattes = _mattes(rest, steps)
     if _patterned(rest, mattes):
-        return {}
+        return SeenScene({}, (), mattes[:0])
     row = {"objects": 0.0, "background_hue": float(hue_of(background[None])[0])}
     row["light"] = float(background.max() / BACKGROUND_VALUE)
-    things, front = _things(mattes, [background + step for step in steps])
+    things, front, shown = _things(mattes, [background + step for step in steps])
     order = sorted(range(len(things)), key=lambda i: np.nanmean(things[i].centre[things[i].seen, 0]))
     row["objects"] = float(len(things))
-    for end, i in zip(("", ".2"), order, strict=False):
-        row |= {f"{name}{end}": value for name, value in _motion(things[i]).items()}
-    return row | ({"front": float(order.index(front))} if front is not None else {})
+    motions = [_motion(things[i]) for i in order]
+    for end, (motion, _) in zip(("", ".2"), motions, strict=False):
+        row |= {f"{name}{end}": value for name, value in motion.items()}
+    row |= {"front": float(order.index(front))} if front is not None else {}
+    in_order = tuple(things[i] for i in order)
+    return SeenScene(row, in_order, mattes[[shown[i] for i in order]], tuple(angles for _, angles in motions))
 
 
 def _deviation(clip: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -154,10 +177,10 @@ def _grow(where: np.ndarray, pixels: int) -> np.ndarray:
     return F.max_pool2d(flat, side, 1, pixels)[:, 0].numpy().reshape(where.shape)
 
 
-def _things(mattes: np.ndarray, colours: list[np.ndarray]) -> tuple[list[_Thing], int | None]:
-    """What the mattes show, and which of two is in front where they touch."""
+def _things(mattes: np.ndarray, colours: list[np.ndarray]) -> tuple[list[Thing], int | None, list[int]]:
+    """What the mattes show, which of two is in front where they touch, and the matte of each."""
     if not len(mattes):
-        return [], None
+        return [], None, []
     moments = MatteMoments.of(torch.from_numpy(mattes))
     there = [i for i in range(len(mattes)) if moments.seen[i].mean() >= 0.5]
     touch = np.zeros(mattes.shape[1], dtype=bool)
@@ -165,17 +188,17 @@ def _things(mattes: np.ndarray, colours: list[np.ndarray]) -> tuple[list[_Thing]
         touch = np.asarray(_grow(mattes > 0.3, 1).all(0).reshape(len(touch), -1).any(1))
     things = [_from_moments(moments, i, colours[i], ~touch) for i in there]
     if not touch.any():
-        return things, None
+        return things, None, there
     drawn = [_draw(thing.shape, thing.size, thing.centre, _angles(thing.shape, thing.turned)) for thing in things]
     off = [((matte - shape)[touch] ** 2).sum() for matte, shape in zip(mattes[there], drawn, strict=True)]
     front = int(off[1] < off[0])
     rear = 1 - front
     known = (things[rear].seen & ~touch).sum() >= 3
     things[rear] = _completed(things[rear], moments.central[rear], mattes[rear], 1 - mattes[front].clip(0, 1), known)
-    return things, front
+    return things, front, there
 
 
-def _from_moments(moments: MatteMoments, i: int, colour: np.ndarray, free: np.ndarray) -> _Thing:
+def _from_moments(moments: MatteMoments, i: int, colour: np.ndarray, free: np.ndarray) -> Thing:
     """An object from its matte alone; shape and size from the frames in which nothing hides it, if there are enough."""
     seen = moments.seen[i]
     use = seen & free if (seen & free).sum() >= 3 else seen
@@ -185,7 +208,7 @@ def _from_moments(moments: MatteMoments, i: int, colour: np.ndarray, free: np.nd
     area = moments.area[i][use].mean()
     shape = int(nearest_shape(one, np.array([area]))[0])
     turned = moments.central[i][:, SYMMETRY[SHAPES[shape]]]
-    return _Thing(colour, shape, float(np.sqrt(area / np.pi)), moments.centre[i], turned, seen)
+    return Thing(colour, shape, float(np.sqrt(area / np.pi)), moments.centre[i], turned, seen)
 
 
 def _angles(shape: int, turned: np.ndarray) -> np.ndarray:
@@ -201,7 +224,7 @@ def _draw(shape: int, size: float, centre: np.ndarray, angle: np.ndarray) -> np.
     return pixel_coverage(np.stack([corners.real, -corners.imag], -1) + centre[:, None])
 
 
-def _completed(thing: _Thing, central: np.ndarray, matte: np.ndarray, visible: np.ndarray, known: bool) -> _Thing:
+def _completed(thing: Thing, central: np.ndarray, matte: np.ndarray, visible: np.ndarray, known: bool) -> Thing:
     """An object that another hides a part of: the shape and the poses that agree best with what is visible.
 
     Args:
@@ -219,7 +242,7 @@ def _completed(thing: _Thing, central: np.ndarray, matte: np.ndarray, visible: n
     return best
 
 
-def _fit(thing: _Thing, matte: np.ndarray, visible: np.ndarray, known: bool) -> tuple[_Thing, float]:
+def _fit(thing: Thing, matte: np.ndarray, visible: np.ndarray, known: bool) -> tuple[Thing, float]:
     """Gauss-Newton on place and angle in each frame, and on the size unless that is known."""
     shape, size, centre = thing.shape, thing.size, np.nan_to_num(thing.centre, nan=SIDE / 2)
     angle, off = _angles(shape, thing.turned), np.inf
@@ -250,8 +273,8 @@ def _fit(thing: _Thing, matte: np.ndarray, visible: np.ndarray, known: bool) -> 
     return replace(thing, size=size, centre=centre, turned=turned), off
 
 
-def _motion(thing: _Thing) -> dict[str, float]:
-    """The factors of one object."""
+def _motion(thing: Thing) -> tuple[dict[str, float], np.ndarray]:
+    """The factors of one object, and how far it is turned in every frame, degrees."""
     path = read_path(thing.centre, thing.seen)
     speed = abs(path.velocity)
     order, m = SYMMETRY[SHAPES[thing.shape]], thing.turned * thing.seen
@@ -259,8 +282,12 @@ def _motion(thing: _Thing) -> dict[str, float]:
     step = np.angle((m[1:] * m[:-1].conj())[late > 0].sum())  # a first guess, so that the fit has nothing to unwrap
     still = np.exp(-1j * step * path.clock) * m
     phase = np.angle(still * still.sum().conj())[thing.seen]
-    slope = np.polyfit(path.clock[thing.seen], phase, 1)[0] if thing.seen.sum() > 1 and late.any() else np.nan
-    return {
+    turns = thing.seen.sum() > 1 and late.any()
+    slope, begin = np.polyfit(path.clock[thing.seen], phase, 1) if turns else (np.nan, 0.0)
+    upright = np.angle(polygon_moment(POLYGONS[SHAPES[thing.shape]], order)) if order else 0.0
+    start = np.angle(still.sum()) + begin - upright
+    angles = np.rad2deg(start + np.nan_to_num(step + slope) * path.clock) / max(order, 1)
+    row = {
         "shape": float(thing.shape),
         "hue": float(hue_of(thing.colour[None])[0]),
         "size": thing.size,
@@ -273,6 +300,7 @@ def _motion(thing: _Thing) -> dict[str, float]:
         "change_at": path.change_at,
         "turn": path.turn,
     }
+    return row, angles if order else np.full(len(angles), np.nan)
 
 
 def paired(read: FactorTable, true: FactorTable) -> FactorTable:
