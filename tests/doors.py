@@ -371,6 +371,16 @@ CALLS: dict[str, Callable[[], Call]] = {
     "Images.draw": on(lambda: data.images("digits", split="test"), "draw", count=1, seed=0),
     "Images.levels": on(lambda: data.images("digits", split="test"), "levels", indices=[0, 1], seed=0),
     "Images.checked": on(lambda: data.images("digits", split="test"), "checked", indices=[0, 1]),
+    "phantoms": lambda: (data.phantoms, {"count": 1, "seed": 0, "size": 32}),
+    "Slices": lambda: (
+        data.Slices,
+        {
+            "pictures": data.phantoms(1, size=32).pictures,
+            "tissues": np.zeros((1, 32, 32), int),
+            "names": ("a", "b"),
+        },
+    ),
+    "Slices.rows": on(lambda: data.phantoms(2, size=32), "rows", indices=[0, 1]),
     "Drifting": lambda: (data.Drifting, {"pictures": data.images("digits", split="test"), "num_frames": 3}),
     "Drifting.clip": on(drifting, "clip", index=0, seed=0, frames=[0, 1]),
     "Drifting.levels": on(drifting, "levels", indices=[0, 1], seed=0),

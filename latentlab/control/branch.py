@@ -17,10 +17,12 @@ from latentlab.control.masks import as_mask
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
+from latentlab.generator.image import ImageGenerator
 from latentlab.generator.lock import alone
 from latentlab.generator.model import Model
 from latentlab.generator.networks.beside import read_beside
 from latentlab.generator.networks.control import ControlNetwork, one_hot
+from latentlab.generator.networks.image_control import ImageControl
 from latentlab.generator.pipelines.branch import BranchSource, PipelineControl, pipeline_control
 from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.solver import Velocity
@@ -42,7 +44,8 @@ class Control(Guide):
     branches as differences of velocities instead, each at a call of the network.
 
     Args:
-        network: trained by `latentlab train control`, or a pipeline's ControlNets or VACE, see `read_control`.
+        network: trained by `latentlab train control`, a model of images' own, which hears of "classes", or a pipeline's
+            ControlNets or VACE, see `read_control`.
         pictures: by kind, at the size of the clip, for all clips or one for each. Of a pipeline: what its branch was
             trained on, grey or in colours, in [0, 1], `(height, width)` or `(batch, 1 or 3, 1 or frame, height,
             width)`; of one ControlNet under any name. Of latentlab's own: "mask" (1 where an object is),
@@ -64,7 +67,7 @@ class Control(Guide):
     torch.Size([1, 3, 16, 64, 64])
     """
 
-    network: ControlNetwork | PipelineControl
+    network: ControlNetwork | ImageControl | PipelineControl
     pictures: Mapping[str, Tensor | np.ndarray]
     strength: float | Mapping[str, float] = 1.0
     levels: LevelRange | Mapping[str, LevelRange] = (1.0, 0.0)
@@ -136,8 +139,8 @@ class Control(Guide):
 @clear_errors
 def read_control(
     path: BranchSource | Mapping[str, BranchSource] | None, generator: Generator
-) -> ControlNetwork | PipelineControl:
-    """The network of a file that `latentlab train control` wrote, or the control branch of a pipeline of diffusers.
+) -> ControlNetwork | ImageControl | PipelineControl:
+    """The network of a file that a training wrote, or the control branch of a pipeline of diffusers.
 
     Args:
         path: of the file, or of the run's folder. Of a pipeline: the folder of a ControlNet that diffusers wrote, or a
@@ -154,6 +157,9 @@ def read_control(
         return pipeline_control(path, generator)
     if not isinstance(path, str | Path):
         raise ValueError(f"a control network of latentlab's own is read from a file or folder, got {path!r:.80}")
+    if isinstance(generator, ImageGenerator):
+        own = read_beside(path, generator, "image-control", lambda denoiser, h: ImageControl(denoiser, h["classes"]))
+        return own.to(generator.dtype)
     network = read_beside(
         path, generator, "control", lambda denoiser, h: ControlNetwork(denoiser, h["ratio"], h["classes"], h["rank"])
     )

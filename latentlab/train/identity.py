@@ -6,6 +6,7 @@ from latentlab.data.drifting import Drifting
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.scenes import SceneSampler
+from latentlab.data.phantom import Slices
 from latentlab.data.pictures import Images
 
 
@@ -16,7 +17,7 @@ def data_identity(data) -> str:
     'MovingShapes, 100 clips, seed 3, fixed shape=0'
     """
     match data:
-        case FolderClips() | Images() | Drifting():
+        case FolderClips() | Images() | Drifting() | Slices():
             return data.identity
         case MovingShapes():
             parts = [f"seed {data.seed}"]

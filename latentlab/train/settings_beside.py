@@ -108,6 +108,21 @@ class ControlTraining(BesideTraining):
 
 
 @dataclass(frozen=True)
+class ImageControlTraining:
+    """Settings of a control branch beside an image denoiser.
+
+    Args:
+        loop: steps, rates, seed.
+    """
+
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=300, batch_size=32, learning_rate=2e-3, warmup=20, weight_decay=0.0, ema=0.98, workers=0
+        )
+    )
+
+
+@dataclass(frozen=True)
 class KnownRegionTraining(BesideTraining):
     """Settings of a known-region network.
 

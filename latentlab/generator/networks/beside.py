@@ -12,12 +12,13 @@ from torch import nn
 
 from latentlab.generator.denoiser import Denoiser
 from latentlab.generator.generator import Generator
+from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.update import LowRank, takes_low_rank
 from latentlab.tensors import read_header
 from latentlab.weights import fingerprint, read_network
 
-Branched = TypeVar("Branched", bound="Beside")
+Branched = TypeVar("Branched", bound=nn.Module)
 
 
 class Beside(nn.Module):
@@ -89,7 +90,7 @@ def read_beside(
         FileNotFoundError: no such file.
         ValueError: a file of another network, or for another denoiser.
     """
-    if not isinstance(generator, NativeGenerator):
+    if not isinstance(generator, NativeGenerator | ImageGenerator):
         raise ValueError(f"{kind} networks belong to models of latentlab's own, got {type(generator).__name__}")
     path, denoiser = Path(path), generator.denoiser
     path = path / f"{kind.replace('-', '_')}.safetensors" if path.is_dir() else path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -45,7 +46,13 @@ class ImageDenoiser(nn.Module):
 
     Its layers see states of unit variance, and answer what the best linear guess at the objective's F leaves of it.
     The class beyond the last is "any" (Ho & Salimans 2022): training drops a tenth of the labels to it.
+
+    Attributes:
+        beside: what adds to its features for a while: called with what enters, what the embedding says and the number
+            of frames, one sum for each feature that `descend` makes.
     """
+
+    beside: tuple[Callable[[Tensor, Tensor, int], Sequence[Tensor]], ...] = ()
 
     def __init__(self, config: ImageDenoiserConfig | None = None) -> None:
         super().__init__()
@@ -87,22 +94,34 @@ class ImageDenoiser(nn.Module):
         x = self.enter(F.pixel_unshuffle(pictures, self.config.patch).to(dtype))
         embedding = self.time(sinusoid(1000 * s, self.config.widths[0]).to(dtype)) + self.label(label)
         embedding = F.silu(embedding).repeat_interleave(frames, 0)
-        skips = []
+        features = self.descend(x, embedding, frames)
+        for branch in self.beside:
+            features = [f + g for f, g in zip(features, branch(x, embedding, frames), strict=True)]
+        x = self.ascend(features, embedding, frames)
+        left = rearrange(F.pixel_shuffle(self.leave(x).float(), self.config.patch), "(b f) c h w -> b c f h w", b=batch)
+        skip, out = self.objective.guess(at)
+        return skip * y + out * left
+
+    def descend(self, x: Tensor, embedding: Float[Tensor, "image embedding"], frames: int) -> list[Tensor]:
+        """The way down: what each block makes, which the way up will see again, and last the innermost."""
+        features = []
         for i, stage in enumerate(self.down):
             for block in cast(nn.ModuleList, stage):
                 x = block(x, embedding, frames)
-                skips.append(x)
+                features.append(x)
             if i < len(self.shrink):
                 x = self.shrink[i](x)
-        x = self.middle(x, embedding, frames)
+        return [*features, self.middle(x, embedding, frames)]
+
+    def ascend(self, features: Sequence[Tensor], embedding: Float[Tensor, "image embedding"], frames: int) -> Tensor:
+        """The way up from what `descend` made."""
+        *skips, x = features
         for i in reversed(range(len(self.up))):
             for block in cast(nn.ModuleList, self.up[i]):
                 x = block(torch.cat([x, skips.pop()], dim=1), embedding, frames)
             if i:
                 x = self.grow[i - 1](x)
-        left = rearrange(F.pixel_shuffle(self.leave(x).float(), self.config.patch), "(b f) c h w -> b c f h w", b=batch)
-        skip, out = self.objective.guess(at)
-        return skip * y + out * left
+        return x
 
 
 class ImageBlock(nn.Module):
