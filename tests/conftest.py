@@ -48,6 +48,12 @@ def tiny_generator(_tiny_generator):
     return deepcopy(_tiny_generator)
 
 
+@pytest.fixture(scope="module")
+def generator(_tiny_generator):
+    """The same for all tests of a module, which leave it as it is."""
+    return deepcopy(_tiny_generator)
+
+
 @pytest.fixture
 def clips():
     """Three clips for it."""

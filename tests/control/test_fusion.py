@@ -15,11 +15,6 @@ from latentlab.generator.sampler import Sampler
 STEPS = Sampler("ddim", 2, guidance=None)
 
 
-@pytest.fixture(scope="module")
-def generator():
-    return tiny.generator()
-
-
 def half(value: float = 1.0, side: int = 16) -> torch.Tensor:
     mask = torch.zeros(1, 1, 1, side, side)
     mask[..., : side // 2] = value

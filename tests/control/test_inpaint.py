@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import tiny
 import torch
 
 from latentlab.control import inpaint, masks
@@ -14,11 +13,6 @@ from latentlab.generator.sampler import Sampler
 from latentlab.generator.solver import solve
 
 QUICK = {"num_steps": 2, "refine": 2}
-
-
-@pytest.fixture(scope="module")
-def generator():
-    return tiny.generator()
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -9,11 +9,6 @@ from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.video import read, write_parts
 
 
-@pytest.fixture(scope="module")
-def generator():
-    return tiny.generator()
-
-
 def clip(frames=4, size=16):
     return torch.rand(1, 3, frames, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
 

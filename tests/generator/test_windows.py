@@ -1,7 +1,6 @@
 """Long clips by windows: what must hold whatever the network says."""
 
 import pytest
-import tiny
 import torch
 
 from latentlab.control.shaped import Shaped
@@ -16,11 +15,6 @@ from latentlab.generator.windows import (
     long_latents,
     long_noise,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def generator():
-    return tiny.generator()
 
 
 def field(windows: Windows, velocity=lambda y, s: torch.sin(3 * y) + s):

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
 from latentlab.cli import main
@@ -15,11 +14,6 @@ from latentlab.generator.sampler import Sampler
 from latentlab.study.edits import edit_clip
 from latentlab.study.sources import directions_of_captions, directions_of_clips, directions_of_labels, find_directions
 from latentlab.video import write
-
-
-@pytest.fixture(scope="module")
-def generator():
-    return tiny.generator()
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,6 @@ from latentlab.train.loop import LoopConfig
 OPTIONS = {"num_steps": 2, "guidance": 2.0}
 
 
-@pytest.fixture(scope="module")
-def generator():
-    return tiny.generator()
-
-
 @pytest.fixture
 def branch(generator):
     return tiny.awake(ControlNetwork(generator.denoiser, 8))

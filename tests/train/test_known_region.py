@@ -14,11 +14,6 @@ from latentlab.train.loop import LoopConfig
 SHAPE = (4, 2, 2)
 
 
-@pytest.fixture(scope="module")
-def generator():
-    return tiny.generator()
-
-
 class Data:
     """Clips of one colour each, so that one known frame tells all others."""
 

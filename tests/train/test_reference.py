@@ -34,11 +34,6 @@ class Data:
 
 
 @pytest.fixture(scope="module")
-def generator():
-    return tiny.generator()
-
-
-@pytest.fixture(scope="module")
 def network(generator):
     """Whose values, which begin as zero, say something."""
     found = ReferenceNetwork(generator.denoiser, 16)
