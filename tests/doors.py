@@ -603,8 +603,8 @@ CALLS: dict[str, Callable[[], Call]] = {
         lambda **known: directions.Direction(**known).vector,  # NaN is a t that is not known
         {"name": "a", "vector": np.eye(3)[0], "scale": 1.0, "t": 2.0, "r2": 0.5, "p": 0.1},
     ),
-    "Turning": lambda: (
-        directions.Turning,
+    "LocalDirection": lambda: (
+        directions.LocalDirection,
         {"name": "a", "vector": np.eye(3)[0], "scale": 1.0, "at": lambda codes: codes},
     ),
     "Normal": lambda: (directions.Normal, {"name": "a", "vector": np.eye(3)[0]}),
@@ -658,8 +658,8 @@ CALLS: dict[str, Callable[[], Call]] = {
     ),
     "load_directions": lambda: (directions.load_directions, {"path": _directions()}),
     "caption_direction": lambda: (directions.caption_direction, {"encode": texts, "pairs": [("a", "b")], "name": "ab"}),
-    "auto_range": lambda: (
-        directions.auto_range,
+    "usable_range": lambda: (
+        directions.usable_range,
         {
             "codes": torch.from_numpy(CODES),
             "direction": found()["light"],

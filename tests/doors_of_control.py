@@ -71,7 +71,7 @@ def _known_region() -> KnownRegionNetwork:
 
 
 def _reference() -> ReferenceNetwork:
-    return ReferenceNetwork(generator().denoiser, embed_dim=generator().clip.config.embed_dim)
+    return ReferenceNetwork(generator().denoiser, embed_dim=generator().clip_model.config.embed_dim)
 
 
 def _maps() -> control.WordMaps:

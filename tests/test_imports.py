@@ -78,6 +78,7 @@ def test_every_package_is_there_whatever_was_imported_before(package):
         ("metrics.clip.Towers", "metrics.clip_model", "Towers"),
         ("train.clip.ClipTraining", "train.clip_model", "ClipTraining"),
         ("directions.ruler.Ruler", "directions.factor_units", "FactorUnits"),
+        ("ledger.Ledger", "row_log", "RowLog"),
     ],
 )
 def test_a_name_of_version_0_1_works_with_a_warning(old, home, new):
@@ -85,6 +86,21 @@ def test_a_name_of_version_0_1_works_with_a_warning(old, home, new):
     with pytest.warns(DeprecationWarning, match=f"{module}.{name} is latentlab.{home}.{new} since"):
         found = getattr(importlib.import_module(module), name)
     assert found is getattr(importlib.import_module(f"latentlab.{home}"), new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("directions.Turning", "LocalDirection"),
+        ("directions.usable.auto_range", "usable_range"),
+        ("view.setting.Setting", "ExplorerState"),
+    ],
+)
+def test_what_was_renamed_in_its_module_works_with_a_warning(old, new):
+    module, _, name = f"latentlab.{old}".rpartition(".")
+    home = importlib.import_module(module)
+    with pytest.warns(DeprecationWarning, match=f"{module}.{name} is {new} since"):
+        assert getattr(home, name) is getattr(home, new)
 
 
 def test_attributes_and_arguments_of_version_0_1_work_with_a_warning(tiny_generator):

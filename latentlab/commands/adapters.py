@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from latentlab.commands.loading import led_away, loaded
-from latentlab.commands.result import check_file, fitted, record_of, say, tell
+from latentlab.commands.result import check_file, emit, fitted, record_of, say
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.store import claimed
@@ -69,7 +69,7 @@ def train_adapter_command(*, data, out, seed, device, json, **options) -> None:
         f"{numbers['levels_with']:.2f}",
         f'wrote {file}; draw with it: latentlab generate "{adapter.about["trigger"] or ""}, ..." --adapter {file}',
     ]
-    tell({"files": [str(file)], "pictures": len(found.captions), "skipped": found.skipped, **numbers}, json, lines)
+    emit({"files": [str(file)], "pictures": len(found.captions), "skipped": found.skipped, **numbers}, json, lines)
 
 
 def _afterwards(generator: Generator, adapter, caption: str) -> dict[str, float]:
@@ -100,4 +100,4 @@ def why_command(caption: str, *, video, adapter, training, out, seed, device, js
     settings = {"caption": caption, "video": video, "steps": steps, "adapters": adapter, "training": training}
     settings["negative"] = model.negative
     record_of(generator, "why", settings, seed, found.numbers(), {"clip": found.video}).save(out)
-    tell(found.numbers(), json, [note, *found.lines(), f"wrote {out}"])
+    emit(found.numbers(), json, [note, *found.lines(), f"wrote {out}"])

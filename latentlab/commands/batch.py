@@ -12,7 +12,7 @@ import numpy as np
 
 from latentlab.commands.adapters import with_adapters
 from latentlab.commands.loading import condition_of, loaded, mask_of
-from latentlab.commands.result import check_file, record_of, say, tell
+from latentlab.commands.result import check_file, emit, record_of, say
 from latentlab.control import inpaint
 from latentlab.control.prompt import WEIGHED, Prompt
 from latentlab.control.reference import Reference
@@ -65,7 +65,7 @@ def batch_command(brief: str, *, ratings, serve, out, device, json, model) -> No
         record.save(folder / "record.json")
     page = folder / "contact.html"
     lines = [*_lines(batches), END.get(batches.state, f"rate the clips: open {page} in a browser, then {command}")]
-    tell({"page": str(page), **numbers}, json, lines)
+    emit({"page": str(page), **numbers}, json, lines)
 
 
 class ClipDrawer:

@@ -16,13 +16,13 @@ from latentlab.commands.loading import condition_of, loaded
 from latentlab.commands.result import (
     FLOOR,
     UNSEEN,
-    beside,
     check_file,
     check_idle,
+    emit,
     fitted,
     record_of,
+    record_path,
     say,
-    tell,
     warned,
     written,
 )
@@ -105,10 +105,10 @@ def generate_command(
     frames, numbers = _files(files, clips, generator.config.fps)
     numbers["warning"] = _strange(generator, clips)
     record = record_of(generator, "generate", {"captions": captions, **settings}, seed, numbers, frames)
-    record.save(beside(target) if len(files) == 1 else files[0].parent / "record.json")
+    record.save(record_path(target) if len(files) == 1 else files[0].parent / "record.json")
     lines = [f"wrote {_line(f, caption, j)}" for f, caption, j in zip(files, captions, numbers["flicker"], strict=True)]
     lines += [f"WARNING: {numbers['warning']}"] if numbers["warning"] else []
-    tell({"files": [str(f) for f in files], **numbers}, json, [*lines, *([FLOOR] if clips.shape[2] > 1 else [])])
+    emit({"files": [str(f) for f in files], **numbers}, json, [*lines, *([FLOOR] if clips.shape[2] > 1 else [])])
 
 
 def encode_command(video: str, *, out: str, device: str, json: bool, model) -> None:
@@ -122,10 +122,10 @@ def encode_command(video: str, *, out: str, device: str, json: bool, model) -> N
     known = fidelity(generator, clip, decoded=generator.decode(latents))
     write_tensors(out, "encoded", {"clip": video, "fitted": note}, {"latents": latents})
     settings = {"video": video, "fitted": note, "fps": fps}
-    record_of(generator, "encode", settings, 0, known.numbers(), {"source": clip}).save(beside(out))
+    record_of(generator, "encode", settings, 0, known.numbers(), {"source": clip}).save(record_path(out))
     shape = list(latents.shape)
     lines = [note, *warned(known), f"latents {shape} -> {out}; decoding them gives {known.psnr[0]} dB"]
-    tell({"file": out, "shape": shape, "psnr": known.psnr[0], "fitted": note, **known.numbers()}, json, lines)
+    emit({"file": out, "shape": shape, "psnr": known.psnr[0], "fitted": note, **known.numbers()}, json, lines)
 
 
 def invert_command(
@@ -155,7 +155,7 @@ def invert_command(
     }
     numbers = {**trip.numbers(), "known_psnr": trip.fidelity.known, "warning": trip.fidelity.warning}
     record = record_of(generator, "invert", settings, seed, numbers, {"source": clip, "again": trip.again})
-    record.save(beside(out))
+    record.save(record_path(out))
     lines = [
         note,
         *warned(trip.fidelity),
@@ -165,7 +165,7 @@ def invert_command(
         f"noise, on levels for {trip.inverted.levels_for} -> {out}",
     ]
     said = {"latents_again": trip.latents_again, "levels": trip.inverted.levels_for, **numbers}
-    tell({"file": out, "fitted": note, **said}, json, lines)
+    emit({"file": out, "fitted": note, **said}, json, lines)
 
 
 def interpolate_command(
@@ -203,7 +203,7 @@ def interpolate_command(
     record_of(generator, "interpolate", settings, seed, numbers, frames).save(Path(out) / "record.json")
     lines = [note_a, note_b, *warned(known)]
     lines += [f"wrote {_line(f, None, j)}" for f, j in zip(files, numbers["flicker"], strict=True)]
-    tell({"files": [str(f) for f in files], **numbers}, json, [*lines, FLOOR])
+    emit({"files": [str(f) for f in files], **numbers}, json, [*lines, FLOOR])
 
 
 def _files(files: list[Path], clips: Video, fps: float) -> tuple[dict[str, Video], dict[str, Any]]:

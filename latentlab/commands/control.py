@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentlab.commands.loading import condition_of, loaded, mask_of
-from latentlab.commands.result import beside, fitted, record_of, say, tell, warned, written
+from latentlab.commands.result import emit, fitted, record_of, record_path, say, warned, written
 from latentlab.control import Control, ImagePrompt, extend, inpaint, read_control, read_known_region, read_reference
 from latentlab.generator.generator import Generator
 from latentlab.generator.pipelines.driven import Driven
@@ -101,8 +101,8 @@ def extend_command(
     file, measured = written(Path(out), longer.cpu(), fps)
     settings = {"video": video, "fitted": note, "by": by, "caption": caption, "known_region": known_region, **solving}
     numbers = {**measured, "frames": file.shape[2], "warning": known.warning}
-    record_of(generator, "extend", settings, seed, numbers, {"source": clip, "extended": file}).save(beside(out))
-    tell({"file": out, **numbers}, json, [note, *warned(known), f"wrote {out}, {file.shape[2]} frames"])
+    record_of(generator, "extend", settings, seed, numbers, {"source": clip, "extended": file}).save(record_path(out))
+    emit({"file": out, **numbers}, json, [note, *warned(known), f"wrote {out}, {file.shape[2]} frames"])
 
 
 def inpaint_command(
@@ -125,8 +125,8 @@ def inpaint_command(
     file, measured = written(Path(out), found.video.cpu(), fps)
     numbers = {**found.numbers(), **measured, "warning": known.warning}
     frames = {"source": clip, "mask": where.expand(-1, 3, -1, -1, -1).mul(2).sub(1), "filled": file}
-    record_of(generator, "inpaint", {**settings, **solving}, seed, numbers, frames).save(beside(out))
+    record_of(generator, "inpaint", {**settings, **solving}, seed, numbers, frames).save(record_path(out))
     near = (
         "" if Path(out).suffix in ("", ".mkv") else f"the file is {measured['file_psnr']} dB from that, an mkv is equal"
     )
-    tell({"file": out, **numbers}, json, [note, *warned(known), *found.lines(), f"wrote {out}", near])
+    emit({"file": out, **numbers}, json, [note, *warned(known), *found.lines(), f"wrote {out}", near])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from latentlab.commands.loading import led_away, loaded, mask_of
-from latentlab.commands.result import beside, check_file, check_idle, fitted, record_of, say, tell, warned, written
+from latentlab.commands.result import check_file, check_idle, emit, fitted, record_of, record_path, say, warned, written
 from latentlab.data.labelled import clips_in
 from latentlab.generator.generator import Generator
 from latentlab.video import check_target, read_fitted
@@ -66,7 +66,7 @@ def edit_command(
     numbers |= {"kept": edited.kept, "given": edited.given}
     settings = {"video": video, "fitted": note, **given, **({"strength": how.strength} if direction else {})}
     settings |= {"mask": mask, "at": at, "space": edited.space, "when": how.when, "negative": model.negative}
-    record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": file}).save(beside(out))
+    record_of(generator, "edit", settings, seed, numbers, {"source": clip, "edited": file}).save(record_path(out))
     asked = (
         f"{direction} by {how.strength:+g} sd" if direction else edited.account.target if edited.account else caption
     )
@@ -78,7 +78,7 @@ def edit_command(
         edited.recipe.save(recipe)
         lines.append(f"recipe -> {recipe}")
         result["recipe"] = str(recipe)
-    tell(result, json, lines)
+    emit(result, json, lines)
 
 
 def directions_command(
@@ -117,7 +117,7 @@ def directions_command(
     save_directions(out, found)
     given = found.provenance["given"]
     lines = [f"{len(found)} directions in {_where(space)}, from {given} -> {out}", repr(found)]
-    tell({"file": out, "space": space, "directions": list(found.names), "given": given}, json, lines)
+    emit({"file": out, "space": space, "directions": list(found.names), "given": given}, json, lines)
 
 
 def _of_labels(labels: str, generator: Generator, space: SpaceKind) -> DirectionSet:
@@ -150,11 +150,13 @@ def replay_command(recipe: str, video: str, *, out, device, json, model) -> None
     numbers["warning"] = edited.fidelity.warning if edited.fidelity else ""
     numbers["account"] = edited.account.numbers() if edited.account else None
     settings = {"recipe": recipe, "video": video, "fitted": note, "steps": known.lines(), "space": edited.space}
-    record_of(generator, "replay", settings, known.seed, numbers, {"source": clip, "edited": file}).save(beside(out))
+    record_of(generator, "replay", settings, known.seed, numbers, {"source": clip, "edited": file}).save(
+        record_path(out)
+    )
     same = "the same frames" if not rounded else "; ".join(str(w.message) for w in rounded)
     lines = [note, *warned(edited.fidelity), *known.lines(), f"{same}, in {_where(edited.space)} -> {out}"]
     lines += _moved(edited)
-    tell({"file": out, "space": edited.space, **numbers}, json, lines)
+    emit({"file": out, "space": edited.space, **numbers}, json, lines)
 
 
 def _moved(edited: Edited) -> list[str]:

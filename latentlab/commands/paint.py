@@ -8,7 +8,7 @@ from pathlib import Path
 
 from latentlab.asked import Asked
 from latentlab.commands.loading import led_away, loaded
-from latentlab.commands.result import fitted, say, tell
+from latentlab.commands.result import emit, fitted, say
 from latentlab.study.fidelity import fidelity
 from latentlab.video import check_target, read
 from latentlab.view.painting import Server, Session, gradio_app
@@ -42,7 +42,7 @@ def paint_command(video: str, *, caption, masks, gradio, port, opens, out, devic
         gradio_app(session).launch(server_name="127.0.0.1", server_port=port or None, inbrowser=opens, quiet=json)
         return
     with Server(session, port) as server:
-        tell({"address": server.address}, json, [f"painting at {server.address} until Ctrl-C"])
+        emit({"address": server.address}, json, [f"painting at {server.address} until Ctrl-C"])
         if opens:
             webbrowser.open(server.address)
         with suppress(KeyboardInterrupt):

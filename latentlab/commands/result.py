@@ -57,7 +57,7 @@ def record_of(generator: Generator, command, settings, seed, numbers, clips: dic
     )
 
 
-def beside(path: str | Path) -> Path:
+def record_path(path: str | Path) -> Path:
     """Where the record of a file stands, or that of a clip which is a folder of images."""
     return Path(path).with_name(Path(path).stem + ".record.json")
 
@@ -80,7 +80,7 @@ def warned(known: Fidelity | None) -> list[str]:
     return [f"WARNING: {known.warning}"] if known is not None and known.warning else []
 
 
-def tell(result: Any, as_json: bool, lines: Sequence[str]) -> None:
+def emit(result: Any, as_json: bool, lines: Sequence[str]) -> None:
     """The answer on the screen, for people or as JSON."""
     try:
         print(to_json(result) if as_json else "\n".join(line for line in lines if line), flush=True)

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from latentlab.commands.loading import loaded
-from latentlab.commands.result import check_file, check_idle, say, tell
+from latentlab.commands.result import check_file, check_idle, emit, say
 from latentlab.store import claimed
 
 
@@ -23,7 +23,7 @@ def tour_command(
     record = run(out, video=video, seed=seed, model=loaded(model, device=device), num_steps=steps, labels=labels)
     warning = record.numbers["source"]["warning"]
     told = [f"WARNING: {warning}" if warning else "", f"open {Path(out) / 'report.html'} in a browser"]
-    tell(record.numbers, json, told)
+    emit(record.numbers, json, told)
 
 
 def bench_command(
@@ -39,7 +39,7 @@ def bench_command(
         check_idle(of_runs, "does nothing with --compare, which runs nothing")
         old, new = compare
         report = benches.compare_benches(old, new, out)
-        tell({"compare": report.lead}, json, [markdown(report), f"open {Path(out) / 'compare.html'} in a browser"])
+        emit({"compare": report.lead}, json, [markdown(report), f"open {Path(out) / 'compare.html'} in a browser"])
         return
     settings = benches.parse_settings(given["set"])
     if model is not None:
@@ -52,7 +52,7 @@ def bench_command(
     asked = {"settings": settings, "repeats": repeats or 1, "jobs": jobs or 1, "seed": seed}
     with claimed(out):
         result = benches.bench(names, out=out, scripts=scripts or benches.SCRIPTS, **asked)
-    tell(result, json, [f"{len(result['answers'])} runs", f"open {Path(out) / 'bench.html'} in a browser"])
+    emit(result, json, [f"{len(result['answers'])} runs", f"open {Path(out) / 'bench.html'} in a browser"])
 
 
 def train_command(
@@ -99,4 +99,4 @@ def train_command(
     lines += [f"{len(notes) - 3} more files were changed to fit (--json lists them)"] if len(notes) > 3 else []
     lines += [f"wrote {f}" for f in files]
     told = {"files": [str(f) for f in files], "clips": len(clips), "skipped": skipped, "notes": notes}
-    tell(told, json, lines)
+    emit(told, json, lines)

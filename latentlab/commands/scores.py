@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlab.commands.loading import condition_of, led_away, loaded, shapes
-from latentlab.commands.result import FLOOR, check_file, check_idle, record_of, say, tell
+from latentlab.commands.result import FLOOR, check_file, check_idle, emit, record_of, say
 from latentlab.generator.load import find_device
 from latentlab.metrics import Comparison, flicker
 from latentlab.record import to_json
@@ -45,7 +45,7 @@ def flicker_command(videos: Sequence[str], *, out: str | None, json: bool) -> No
     lines += [f"{row['clip']}: {row['note']}" for row in rows if row["note"]]
     if out:
         write_text(out, to_json(rows) + "\n")
-    tell(rows, json, lines)
+    emit(rows, json, lines)
 
 
 def score_command(
@@ -69,7 +69,7 @@ def score_command(
     options = {"out": out, "features": features, "trusted": trust, "bootstrap": bootstrap or 100, "seed": seed}
     result = run(clips, against, **options, device=find_device(device))
     lines = _score_lines(result)
-    tell(result, json, [*lines, f"open {Path(out) / 'scores.html'} in a browser"])
+    emit(result, json, [*lines, f"open {Path(out) / 'scores.html'} in a browser"])
     paired = [row for row in result["clips"] if "partner" in row]
     if against and "note" in result["against"] and all(row["ssim"] is None for row in paired):
         why = [result["against"]["note"], *(f"{row['clip']} {row['partner_note']}" for row in paired[:1])]
@@ -111,7 +111,7 @@ def coverage_command(captions: list[str], *, count, steps, guidance, out, seed, 
     numbers = {"captions": [one.numbers() for one in found]}
     settings = {"captions": captions, "count": count, "steps": steps, "guidance": guidance, "negative": model.negative}
     record_of(generator, "coverage", settings, seed, numbers, {}).save(out)
-    tell(numbers, json, [*(line for one in found for line in one.lines()), f"wrote {out}"])
+    emit(numbers, json, [*(line for one in found for line in one.lines()), f"wrote {out}"])
 
 
 def memory_command(*, job, clips, out, device, json, model, steps, method, guidance) -> None:
@@ -128,4 +128,4 @@ def memory_command(*, job, clips, out, device, json, model, steps, method, guida
     plan = memory(generator, job, caption=condition, clips=clips, sampler=Sampler(method, steps, None, guidance))
     if out:
         write_text(out, to_json(plan.numbers()))
-    tell(plan.numbers(), json, plan.lines())
+    emit(plan.numbers(), json, plan.lines())

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from latentlab.commands.result import say, tell
+from latentlab.commands.result import emit, say
 from latentlab.factors import BYTE_ORDER_MARK
 from latentlab.generator.adapter import Adapter
 from latentlab.generator.generator import Generator
@@ -43,7 +43,7 @@ def train_slider_command(*, data, out, seed, device, json, **options) -> None:
         f"it moves by {numbers['slope']:.2f} of them, all else by {numbers['others']:.2f} at most" if numbers else "",
         f'wrote {file}; draw with it: latentlab generate "CAPTION" --adapter {file}=2',
     ]
-    tell({"files": [str(file)], "unit": unit, **numbers}, json, [line for line in lines if line])
+    emit({"files": [str(file)], "unit": unit, **numbers}, json, [line for line in lines if line])
 
 
 def _lesson(generator: Generator, data: str, options: dict[str, Any], seed: int) -> Opposites | Graded:

@@ -4,7 +4,7 @@ from latentlab.directions.clusters import Clusters
 from latentlab.directions.compose import add, orthogonalise, project_out
 from latentlab.directions.contrastive import Contrastive
 from latentlab.directions.differences import ChannelRanking, MeanDifference, PairedDifference
-from latentlab.directions.direction import Direction, Normal, Turning
+from latentlab.directions.direction import Direction, LocalDirection, Normal
 from latentlab.directions.direction_set import DirectionSet
 from latentlab.directions.edit import edit
 from latentlab.directions.files import load_directions, save_directions
@@ -16,8 +16,9 @@ from latentlab.directions.normals import LDA, LogisticNormal, RidgeNormal, SVMNo
 from latentlab.directions.supervised import Dual, Effect
 from latentlab.directions.text import Text, caption_direction
 from latentlab.directions.unsupervised import ICA, PCA, Varimax
-from latentlab.directions.usable import Limits, Range, auto_range
+from latentlab.directions.usable import Limits, Range, usable_range
 from latentlab.directions.weights import WeightSVD
+from latentlab.face import renamed
 
 __all__ = [
     "ICA",
@@ -32,6 +33,7 @@ __all__ = [
     "Effect",
     "JacobianSVD",
     "Limits",
+    "LocalDirection",
     "LogisticNormal",
     "Manipulator",
     "Match",
@@ -42,12 +44,10 @@ __all__ = [
     "RidgeNormal",
     "SVMNormal",
     "Text",
-    "Turning",
     "Varimax",
     "WeightSVD",
     "above",
     "add",
-    "auto_range",
     "blend",
     "caption_direction",
     "changed",
@@ -59,4 +59,7 @@ __all__ = [
     "project_out",
     "save_directions",
     "stability",
+    "usable_range",
 ]
+
+__getattr__ = renamed(__name__, {"Turning": "LocalDirection", "auto_range": "usable_range"})

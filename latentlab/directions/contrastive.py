@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentlab.checks import Seed, clear_errors
-from latentlab.directions.direction import Direction, Turning
+from latentlab.directions.direction import Direction, LocalDirection
 from latentlab.directions.direction_set import DirectionSet
 from latentlab.directions.finder import Finder
 from latentlab.directions.unsupervised import made_by
@@ -62,8 +62,8 @@ class Contrastive(Finder):
         strength: how far codes are moved, in root mean square standard deviations of the codes.
         temperature: of the cosines.
         learning_rate: of Adam.
-        rank: 0 learns fixed directions; more lets each turn with the code, through so many numbers, see `Turning`;
-            `directions_` then holds the means.
+        rank: 0 learns fixed directions; more lets each turn with the code, through so many numbers, see
+            `LocalDirection`; `directions_` then holds the means.
         checkpoint: a file to go on from, written every `every` steps; None keeps none.
         every: see there.
         random_state: of start and batches.
@@ -159,7 +159,7 @@ class Contrastive(Finder):
             with torch.no_grad():
                 return self.fan_((codes.to(own) - own) / self.spread_)[row].to(codes)
 
-        return Turning(name, found.vector, found.scale, at=at)
+        return LocalDirection(name, found.vector, found.scale, at=at)
 
     def _changes(
         self, z: Float[Tensor, "sample dim"], moves: Float[Tensor, "direction sample dim"], spread: float

@@ -11,6 +11,7 @@ import numpy as np
 
 from latentlab.checks import MayBeNaN, clear_errors
 from latentlab.directions.design import as_numpy
+from latentlab.face import renamed
 from latentlab.shapes import Codes, in_a_line
 
 
@@ -29,7 +30,7 @@ class Direction:
         permutations: B behind p, which cannot be less than 1 / (1 + B), however strong a direction; 0 if not known.
 
     t, R2 and p say that a direction is real, not that it moves its factor far or alone: that is seen on decoded clips
-    (`auto_range`, `latentlab.study.account`).
+    (`usable_range`, `latentlab.study.account`).
 
     Raises:
         ValueError: a name that is no text, a vector that is not finite numbers `(dim,)`, a scale that is no finite
@@ -64,7 +65,7 @@ class Direction:
 
 @clear_errors
 @dataclass(frozen=True, repr=False)
-class Turning(Direction):
+class LocalDirection(Direction):
     """A direction that turns with the code; `vector` is its mean.
 
     Attributes:
@@ -121,3 +122,6 @@ def _vector(name: Any, vector: Any) -> np.ndarray:
         what = f"shape {array.shape}" if array.ndim != 1 or not len(array) else "NaN or infinity"
         raise ValueError(f"the vector of direction {name!r} is finite numbers (dim,), got {what}")
     return array
+
+
+__getattr__ = renamed(__name__, {"Turning": "LocalDirection"})

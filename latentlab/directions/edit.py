@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentlab.checks import clear_errors
-from latentlab.directions.direction import Normal, Turning
+from latentlab.directions.direction import LocalDirection, Normal
 from latentlab.directions.mask import Mask, Profile, fit_mask, profile_weights
 from latentlab.shapes import Codes
 
@@ -107,7 +107,7 @@ def edit(
     if not amount.isfinite().all():
         raise ValueError(f"strength must be finite, got {strength}")
     weight = _weight(profile, mask, shape, codes)
-    vector = direction.at(codes) if isinstance(direction, Turning) else _like(direction.vector, codes)[None]
+    vector = direction.at(codes) if isinstance(direction, LocalDirection) else _like(direction.vector, codes)[None]
     if weight is None:
         kept = _kept(vector, [_like(one.vector, codes)[None] for one in preserve])
     else:  # inside the mask the factors are held by what may move there

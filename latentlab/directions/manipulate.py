@@ -20,7 +20,7 @@ from latentlab.factors import Factor, FactorTable
 from latentlab.shapes import Codes, check_codes
 
 
-class Bent(nn.Module):
+class ResidualRegressor(nn.Module):
     """A linear map by ridge regression, and a network that is trained on what it leaves.
 
     The network starts as zero, so that the map is never worse on held-out samples than the linear one.
@@ -174,8 +174,8 @@ class Manipulator(BaseEstimator):
         self.centre_ = points.mean(0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
-            self.mean_of_ = Bent(points.shape[1], count, self.width)
-            self.reader_ = Bent(count, points.shape[1], self.width)
+            self.mean_of_ = ResidualRegressor(points.shape[1], count, self.width)
+            self.reader_ = ResidualRegressor(count, points.shape[1], self.width)
         options = {"ridge": self.ridge, "steps": self.steps, "seed": self.random_state}
         bars = ("learning codes of factors", "learning to read factors") if self.progress else (None, None)
         self.error_ = self.mean_of_.learn(points, inside, group, progress=bars[0], **options)

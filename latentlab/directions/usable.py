@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from latentlab.checks import WrongKind, clear_errors, shown
 from latentlab.directions.edit import Moves, edit
 from latentlab.directions.factor_units import FactorUnits
+from latentlab.face import renamed
 from latentlab.factors import FactorTable
 from latentlab.shapes import Codes, in_a_line
 
@@ -99,7 +100,7 @@ class Range:
 
 
 @clear_errors
-def auto_range(
+def usable_range(
     codes: Codes,
     direction: Moves,
     decode: Callable[[Codes], Decoded],
@@ -142,7 +143,7 @@ def auto_range(
     >>> from latentlab.factors import Factor
     >>> def read(codes):  # light follows the code up to 2
     ...     return FactorTable(codes.numpy().clip(-2, 2), (Factor("light", "continuous", -2, 2),))
-    >>> found = auto_range(torch.zeros(1, 1), Direction("light", np.ones(1), 1.0), lambda codes: codes, read,
+    >>> found = usable_range(torch.zeros(1, 1), Direction("light", np.ones(1), 1.0), lambda codes: codes, read,
     ...                    read(torch.randn(100, 1)))
     >>> found.high, found.why_high
     (2.0, 'the target saturates')
@@ -183,7 +184,7 @@ def walk_strengths(
 
     Args:
         look: the factors at a strength, and their quality.
-        target, factor_units, limits: see `auto_range`.
+        target, factor_units, limits: see `usable_range`.
     """
     factor, way = factor_units.target(target)
     base, good = look(0.0)
@@ -225,3 +226,6 @@ def mean_known(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     total = np.where(known, values, 0.0).sum(0)
     return np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan)
+
+
+__getattr__ = renamed(__name__, {"auto_range": "usable_range"})

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentlab.ledger import Ledger
 from latentlab.record import Record, to_json
+from latentlab.row_log import RowLog
 from latentlab.score import rows as of_clips
 from latentlab.score.find import find_clips, partners
 from latentlab.score.page import SHOWN, scores_page
@@ -71,28 +71,28 @@ def score_clips(
             f"nothing could be compared: {len(found)} and {len(references)} clips, of which no two belong together by "
             "their names; give a reference of the same name, or two clips and more on each side"
         )
-    ledger = Ledger.open(Path(out) / "scores.jsonl")
+    row_log = RowLog.open(Path(out) / "scores.jsonl")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damage is in the note of the clip
-        lines = ledger.rows(
+        lines = row_log.rows(
             list(found), "scoring", [extract.settings() if extract else None, of_clips.WINDOW, of_clips.METER],
             lambda path: of_clips.row_of(path, partner.get(path), extract),
             lambda path: [p for p in (path, partner.get(path)) if p],
         )  # fmt: skip
-        others = ledger.rows(
+        others = row_log.rows(
             list(references), "reading the reference", [extract.settings() if extract else None],
             lambda path: vectors_of(path, extract), lambda path: [path],
         )  # fmt: skip
         if not lines:
-            first = next(iter(ledger.unreadable.items()))
+            first = next(iter(row_log.unreadable.items()))
             raise ValueError(f"none of the {len(found)} clips can be scored; the first: {first[0]}: {first[1]}")
         rows = tuple(ClipRow.of_line(line, of_clips.COLUMNS) for line in lines)
         scores = AllScores(
             clips=rows,
             mean=_means(rows),
-            unreadable=ledger.unreadable,
+            unreadable=row_log.unreadable,
             left_out={str(path): why for path, why in left_out.items()},
-            against=sets_compared(ledger, rows, others, extract, bootstrap, seed) if extract else None,
+            against=sets_compared(row_log, rows, others, extract, bootstrap, seed) if extract else None,
         )
         paths = {"clips": [str(p) for p in clips], "against": [str(p) for p in against]}
         settings = {**paths, "features": features, "bootstrap": bootstrap, "window": of_clips.WINDOW}
@@ -105,7 +105,7 @@ def score_clips(
         footer = f"latentlab {record.versions.get('latentlab', '')}, seed {seed}, {record.made}"
         flickers = [(value, row) for row in rows if (value := row.figures["overall"]) is not None]
         worst = [row for _, row in sorted(flickers, key=lambda pair: -pair[0])[:SHOWN]]
-        details = dict(ledger.details([row.key for row in worst]))
+        details = dict(row_log.details([row.key for row in worst]))
         shown = [(row, details[row.key]["series"], details[row.key]["map"]) for row in worst]
         scores_page(scores, of_clips.COLUMNS, shown, footer).save(Path(out) / "scores.html")
     return result

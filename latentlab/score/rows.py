@@ -11,11 +11,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from latentlab.ledger import reason
 from latentlab.metrics.features import Features
 from latentlab.metrics.perceptual import psnr, ssim
 from latentlab.metrics.published import temporal_flickering
 from latentlab.metrics.temporal import Flicker, flicker
+from latentlab.row_log import reason
 from latentlab.score.sets import vectors_of
 from latentlab.video import Info, probe, read
 
@@ -64,7 +64,7 @@ def _tried(make: Callable[[], dict[str, Any]], note: str) -> dict[str, Any]:
     """A part of a row, or why there is none: the rest of the row stands without it."""
     try:
         return make()
-    except Exception as error:  # as in the ledger
+    except Exception as error:  # as in the row_log
         return {note: f"not compared: {reason(error)}"}
 
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from latentlab.data.moving.reader import load_reader
-from latentlab.ledger import Ledger
 from latentlab.metrics.features import PUBLISHED, Features, time_difference
 from latentlab.metrics.frechet import rows as rows_of
 from latentlab.metrics.kernel import precision_recall
 from latentlab.metrics.sets import SIZES, compare, sizes
+from latentlab.row_log import RowLog
 from latentlab.score.result import ClipRow, SetScores
 from latentlab.video import Clip, fit_clip, probe, read, read_fitted
 from latentlab.weights import fingerprint
@@ -71,7 +71,7 @@ def unpacked(features: tuple[str, int]) -> Tensor:
 
 
 def sets_compared(
-    ledger: Ledger, rows: Sequence[ClipRow], others: Sequence[dict], extract: Features, bootstrap: int, seed: int
+    row_log: RowLog, rows: Sequence[ClipRow], others: Sequence[dict], extract: Features, bootstrap: int, seed: int
 ) -> SetScores:
     """The distances of both sets, clips and finished rows of the reference, or a note why there are none."""
     told = [(row.key, row.seen) for row in rows], [(row["key"], row.get("seen")) for row in others]
@@ -80,7 +80,7 @@ def sets_compared(
         counts = f"{len(sides[0])} and {len(sides[1])}"
         why = next((f"; {row.clip} {row.features_note}" for row in rows if row.features_note), "")
         return SetScores(note=f"two clips or more on each side are needed to compare sets, got {counts}{why}")
-    details = ledger.details([key for side in sides for key, _ in side])
+    details = row_log.details([key for side in sides for key, _ in side])
     vectors = {key: unpacked(parts["features"]) for key, parts in details}
     a, b = ([vectors[key] for key, _ in side] for side in sides)
     shapes = ((seen for _, seen in side) for side in sides)

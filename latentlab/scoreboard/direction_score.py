@@ -42,7 +42,7 @@ class DirectionScore:
         ratio: editing precision ratio: how far the target moves in a clip over how far the others do.
         monotonicity: Spearman correlation of strength and target, median over clips.
         linearity: R2 of the straight line through the mean target over all strengths.
-        low, high: usable strengths, see `auto_range`.
+        low, high: usable strengths, see `usable_range`.
         locality: 1 if a direction of motion leaves appearance alone, or the reverse; NaN for factors that are neither.
         alignment: absolute cosine with the true direction; NaN without one.
         amount: effect on the target in the factor's own unit; NaN for angles and categories, whose unit is a turn.

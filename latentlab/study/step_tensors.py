@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentlab.directions import Direction, Normal, Turning
+from latentlab.directions import Direction, LocalDirection, Normal
 from latentlab.study.steps import Step
 
 
@@ -24,7 +24,7 @@ def packed_steps(steps: Sequence[Step]) -> tuple[list[dict[str, Any]], dict[str,
     """
     rows, tensors = [], {}
     for i, step in enumerate(steps):
-        if isinstance(step.direction, Turning):
+        if isinstance(step.direction, LocalDirection):
             raise ValueError(
                 f"direction {step.direction.name!r} turns with the code, and a recipe holds vectors; "
                 "learn it with rank=0 to write it down"

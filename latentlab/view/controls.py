@@ -10,7 +10,7 @@ from latentlab.directions.mask import PROFILES
 from latentlab.shapes import Video
 from latentlab.view.film import strip
 from latentlab.view.pages import render_page
-from latentlab.view.setting import PATHS, Setting
+from latentlab.view.setting import PATHS, ExplorerState
 
 Reach = tuple[float, float] | Range
 SHOWN = ("side by side", "edit alone", "with the difference", "with the source")
@@ -133,7 +133,7 @@ class Controls:
         for control in (self.playing, self.frame, self.show):
             control.observe(looked, "value")
 
-    def read(self, now: Setting) -> Setting:
+    def read(self, now: ExplorerState) -> ExplorerState:
         """The setting of the sliders; `now` tells what no slider does."""
         (left, right), (top, bottom) = _open(*self.across.value), _open(*self.down.value)
         whole = (left, top, right, bottom) == EVERYWHERE
@@ -158,7 +158,7 @@ class Controls:
         """Of the sliders, those at 0 too."""
         return {name: round(slider.value, 3) + 0.0 for name, slider in self.strengths.items()}
 
-    def follow(self, setting: Setting) -> None:
+    def follow(self, setting: ExplorerState) -> None:
         """Moves everything to a setting."""
         strengths = setting.at(self.frame.value)
         left, top, right, bottom = setting.box or EVERYWHERE

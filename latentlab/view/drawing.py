@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from latentlab.directions import Direction, Turning
+from latentlab.directions import Direction, LocalDirection
 from latentlab.directions.edit import Moves
 from latentlab.directions.mask import profile_weights
 from latentlab.generator.generator import Generator
@@ -26,7 +26,7 @@ from latentlab.study.fidelity import fidelity
 from latentlab.study.recipe import Recipe
 from latentlab.study.steps import Step, draw
 from latentlab.view.moved import moved_lines
-from latentlab.view.setting import Setting
+from latentlab.view.setting import ExplorerState
 
 WALKS = {"slerp": slerp, "lerp": lerp, "nlerp": nlerp}
 CLIPS = 8  # drawn clips and their codes that are kept
@@ -102,7 +102,7 @@ class Drawing:
         """Whether the generator alone makes an edit again, without the space."""
         return isinstance(Recipe.of(self.space, ()).space, str)
 
-    def source(self, setting: Setting) -> Source:
+    def source(self, setting: ExplorerState) -> Source:
         """The clip that a setting edits."""
         key = None if setting.caption is None else (setting.caption, setting.seed)
         if key not in self._sources:
@@ -115,7 +115,7 @@ class Drawing:
             self._sources.popitem(last=False)
         return self._sources[key]
 
-    def check(self, setting: Setting) -> None:
+    def check(self, setting: ExplorerState) -> None:
         """Raises unless a setting can be drawn here.
 
         Raises:
@@ -127,7 +127,7 @@ class Drawing:
         if setting.caption is not None and self.generator is None:
             raise ValueError("this space has no generator to draw a clip with")
 
-    def steps(self, setting: Setting) -> tuple[Step, ...]:
+    def steps(self, setting: ExplorerState) -> tuple[Step, ...]:
         """A setting as edits, one after another."""
         self.check(setting)
         steps = []
@@ -148,7 +148,7 @@ class Drawing:
                 steps.append(Step(self.directions[name], setting.at(0)[name], setting.profile, mask))
         return tuple(steps)
 
-    def draw(self, setting: Setting, decode: Decode | None = None) -> View:
+    def draw(self, setting: ExplorerState, decode: Decode | None = None) -> View:
         """A setting as a clip; `decode` takes the place of the space's own."""
         source = self.source(setting)
         here = source.by(decode)
@@ -159,7 +159,7 @@ class Drawing:
         account = moved_lines(unedited, video, asked) if decode is None and not source.warning else ()
         return View(video, source.clip, unedited, said, source.warning, account)
 
-    def recipe(self, setting: Setting) -> Recipe:
+    def recipe(self, setting: ExplorerState) -> Recipe:
         """What `Recipe.replay` needs to give the same frames again."""
         made = Recipe.of(self.space, self.steps(setting))
         model = self.generator if isinstance(made.space, str) else self.space
@@ -167,7 +167,7 @@ class Drawing:
         assert edited.recipe is not None  # moves along directions have one
         return edited.recipe
 
-    def _towards(self, setting: Setting) -> Direction:
+    def _towards(self, setting: ExplorerState) -> Direction:
         """From the clip to a point on the path to the other, as one move."""
         assert self.other is not None
         if self._other is None:
@@ -178,7 +178,7 @@ class Drawing:
         vector = move / length if length else move
         return Direction(f"{setting.path} {setting.position:g} to the other", vector.cpu().numpy(), length)
 
-    def _over_time(self, setting: Setting, name: str) -> tuple[float, ...]:
+    def _over_time(self, setting: ExplorerState, name: str) -> tuple[float, ...]:
         """Strength in each frame of the codes, which may be fewer than those of the clip."""
         assert self.space.grid is not None
         count = self.space.grid[1]
@@ -189,7 +189,7 @@ class Drawing:
 
 def _named(name: str, move: Moves) -> Direction:
     """A direction under the name that it is shown by; one that turns with the code still does."""
-    if isinstance(move, Turning):
+    if isinstance(move, LocalDirection):
         return replace(move, name=name)
     return Direction(name, np.asarray(move.vector), float(move.scale))
 

@@ -44,8 +44,8 @@ def explore(
         clip: what to edit, `(1, 3, frame, height, width)`; default one that the space's generator draws.
         other: a second clip, to walk to.
         caption, seed: of the clip that is drawn; both can be changed in the explorer.
-        limits: usable strengths of directions, `(low, high)` or what `auto_range` found, whose reasons the slider then
-            tells; default 3 standard deviations each way.
+        limits: usable strengths of directions, `(low, high)` or what `usable_range` found, whose reasons the slider
+            then tells; default 3 standard deviations each way.
         fps: frames a second.
         width: of a picture, pixels.
 

@@ -22,7 +22,7 @@ from latentlab.view.controls import Controls, Reach
 from latentlab.view.drawing import Drawing, NamedMoves, View
 from latentlab.view.film import film, still_page
 from latentlab.view.pages import render_page
-from latentlab.view.setting import Setting
+from latentlab.view.setting import ExplorerState
 from latentlab.view.worker import LatestWins
 
 REACH = 3.0  # standard deviations, where no usable range is known
@@ -59,12 +59,12 @@ class Explorer:
         if unknown := set(limits or {}) - set(self.drawing.directions):
             raise ValueError(f"limits of unknown directions {', '.join(sorted(unknown))}")
         self.fps, self.width = fps, width
-        self.setting = Setting()
-        self.presets: OrderedDict[str, Setting] = OrderedDict()
-        self._past: list[Setting] = []
+        self.setting = ExplorerState()
+        self.presets: OrderedDict[str, ExplorerState] = OrderedDict()
+        self._past: list[ExplorerState] = []
         self._changed: tuple[Any, float] = (None, 0.0)  # what moved last, and when
         self._view: View | None = None
-        self._undrawn: tuple[Setting, Exception] | None = None  # the setting that failed last, and why
+        self._undrawn: tuple[ExplorerState, Exception] | None = None  # the setting that failed last, and why
         self._began = time.monotonic()
         self._following = False  # while widgets are moved by us and not by a person
         reach = {name: (limits or {}).get(name, (-REACH, REACH)) for name in self.drawing.directions}
@@ -98,7 +98,7 @@ class Explorer:
         controls.listen(self._moved, self._looked)
         acts: dict[str, Callable[[], Any]] = {
             "undo": self.undo,
-            "reset": lambda: self.set(Setting()),
+            "reset": lambda: self.set(ExplorerState()),
             "key this frame": self.key,
             "remove key": lambda: self.set(self.setting.unkeyed(controls.frame.value)),
             "wipe paint": lambda: self.set(self.setting.moved(painted=())),
@@ -143,7 +143,7 @@ class Explorer:
         finally:
             self._following = False
 
-    def _accept(self, setting: Setting) -> None:
+    def _accept(self, setting: ExplorerState) -> None:
         if setting == self.setting:
             return
         what = tuple(k for k, v in vars(setting).items() if v != getattr(self.setting, k))
@@ -157,14 +157,14 @@ class Explorer:
 
     # What a person sees
 
-    def _show(self, setting: Setting, view: View, last: bool) -> None:
+    def _show(self, setting: ExplorerState, view: View, last: bool) -> None:
         self._view, self._undrawn = view, None
         self._render()
         figures = {name: _number(value) for name, value in view.figures.items()}
         how = {"warning": view.warning, "account": view.account, "preview": not last, "alert": ALERT}
         self._say(render_page("said.html", figures=figures, **how))
 
-    def _failed(self, setting: Setting, error: Exception) -> None:
+    def _failed(self, setting: ExplorerState, error: Exception) -> None:
         self._undrawn = setting, error
         self._alert(error)
 
@@ -237,7 +237,7 @@ class Explorer:
         """What it was made of."""
         return self.drawing.source(self.setting).clip
 
-    def set(self, setting: Setting) -> None:
+    def set(self, setting: ExplorerState) -> None:
         """Moves everything to a setting."""
         self.drawing.check(setting)
         self._changed = None, 0.0
@@ -269,7 +269,7 @@ class Explorer:
         self.set(self.presets[name])
 
     def recipe(self) -> dict[str, Any]:
-        """Setting and presets, with the hashes of all that they are drawn from: clips, space, weights, directions."""
+        """State and presets, with the hashes of all that they are drawn from: clips, space, weights, directions."""
         return recipe_file.recipe(self.drawing, self.setting, self.presets)
 
     def export(self, path: str | Path) -> None:

@@ -13,13 +13,13 @@ from latentlab.directions import Direction
 from latentlab.record import frame_hash, to_json
 from latentlab.store import digest, write_text
 from latentlab.view.drawing import Drawing
-from latentlab.view.setting import Setting
+from latentlab.view.setting import ExplorerState
 
 FORMAT = 2  # of the file; raised when an old one could be misread
 REPLAYED = ".safetensors"  # ending of files that `Recipe.load` reads
 
 
-def recipe(drawing: Drawing, setting: Setting, presets: Mapping[str, Setting]) -> dict[str, Any]:
+def recipe(drawing: Drawing, setting: ExplorerState, presets: Mapping[str, ExplorerState]) -> dict[str, Any]:
     """A setting and named ones, with what identifies all that they are drawn from."""
     return {
         "format": FORMAT,
@@ -29,7 +29,9 @@ def recipe(drawing: Drawing, setting: Setting, presets: Mapping[str, Setting]) -
     }
 
 
-def write_explorer(path: str | Path, drawing: Drawing, setting: Setting, presets: Mapping[str, Setting]) -> None:
+def write_explorer(
+    path: str | Path, drawing: Drawing, setting: ExplorerState, presets: Mapping[str, ExplorerState]
+) -> None:
     """Writes a setting as a `Recipe`, or with the presets as what `read_explorer` reads, by its ending; see `export`.
 
     Raises:
@@ -44,7 +46,7 @@ def write_explorer(path: str | Path, drawing: Drawing, setting: Setting, presets
         raise ValueError(f"a recipe ends in {REPLAYED} or .json, got {path.name!r}")
 
 
-def read_explorer(path: str | Path, drawing: Drawing) -> tuple[Setting, dict[str, Setting]]:
+def read_explorer(path: str | Path, drawing: Drawing) -> tuple[ExplorerState, dict[str, ExplorerState]]:
     """The setting and the presets of a file, if they mean here what they meant there.
 
     Raises:
@@ -56,8 +58,8 @@ def read_explorer(path: str | Path, drawing: Drawing) -> tuple[Setting, dict[str
         raise ValueError(f"{path} is no recipe of an explorer: {error}") from error
     if not isinstance(written, dict) or written.get("format") != FORMAT:
         raise ValueError(f"{path} was not written by an explorer, or by that of another version of latentlab")
-    setting = Setting.from_dict(written["setting"])
-    presets = {name: Setting.from_dict(kept) for name, kept in written["presets"].items()}
+    setting = ExplorerState.from_dict(written["setting"])
+    presets = {name: ExplorerState.from_dict(kept) for name, kept in written["presets"].items()}
     was = written["made with"]
     now = json.loads(json.dumps(dependencies(drawing, (setting, *presets.values()))))
     if other := [f"{name} ({was.get(name)} then, {now.get(name)} now)" for name in was | now
@@ -66,7 +68,7 @@ def read_explorer(path: str | Path, drawing: Drawing) -> tuple[Setting, dict[str
     return setting, presets
 
 
-def dependencies(drawing: Drawing, settings: Iterable[Setting]) -> dict[str, Any]:
+def dependencies(drawing: Drawing, settings: Iterable[ExplorerState]) -> dict[str, Any]:
     """What some settings depend on besides themselves, by name; nothing that none of them uses."""
     settings, space, generator = list(settings), drawing.space, drawing.generator
     found = {name if name == "space" else f"space's {name}": value for name, value in space.describe().items()}

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from latentlab.directions.mask import PROFILES
+from latentlab.face import renamed
 from latentlab.shapes import Video
 
 PATHS = ("slerp", "lerp", "nlerp")
@@ -19,7 +20,7 @@ NamedStrengths = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
-class Setting:
+class ExplorerState:
     """All that the picture depends on.
 
     Attributes:
@@ -66,7 +67,7 @@ class Setting:
         if len({len(row) for row in self.painted}) > 1 or set("".join(self.painted)) - {"0", "1"}:
             raise ValueError("`painted` is rows of one length made of 0 and 1")
 
-    def moved(self, **changes: Any) -> Setting:
+    def moved(self, **changes: Any) -> ExplorerState:
         """The same with something changed."""
         return replace(self, **changes)
 
@@ -79,7 +80,7 @@ class Setting:
     def at(self, frame: int) -> dict[str, float]:
         """Strengths at a frame.
 
-        >>> Setting(keys=((0, ()), (10, (("light", 2.0),)))).at(5)
+        >>> ExplorerState(keys=((0, ()), (10, (("light", 2.0),)))).at(5)
         {'light': 1.0}
         """
         if not self.keys:
@@ -90,12 +91,12 @@ class Setting:
             for name in self.names
         }
 
-    def keyed(self, frame: int, strengths: Mapping[str, float]) -> Setting:
+    def keyed(self, frame: int, strengths: Mapping[str, float]) -> ExplorerState:
         """The same with these strengths at a frame."""
         keys = dict(self.keys) | {frame: tuple((name, value) for name, value in strengths.items() if value)}
         return replace(self, strengths=(), keys=tuple(sorted(keys.items())))
 
-    def unkeyed(self, frame: int) -> Setting:
+    def unkeyed(self, frame: int) -> ExplorerState:
         """The same without the key at a frame; the last one leaves its strengths for all frames."""
         keys = tuple(key for key in self.keys if key[0] != frame)
         return self if keys == self.keys else replace(self, keys=keys, strengths=() if keys else self.keys[0][1])
@@ -121,13 +122,13 @@ class Setting:
         return asdict(self)
 
     @staticmethod
-    def from_dict(written: dict[str, Any]) -> Setting:
+    def from_dict(written: dict[str, Any]) -> ExplorerState:
         """Reads what `to_dict` wrote.
 
-        >>> Setting.from_dict(Setting(strengths=(("light", 1.0),)).to_dict()).strengths
+        >>> ExplorerState.from_dict(ExplorerState(strengths=(("light", 1.0),)).to_dict()).strengths
         (('light', 1.0),)
         """
-        unknown = set(written) - {f.name for f in fields(Setting)}
+        unknown = set(written) - {f.name for f in fields(ExplorerState)}
         if unknown:
             raise ValueError(f"a setting has no {', '.join(sorted(unknown))}")
         known = dict(written)
@@ -136,8 +137,11 @@ class Setting:
         known["painted"] = tuple(written.get("painted", ()))
         for name in ("box", "frames"):
             known[name] = None if written.get(name) is None else tuple(written[name])
-        return Setting(**known)
+        return ExplorerState(**known)
 
 
 def _strengths(written: Any) -> NamedStrengths:
     return tuple((str(name), float(value)) for name, value in written)
+
+
+__getattr__ = renamed(__name__, {"Setting": "ExplorerState"})

@@ -6,7 +6,7 @@ import torch
 
 from latentlab.directions import Direction
 from latentlab.directions.factor_units import FactorUnits
-from latentlab.directions.usable import Limits, auto_range
+from latentlab.directions.usable import Limits, usable_range
 from latentlab.factors import Factor, FactorTable
 
 SPECS = (
@@ -68,7 +68,7 @@ LIGHT = Direction("light", np.array([1.0, 0.0]), 1.0)
 
 def find(mix, **options):
     """Range of "light" on codes that are read as `mix` of them."""
-    return auto_range(
+    return usable_range(
         torch.zeros(4, 2), LIGHT, lambda z: z, lambda z: FactorTable(mix(z.numpy()), TWO), UNIT, **options
     )
 
@@ -112,7 +112,9 @@ def test_quality_that_cannot_be_told_has_fallen():
     def tried(at: float):
         codes, push = torch.full((2, 1), at), Direction("light", np.ones(1), 1.0)
         reference = FactorTable(np.array([[-1.0], [1.0]]), light)
-        return auto_range(codes, push, lambda z: z, lambda z: FactorTable(z.numpy(), light), reference, quality=quality)
+        return usable_range(
+            codes, push, lambda z: z, lambda z: FactorTable(z.numpy(), light), reference, quality=quality
+        )
 
     found = tried(0.0)
     assert (found.low, found.high) == (-1.0, 1.0)

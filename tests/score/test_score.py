@@ -12,10 +12,10 @@ from PIL import Image
 
 from latentlab.cli import main
 from latentlab.data import moving_shapes
-from latentlab.ledger import Ledger
 from latentlab.metrics import compare, flicker, frechet_distance, psnr
 from latentlab.metrics.perceptual import ssim
 from latentlab.metrics.published import temporal_flickering
+from latentlab.row_log import RowLog
 from latentlab.score import find_clips, reader_td, rows, score_clips
 from latentlab.score.find import partners
 from latentlab.score.sets import unpacked
@@ -284,10 +284,10 @@ def test_features_of_a_file_say_size_resize_rule_and_that_it_is_not_verified(fol
 
 def test_features_stay_in_the_file(folder, tmp_path):
     score_clips([folder / "clean"], [folder / "noisy"], out=tmp_path, bootstrap=2)
-    ledger = Ledger.open(tmp_path / "scores.jsonl")
-    assert ledger.done
-    assert not any(name in row for row in ledger.done.values() for name in ("features", "series", "map"))
-    kept = [parts["features"] for _, parts in ledger.details(ledger.done.keys())]
+    row_log = RowLog.open(tmp_path / "scores.jsonl")
+    assert row_log.done
+    assert not any(name in row for row in row_log.done.values() for name in ("features", "series", "map"))
+    kept = [parts["features"] for _, parts in row_log.details(row_log.done.keys())]
     vectors = {tuple(unpacked(parts)[0].tolist()) for parts in kept}
     assert vectors >= {tuple(reader_td()(read(p).video)[0].tolist()) for p in (folder / "clean").glob("*.mkv")}
 
@@ -368,7 +368,7 @@ def test_a_damaged_line_is_scored_again(folder, tmp_path):
         lines = [*damage, json.dumps(good[1])]
         file.write_text("\n".join(lines) + "\n", errors="surrogateescape")
         assert score_clips(clips, out=tmp_path)["clips"] == first["clips"]
-        assert len(Ledger.open(file).done) == 2
+        assert len(RowLog.open(file).done) == 2
 
 
 def test_a_name_that_is_no_utf8_is_scored_and_shown(folder, tmp_path, capsys):

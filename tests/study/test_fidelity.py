@@ -14,7 +14,7 @@ from latentlab.study.recipe import Recipe
 from latentlab.study.roundtrip import roundtrip
 from latentlab.video import write
 from latentlab.view.drawing import Drawing
-from latentlab.view.setting import Setting
+from latentlab.view.setting import ExplorerState
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_round_trips_and_edits_carry_the_verdict(stripes):
 
 def test_the_explorer_edits_what_the_space_gives_back_and_says_what_that_lost(stripes):
     drawing = Drawing(ll.LatentSpace(ll.load()), {}, stripes[0])
-    view = drawing.draw(Setting())
+    view = drawing.draw(ExplorerState())
     assert torch.equal(view.video, view.unedited)
     assert torch.equal(view.source, stripes[0])
     assert view.figures["PSNR to the unedited clip, dB"] == float("inf")

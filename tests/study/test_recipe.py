@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from latentlab import EDIT
-from latentlab.directions import Direction, Normal, Turning, edit
+from latentlab.directions import Direction, LocalDirection, Normal, edit
 from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig
 from latentlab.record import frame_hash
 from latentlab.spaces import (
@@ -262,7 +262,9 @@ def test_axes_of_a_layer_are_not_taken_for_frames(tiny_generator, clips):
 
 
 def test_a_direction_that_turns_is_not_written_down(tiny_generator, clips, tmp_path):
-    turning = Turning("turn", direction("turn").vector, 1.0, at=lambda codes: torch.nn.functional.normalize(codes))
+    turning = LocalDirection(
+        "turn", direction("turn").vector, 1.0, at=lambda codes: torch.nn.functional.normalize(codes)
+    )
     made = Recipe("latent", (Step(turning, 1.0),)).apply(tiny_generator, clips).recipe
     with pytest.raises(ValueError, match="'turn' turns with the code"):
         made.save(tmp_path / "edit.safetensors")

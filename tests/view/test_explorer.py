@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentlab.directions import Direction, DirectionSet, Range, Turning
+from latentlab.directions import Direction, DirectionSet, LocalDirection, Range
 from latentlab.record import frame_hash
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace
 from latentlab.study.edit_space import edit_space
@@ -19,7 +19,7 @@ from latentlab.study.steps import Step, draw
 from latentlab.view.explore import default_directions, explore
 from latentlab.view.explorer import Explorer
 from latentlab.view.film import film, strip
-from latentlab.view.setting import Setting
+from latentlab.view.setting import ExplorerState
 
 pytest.importorskip("ipywidgets", reason="the explorer needs the extra [notebook]")
 SHAPE = (3, 8, 16, 16)
@@ -101,13 +101,13 @@ def test_it_says_what_it_is_in_a_line(explorer):
 
 
 def test_it_walks_to_the_other_clip(explorer):
-    explorer.set(Setting(position=1.0, path="lerp"))
+    explorer.set(ExplorerState(position=1.0, path="lerp"))
     assert explorer.wait(20)
     assert torch.allclose(explorer.video, torch.full((1, *SHAPE), 0.5), atol=1e-5)
 
 
 def test_a_box_keeps_the_rest(explorer):
-    explorer.set(Setting(strengths=(("light", 1.0),), box=(0.0, 0.0, 0.5, 1.0), frames=(2, 3)))
+    explorer.set(ExplorerState(strengths=(("light", 1.0),), box=(0.0, 0.0, 0.5, 1.0), frames=(2, 3)))
     assert explorer.wait(20)
     assert explorer.video[:, :, 2:4, :, :8].min() > 0.05
     assert explorer.video[..., 8:].abs().max() < 1e-6
@@ -134,7 +134,7 @@ def test_a_slider_drawn_along_is_undone_as_one_move(explorer, monkeypatch):
     explorer.undo()
     assert explorer.setting.strengths == (("light", 1.5),)
     explorer.undo()
-    assert explorer.setting == Setting()
+    assert explorer.setting == ExplorerState()
 
 
 def test_keys_change_a_strength_over_frames(explorer):
@@ -155,7 +155,7 @@ def test_keys_change_a_strength_over_frames(explorer):
 
 
 def test_keys_hold_before_the_first_and_after_the_last():
-    keyed = Setting(keys=((2, (("light", 1.0),)), (4, (("light", 3.0),))))
+    keyed = ExplorerState(keys=((2, (("light", 1.0),)), (4, (("light", 3.0),))))
     assert [keyed.at(frame)["light"] for frame in (0, 2, 3, 4, 9)] == [1, 1, 2, 3, 3]
 
 
@@ -175,7 +175,7 @@ def test_paint_keeps_the_rest(explorer):
 def test_presets_are_kept_and_recalled(explorer):
     explorer.sliders["light"].value = 2.0
     explorer.keep("bright")
-    explorer.set(Setting())
+    explorer.set(ExplorerState())
     explorer.recall("bright")
     assert explorer.setting.strengths == (("light", 2.0),)
     with pytest.raises(KeyError, match="dark"):
@@ -183,11 +183,11 @@ def test_presets_are_kept_and_recalled(explorer):
 
 
 def test_a_recipe_draws_the_same_frames(explorer, tmp_path):
-    explorer.set(Setting(strengths=(("light", 1.5),), position=0.3, profile="ramp"))
+    explorer.set(ExplorerState(strengths=(("light", 1.5),), position=0.3, profile="ramp"))
     explorer.wait(20)
     drawn = explorer.video
     explorer.export(tmp_path / "bright.json")
-    explorer.set(Setting())
+    explorer.set(ExplorerState())
     explorer.load(tmp_path / "bright.json")
     assert explorer.wait(20)
     assert torch.equal(explorer.video, drawn)
@@ -201,8 +201,8 @@ def test_a_recipe_is_replayed_without_an_explorer(tiny_generator, clips, tmp_pat
     push = Direction("push", vector / np.linalg.norm(vector), 3.0)
     explorer = explore(space, {"push": push}, clip=clips[:1], other=clips[1:2])
     settings = (
-        Setting(strengths=(("push", 2.0),), position=0.4),
-        Setting(keys=((0, ()), (3, (("push", 2.0),))), box=(0, 0, 0.5, 1), profile="pulse"),
+        ExplorerState(strengths=(("push", 2.0),), position=0.4),
+        ExplorerState(keys=((0, ()), (3, (("push", 2.0),))), box=(0, 0, 0.5, 1), profile="pulse"),
     )
     for i, setting in enumerate(settings):
         explorer.set(setting)
@@ -220,14 +220,14 @@ def test_a_told_space_draws_under_its_caption_and_guidance(tiny_generator, clips
     space = NoiseSpace(tiny_generator, levels="sampling", **told)
     push = Direction("push", np.eye(1, space.dim)[0], 3.0)
     explorer = explore(space, {"push": push}, clip=clips[:1])
-    explorer.set(Setting(strengths=(("push", 2.0),)))
+    explorer.set(ExplorerState(strengths=(("push", 2.0),)))
     assert explorer.wait(60)
     expected = draw([Step(push, 2.0)], edit_space(tiny_generator, "noise", **told).around(clips[:1])).video
     assert torch.equal(explorer.video, expected.clamp(-1, 1))
     codes = space.encode(clips[:1])
     torch.testing.assert_close(explorer.drawing.source(explorer.setting).here.codes, codes)
     coarse = NoiseSpace(tiny_generator, levels="sampling", **{**told, "method": "ddim"}).decode(codes)
-    torch.testing.assert_close(explorer._worker._stages[0](Setting()).video, coarse.clamp(-1, 1))
+    torch.testing.assert_close(explorer._worker._stages[0](ExplorerState()).video, coarse.clamp(-1, 1))
     explorer.export(tmp_path / "told.safetensors")
     recipe = Recipe.load(tmp_path / "told.safetensors")
     assert {name: getattr(recipe, name) for name in told} == told
@@ -243,7 +243,7 @@ def test_a_space_of_ones_own_and_one_around_clips_are_replayed_too(tiny_generato
         (BottleneckSpace(tiny_generator, num_steps=2), h, clips[:1]),
     ):
         explorer = Explorer(space, [push], clip)
-        explorer.set(Setting(strengths=((push.name, 2.0),)))
+        explorer.set(ExplorerState(strengths=((push.name, 2.0),)))
         assert explorer.wait(60)
         explorer.export(tmp_path / "mine.safetensors")
         again = Recipe.load(tmp_path / "mine.safetensors").replay(space, clip)
@@ -252,9 +252,9 @@ def test_a_space_of_ones_own_and_one_around_clips_are_replayed_too(tiny_generato
 
 
 def test_a_direction_that_turns_with_the_code_turns_in_the_explorer():
-    turning = Turning("turn", light()["light"].vector, 1.0, at=lambda codes: torch.eye(1, codes.shape[1]))
+    turning = LocalDirection("turn", light()["light"].vector, 1.0, at=lambda codes: torch.eye(1, codes.shape[1]))
     explorer = Explorer(Pixels(), [turning], torch.zeros(1, *SHAPE))
-    explorer.set(Setting(strengths=(("turn", 0.5),)))
+    explorer.set(ExplorerState(strengths=(("turn", 0.5),)))
     assert explorer.wait(20)
     assert float(explorer.video[0, 0, 0, 0, 0]) == 0.5
     assert float(explorer.video.abs().sum()) == 0.5
@@ -286,12 +286,12 @@ def test_an_export_that_cannot_be_is_told(explorer, tmp_path):
 
 
 def test_presets_travel_with_the_file(explorer, tmp_path):
-    explorer.set(Setting(strengths=(("light", 2.0),)))
+    explorer.set(ExplorerState(strengths=(("light", 2.0),)))
     explorer.keep("bright")
     explorer.export(tmp_path / "mine.json")
     explorer.presets.clear()
     explorer.load(tmp_path / "mine.json")
-    assert explorer.presets == {"bright": Setting(strengths=(("light", 2.0),))}
+    assert explorer.presets == {"bright": ExplorerState(strengths=(("light", 2.0),))}
 
 
 def test_scrubbing_stands_still_and_the_views_differ(explorer):
@@ -318,7 +318,7 @@ def test_scrubbing_stands_still_and_the_views_differ(explorer):
     ],
 )  # fmt: skip
 def test_a_recipe_of_something_else_is_refused(explorer, tmp_path, changed, what):
-    explorer.set(Setting(strengths=(("light", 1.0),), position=0.5))
+    explorer.set(ExplorerState(strengths=(("light", 1.0),), position=0.5))
     explorer.export(tmp_path / "mine.json")
     given = {"space": Pixels(), "directions": light(), "clip": torch.zeros(1, *SHAPE), "other": explorer.drawing.other}
     same, another = Explorer(**given), Explorer(**(given | changed))
@@ -326,7 +326,7 @@ def test_a_recipe_of_something_else_is_refused(explorer, tmp_path, changed, what
     assert same.setting == explorer.setting
     with pytest.raises(ValueError, match=what):
         another.load(tmp_path / "mine.json")
-    assert another.setting == Setting()
+    assert another.setting == ExplorerState()
     for opened in (same, another):
         opened.close()
 
@@ -395,7 +395,7 @@ def test_a_box_whose_handles_meet_stays_a_box(explorer):
 
 def test_closing_the_widget_ends_the_worker(explorer):
     explorer.widget.close()
-    explorer.set(Setting(position=1.0))
+    explorer.set(ExplorerState(position=1.0))
     assert explorer.wait(5)
     assert not explorer._worker._kept
     assert explorer.sliders["light"].comm is None
@@ -426,7 +426,7 @@ def test_an_error_keeps_the_last_picture():
 
 
 def test_a_page_without_a_kernel_gets_the_picture(explorer):
-    explorer.set(Setting(strengths=(("light", 2.0),), profile="ramp"))
+    explorer.set(ExplorerState(strengths=(("light", 2.0),), profile="ramp"))
     shown = explorer._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in shown
     picture = re.search(r'src="data:image/png;base64,([^"]+)" width="224" alt="edited"', shown["text/html"])
@@ -441,7 +441,7 @@ def test_places_need_codes_that_have_them():
 
     explorer = Explorer(Flat(), light(), torch.zeros(1, *SHAPE))
     assert explorer.controls.brush is None
-    explorer.set(Setting(strengths=(("light", 1.0),), box=(0, 0, 0.5, 1)))
+    explorer.set(ExplorerState(strengths=(("light", 1.0),), box=(0, 0, 0.5, 1)))
     assert explorer.wait(20)
     assert "Flat has none" in said(explorer)
     explorer.close()
@@ -463,9 +463,9 @@ def test_bad_input_is_told():
         Explorer(Pixels(), light(), torch.zeros(1, *SHAPE), limits={"light": (1, 2)})
     explorer = Explorer(Pixels(), light(), torch.zeros(1, *SHAPE))
     with pytest.raises(ValueError, match="no generator"):
-        explorer.set(Setting(caption="a red star"))
+        explorer.set(ExplorerState(caption="a red star"))
     with pytest.raises(KeyError, match="charm"):
-        explorer.set(Setting(keys=((0, (("charm", 1.0),)),)))
+        explorer.set(ExplorerState(keys=((0, (("charm", 1.0),)),)))
     explorer.close()
     with pytest.raises(ValueError, match="pass directions="):
         default_directions(Pixels(), torch.zeros(1, *SHAPE))
@@ -485,7 +485,7 @@ def test_bad_input_is_told():
 )
 def test_a_setting_out_of_range_is_told(bad):
     with pytest.raises(ValueError):
-        Setting(**bad)
+        ExplorerState(**bad)
 
 
 def test_a_film_plays_or_stands():

@@ -18,7 +18,7 @@ DIGITS = 16  # places are numbered by digits of this base, which half precision 
 
 
 @dataclass(frozen=True)
-class Places:
+class _Places:
     """Where latents lie, as it is looked up at every call: flattened, on one device.
 
     Attributes:
@@ -44,7 +44,7 @@ class Places:
         held = layout.held if layout.held.any() else None
         return cls(free, entry, None if (latent < 0).any() else latent, layout.where.clamp(min=0).flatten(), held)
 
-    def to(self, device: torch.device) -> Places:
+    def to(self, device: torch.device) -> _Places:
         moved = {name: t.to(device) for name, t in vars(self).items() if t is not None}
         return replace(self, **moved)
 
@@ -67,7 +67,7 @@ class Layout:
     shift: Float[Tensor, "channel frame height width"]
     scale: Float[Tensor, "channel frame height width"]
     images: bool
-    _places: dict[torch.device, Places] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _places: dict[torch.device, _Places] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -80,11 +80,11 @@ class Layout:
         """Which latents are those of an image that the clip is made of, whatever is stepped."""
         return self.where < 0
 
-    def places(self, device: torch.device) -> Places:
+    def places(self, device: torch.device) -> _Places:
         """Where latents lie, in the memory of a device."""
         if (known := self._places.get(device)) is not None:
             return known
-        found = Places.of(self).to(device)
+        found = _Places.of(self).to(device)
         if not derives():  # what is made while a derivative is taken is of no use after it
             self._places[device] = found
         return found
