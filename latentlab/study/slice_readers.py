@@ -16,7 +16,7 @@ from latentlab.data.phantom import LESION, Slices
 from latentlab.data.warps import SlicePictures, Tissues, recoloured, warped
 from latentlab.train.order import epoch_order
 
-Fitted = TypeVar("Fitted", bound=nn.Module)
+SliceNetwork = TypeVar("SliceNetwork", bound=nn.Module)
 Lot = tuple[SlicePictures, Tissues]
 
 
@@ -67,7 +67,7 @@ def lesion_loss(network: nn.Module, pictures: SlicePictures, tissues: Tissues) -
 
 
 def fit_reader(
-    network: Fitted,
+    network: SliceNetwork,
     loss: Callable[[nn.Module, SlicePictures, Tissues], Tensor],
     own: Lot,
     more: Lot | None,
@@ -76,7 +76,7 @@ def fit_reader(
     steps: int,
     seed: int,
     batch: int = 16,
-) -> Fitted:
+) -> SliceNetwork:
     """Trains on labelled slices, of which half of each batch are `more`, if there are any; every arm as many steps.
 
     Args:
