@@ -42,7 +42,7 @@ class Config:
     unlabelled: int = 2048
     synthetic: int = 256
     test: int = 256
-    base_steps: int = 1400
+    base_steps: int = 2000
     branch_steps: int = 300
     reader_steps: int = 400
     num_steps: int = 20
