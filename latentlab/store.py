@@ -104,18 +104,25 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+_CLAIMED: set[Path] = set()  # by this process
+
+
 @contextmanager
 def claimed(folder: str | os.PathLike[str]) -> Generator[None]:
     """Keeps a folder to this process, for work that two processes would spoil; its death gives the folder free.
 
     Args:
-        folder: is made where it is missing; `.lock` in it says which process has it.
+        folder: is made where it is missing; `.lock` in it says which process has it. Whoever has it may claim it again.
 
     Raises:
         BlockingIOError: another process has it; its number is named.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    place = folder.resolve()
+    if place in _CLAIMED:  # to open and close its lock again would give it free
+        yield
+        return
     file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | (0 if sys.platform == "win32" else os.O_NOFOLLOW), 0o666)
     try:
         if not _locked(file):
@@ -123,9 +130,11 @@ def claimed(folder: str | os.PathLike[str]) -> Generator[None]:
             raise BlockingIOError(f"{folder} is in use by {holder}; wait for it, or give another folder")
         os.truncate(file, 0)
         os.write(file, f"process {os.getpid()} on {platform.node()}\n".encode())
+        _CLAIMED.add(place)
         yield
         os.truncate(file, 0)
     finally:
+        _CLAIMED.discard(place)
         os.close(file)
 
 

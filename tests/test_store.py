@@ -142,6 +142,15 @@ def test_a_folder_in_use_is_named_with_its_process_and_free_when_that_is_killed(
     assert (tmp_path / ".lock").read_text() == ""
 
 
+def test_whoever_has_a_folder_may_claim_it_again_and_keeps_it(tmp_path):
+    other = "import sys; from latentlab.store import claimed\nwith claimed(sys.argv[1]): pass"
+    with claimed(tmp_path):
+        with claimed(tmp_path / "."):
+            pass
+        assert python(other, tmp_path, stderr=subprocess.DEVNULL).wait() != 0
+    assert python(other, tmp_path).wait() == 0
+
+
 def test_a_lock_is_not_written_through_a_link(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")

@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -23,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from latentlab.store import replacing, write_text
+from latentlab.store import claimed, replacing, write_text
 from latentlab.train.settings import LoopConfig
 from latentlab.weights import read_pickled
 
@@ -77,6 +78,7 @@ def train(
     Raises:
         TrainingError: the loss is not finite, a batch cannot be made, or the disk is full.
         ValueError: `out` holds a run of other settings.
+        BlockingIOError: another process trains there.
     """
     rank, world = rank_and_world()
     out.mkdir(parents=True, exist_ok=True)
@@ -86,44 +88,47 @@ def train(
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=0.0, weight_decay=config.weight_decay, betas=(0.9, 0.99))
     settings = json.loads(json.dumps({**(about or {}), **asdict(config)}))  # as a checkpoint gives them back
-    start = _resume(checkpoint, model, ema, optimizer, settings, device)
-    if rank == 0:
-        _drop_from_log(out / "log.jsonl", start)
-    wrapped = DistributedDataParallel(model) if world > 1 else model
-    autocast = _autocast(config.precision, device)
-    began, seen = time.perf_counter(), 0
-    with tqdm(total=config.steps, initial=start, disable=rank > 0 or None, desc=out.name, mininterval=1.0) as bar:
-        for step, batch in _batches(make_batch, start, config, checkpoint):
-            for group in optimizer.param_groups:
-                group["lr"] = config.rate(step)
-            batch = {name: value[rank::world].to(device, non_blocking=True) for name, value in batch.items()}
-            generator = torch.Generator(device).manual_seed((config.seed * 1_000_003 + step) * 4096 + rank)
-            with autocast:
-                value, figures = loss(wrapped, batch, generator)
-            if not math.isfinite(value.item()):
-                raise TrainingError(
-                    f"the loss became {value.item()} at step {step}; try a lower learning rate than "
-                    f"{config.learning_rate}. {_last_good(checkpoint)}"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            norm = nn.utils.clip_grad_norm_(learned, config.max_grad_norm)
-            if not math.isfinite(norm.item()):  # a step with it would spoil the weights, and the next checkpoint
-                raise TrainingError(f"the gradient became {norm.item()} at step {step}. {_last_good(checkpoint)}")
-            optimizer.step()
-            ema.update_parameters(model)
-            seen += 1
-            done = step + 1
-            if rank == 0:
-                figures = {name: x.detach().item() for name, x in {"loss": value, "grad_norm": norm, **figures}.items()}
-                figures |= {"rate": config.rate(step), "seconds": (time.perf_counter() - began) / seen}
-                bar.set_postfix({"loss": f"{figures['loss']:.4g}"}, refresh=False)
-                bar.update()
-                _log(out, figures, step, tracker)
-                if sample and (done % config.sample_every == 0 or done == config.steps):
-                    sample(ema.module.eval(), done)  # before the checkpoint: a run killed here draws it again
-                if done % config.save_every == 0 or done == config.steps:
-                    _save(checkpoint, done, model, ema, optimizer, settings)
+    with claimed(out) if rank == 0 else nullcontext():
+        start = _resume(checkpoint, model, ema, optimizer, settings, device)
+        if rank == 0:
+            _drop_from_log(out / "log.jsonl", start)
+        wrapped = DistributedDataParallel(model) if world > 1 else model
+        autocast = _autocast(config.precision, device)
+        began, seen = time.perf_counter(), 0
+        with tqdm(total=config.steps, initial=start, disable=rank > 0 or None, desc=out.name, mininterval=1.0) as bar:
+            for step, batch in _batches(make_batch, start, config, checkpoint):
+                for group in optimizer.param_groups:
+                    group["lr"] = config.rate(step)
+                batch = {name: value[rank::world].to(device, non_blocking=True) for name, value in batch.items()}
+                generator = torch.Generator(device).manual_seed((config.seed * 1_000_003 + step) * 4096 + rank)
+                with autocast:
+                    value, figures = loss(wrapped, batch, generator)
+                if not math.isfinite(value.item()):
+                    raise TrainingError(
+                        f"the loss became {value.item()} at step {step}; try a lower learning rate than "
+                        f"{config.learning_rate}. {_last_good(checkpoint)}"
+                    )
+                optimizer.zero_grad(set_to_none=True)
+                value.backward()
+                norm = nn.utils.clip_grad_norm_(learned, config.max_grad_norm)
+                if not math.isfinite(norm.item()):  # a step with it would spoil the weights, and the next checkpoint
+                    raise TrainingError(f"the gradient became {norm.item()} at step {step}. {_last_good(checkpoint)}")
+                optimizer.step()
+                ema.update_parameters(model)
+                seen += 1
+                done = step + 1
+                if rank == 0:
+                    figures = {
+                        name: x.detach().item() for name, x in {"loss": value, "grad_norm": norm, **figures}.items()
+                    }
+                    figures |= {"rate": config.rate(step), "seconds": (time.perf_counter() - began) / seen}
+                    bar.set_postfix({"loss": f"{figures['loss']:.4g}"}, refresh=False)
+                    bar.update()
+                    _log(out, figures, step, tracker)
+                    if sample and (done % config.sample_every == 0 or done == config.steps):
+                        sample(ema.module.eval(), done)  # before the checkpoint: a run killed here draws it again
+                    if done % config.save_every == 0 or done == config.steps:
+                        _save(checkpoint, done, model, ema, optimizer, settings)
     return cast(TrainedNetwork, ema.module.eval())
 
 

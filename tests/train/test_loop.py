@@ -460,3 +460,22 @@ def test_two_processes_train_as_one(tmp_path):
     for part in ("model", "ema"):
         for name, value in one[part].items():
             torch.testing.assert_close(two[part][name], value, atol=1e-5, rtol=0)
+
+
+def test_a_folder_in_which_another_process_trains_is_left_alone(tmp_path):
+    run(tmp_path, replace(CONFIG, steps=4))
+    before = (tmp_path / "log.jsonl").read_bytes()
+    code = (
+        "import sys, time; from latentlab.store import claimed\n"
+        "with claimed(sys.argv[1]): print(1, flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline()
+        with pytest.raises(BlockingIOError, match=f"in use by process {holder.pid}"):
+            run(tmp_path)
+    finally:
+        holder.kill()
+        holder.wait()
+    assert (tmp_path / "log.jsonl").read_bytes() == before
+    assert [row["step"] for row in logged(tmp_path)] == list(range(4))
