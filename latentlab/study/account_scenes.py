@@ -54,14 +54,15 @@ def account_scene(
     shown = see_scene(before[0]) if seen is None else seen
     if len(shown.things) != 2:
         raise ValueError(f"an account of two objects is of a clip that shows them; it shows {len(shown.things)}")
+    now = see_scene(after[0])
     known = wanted = WantedScene.read([shown])
     for change in asked:
         wanted = wanted.after(change)
     redrawn = space is not None and any(change.name in ("shape", "rotation") for change in asked)
-    floor = wanted.overlap_in(space, [see_scene(after[0])]) if redrawn and space else known.overlap([shown])
+    floor = wanted.overlap_in(space, [now]) if redrawn and space else known.overlap([shown])
     of_objects = all(change.of_the_object for change in asked)
-    outside = outside_psnr(before, after, scene_mask(shown), scene_mask(see_scene(after[0]))) if of_objects else None
-    judged = judge_scene(after, wanted, outside=outside, floor=floor)
+    outside = outside_psnr(before, after, scene_mask(shown), scene_mask(now)) if of_objects else None
+    judged = judge_scene(after, wanted, outside=outside, floor=floor, seen=[now])
     ruler, tables = _ruler(), (scene_table(known), judged.read)
     moved = ruler.distances(*tables)[0]
     own = [ruler.names.index(f"{name}{SECOND * one.object}") for one in asked for name in one.columns]

@@ -25,7 +25,7 @@ from latentlab.data.moving.render import exposed
 from latentlab.data.moving.scene import Scene
 from latentlab.generator.generator import Generator
 from latentlab.shapes import Latents, Video
-from latentlab.study.change import Change
+from latentlab.study.change import WIDE, Change
 from latentlab.study.contract import Judged, Wanted, judge, outside_psnr, unedited_overlap
 
 SLOWEST = 0.15  # pixels a frame: a direction that can be seen
@@ -69,6 +69,11 @@ class ContractClips:
         shapes = np.array([SHAPES.index(word) for word in load_reader().read_shape(video)])
         wanted = [change.after(row)[0] for row, change in zip(self.rows, self.changes, strict=True)]
         return found.kept & (shapes == wanted), found
+
+    def unedited_kept(self) -> Bool[np.ndarray, " clip"]:
+        """Whether clips are kept where nothing is asked and nothing done: what the space breaks."""
+        exact = Wanted.of(self.rows)
+        return judge(self.unedited, exact, floor=exact.overlap(self.unedited)).kept
 
     def accounted(self, video: Video) -> Bool[np.ndarray, " clip"]:
         """Whether the account says kept, which knows the clips alone."""
@@ -119,8 +124,14 @@ def contract_clips(generator: Generator, factor: str, count: int, clips_seed: in
     return ContractClips(latents, generator.decode(latents).cpu(), np.stack(rows), tuple(changes), space)
 
 
-def wish(factor: str, row: np.ndarray, rng: np.random.Generator) -> Change | None:
+def wish(factor: str, row: np.ndarray, rng: np.random.Generator, *, several: bool = False) -> Change | None:
     """What is asked of a clip; None where it cannot be.
+
+    Args:
+        factor: of `EDITS`.
+        row: factors of the object and its clip.
+        rng: draws what there is a choice of.
+        several: whether it is one of two objects, which may be anywhere in the frame.
 
     >>> row = MovingShapes(1, 0, fixed={"light": 0.7}).sampler(0)
     >>> str(wish("light", row, np.random.default_rng(0)))
@@ -149,15 +160,18 @@ def wish(factor: str, row: np.ndarray, rng: np.random.Generator) -> Change | Non
         case _:
             change = Change.of(factor, str(rng.choice([s for i, s in enumerate(SHAPES) if i != f["shape"]])))
     try:
-        change.check(row)
+        change.check(row, several=several)
     except ValueError:
         return None
-    return change if _within(change.after(row)) else None
+    return change if _within(change.after(row), several) else None
 
 
-def _within(row: np.ndarray) -> bool:
+def _within(row: np.ndarray, several: bool) -> bool:
     """Whether all factors are in the world's ranges, to the last digit."""
-    return all(s.kind == "circular" or s.low <= x <= s.high for s, x in zip(FACTORS, row, strict=True))
+    ranges = [WIDE.get(s.name, (s.low, s.high)) if several else (s.low, s.high) for s in FACTORS]
+    return all(
+        spec.kind == "circular" or low <= x <= high for spec, (low, high), x in zip(FACTORS, ranges, row, strict=True)
+    )
 
 
 def _joined(parts: Sequence[Wanted]) -> Wanted:

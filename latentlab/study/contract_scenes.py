@@ -85,13 +85,14 @@ class WantedScene:
 
     def overlap(self, seen: Sequence[SeenScene]) -> Float[np.ndarray, "clip object frame"]:
         """How well each object covers the one wanted in each frame, 0 to 1, where that can be seen."""
+        seen = _in_order(seen, self)
         return _overlap(seen, self.silhouettes(seen))
 
     def overlap_in(
         self, space: Callable[[Video], Video], seen: Sequence[SeenScene]
     ) -> Float[np.ndarray, "clip object frame"]:
         """The same of the silhouettes themselves, once they are painted and a space has given them back."""
-        drawn = self.silhouettes(seen)
+        drawn = self.silhouettes(_in_order(seen, self))
         clips = []
         for i, (one, other) in enumerate(drawn):
             told = [[w.rows[i, NAMES.index(n)] for n in ("hue", "background_hue", "light")] for w in self.objects]
@@ -130,6 +131,7 @@ def judge_scene(
     *,
     outside: Float[np.ndarray, " clip"] | None = None,
     floor: Float[np.ndarray, "clip object frame"] | None = None,
+    seen: Sequence[SeenScene] | None = None,
 ) -> Judged:
     """Reads clips of two objects and holds them against what is wanted.
 
@@ -138,6 +140,7 @@ def judge_scene(
         wanted: what they should show.
         outside: decibels that they keep outside the objects; None is not judged.
         floor: the overlap that they have without an edit, see `WantedScene.overlap`; None is 1, as of exact clips.
+        seen: what they show, if that is known already.
 
     >>> from latentlab.data import moving_shapes
     >>> both = {"hue": 0.0, "hue.2": 120.0, "background_hue": 240.0}
@@ -148,7 +151,7 @@ def judge_scene(
     >>> judge_scene(after, known.after(Change.of(("hue", "hue.2")[left], 60))).kept
     array([ True])
     """
-    seen = _in_order([see_scene(clip) for clip in video], wanted)
+    seen = _in_order([see_scene(clip) for clip in video] if seen is None else seen, wanted)
     found = WantedScene.read(seen)
     off = {}
     for end, want, is_ in zip(ENDS, wanted.objects, found.objects, strict=True):
