@@ -20,6 +20,7 @@ import math
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from inspect import signature
 from pathlib import Path as File
 from time import perf_counter
@@ -28,6 +29,7 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -38,7 +40,7 @@ from torch import Tensor
 from latentlab.bench.flags import main
 from latentlab.generator.pipelines.call import unfit
 from latentlab.generator.pipelines.driven import Driven
-from latentlab.generator.pipelines.driver import CODECS, denoisers
+from latentlab.generator.pipelines.driver import CODECS, PICTURED, denoisers
 from latentlab.generator.pipelines.families import FAMILIES
 from latentlab.generator.pipelines.layout import Layout
 from latentlab.generator.pipelines.path import Path
@@ -100,7 +102,7 @@ def built(name: str) -> tuple[Any, tuple[int | None, int | None, int | None], di
     """A tiny pipeline, the size of its clips, and further arguments of its call."""
     known = json.loads(SETTINGS.read_text())[name]
     torch.manual_seed(0)
-    parts = {part: _part(*made) if isinstance(made, list) else made for part, made in known["components"].items()}
+    parts = {part: _part(*made) if _is_part(made) else made for part, made in known["components"].items()}
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             _awake(part.eval())
@@ -150,10 +152,15 @@ def _compare(row: Row, generator: Driven, captions: list[str]) -> None:
     name, pipe = row.name, generator.pipe
     noise, layout = generator.noise(len(captions)), generator.layout(generator.size)
     bytes_ = torch.randint(256, (len(captions), 3, generator.config.height, generator.config.width))
-    image = bytes_ / 127.5 - 1
-    image = image if generator.call.reads_images else None
+    image = bytes_ / 127.5 - 1 if generator.call.reads_images else None
+    shown_images, hole, stencils = None if image is None else pictures(image), {}, None
+    if image is not None and generator.heard_mask is not None:  # the left half of an image is drawn anew
+        image, mask = image[:, :, None], torch.zeros(len(captions), 1, 1, *bytes_.shape[2:])
+        mask[..., : bytes_.shape[3] // 2] = 1
+        hole = {"mask": mask}
+        stencils = [[Image.fromarray((255 * m).byte().numpy())] for m in mask[:, 0, 0]]
     negative = [NEGATIVE] * len(captions) if "negative_prompt" in generator.call.signature else None
-    condition = generator.condition(captions, negative=negative, image=image)
+    condition = generator.condition(captions, negative=negative, image=image, **hole)
     for guidance in (1.0,) if generator.reading.guidance == "none" else (1.0, 3.0):
         ours = generator.sample(noise, condition, num_steps=5, method="ddim", guidance=guidance)
         told = generator.call.arguments(
@@ -162,12 +169,14 @@ def _compare(row: Row, generator: Driven, captions: list[str]) -> None:
             guidance=guidance,
             num_steps=5,
             negative=negative if guidance > 1 else None,
-            images=None if image is None else pictures(image),
+            images=shown_images,
+            masks=stencils,
         )
         coded, shown = _called(pipe, told, noise, layout)
         theirs = layout.normal(layout.of_clips(coded, len(captions)))
         row.latents[f"{guidance:g}"] = float((ours - theirs).abs().max() / theirs.std())
-        row.frames[f"{guidance:g}"] = float((generator.decode(ours) / 2 + 0.5 - shown).abs().max())
+        drawn = generator.decode(ours)[:, :, -shown.shape[2] :]  # HunyuanVideoImageToVideo leaves out the first four
+        row.frames[f"{guidance:g}"] = float((drawn / 2 + 0.5 - shown).abs().max())
         if name in FAMILIES and guidance == 1.0 and not layout.held.any() and name not in OTHERWISE:
             own: Any = FAMILIES[name](pipe)
             own.config = generator.config
@@ -215,10 +224,19 @@ def _called(pipe: Any, told: Mapping[str, Any], noise: Tensor, layout: Layout) -
     """What comes to the autoencoder in `pipe(...)`, and the clips that it returns, in [0, 1].
 
     The noise is told as `latents=` where the pipeline scales it, else it is put in the place of what it draws, beside
-    what is held of an image. A checker of contents reads the caption and not the frames, which it rounds to bytes.
+    what is held of an image. A checker of contents reads the caption and not the frames, which it rounds to bytes. What
+    surrounds a hole, and pictures that a branch follows, are encoded by the mode, as they are when driven.
     """
     codec = next(part for name in CODECS if (part := getattr(pipe, name, None)) is not None)
     decoding, making, checker, came = codec.decode, pipe.prepare_latents, getattr(pipe, "safety_checker", None), []
+    encoding, fixed = codec.encode, any(name in told for name in PICTURED)
+
+    def encode(x: Tensor, *args: Any, **options: Any) -> Any:
+        found = encoding(x, *args, **options)
+        if isinstance(found[0], DiagonalGaussianDistribution):
+            draw, mode = found[0].sample, found[0].mode
+            found[0].sample = lambda generator=None: mode() if fixed or generator is None else draw(generator)
+        return found
 
     def decode(z: Tensor, *args: Any, **options: Any) -> Any:
         came.append(z.detach().float())
@@ -232,7 +250,7 @@ def _called(pipe: Any, told: Mapping[str, Any], noise: Tensor, layout: Layout) -
         state = layout.placed(noise, made[0] if several else made)
         return (state, *made[1:]) if several else state
 
-    codec.decode = decode
+    codec.decode, codec.encode = decode, encode
     path = Path.of(pipe.scheduler)
     if path.flow:
         pipe.prepare_latents = prepared
@@ -243,7 +261,7 @@ def _called(pipe: Any, told: Mapping[str, Any], noise: Tensor, layout: Layout) -
         with torch.no_grad():
             shown = pipe(**told)[0]
     finally:
-        del codec.decode
+        del codec.decode, codec.encode
         vars(pipe).pop("prepare_latents", None)
         if checker is not None:
             pipe.safety_checker = checker
@@ -294,14 +312,18 @@ class Passing:
         return frames
 
 
+def _is_part(made: Any) -> bool:
+    return isinstance(made, list) and isinstance(made[0], str)
+
+
 def _part(kind: str, settings: Any) -> Any:
     if kind == "tokenizer":
         return _tokenizer(settings)
     if kind == "passing":
         return Passing()
-    library, name = kind.split(".")
-    own = getattr({"diffusers": diffusers, "transformers": transformers}[library], name)
-    if library == "diffusers":
+    library, _, name = kind.rpartition(".")
+    own = getattr(import_module(library), name)
+    if library.startswith("diffusers"):
         return own.from_config(settings)
     if hasattr(own, "config_class"):
         return own(own.config_class.from_dict(settings))

@@ -19,8 +19,10 @@ def tour_command(
     from latentlab.tour import tour as run
 
     check_file(Path(out) / "report.html")
-    say("taking the tour: generate, invert, interpolate, edit; a minute or two")
-    record = run(out, video=video, seed=seed, model=loaded(model, device=device), num_steps=steps, labels=labels)
+    generator = loaded(model, device=device)
+    c = generator.config
+    say(f"taking the tour over clips of {c.num_frames} x {c.height} x {c.width}: generate, invert, interpolate, edit")
+    record = run(out, video=video, seed=seed, model=generator, num_steps=steps, labels=labels)
     warning = record.numbers["source"]["warning"]
     told = [f"WARNING: {warning}" if warning else "", f"open {Path(out) / 'report.html'} in a browser"]
     emit(record.numbers, json, told)

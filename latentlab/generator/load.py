@@ -74,7 +74,7 @@ def load(
     """Loads a generator.
 
     A pipeline of diffusers, of video or images, is known by its family's own code, or driven: its own call is stopped
-    at its first step, layout and scales are read off, and two steps are compared with the call itself
+    at its first step, layout and scales are read off, and three steps are compared with the call itself
     (`generator.account`). An image is a clip of one frame.
 
     Args:

@@ -16,6 +16,8 @@ from latentlab.metrics.clip_model import VideoClip
 from latentlab.shapes import Video
 from latentlab.study.account import FactorReading, flicker_added
 
+INVISIBLE = 0.05  # 8-bit levels a pixel
+
 
 @dataclass(frozen=True)
 class CaptionAccount:
@@ -48,6 +50,9 @@ class CaptionAccount:
         """Why nobody can say that the rest was kept, and whether the clip at least came nearer to the caption."""
         if self.reader and not self.after <= self.before:
             return f"{self.reader} reads what moved, and nobody knows what of it the caption asks for"
+        if self.changed < INVISIBLE:
+            seen = f"nothing moved that could be seen, {self.changed:.2g} levels a pixel"
+            return f"{seen}; is it a caption that the model knows?"
         if not np.isfinite(self.after):
             return "there is neither a reader nor a CLIP model of such clips, so nobody knows what moved"
         if self.after <= self.before:
@@ -103,7 +108,7 @@ def caption_account(
     >>> import latentlab as ll
     >>> clip, _ = ll.data.moving_shapes(1, seed=0)
     >>> caption_account(clip, clip, "a red star", ll.load().clip_model).failed
-    'the clip came no nearer to the caption'
+    'nothing moved that could be seen, 0 levels a pixel; is it a caption that the model knows?'
     """
     near = [float("nan")] * 2
     if clip_model is not None:

@@ -39,6 +39,7 @@ CAPTIONS = (
     "a dim large green cross moving left spinning clockwise on a red background",
 )
 POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+FAR_FROM_NOISE = 0.2  # norms this far from 1 are hardly ever those of fresh noise
 LEVEL = 0.02  # share of a norm by which it must fall to be called sunken
 
 
@@ -163,7 +164,14 @@ def _round_trip(walk: Walk) -> Section:
 def _lost(walk: Walk, decoded: Video) -> str:
     """What the autoencoder does to the clip, and to the object in it where there is one to be read."""
     if without_factors(walk.generator) or walk.known.warning or walk.source.shape[-2:] != (SIDE, SIDE):
-        return f"More decibels are better: {walk.known}."
+        colour = walk.source.mean(dim=(2, 3, 4), keepdim=True).expand_as(walk.source)
+        plain, said = float(psnr(colour, walk.source)[0]), f"More decibels are better: {walk.known}."
+        if walk.known.psnr[0] > plain:
+            return said
+        return (
+            f"{said} A frame of one colour, the clip's mean, would leave {plain:.1f} dB: this autoencoder keeps "
+            "nothing of the clip, and all pictures below show its own patterns."
+        )
     inside = mask(walk.source)[:, 0] > 0.5
     if not inside.any():
         return f"More decibels are better: {walk.known}; no object is seen in it."
@@ -223,7 +231,8 @@ def _sunken(norms: dict[str, list[float]]) -> str:
         least = min(norm[1:-1])
         how = "sinks below both" if least < (1 - LEVEL) * min(first, last) else "stays at or above the lower"
         said.append(f"{name} has {norm[middle]:.2f} halfway and {how}")
-    return "; ".join(said) + "."
+    far = max(abs(first - 1), abs(last - 1)) > FAR_FROM_NOISE
+    return "; ".join(said) + "." + (" Already the ends are far from what the model draws from." if far else "")
 
 
 def _edit(walk: Walk) -> Section:
@@ -279,7 +288,10 @@ def _moved(walk: Walk, clips: Video) -> tuple[str, list[str]]:
 
 def _report(sections: list[Section], record: Record, note: str, known: Fidelity) -> Report:
     warning = f" {known.warning[0].upper()}{known.warning[1:]}." if known.warning else ""
-    lead = f"Source clip: {note or 'your video, as it is'}.{warning} All on this page is in record.json beside it."
+    still = "" if "flicker" in record.numbers else " What has no motion has no flicker, so none is measured here."
+    lead = (
+        f"Source clip: {note or 'your video, as it is'}.{warning}{still} All on this page is in record.json beside it."
+    )
     versions = ", ".join(f"{k} {v}" for k, v in record.versions.items())
     footer = (
         f"{record.command} · seed {record.seed} · {record.device} · {record.numbers['seconds']:.0f} s · "

@@ -41,8 +41,7 @@ class Walk:
             film = read(Path(folder) / "film.mp4").video
         self.frames[name] = frame_hash(film)
         if film.shape[2] < 3:
-            note = " · ".join([*notes, "an image has no flicker"])
-            return Player(clip.cpu(), title, note, fps=self.generator.config.fps)
+            return Player(clip.cpu(), title, " · ".join(notes), fps=self.generator.config.fps)
         measured = flicker(film)
         self.numbers.setdefault("flicker", {})[name] = round(float(measured.overall), 3)
         note = " · ".join([*notes, measured.summary()])

@@ -25,7 +25,7 @@ class PipelineAccount:
         pipeline: its class.
         guidance: "classifier-free" (two captions, as latentlab does it), "its own" (as its call does it), or "none".
         batches: whether it takes several clips at once.
-        difference: of velocities from those of its own call, two steps without guidance; largest, over their spread.
+        difference: of velocities from those of its own call, three steps without guidance; largest, over their spread.
         guided: the same at guidance 3; None where it has none.
     """
 
@@ -38,7 +38,7 @@ class PipelineAccount:
     def __str__(self) -> str:
         guided = "" if self.guided is None else f", guided {self.guided:.0e}"
         return (
-            f"{self.pipeline}, its call stopped at a step: {self.difference:.0e} of the spread from two whole steps"
+            f"{self.pipeline}, its call stopped at a step: {self.difference:.0e} of the spread from whole steps"
             f"{guided}; guidance: {self.guidance}; {'batches' if self.batches else 'one clip at a time'}"
         )
 
@@ -46,23 +46,23 @@ class PipelineAccount:
 def compared(
     generator: Generator, call: Call, reading: Reading, size: Size, layout: Layout, path: Path
 ) -> PipelineAccount:
-    """Two steps of the pipeline's own call against the same by the generator, asked twice.
+    """Three of four steps of the pipeline's own call against the same by the generator, which is asked twice.
 
     Raises:
         ValueError: they differ, or the same question has two answers, as where a loop draws noise.
     """
     differences = []
     for guidance in [1.0] if reading.guidance == "none" else [1.0, ASKED]:
-        told = call.arguments(PAIR[:1], size, guidance=guidance)
+        told = call.arguments(PAIR[:1], size, guidance=guidance, num_steps=4)
         condition, worst = generator.condition(PAIR[0]), 0.0
         remembered = reading.form.answer(condition) if call.reads_images and guidance == 1.0 else None
         steps = call.visit(told, Visit("end", remembered=remembered)).steps
-        if len(steps) < 2:
+        if len(steps) < 4:
             raise ValueError(
-                f"{call.name} cannot be driven: of two steps it takes {len(steps)}, as a call does that starts inside "
+                f"{call.name} cannot be driven: of four steps it takes {len(steps)}, as a call does that starts inside "
                 "the schedule; take the pipeline of captions of the same weights"
             )
-        for step in steps[:2]:
+        for step in steps[:3]:
             s, x = level(step, path), layout.latents(step.state.float(), 1)
             y = path.flow_state(step.factor * x if path.kind == "preserving" else x, s)
             theirs = path.velocity(layout.latents(step.output.float(), 1), y, s)
@@ -79,7 +79,7 @@ def compared(
     limit = ROUNDING.get(generator.dtype, HALF)
     if not all(difference <= limit for difference in differences):
         raise ValueError(
-            f"{call.name} cannot be driven: two steps of its own call differ by {max(differences):.1e} of the spread "
+            f"{call.name} cannot be driven: steps of its own call differ by {max(differences):.1e} of the spread "
             f"from the same by stopped calls, where {limit:g} would be rounding; its steps depend on one another, or "
             "on their number"
         )

@@ -108,6 +108,8 @@ class Call:
         for name, value in zip((self.frames, "height", "width"), size, strict=True):
             if name in self.signature and name is not None and value is not None:
                 told[name] = value
+        if "use_resolution_binning" in self.signature:  # the size that is asked for, not the nearest of its training
+            told["use_resolution_binning"] = False
         if "generator" in self.signature:
             told["generator"] = torch.Generator().manual_seed(0)
         told |= {name: self.neutral for name in (*GUIDANCE, "min_guidance_scale") if name in self.signature}
@@ -127,7 +129,8 @@ class Call:
             told |= {"strength": 1.0} if "strength" in self.signature else {}  # all noise at the start
         elif self.hole and images is not None and masks is not None:
             told["video"], told["mask"] = images[0], masks[0]  # these take one clip at a time
-        return {name: value for name, value in {**told, **self.more, **more}.items() if value is not None}
+        told, more = ({k: v for k, v in given.items() if v is not None} for given in (told, more))
+        return {**told, **self.more, **more}
 
     def visit(self, told: Mapping[str, Any], seen: Visit) -> Visit:
         """Makes the call; see `driver.visit`."""
@@ -159,6 +162,13 @@ class Call:
             )
         if streams := [name for name in SOUND if part(self.pipe, name) is not None]:
             raise ValueError(f"{self.name} cannot be driven: {_two_streams(streams)}")
+        for place in ("guider", "ocr_guider"):
+            if (guider := part(self.pipe, place)) is not None and (why := _by_steps(guider)):
+                raise ValueError(
+                    f"{self.name} cannot be driven: its {place}, {type(guider).__name__}, goes by the steps before "
+                    f"({why}), so that no velocity belongs to a level alone; put another in its place, pipe.{place} = "
+                    "diffusers.ClassifierFreeGuidance(guidance_scale=...)"
+                )
         known = ("self", "prompt", "image", *(self.hole or ()), "height", "width", *FRAMES, *self.more)
         needed = [
             name
@@ -169,6 +179,13 @@ class Call:
             raise ValueError(
                 f"the call of {self.name} also needs {', '.join(needed)}; give call={{{needed[0]!r}: ...}}"
             )
+
+
+def _by_steps(guider: Any) -> str:
+    """The setting of a guider by which its answer depends on how many steps were taken; "" where there is none."""
+    fixed = {"start": 0.0, "stop": 1.0}
+    told = {k: v for k, v in guider.config.items() if k.endswith(("momentum", "start_step")) or k in fixed}
+    return next((f"{k}={v}" for k, v in told.items() if v is not None and v != fixed.get(k)), "")
 
 
 def _few(items: Sequence) -> Any:

@@ -11,7 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from latentlab.generator.pipelines.foreign import ManyLatents, Posterior, device_of_hook
+from latentlab.generator.pipelines.foreign import ManyLatents, Posterior, device_of_hook, part
 from latentlab.generator.run import batched
 from latentlab.shapes import Latents, Video
 
@@ -31,6 +31,8 @@ class Coder:
     """
 
     def __init__(self, vae) -> None:
+        if part(vae, "encoder") is None:
+            raise ValueError(f"{type(vae).__name__} has no encoder, so no clip has latents of it")
         self.vae = vae.eval().requires_grad_(False)
         self.images = not any(p.ndim == 5 for p in vae.encoder.parameters())
         self.time_ratio, self.space_ratio = _ratios(vae)
@@ -85,6 +87,8 @@ class Coder:
         else:
             own = partial(self._sample, args=args, options={k: v for k, v in options.items() if k != "return_dict"})
             video = self._per_image(own, z) if self.images else own(z)
+        if type(self.vae).__name__ == "AutoencoderKLAllegro":  # which has frames before channels
+            video = video.movedim(1, 2)
         return video.float().clamp_(-1, 1)
 
     @torch.no_grad()

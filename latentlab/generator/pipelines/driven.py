@@ -71,10 +71,10 @@ class Driven(TakesMasks):
         self.pipe, self.call = pipe, Call(pipe, call or {})
         for network in networks_of(pipe).values():
             network.eval().requires_grad_(False)
+        Path.of(pipe.scheduler)  # one that cannot be inverted is refused first
         self.coder = Coder(getattr(pipe, codec_name(pipe) or ""))
         asked = num_frames if self.call.frames else 1, height, width
         with torch.no_grad():
-            Path.of(pipe.scheduler)  # one that cannot be inverted is refused first
             self.reading = read_captions(self.call, asked)
             self.sizes = Sizes(self.call, self.coder, asked)
             self.config = self.sizes.config
@@ -267,7 +267,7 @@ class Driven(TakesMasks):
         if seen.heard is None:
             raise ValueError(f"the call of {self.call.name} took no step at flow time {s}")
         v = path.velocity(layout.latents(seen.heard, len(y)).to(y.dtype), y, s)
-        held = layout.places(y.device).held
+        held = layout.addresses(y.device).held
         return v if held is None else torch.where(held, torch.zeros_like(v), v)
 
     def _takes_two(self) -> bool:

@@ -18,7 +18,7 @@ DIGITS = 16  # places are numbered by digits of this base, which half precision 
 
 
 @dataclass(frozen=True)
-class _Places:
+class Addresses:
     """Where latents lie, as it is looked up at every call: flattened, on one device.
 
     Attributes:
@@ -44,7 +44,7 @@ class _Places:
         held = layout.held if layout.held.any() else None
         return cls(free, entry, None if (latent < 0).any() else latent, layout.where.clamp(min=0).flatten(), held)
 
-    def to(self, device: torch.device) -> _Places:
+    def to(self, device: torch.device) -> Addresses:
         moved = {name: t.to(device) for name, t in vars(self).items() if t is not None}
         return replace(self, **moved)
 
@@ -67,7 +67,7 @@ class Layout:
     shift: Float[Tensor, "channel frame height width"]
     scale: Float[Tensor, "channel frame height width"]
     images: bool
-    _places: dict[torch.device, _Places] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _addresses: dict[torch.device, Addresses] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -80,22 +80,22 @@ class Layout:
         """Which latents are those of an image that the clip is made of, whatever is stepped."""
         return self.where < 0
 
-    def places(self, device: torch.device) -> _Places:
+    def addresses(self, device: torch.device) -> Addresses:
         """Where latents lie, in the memory of a device."""
-        if (known := self._places.get(device)) is not None:
+        if (known := self._addresses.get(device)) is not None:
             return known
-        found = _Places.of(self).to(device)
+        found = Addresses.of(self).to(device)
         if not derives():  # what is made while a derivative is taken is of no use after it
-            self._places[device] = found
+            self._addresses[device] = found
         return found
 
     def placed(self, y: Latents, made: Tensor) -> Tensor:
         """The pipeline's own noise with latents in their places; what has no latent stays as it was made."""
-        places, flat = self.places(y.device), y.flatten(1).to(made.dtype)
-        if places.latent is not None:
-            return flat[:, places.latent].reshape(made.shape).to(made.device)
+        at, flat = self.addresses(y.device), y.flatten(1).to(made.dtype)
+        if at.latent is not None:
+            return flat[:, at.latent].reshape(made.shape).to(made.device)
         own = made.reshape(len(y), -1).to(y.device)
-        own = own.scatter(1, places.entry.expand(len(y), -1), flat[:, places.free])
+        own = own.scatter(1, at.entry.expand(len(y), -1), flat[:, at.free])
         return own.reshape(made.shape).to(made.device)
 
     def states(self, y: Latents) -> Tensor:
@@ -104,9 +104,9 @@ class Layout:
 
     def latents(self, stepped: Tensor, count: int) -> Latents:
         """What came to the scheduler's step, as latents; 0 where they are held."""
-        places = self.places(stepped.device)
-        found = stepped.reshape(count, -1)[:, places.where].reshape(count, *self.shape)
-        return found if places.held is None else torch.where(places.held, torch.zeros_like(found), found)
+        at = self.addresses(stepped.device)
+        found = stepped.reshape(count, -1)[:, at.where].reshape(count, *self.shape)
+        return found if at.held is None else torch.where(at.held, torch.zeros_like(found), found)
 
     def coded(self, y: Latents) -> Latents:
         """Latents as the autoencoder has them."""
@@ -151,7 +151,8 @@ def read_layout(
     whole = int(free.sum()) == free.numel()
     if whole and math.prod(stepped) != free.numel():
         raise ValueError(
-            f"{math.prod(stepped)} states are stepped and {free.numel()} are decoded; another length or size may fit"
+            f"{math.prod(stepped)} states are stepped and {free.numel()} are decoded, so a clip does not tell "
+            "the others (those of a reference, or of clips before it); where it is for the size, another may fit"
         )
     where = _numbers(stepped, lambda digits: (leave(digits).double() - z0) / torch.where(free, scale, 1.0))
     entry = _numbers(native, lambda digits: enter(digits).double())

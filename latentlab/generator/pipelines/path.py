@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any, Literal, Self
 
 from torch import Tensor
 
-from latentlab.generator.pipelines.foreign import Preconditions, TellsSigmas
+from latentlab.generator.pipelines.foreign import Preconditions, Steps, TellsSigmas
 from latentlab.generator.pipelines.schedule import (
     check_invertible,
     diffusion_time,
@@ -48,6 +49,11 @@ class Path:
             ValueError: a scheduler that adds noise, clips or is not known.
         """
         config, flow = scheduler.config, for_flow(scheduler)
+        if isinstance(scheduler, Steps) and "r_timestep" in signature(scheduler.step).parameters:
+            raise ValueError(
+                f"{type(scheduler).__name__} is for a flow map: the network is told where each step ends, too, and "
+                "answers with the mean velocity on the way there, so that none belongs to a level alone"
+            )
         if isinstance(scheduler, Preconditions):
             return cls(scheduler, "exploding", float(config["sigma_data"]))
         if flow and (config.get("sigma_max") or 1.0) > 1:

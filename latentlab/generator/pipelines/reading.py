@@ -113,9 +113,11 @@ def read_captions(call: Call, size: Size) -> Reading:
             two = call.answers(PAIR, size)
         except ONE_AT_A_TIME:
             two = None
+    other = call.answers([LONGER], size) if call.reads_captions else one
+    if count(other) > count(one):  # a mask is left out where every token counts
+        one, other = other, one
     form = Form.of(one, two)
     if call.reads_captions:
-        other = call.answers([LONGER], size)
         if not (changed := differing(one, other)):
             raise ValueError(
                 f"{call.name} cannot be driven: captions change no answer of its encoders, so its call reads them "

@@ -45,7 +45,7 @@ class Form:
         Without the latter, what has one row is of the caption, and what has two where `plain` answers have one, and
         whatever differs from `other`, answers to another caption.
         """
-        first = dict(_tensors(one))
+        first, left_out = dict(_tensors(one)), set()
         if two is None:
             alone = {place: len(t) for place, t in _tensors(plain) if t.ndim}
             rows = {place: len(t) for place, t in first.items() if t.ndim > 1}
@@ -56,6 +56,7 @@ class Form:
             second = dict(_tensors(two))
             pairs = {p: (t, second[p]) for p, t in first.items() if p in second}
             each = {p: len(a) for p, (a, b) in pairs.items() if a.ndim and len(b) == 2 * len(a) and len(a) in (1, 2)}
+            left_out = first.keys() - second.keys()  # as a mask is where every token counts
             lengths = dict(_lists(two))
             lists = {p for p, n in _lists(one) if n == 1 and lengths.get(p) == 2}
         of_lists = [p for p in first if any(p.rpartition("/")[0] == at for at in lists)]
@@ -65,10 +66,10 @@ class Form:
         mask = None
         if tokens in first:
             shape = first[tokens].shape[:2]
-            masks = [
-                p for p, n in each.items() if n == 1 and p != tokens and first[p].shape == shape and _binary(first[p])
-            ]
+            places = {p for p, n in each.items() if n == 1 and p != tokens} | left_out
+            masks = [p for p in places if first[p].shape == shape and _binary(first[p])]
             mask = next(iter(sorted(masks)), None)
+            each |= {} if mask is None else {mask: 1}
         return Form(tuple(one), each, frozenset(lists), tokens, mask)
 
     def condition(self, answers: Answers) -> Condition:
@@ -206,8 +207,9 @@ class RowSplit:
         def taken(spots: Mapping[str, tuple[str, int | None]]) -> Answers:
             def put(place: str, out: Any) -> Any:
                 if isinstance(out, Tensor):
-                    at, half = spots[place]
-                    return known[at] if half is None else known[at].chunk(2)[half]
+                    at, half = spots.get(place, ("", None))
+                    found = known.get(at)  # None is a mask that was left out
+                    return found if found is None or half is None else found.chunk(2)[half]
                 if isinstance(out, Mapping):
                     return {k: put(f"{place}/{k}", v) for k, v in out.items()}
                 if isinstance(out, tuple | list):

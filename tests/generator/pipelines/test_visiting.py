@@ -9,6 +9,8 @@ pytest.importorskip("diffusers")
 
 import diffusers
 
+from latentlab.generator.pipelines.call import _by_steps
+from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.pipelines.layout import Layout
 from latentlab.generator.pipelines.path import Path
 from latentlab.generator.pipelines.visit import Halt, Visit
@@ -53,6 +55,23 @@ def test_a_scheduler_is_not_written_into_by_its_copy(name):
 def test_a_scheduler_without_a_deterministic_one_is_refused_without_a_false_remedy():
     with pytest.raises(ValueError, match="adds noise or clips; diffusers has no deterministic one"):
         Path.of(diffusers.DDPMWuerstchenScheduler())
+
+
+def test_a_flow_map_has_no_velocity_at_a_level():
+    with pytest.raises(ValueError, match="FlowMapEulerDiscreteScheduler is for a flow map"):
+        Path.of(diffusers.FlowMapEulerDiscreteScheduler())
+
+
+def test_a_guider_that_goes_by_the_steps_before_says_which_setting_does():
+    assert _by_steps(diffusers.ClassifierFreeGuidance(guidance_scale=3.0)) == ""
+    assert _by_steps(diffusers.ClassifierFreeGuidance(stop=0.5)) == "stop=0.5"
+    assert "momentum=" in _by_steps(diffusers.AdaptiveProjectedMixGuidance())
+
+
+def test_an_autoencoder_without_encoder_is_refused():
+    kind = pytest.importorskip("diffusers.pipelines.deprecated.wuerstchen").PaellaVQModel
+    with pytest.raises(ValueError, match="PaellaVQModel has no encoder"):
+        Coder(kind(bottleneck_blocks=1, embed_dim=4, num_vq_embeddings=8))
 
 
 def _same(a, b) -> bool:
