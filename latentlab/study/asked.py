@@ -13,7 +13,7 @@ from latentlab.study.change import Change
 from latentlab.study.contract import TOLERANCE
 from latentlab.study.contract_scenes import WantedScene, two_objects
 
-Known = WantedScene | np.ndarray  # of a clip of two objects, or a row of factors of one
+ClipFactors = WantedScene | np.ndarray  # of a clip of two objects, or a row of factors of one
 
 
 def scenes_of(clip: Video, unedited: Video) -> list[SeenScene | None]:
@@ -36,7 +36,7 @@ def check_place(at: tuple[float, float] | None, side: int) -> None:
 
 def check_asked(
     wanted: Sequence[Change],
-    known: Sequence[Known],
+    known: Sequence[ClipFactors],
     at: tuple[float, float] | None,
     caption: str | None,
 ) -> None:
@@ -62,7 +62,7 @@ def check_asked(
             one = one.after(mine)
 
 
-def is_shown(change: Change, known: Known, at: tuple[float, float] | None) -> bool:
+def is_shown(change: Change, known: ClipFactors, at: tuple[float, float] | None) -> bool:
     """Whether a clip shows already what a word asks for."""
     if isinstance(known, WantedScene):
         mine = known.meant(change, at)

@@ -34,7 +34,7 @@ from latentlab.study.contract_scenes import COMMON, WantedScene, judge_scene
 EDGE = 10.0  # pixels from the frame's edge that a moved object keeps
 CLEAR = 16.0  # pixels between two centres; nobody is told which of two would be in front where they did not meet before
 
-Row = dict[str, float]
+SceneRow = dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,18 +51,18 @@ class SceneClips:
 
     latents: Latents
     unedited: Video
-    rows: tuple[Row, ...]
+    rows: tuple[SceneRow, ...]
     changes: tuple[Change, ...]
     space: Callable[[Video], Video]
 
     def exactly_judged(self, video: Video) -> tuple[Bool[np.ndarray, " clip"], Judged]:
         """Whether clips keep the contract by the exact re-rendering."""
-        found = joined([self._judged(i, video[i : i + 1], self.changes[i]) for i in range(len(video))])
+        found = judged_together([self._judged(i, video[i : i + 1], self.changes[i]) for i in range(len(video))])
         return found.kept, found
 
     def unedited_kept(self) -> Bool[np.ndarray, " clip"]:
         """Whether clips are kept where nothing is asked and nothing done: what the space breaks."""
-        return joined([self._judged(i, self.unedited[i : i + 1], None) for i in range(len(self.rows))]).kept
+        return judged_together([self._judged(i, self.unedited[i : i + 1], None) for i in range(len(self.rows))]).kept
 
     def accounted(self, video: Video) -> Bool[np.ndarray, " clip"]:
         """Whether the account says kept, which knows the clips alone."""
@@ -85,7 +85,7 @@ class SceneClips:
             if change.name in ("shape", "rotation"):
                 floor = wanted.overlap_in(self.space, now)
             if change.of_the_object:
-                outside = outside_psnr(before, after, _exact_mask(row), _exact_mask(changed(row, change)))
+                outside = outside_psnr(before, after, _exact_mask(row), _exact_mask(row_after(row, change)))
         return judge_scene(after, wanted, outside=outside, floor=floor, seen=now)
 
 
@@ -121,7 +121,7 @@ def contract_scene_clips(generator: Generator, factor: str, count: int, clips_se
     return SceneClips(latents, generator.decode(latents).cpu(), tuple(rows), tuple(changes), space)
 
 
-def scene_wish(factor: str, row: Row, rng: np.random.Generator) -> Change | None:
+def scene_wish(factor: str, row: SceneRow, rng: np.random.Generator) -> Change | None:
     """What is asked of one of two objects, or of the whole clip; None where it cannot be.
 
     >>> data = MovingShapes(1, 0, objects=2, fixed={"light": 0.7})
@@ -134,7 +134,7 @@ def scene_wish(factor: str, row: Row, rng: np.random.Generator) -> Change | None
     if change is None:
         return None
     change = replace(change, object=object)
-    after = changed(row, change)
+    after = row_after(row, change)
     if factor in ("hue", "background_hue"):
         hues = np.array([after["hue"], after["hue.2"], after["background_hue"]])
         apart = np.abs(angle_difference(hues, np.roll(hues, 1)))
@@ -145,7 +145,7 @@ def scene_wish(factor: str, row: Row, rng: np.random.Generator) -> Change | None
     return change if inside and gap >= min(CLEAR, was) else None
 
 
-def left_to_right(row: Row) -> Row:
+def left_to_right(row: SceneRow) -> SceneRow:
     """A row whose first object is the one further left, in the mean over frames."""
     first, second = (place[:, 0].mean() for place in _paths(row))
     if first <= second:
@@ -154,19 +154,19 @@ def left_to_right(row: Row) -> Row:
     return {**row, **other, "front": 1 - row["front"]}
 
 
-def object_row(row: Row, object: int) -> Float[np.ndarray, " factor"]:
+def object_row(row: SceneRow, object: int) -> Float[np.ndarray, " factor"]:
     """The factors of one object, in the order of `FACTORS`."""
     return np.array([row[f"{name}{SECOND * object}" if name in OWN else name] for name in NAMES])
 
 
-def changed(row: Row, change: Change) -> Row:
+def row_after(row: SceneRow, change: Change) -> SceneRow:
     """A row after a change of one object."""
     after = change.after(object_row(row, change.object))
     names = [f"{name}{SECOND * change.object}" if name in OWN else name for name in NAMES]
     return {**row, **dict(zip(names, map(float, after), strict=True))}
 
 
-def joined(parts: Sequence[Judged]) -> Judged:
+def judged_together(parts: Sequence[Judged]) -> Judged:
     """One of many clips."""
     off = {name: np.concatenate([part.off[name] for part in parts]) for name in parts[0].off}
     read = FactorTable(np.concatenate([part.read.values for part in parts]), parts[0].read.specs)
@@ -174,16 +174,16 @@ def joined(parts: Sequence[Judged]) -> Judged:
     return Judged(read, off, *arrays)
 
 
-def _table(rows: Sequence[Row]) -> FactorTable:
+def _table(rows: Sequence[SceneRow]) -> FactorTable:
     specs = MovingShapes(1, 0, objects=2).sampler.specs
     return FactorTable(np.array([[row[spec.name] for spec in specs] for row in rows]), specs)
 
 
-def _paths(row: Row) -> list[Float[np.ndarray, "frame 2"]]:
+def _paths(row: SceneRow) -> list[Float[np.ndarray, "frame 2"]]:
     return [thing.centre(np.arange(NUM_FRAMES)) for thing in Scene.of(row).objects]
 
 
-def _exact_mask(row: Row) -> Float[Tensor, "1 1 frame height width"]:
+def _exact_mask(row: SceneRow) -> Float[Tensor, "1 1 frame height width"]:
     """Where the objects are in the exact rendering."""
     seen = exposed(replace(Scene.of(row), blur=0.0), np.arange(NUM_FRAMES))[1]
     return torch.from_numpy(sum(seen)).float()[None, None]

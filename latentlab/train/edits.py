@@ -200,7 +200,7 @@ def _frame(
     shown = dict(zip(names, source.sampler(index), strict=True))
     if shown[f"shape{end}"] == 0:
         shown[f"rotation{end}"] = 0.0  # as nobody can see it, what becomes of a circle stands upright
-    at = np.array([np.inf, np.inf]) if source is data else place_of(shown, other, frame)
+    at = np.array([np.inf, np.inf]) if source is data else place_in_frame(shown, other, frame)
     wide = [source is two or k == DRAWN.index("place") for k in range(len(DRAWN))]  # one place of two is anywhere
     changed = [edited_factors(shown, name, end, far, frame, rng, at) for name, far in zip(DRAWN, wide, strict=True)]
     scenes = [Scene.of(one) for one in (shown, *changed)]
@@ -211,7 +211,7 @@ def _frame(
     return video, {"rows": rows, "frame": torch.tensor(frame), "other": there}
 
 
-def place_of(shown: dict[str, float], end: str, frame: int) -> np.ndarray:
+def place_in_frame(shown: dict[str, float], end: str, frame: int) -> np.ndarray:
     """Where an object is in a frame, pixels."""
     return centre(_row(shown, end)[None], torch.tensor([float(frame)]))[0].numpy()
 
@@ -246,7 +246,7 @@ def edited_factors(
                 others = [i for i in range(len(SHAPES)) if i != shown[f"shape{end}"]]
                 values[one] = float(rng.choice(others))
         changed = shown | {f"{one}{end if one in OWN else ''}": value for one, value in values.items()}
-        place = place_of(changed, end, frame)
+        place = place_in_frame(changed, end, frame)
         inside = place.min() >= EDGE and place.max() <= SIDE - EDGE
         if inside and np.linalg.norm(place - other) >= APART:
             return changed

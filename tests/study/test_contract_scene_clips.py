@@ -9,7 +9,7 @@ from latentlab.data.moving.edits import EDITS
 from latentlab.data.moving.render import draw_scene
 from latentlab.data.moving.scene import Scene
 from latentlab.study.change import Change
-from latentlab.study.contract_scene_clips import SceneClips, changed, left_to_right, scene_wish
+from latentlab.study.contract_scene_clips import SceneClips, left_to_right, row_after, scene_wish
 
 DATA = MovingShapes(200, 3, objects=2, fixed={"blur": 0.0})
 NAMES = [spec.name for spec in DATA.sampler.specs]
@@ -29,7 +29,7 @@ def test_both_judges_keep_the_exact_rendering_and_neither_the_clip_itself_nor_th
     rng = np.random.default_rng(0)
     one, change = next((r, c) for r in map(row, range(40)) if (c := scene_wish(factor, r, rng)))
     asked = SceneClips(torch.zeros(1), clip(one), (one,), (change,), lambda video: video)
-    wanted = clip(changed(one, change))
+    wanted = clip(row_after(one, change))
     kept, found = asked.exactly_judged(wanted)
     assert kept.all(), found.broken()
     assert asked.accounted(wanted).all()
@@ -39,7 +39,7 @@ def test_both_judges_keep_the_exact_rendering_and_neither_the_clip_itself_nor_th
     assert change.told in found.broken()
     assert not asked.accounted(asked.unedited).any()
     end = "" if change.object else ".2"  # the other one
-    spoilt = clip(changed(one, change) | {f"hue{end}": one[f"hue{end}"] + 40})
+    spoilt = clip(row_after(one, change) | {f"hue{end}": one[f"hue{end}"] + 40})
     assert not asked.exactly_judged(spoilt)[0].any()
     assert not asked.accounted(spoilt).any()
 
@@ -50,7 +50,7 @@ def test_what_is_asked_keeps_objects_apart_and_tells_their_hues_apart(factor):
     found = [(r, c) for r in map(row, range(40)) if (c := scene_wish(factor, r, rng))]
     assert len(found) > 3
     for before, change in found:
-        after = changed(before, change)
+        after = row_after(before, change)
         moved = {name for name in before if before[name] != after[name] and np.isfinite(before[name])}
         assert moved <= {f"{name}{'.2' * change.object}" for name in change.columns}
         hues = [after[name] for name in ("hue", "hue.2", "background_hue")]
@@ -70,5 +70,5 @@ def test_the_first_object_of_a_row_is_the_one_further_left():
 
 
 def test_a_change_of_the_whole_clip_is_of_no_object():
-    after = changed(row(0), Change.of("light", 0.9))
+    after = row_after(row(0), Change.of("light", 0.9))
     assert {name for name in after if after[name] != row(0)[name] and np.isfinite(after[name])} == {"light"}

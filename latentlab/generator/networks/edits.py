@@ -57,7 +57,7 @@ class EditNetwork(nn.Module):
         seen = [latents]
         if self.config.objects > 1:
             cells = ((places[:, 1] - places[:, 0]) * self.config.side / 4).round()
-            seen.append(carried(latents, cells.long()))
+            seen.append(moved_by_cells(latents, cells.long()))
             places = torch.cat([places, places[:, :1] + cells[:, None] * 4 / self.config.side], 1)
         x = self.enter(torch.cat([*seen, self.coordinates(places)], 1))
         for block in self.blocks:
@@ -93,12 +93,12 @@ class EditNetwork(nn.Module):
         return torch.cat([cells, off.flatten(1, 2), near], 1)
 
 
-def carried(
+def moved_by_cells(
     latents: Float[Tensor, "frame channel side side"], cells: Int[Tensor, "frame 2"]
 ) -> Float[Tensor, "frame channel side side"]:
     """Frames moved by whole cells, right and down; what comes in repeats the border.
 
-    >>> carried(torch.arange(9.0).view(1, 1, 3, 3), torch.tensor([[1, 0]]))[0, 0]
+    >>> moved_by_cells(torch.arange(9.0).view(1, 1, 3, 3), torch.tensor([[1, 0]]))[0, 0]
     tensor([[0., 0., 1.],
             [3., 3., 4.],
             [6., 6., 7.]])
