@@ -16,7 +16,7 @@ Tissues = Int[Tensor, "slice height width"]
 TURN = math.radians(12)  # the most that a slice turns
 GROWTH = 0.12  # logarithm of the most that it grows or shrinks
 SHIFT = 0.06  # of half the side, the most that it moves each way
-BEND = 0.05  # of half the side, standard deviation of the displacement at the nodes
+BEND = 0.03  # of half the side, standard deviation of the displacement at the nodes
 NODES = 6  # of the smooth displacement, each way
 
 
