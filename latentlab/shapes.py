@@ -32,22 +32,20 @@ OVERSHOOT = 1.0  # generators and jitter; 8-bit levels and pictures scaled to un
 CLAMPED = 63.0  # where what is beyond gets cut off anyway, or latents are welcome: only 8-bit levels reach further
 
 
-def check_codes(codes: Tensor, dim: int | None = None, what: str = "codes") -> None:
+def check_codes(codes: Tensor) -> None:
     """Raises unless they are codes `(sample, dim)`: floating point, finite, one at least.
 
     >>> import torch
-    >>> check_codes(torch.zeros(1, 3), 4)
+    >>> check_codes(torch.zeros(3))
     Traceback (most recent call last):
-    ValueError: codes must be floating point (sample, 4), at least one, got torch.float32 of shape (1, 3)
+    ValueError: codes must be floating point (sample, dim), at least one, got torch.float32 of shape (3,)
     """
-    fits = codes.ndim == 2 and len(codes) and (dim is None or codes.shape[1] == dim)
-    if not fits or not codes.is_floating_point():
-        axes = f"(sample, {dim})" if dim is not None else "(sample, dim)"
+    if codes.ndim != 2 or not len(codes) or not codes.is_floating_point():
         found = f"{codes.dtype} of shape {tuple(codes.shape)}"
-        raise ValueError(f"{what} must be floating point {axes}, at least one, got {found}")
+        raise ValueError(f"codes must be floating point (sample, dim), at least one, got {found}")
     if not codes.isfinite().all():
         bad = int((~codes.isfinite()).any(1).sum())
-        raise ValueError(f"{bad} of {len(codes)} {what} hold NaN or infinity")
+        raise ValueError(f"{bad} of {len(codes)} codes hold NaN or infinity")
 
 
 def check_video(slack: float = SLACK, **videos: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 import warnings
 
 
@@ -15,7 +15,11 @@ def warn(said: str, category: type[Warning] = UserWarning) -> None:
     >>> str(heard[0].message)
     'few samples'
     """
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "latentlab":
+    frame, level = inspect.currentframe(), 1
+    while (
+        frame is not None
+        and frame.f_back is not None
+        and frame.f_globals.get("__name__", "").partition(".")[0] == "latentlab"
+    ):
         frame, level = frame.f_back, level + 1
     warnings.warn(said, category, stacklevel=level)

@@ -155,7 +155,9 @@ class Biased(TorchFunctionMode):
         super().__init__()
         self.bias, self.rows = bias, rows
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = dict(kwargs or {})
         if func is F.scaled_dot_product_attention:
             named = dict(zip(("query", "key", "value", "attn_mask"), args, strict=False)) | kwargs

@@ -149,7 +149,7 @@ class VelocityModel(ABC):
         """The velocity under a condition, with classifier-free guidance (Ho & Salimans 2022, eq. 6) and no other guide.
 
         v = v("") + guidance * (v(condition) - v("")); at guidance 1 the empty caption is not evaluated. A condition
-        that with a `negative` has that in the place of the empty caption.
+        with a `negative` has that in the place of the empty caption.
         """
         condition = condition.to(self.device, self.dtype)
 
@@ -183,12 +183,12 @@ class VelocityModel(ABC):
         Such as which adapters (LoRA, by peft) of the networks are on or merged, and how strongly; nothing without any.
         """
         layers = [m for network in self.modules for m in network.modules() if isinstance(m, PeftLayer)]
-        told = [
+        adapters = [
             [m.merged_adapters, m.active_adapters, m.disable_adapters, m.scaling if isinstance(m, Scaled) else {}]
             for m in layers
         ]
         negative = {"negative": self.negative[0]} if self.negative else {}
-        return ({"adapters": told} if told else {}) | negative
+        return ({"adapters": adapters} if adapters else {}) | negative
 
     @clear_errors
     def against(self, caption: str) -> Self:

@@ -94,7 +94,7 @@ def train_autoencoder(
             batch["near"] = torch.cat([around(data.mask(i, frames=[frame])) for i, frame in picks])
         return batch
 
-    def loss(net: nn.Module, batch, generator):
+    def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator):
         video = batch["video"]
         b, _, f, h, w = video.shape
         noise = torch.randn(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentlab.generator.clip_model import ClipConfig, ClipModel, four_frames
@@ -71,7 +71,7 @@ def train_clip(
         numbers = model.tokenize([data.caption(int(i), seed=step) for i in picks])
         return {"sheet": sheets[picks], "numbers": numbers}
 
-    def loss(net, batch, generator):
+    def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator):
         image, text, scale = net(batch["sheet"].float() / 127.5 - 1, batch["numbers"])
         logits = scale * image @ text.T
         own = torch.arange(len(logits), device=logits.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from latentlab.data.drifting import Drifting
 from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import MovingShapes
@@ -10,7 +12,7 @@ from latentlab.data.phantom import Slices
 from latentlab.data.pictures import Images
 
 
-def data_identity(data) -> str:
+def data_identity(data: Any) -> str:
     """Tells a data set from others, in words that an error can quote.
 
     >>> data_identity(MovingShapes(100, seed=3, fixed={"shape": 0}))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.reader import FRAMES, Reader, scene_targets, targets
@@ -30,7 +31,7 @@ def train_reader(
     torch.manual_seed(config.loop.seed)
     frames = [round(i * (data.num_frames - 1) / (FRAMES - 1)) for i in range(FRAMES)]
 
-    def make_batch(step: int) -> dict[str, torch.Tensor]:
+    def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])
         picks = [int(i) for i in rng.integers(len(data), size=config.loop.batch_size)]
         if config.network.objects == 1:
@@ -39,7 +40,7 @@ def train_reader(
             wanted = scene_targets([data.scene(i) for i in picks]).float()
         return {"video": torch.cat([data.clip(i, frames=frames) for i in picks]), "targets": wanted}
 
-    def loss(net, batch, generator):
+    def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator):
         video = batch["video"]
         video = video + config.noise * torch.randn(video.shape, generator=generator, device=video.device)
         said, wanted = net(video), batch["targets"]

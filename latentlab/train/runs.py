@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,7 +52,7 @@ PREVIEW = (
 SCENE_CONTEXT = 48  # tokens of the longest caption of two objects whose motions change, with room
 
 
-def run_autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
+def run_autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains the autoencoder, goes on with that of `--start`, or trains that of `--autoencoder`, its decoder alone."""
     config = AutoencoderTraining()
     config = replace(config, loop=loop_told(config.loop, options))
@@ -75,7 +76,7 @@ def run_autoencoder(data: Clips | DSprites, out: Path, *, device: str, **options
     return [out / "autoencoder.safetensors"]
 
 
-def run_clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def run_clip(data: Clips, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains the CLIP model, or all but the tokens of that of `--start`."""
     config = ClipTraining()
     config = replace(config, loop=loop_told(config.loop, options), clips=options["clips"] or config.clips)
@@ -88,7 +89,7 @@ def run_clip(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
     return [out / "clip.safetensors"]
 
 
-def run_reader(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
+def run_reader(data: MovingShapes, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains the reader, which needs factors."""
     config = ReaderTraining()
     config = replace(config, loop=loop_told(config.loop, options))
@@ -98,7 +99,7 @@ def run_reader(data: MovingShapes, out: Path, *, device: str, **options) -> list
     return [out / "reader.safetensors"]
 
 
-def run_edits(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
+def run_edits(data: MovingShapes, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains the edit network on the latents of the autoencoder of `--autoencoder`."""
     config = EditTraining()
     config = replace(config, loop=loop_told(config.loop, options), frames=options["clips"] or config.frames)
@@ -108,7 +109,7 @@ def run_edits(data: MovingShapes, out: Path, *, device: str, **options) -> list[
     return [out / "edits.safetensors"]
 
 
-def run_known_region(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def run_known_region(data: Clips, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains what the denoiser of `--model` is told of known latents."""
     generator, config = _native("known-region", data, device, options), KnownRegionTraining()
     given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
@@ -116,7 +117,7 @@ def run_known_region(data: Clips, out: Path, *, device: str, **options) -> list[
     return [out / "known_region.safetensors"]
 
 
-def run_control(data: MovingShapes, out: Path, *, device: str, **options) -> list[Path]:
+def run_control(data: MovingShapes, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains a control branch of the denoiser of `--model`: a copy of its encoder half, or of `--rank`."""
     generator, config = _native("control", data, device, options), ControlTraining()
     given = {name: options[name] for name in ("rank", "clips") if options.get(name)}
@@ -124,7 +125,7 @@ def run_control(data: MovingShapes, out: Path, *, device: str, **options) -> lis
     return [out / "control.safetensors"]
 
 
-def run_reference(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def run_reference(data: Clips, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains what the denoiser of `--model` hears of reference images."""
     generator, config = _native("reference", data, device, options), ReferenceTraining()
     given = {"clips": options["clips"]} if options.get("clips") else {}
@@ -132,7 +133,7 @@ def run_reference(data: Clips, out: Path, *, device: str, **options) -> list[Pat
     return [out / "reference.safetensors"]
 
 
-def run_student(data: Clips, out: Path, *, device: str, **options) -> list[Path]:
+def run_student(data: Clips, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Distils the model of `--model` to `--student-steps`, and writes a whole generator beside it."""
     generator, config = _native("student", data, device, options), StudentTraining()
     names = {"student_steps": "steps", "teacher_steps": "teacher_steps", "clips": "paths"}
@@ -143,7 +144,7 @@ def run_student(data: Clips, out: Path, *, device: str, **options) -> list[Path]
     return [out / "denoiser.safetensors", out / "generator"]
 
 
-def _native(network: str, data: Clips, device: str, options: dict) -> NativeGenerator:
+def _native(network: str, data: Clips, device: str, options: dict[str, Any]) -> NativeGenerator:
     """The generator of `--model`, whose clips are of the data's size."""
     generator = load(options.get("model"), device=device_for_training(device))
     if not isinstance(generator, NativeGenerator):
@@ -157,7 +158,7 @@ def _native(network: str, data: Clips, device: str, options: dict) -> NativeGene
     return generator
 
 
-def run_denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **options) -> list[Path]:
+def run_denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains the denoiser and writes a whole generator beside it, for `latentlab.load`."""
     if isinstance(data, Images | Drifting):
         return image_denoiser(data, out, device=device, **options)
@@ -181,7 +182,7 @@ def run_denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **o
     shape = GeneratorConfig(num_frames=data.num_frames, height=data.size[0], width=data.size[1])
     captions = _captions(data)[:4] if isinstance(data, FolderClips) else list(PREVIEW)
 
-    def sample(network, step: int) -> None:
+    def sample(network: Any, step: int) -> None:
         video = NativeGenerator(encoder, network, text, shape).generate(captions, num_steps=16)
         save_grid(out / "samples" / f"{step:07d}.png", video[:, :, ::3], columns=1)
 
@@ -191,7 +192,7 @@ def run_denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **o
     return [out / "denoiser.safetensors", out / "generator"]
 
 
-def _layers(options: dict, latent_channels: int, context_width: int) -> DenoiserConfig | TransformerConfig:
+def _layers(options: dict[str, Any], latent_channels: int, context_width: int) -> DenoiserConfig | TransformerConfig:
     """The network of `--network`, for these latents and captions."""
     without = {name: bool(options[f"no_temporal_{name}"]) for name in ("attention", "convolution")}
     if options.get("layers") != "transformer":
@@ -206,7 +207,7 @@ def _layers(options: dict, latent_channels: int, context_width: int) -> Denoiser
     return TransformerConfig(latent_channels, context_width)
 
 
-def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options) -> list[Path]:
+def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains a denoiser of pictures for `--objective`, or layers over time of that of `--inflate`; writes a whole
     generator beside it."""
     videos = ("autoencoder", "clip", "flicker_loss", "no_temporal_attention", "no_temporal_convolution", "clips")
@@ -233,7 +234,7 @@ def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options
     shape = GeneratorConfig(data.num_frames, *data.size, guidance=1.5 if network.classes else 1.0)
     names = [name for name in network.classes or ("",) for _ in range(4)][:40]
 
-    def sample(net, step: int) -> None:
+    def sample(net: Any, step: int) -> None:
         video = ImageGenerator(pixels, net, shape).generate(names, num_steps=25)
         save_grid(out / "samples" / f"{step:07d}.png", video[:, :, ::3], columns=4 if data.num_frames == 1 else 1)
 
@@ -243,7 +244,7 @@ def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options
     return [out / "denoiser.safetensors", out / "generator"]
 
 
-def run_vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options) -> list[Path]:
+def run_vector_vae(data: Clips | DSprites, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains the vector VAE for `--objective`."""
     config = VectorVAETraining()
     names = ("dims", "rings", "motion_dims", "num_frames")
@@ -270,7 +271,7 @@ RUNS: dict[str, Callable[..., list[Path]]] = {
 }
 
 
-def loop_told(default: LoopConfig, options: dict) -> LoopConfig:
+def loop_told(default: LoopConfig, options: dict[str, Any]) -> LoopConfig:
     """How to train, where the command line says otherwise."""
     names = ("steps", "batch_size", "learning_rate", "save_every", "sample_every", "precision")
     given = {name: options[name] for name in names if options.get(name) is not None}

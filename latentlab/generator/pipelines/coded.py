@@ -1,4 +1,4 @@
-"""What every adapter has: an autoencoder of diffusers, with its rules for the length and size of clips."""
+"""What every pipeline has: an autoencoder of diffusers, with its rules for the length and size of clips."""
 
 from __future__ import annotations
 
