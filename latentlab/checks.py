@@ -212,11 +212,11 @@ def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
 
 
 def _has_axes(value: Any, hint: Any) -> bool:
-    """Whether a tensor or array has the type and the axes that its annotation names."""
+    """Whether a tensor or array has the type and the axes that its annotation names, and numbers at all."""
     if get_origin(hint) in (Union, UnionType):
         return any(fits(value, part) and _has_axes(value, part) for part in get_args(hint))
     named = isinstance(hint, type) and issubclass(hint, AbstractArray) and hint.array_type is not Any
-    return not named or isinstance(value, hint)
+    return isinstance(value, hint) if named else hint is not np.ndarray or value.dtype.kind in "fiub"
 
 
 def _is_array(value: Any) -> bool:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import doors_of_control
+import doors_of_study
+import doors_of_view
 import numpy as np
 import tiny
 import torch
@@ -52,6 +54,8 @@ RESULTS = {
 }
 LEFT_OUT = {
     **doors_of_control.LEFT_OUT,
+    **doors_of_study.LEFT_OUT,
+    **doors_of_view.LEFT_OUT,
     **{
         f"{finder}.fit": "asked through its finder, made and fitted"
         for finder in (
@@ -80,10 +84,6 @@ LEFT_OUT = {
     **dict.fromkeys(
         ("Condition", "Condition.cat", "Condition.expand", "Condition.from_tensors", "Condition.to"),
         "tensors of a model's own, which it reads; tests/generator/test_condition.py asks it",
-    ),
-    **dict.fromkeys(
-        ("Recipe", "Recipe.apply", "Recipe.load", "Recipe.of", "Recipe.replay", "Recipe.save"),
-        "edits written down; tests/study/test_recipe.py asks it",
     ),
     **dict.fromkeys(("FactorTable", "FactorTable.select", "FactorTable.spec"), "tests/test_factors.py asks it"),
     "explore": "draws in a thread of its own; tests/view/test_explorer.py asks it",
@@ -259,6 +259,8 @@ def _labelled_folder() -> str:
 
 CALLS: dict[str, Callable[[], Call]] = {
     **doors_of_control.CALLS,
+    **doors_of_study.CALLS,
+    **doors_of_view.CALLS,
     # interpolate
     "lerp": lambda: (ll.lerp, {"a": POINT, "b": END, "t": 0.5}),
     "slerp": lambda: (ll.slerp, {"a": POINT, "b": END, "t": [0.5], "axis": "clip"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ class Account:
     reading: FactorReading
     others: tuple[FactorReading, ...]
     asked: tuple[Change, ...] = ()
-    judged: Judged | None = None
+    judged: Judged | None = field(default=None, repr=False)
     wanted: float = float("nan")
     flicker: float = float("nan")
     read_by: str = "measure"
@@ -216,6 +216,8 @@ def account(
     """
     if len(before) != 1 or len(after) != 1:
         raise ValueError(f"an account is of one clip, got {len(before)} before and {len(after)} after")
+    if not isinstance(target, str | Change) and not len(target):
+        raise ValueError("an account needs a target, got none")
     factor_units = FactorUnits.of(MovingShapes(1024, REFERENCE_SEED).factors() if reference is None else reference)
     tables = read(before), read(after)
     several = () if isinstance(target, str | Change) else target
@@ -257,6 +259,7 @@ def _judged(
     return judge(after, Wanted(rows, centre, known.pose), floor=known.overlap(before))
 
 
+@clear_errors
 def flicker_added(before: Video, after: Video) -> float:
     """Levels of 255 that an edit adds; NaN of clips too short to flicker.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlab.checks import clear_errors
+from latentlab.checks import WrongKind, clear_errors, shown
 from latentlab.factors import Factor, FactorTable
 from latentlab.shapes import Video
 
@@ -44,8 +44,9 @@ def appearance(video: Video) -> FactorTable:
     >>> appearance(torch.ones(1, 3, 2, 8, 8))["brightness"]
     array([1.])
     """
-    if video.ndim != 5 or video.shape[1] != 3 or not video.isfinite().all():
-        raise ValueError(f"video must be finite and (batch, 3, frame, height, width), got {tuple(video.shape)}")
+    if video.ndim != 5 or video.shape[1] != 3 or not video.is_floating_point() or not video.isfinite().all():
+        found = f"{video.dtype} of shape {tuple(video.shape)}"
+        raise ValueError(f"video must be finite, floating point and (batch, 3, frame, height, width), got {found}")
     rgb = (video.detach().float().cpu().double() + 1) / 2
     red, green, blue = rgb.unbind(1)  # (batch, frame, height, width)
     luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -71,6 +72,8 @@ def likeness(score: Callable[[Video, Sequence[str]], Tensor], captions: Sequence
         score: `(clips, captions) -> (clip, caption)`, such as cosine similarities of CLIP.
         captions: what to compare with.
     """
+    if not callable(score):
+        raise WrongKind(f"score must be a function of clips and captions, got {shown(score)}")
     specs = tuple(Factor(f"like {caption!r}", "continuous", -1, 1, "similarity") for caption in captions)
 
     def measure(video: Video) -> FactorTable:

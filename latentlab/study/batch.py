@@ -148,6 +148,7 @@ class Batches:
                 self._save()
                 yield self.clips[i]
 
+    @clear_errors
     def file(self, clip: DrawnClip) -> Path:
         """Where a clip is."""
         return self.folder / f"{clip.name}{self.suffix}"

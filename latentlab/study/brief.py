@@ -103,8 +103,11 @@ class Brief:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
+    @clear_errors
     def said(self, setting: Mapping[str, Any]) -> str:
         """The caption of a setting; empty slots leave no double spaces."""
+        if missing := sorted(_slots(self.caption) - set(setting)):
+            raise ValueError(f"the setting lacks {', '.join(missing)}, got {sorted(setting)}")
         return " ".join(self.caption.format(**setting).split())
 
     @property
@@ -112,6 +115,7 @@ class Brief:
         """The forbidden words as a caption."""
         return " ".join(self.forbidden)
 
+    @clear_errors
     def file(self, name: str) -> str:
         """A file that the brief names, beside it unless it says where."""
         return str(self.folder / name)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from latentlab.checks import clear_errors, name_of
 from latentlab.factors import FactorTable
 from latentlab.metrics.clip_model import VideoClip
-from latentlab.shapes import Video
+from latentlab.shapes import OVERSHOOT, Video, check_video
 from latentlab.study.account import FactorReading, flicker_added
 
 INVISIBLE = 0.05  # 8-bit levels a pixel
@@ -110,10 +110,11 @@ def caption_account(
     >>> caption_account(clip, clip, "a red star", ll.load().clip_model).failed
     'nothing moved that could be seen, 0 levels a pixel; is it a caption that the model knows?'
     """
+    check_video(OVERSHOOT, before=before, after=after)
     near = [float("nan")] * 2
     if clip_model is not None:
         said = F.normalize(clip_model.encode_text([caption]), dim=1)
-        near = [float(F.normalize(clip_model.encode_video(v), dim=1) @ said.T) for v in (before, after)]
+        near = [float(F.normalize(clip_model.encode_video(v.float()), dim=1) @ said.T) for v in (before, after)]
     changed = float((after - before).abs().mean()) * 127.5
     added = flicker_added(before, after)
     if read is None:

@@ -34,6 +34,7 @@ NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 Value = float | str | Sequence[float]
 
 
+@clear_errors
 @dataclass(frozen=True)
 class Change:
     """One factor that is to change, and all else to stay.
@@ -50,7 +51,12 @@ class Change:
     value: tuple[float, ...]
     object: int = 0
 
+    def __post_init__(self) -> None:
+        if self.name not in EDITS or len(self.value) != len(self.columns):
+            raise ValueError(f"{self.name!r} and {self.value!r} are no factor that an edit can change and its value")
+
     @staticmethod
+    @clear_errors
     def of(name: str, value: Value, how: str = "to") -> Change:
         """Reads what a user asks for.
 
@@ -67,6 +73,8 @@ class Change:
         >>> Change.of("hue", "blue"), Change.of("size", "*1.25", "by").how
         (Change(name='hue', how='to', value=(240.0,), object=0), 'times')
         """
+        if how not in ("to", "by"):
+            raise ValueError(f'how is "to" or "by", got {how!r}')
         asked, second = name, name.endswith(SECOND)
         name = name.removesuffix(SECOND)
         name = ALIASES.get(name, name)
@@ -117,6 +125,7 @@ class Change:
         """Whether nothing but the object is to change, so that pixels elsewhere have to stay."""
         return self.name not in ("background_hue", "light")
 
+    @clear_errors
     def after(self, row: np.ndarray, *, strength: float = 1.0) -> np.ndarray:
         """The factors of a clip once it is done; what `check` says about them is not asked.
 
@@ -133,6 +142,7 @@ class Change:
             after[NAMES.index(name)] = value
         return after
 
+    @clear_errors
     def check(self, row: np.ndarray, *, several: bool = False) -> None:
         """Raises unless a clip of these factors can be edited so.
 
@@ -242,6 +252,7 @@ def parse(text: str, how: str) -> dict[str, str]:
     return {found[1]: found[2]}
 
 
+@clear_errors
 def parse_all(texts: Sequence[str] | None, how: str) -> dict[str, str]:
     """All targets of the command line.
 

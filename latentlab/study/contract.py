@@ -23,7 +23,7 @@ from latentlab.data.moving.factors import FACTORS, NAMES, NUM_FRAMES, SHAPES
 from latentlab.data.moving.measure import angle_difference, mask, measure, pose, track
 from latentlab.data.moving.silhouette import painted, silhouette, soft_iou
 from latentlab.factors import FactorTable
-from latentlab.shapes import OVERSHOOT, Video, check_video
+from latentlab.shapes import OVERSHOOT, Video, check_video, in_a_line
 from latentlab.study.change import Change
 
 # Degrees, share of the light, share of the size, pixels at every frame, degrees, pixels a frame, -, degrees a frame.
@@ -54,6 +54,8 @@ class Wanted:
     centre: Float[np.ndarray, "clip frame 2"]
     pose: Float[np.ndarray, " clip"]
 
+    __repr__ = in_a_line
+
     @staticmethod
     def of(rows: Float[np.ndarray, "clip factor"], frames: int = NUM_FRAMES) -> Wanted:
         """What clips of known factors show."""
@@ -62,10 +64,13 @@ class Wanted:
         return Wanted(rows, torch.stack(places, 1).numpy(), np.zeros(len(known)))
 
     @staticmethod
+    @clear_errors
     def read(video: Video) -> Wanted:
         """What clips show now."""
+        check_video(OVERSHOOT, video=video)
         return Wanted(measure(video).values, track(video), pose(video))
 
+    @clear_errors
     def after(self, change: Change, *, strength: float = 1.0) -> Wanted:
         """The same clips with one change."""
         rows = np.stack([change.after(row, strength=strength) for row in self.rows])
@@ -79,8 +84,10 @@ class Wanted:
             rows[round_, NAMES.index("rotation")], turned[round_] = np.nan, np.nan
         return Wanted(rows, self.centre + moved, turned)
 
+    @clear_errors
     def silhouettes(self, video: Video) -> Float[Tensor, "clip 1 frame height width"]:
         """The object wanted, where it is in clips, as large and turning as fast: these are judged by themselves."""
+        self._check(video)
         read, places, poses = measure(video).values, track(video), pose(video)
         drawn = np.zeros((len(video), *video.shape[2:]))
         for i, row in enumerate(self.rows):
@@ -96,6 +103,7 @@ class Wanted:
             )
         return torch.from_numpy(drawn).to(video)[:, None]
 
+    @clear_errors
     def overlap(self, video: Video) -> Float[np.ndarray, "clip frame"]:
         """How well the object in each frame covers the one wanted, 0 to 1; NaN where none is wanted.
 
@@ -105,14 +113,22 @@ class Wanted:
         >>> [Wanted.of(factors.values).overlap(clip).mean().round(2) for clip in (star, disc)]
         [np.float64(1.0), np.float64(0.71)]
         """
-        return self._overlap(mask(video), self.silhouettes(video))
+        return self._overlap(drawn=self.silhouettes(video), seen=mask(video))
 
+    @clear_errors
     def overlap_in(self, space: Callable[[Video], Video], video: Video) -> Float[np.ndarray, "clip frame"]:
         """The same of the silhouettes themselves, once they are painted and a space has given them back."""
         drawn = self.silhouettes(video)
         colours = [self.rows[:, NAMES.index(name)] for name in ("hue", "background_hue", "light")]
-        shown = [painted(one.numpy(), *told) for one, *told in zip(drawn[:, 0], *np.nan_to_num(colours), strict=True)]
+        shown = [
+            painted(one.float().numpy(), *told) for one, *told in zip(drawn[:, 0], *np.nan_to_num(colours), strict=True)
+        ]
         return self._overlap(mask(space(torch.from_numpy(np.stack(shown)).to(video))), drawn)
+
+    def _check(self, video: Video) -> None:
+        check_video(OVERSHOOT, video=video)
+        if len(video) != len(self.rows):
+            raise ValueError(f"{len(video)} clips, and {len(self.rows)} are wanted")
 
     def _overlap(self, seen: Tensor, drawn: Tensor) -> Float[np.ndarray, "clip frame"]:
         wanted = np.isfinite(self.rows[:, NAMES.index("shape"), None])
@@ -166,6 +182,7 @@ class Judged:
         return [*names, *(["outside"] if self.outside[clip] < OUTSIDE else [])]
 
 
+@clear_errors
 def judge(
     video: Video,
     wanted: Wanted,
@@ -189,6 +206,7 @@ def judge(
     >>> judge(red, asked).broken(), judge(blue, asked).kept
     (['hue'], array([ True]))
     """
+    wanted._check(video)
     read = measure(video)
     off = how_far(wanted, read.values, track(video))
     overlap = wanted.overlap(video)
@@ -220,6 +238,7 @@ def how_far(
     return off
 
 
+@clear_errors
 def unedited_overlap(
     known: Wanted, wanted: Wanted, before: Video, after: Video, space: Callable[[Video], Video] | None = None
 ) -> Float[np.ndarray, "clip frame"]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
+from latentlab.checks import clear_errors
 from latentlab.data.moving.edits import EDITS, condition
 from latentlab.data.moving.factors import FACTORS, NAMES
 from latentlab.data.moving.object_edits import told
@@ -53,6 +54,7 @@ class NetworkEdit:
     given: str = "pairs"
 
     @torch.no_grad()
+    @clear_errors
     def apply(self, latents: Latents, strength: float = 1.0) -> Latents:
         if not strength:
             return latents.clone()
@@ -83,6 +85,7 @@ def edited_in_turn(
     return latents
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class FlowEdit:
     """From one caption to another along the difference of their velocities (Kulikov et al. 2024, algorithm 1).
@@ -118,7 +121,9 @@ class FlowEdit:
             raise ValueError(f"a flow goes from {self.first} down to a level from 0 to below that, got {self.last}")
 
     @torch.no_grad()
+    @clear_errors
     def apply(self, latents: Latents, strength: float = 1.0) -> Latents:
+        self.generator.check_latents(latents)
         if not strength:
             return latents.clone()
         clean, edited = latents.to(self.generator.device), latents.to(self.generator.device).clone()
@@ -144,6 +149,7 @@ class FlowEdit:
         return nothing + guidance * (v - nothing)
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class DirectionEdit:
     """A move along a direction of latents; a strength is in standard deviations of the codes along it."""
@@ -153,6 +159,7 @@ class DirectionEdit:
     given: str = "labels"
 
     @staticmethod
+    @clear_errors
     def of(found: DirectionSet, change: Change, row: np.ndarray) -> DirectionEdit:
         """The direction of a change, from a clip of these factors.
 
@@ -172,6 +179,7 @@ class DirectionEdit:
             return DirectionEdit(found[f"{name}={spec.labels[int(value)]}"])
         return DirectionEdit(found[name], float(np.sign(value - row[NAMES.index(name)])))
 
+    @clear_errors
     def apply(self, latents: Latents, strength: float = 1.0) -> Latents:
         moved = edit(latents.flatten(1), self.direction, self.sign * strength)
         return torch.as_tensor(moved).view_as(latents).to(latents)

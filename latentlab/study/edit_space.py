@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from latentlab.checks import clear_errors
 from latentlab.generator.generator import Generator
 from latentlab.generator.sampler import EDIT
 from latentlab.spaces import BottleneckSpace, LatentSpace, NoiseSpace
@@ -15,6 +16,7 @@ SPACES: dict[str, Callable[..., Described]] = {"latent": LatentSpace, "noise": N
 LABELLED = {"latent": 1536, "noise": 128, "h-space": 128}  # clips that find directions; inverting one takes seconds
 
 
+@clear_errors
 def edit_space(generator: Generator, kind: str, **way: Any) -> Described:
     """A space to edit in, on the levels of sampling: around clips, each edit goes along the very way that they came.
 

@@ -45,6 +45,7 @@ _ON_THE_WAY = (
 )
 
 
+@clear_errors
 def check_edit(direction: str, strength: float) -> None:
     """Raises unless this is a direction of moving shapes and a strength, before minutes go into finding it.
 
@@ -54,6 +55,7 @@ def check_edit(direction: str, strength: float) -> None:
     check_strength(strength)
 
 
+@clear_errors
 def check_strength(strength: float) -> None:
     """Raises unless a strength is within what is taken for meant."""
     if not abs(strength) <= STRONGEST:

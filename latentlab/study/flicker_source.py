@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from latentlab.checks import clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.sampler import Sampler
-from latentlab.metrics.flow import FlowEstimator, Ways, dis, fields, follow, shrunk
+from latentlab.metrics.flow import FlowEstimator, Ways, check_frames, dis, fields, follow, shrunk
 from latentlab.metrics.residual import COMPONENTS, ROUNDING
 from latentlab.metrics.temporal import Flicker, flicker, latent_flicker
 from latentlab.shapes import Latents, Noise
@@ -33,10 +33,11 @@ class FlickerSource:
     """
 
     levels: tuple[float, ...]
-    decoded: tuple[Flicker, ...]
-    latent: tuple[Flicker, ...] | None
-    steadied: Flicker | None
+    decoded: tuple[Flicker, ...] = field(repr=False)
+    latent: tuple[Flicker, ...] | None = field(repr=False)
+    steadied: Flicker | None = field(repr=False)
 
+    @clear_errors
     def curve(self, component: str = "overall", *, of: str = "decoded") -> Tensor:
         """One component along the run, `(level, batch)`."""
         if component not in COMPONENTS:
@@ -46,6 +47,7 @@ class FlickerSource:
             raise ValueError("this autoencoder compresses time, so the flicker of its latents is not defined")
         return torch.stack([getattr(at, component) for at in run])
 
+    @clear_errors
     def enters(self, component: str = "overall") -> Tensor:
         """Share of the finished clip's flicker power that each level brings in, `(level, batch)`.
 
@@ -56,6 +58,7 @@ class FlickerSource:
         power = self.curve(component).square()
         return _gained(power) / power[-1].where(power[-1] >= ROUNDING**2, torch.nan)
 
+    @clear_errors
     def worst(self, component: str = "overall") -> list[dict[str, float]]:
         """For each finished clip: the level that adds most flicker, and the frame and the place where it adds most.
 
@@ -162,6 +165,7 @@ def flicker_source(
     )
 
 
+@clear_errors
 def steady(latents: Latents, ways: Ways, *, passes: int = 2) -> Latents:
     """Latents smoothed over time along the flow of their clips: a frame and, by half, each neighbour seen from it.
 
@@ -174,6 +178,11 @@ def steady(latents: Latents, ways: Ways, *, passes: int = 2) -> Latents:
     >>> steady(z, (still, still), passes=1).flatten()
     tensor([0.0000, 0.2500, 0.5000, 0.2500, 0.0000])
     """
+    check_frames(latents)
+    pair = ways if isinstance(ways, tuple | list) else (ways,)
+    moved = [tuple(way.shape[:3]) for way in pair if isinstance(way, Tensor) and way.ndim == 5]
+    if moved != [(len(latents), latents.shape[2] - 1, 2)] * 2:
+        raise ValueError(f"ways are the flow of {len(latents)} clips, forth and back, as `fields` gives it")
     smooth = []
     for clip, *both in zip(latents.transpose(1, 2).float(), *ways, strict=True):
         forth, back = (shrunk(way, (clip.shape[2], clip.shape[3])) for way in both)

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import trange
 
+from latentlab.checks import Count, Seed, clear_errors
 from latentlab.data.moving.edits import (
     CONDITION,
     ORDER_OF,
@@ -149,16 +150,17 @@ class LatentField(nn.Module):
         return moved().detach()
 
 
+@clear_errors
 @torch.random.fork_rng(devices=[])
 def fit_field(
     latents: Float[Tensor, "frame channel side side"],
     rows: Float[Tensor, "frame factor"],
     frames: Float[Tensor, " frame"],
     *,
-    steps: int = 2000,
-    reader_steps: int = 500,
-    batch: int = 64,
-    seed: int = 0,
+    steps: Count = 2000,
+    reader_steps: Count = 500,
+    batch: Count = 64,
+    seed: Seed = 0,
 ) -> LatentField:
     """Learns to draw frames from their factors, and to read the factors, from labelled frames alone.
 
@@ -175,6 +177,12 @@ def fit_field(
     >>> fit_field(torch.zeros(2, 6, 8, 8), rows, frames, steps=1, reader_steps=1)(rows, frames).shape
     torch.Size([2, 6, 8, 8])
     """
+    latents, rows, frames = latents.detach().float(), rows.detach().float(), frames.detach().float()
+    if latents.ndim != 4 or not len(latents) == len(rows) == len(frames) > 0:
+        shapes = ", ".join(str(tuple(x.shape)) for x in (latents, rows, frames))
+        raise ValueError(f"latents, factors and numbers of the same frames are needed, got shapes {shapes}")
+    if not rows.isfinite().all() or not frames.isfinite().all() or not latents.isfinite().all():
+        raise ValueError("latents, factors and numbers of frames are finite, got NaN or infinity")
     torch.manual_seed(seed)
     field = LatentField(latents.shape[1], latents.shape[2])
     draw, read = [p for name, p in field.named_parameters() if "reader" not in name], [*field.reader.parameters()]

@@ -8,11 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import Count, Seed, clear_errors
 from latentlab.generator.levels import sampling_levels
 from latentlab.generator.solver import solve
 from latentlab.shapes import in_a_line
 
 
+@clear_errors
 @dataclass(frozen=True)
 class GaussianMixture:
     """Data from a mixture of N(means[k], sds[k]^2 I) with probabilities `weights`, with its exact denoiser.
@@ -31,7 +33,8 @@ class GaussianMixture:
     __repr__ = in_a_line
 
     @staticmethod
-    def random(modes: int, dim: int, *, seed: int = 0) -> GaussianMixture:
+    @clear_errors
+    def random(modes: Count, dim: Count, *, seed: Seed = 0) -> GaussianMixture:
         """Means drawn from N(0, I), spreads from 0.2 to 0.5, modes not equally likely."""
         generator = torch.Generator().manual_seed(seed)
         means = torch.randn(modes, dim, dtype=torch.float64, generator=generator)
@@ -39,17 +42,20 @@ class GaussianMixture:
         weights = torch.rand(modes, dtype=torch.float64, generator=generator) + 0.5
         return GaussianMixture(means, sds, weights / weights.sum())
 
-    def draw(self, count: int, *, seed: int = 0) -> Float[Tensor, "sample dim"]:
+    @clear_errors
+    def draw(self, count: Count, *, seed: Seed = 0) -> Float[Tensor, "sample dim"]:
         """Samples of the data."""
         generator = torch.Generator().manual_seed(seed)
         mode = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         noise = torch.randn(count, self.means.shape[1], dtype=self.means.dtype, generator=generator)
         return self.means[mode] + self.sds[mode, None] * noise
 
+    @clear_errors
     def decode(self, noise: Float[Tensor, "sample dim"], *, num_steps: int = 60) -> Float[Tensor, "sample dim"]:
         """The data that the flow makes of noise."""
         return solve(self.velocity, noise, sampling_levels(num_steps), method="midpoint")
 
+    @clear_errors
     def spread(self, data: Float[Tensor, "sample dim"]) -> Float[Tensor, " sample"]:
         """Distance of each point from its nearest mode, root mean square over dims, in that mode's sd: 1 is data.
 
@@ -58,15 +64,18 @@ class GaussianMixture:
         away = torch.cdist(data, self.means) / (self.sds * self.means.shape[1] ** 0.5)
         return away.amin(1)
 
+    @clear_errors
     def log_density(self, y: Tensor, s: float) -> Tensor:
         """Of y at flow time s, up to a constant."""
         return self._log_joint(y, s).logsumexp(1)
 
+    @clear_errors
     def score(self, y: Tensor, s: float) -> Tensor:
         """Gradient of `log_density`."""
         away, variance, share = self._parts(y, s)
         return -(share[..., None] * away / variance[:, None]).sum(1)
 
+    @clear_errors
     def velocity(self, y: Tensor, s: float) -> Tensor:
         """What an ideal denoiser predicts, E[n - x | y]."""
         away, variance, share = self._parts(y, s)

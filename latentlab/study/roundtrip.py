@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentlab.checks import Count, Seed, clear_errors
+from latentlab.checks import Count, Seed, check, clear_errors
 from latentlab.generator.anderson import TOLERANCE
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
@@ -22,7 +22,7 @@ from latentlab.generator.methods import METHODS
 from latentlab.generator.sampler import Sampler
 from latentlab.metrics.perceptual import BACKBONES, VideoDistance, lpips, psnr
 from latentlab.names import LevelsFor
-from latentlab.shapes import Latents, Noise, Video, in_a_line
+from latentlab.shapes import OVERSHOOT, Latents, Noise, Video, check_video, in_a_line
 from latentlab.study.fidelity import Fidelity, fidelity
 
 ROUNDING = 1e-5  # relative error of latents up to which a method that retraces its steps gave them back
@@ -43,8 +43,10 @@ class Loss:
     perceptual: float | None = None
 
     @staticmethod
+    @clear_errors
     def between(video: Video, reference: Video, distance: VideoDistance | None = None) -> Loss:
         """Loss of `video` against `reference`."""
+        check_video(OVERSHOOT, video=video, reference=reference)
         relative = (video - reference).flatten(1).norm(dim=1) / reference.flatten(1).norm(dim=1).clamp(min=1e-12)
         perceived = None if distance is None else float(distance(video, reference).float().mean())
         return Loss(float(psnr(video, reference).mean()), float(relative.mean()), perceived)
@@ -245,6 +247,7 @@ def exact_kernels(on: bool = True) -> Iterator[None]:
 
     On CUDA, PyTorch asks for `CUBLAS_WORKSPACE_CONFIG`, which is set here unless it is.
     """
+    check("exact_kernels: `on`", on, bool)
     if not on:
         yield
         return
@@ -283,6 +286,7 @@ def self_test(
         `twice` and `other_batch`.
     """
     alone = generator.noise(1, seed=seed) if latents is None else latents[:1].to(generator.device)
+    generator.check_latents(alone)
     told = generator.as_condition(caption)
     both, velocity = torch.cat([alone, alone.flip(-1)]), generator.velocity(told[:1].expand(2))
     first, second = velocity(both, 0.5), velocity(both, 0.5)

@@ -68,10 +68,13 @@ class SliderMoves:
         k = np.array(self.strengths)[:, None] * np.isfinite(self.along)
         return float((k * np.nan_to_num(self.along)).sum() / np.square(k).sum())
 
+    @clear_errors
     def others(self, strength: float) -> dict[str, float]:
         """How far each other factor moved at a strength, either way, whichever way: mean over clips that show it."""
         own = Target.parse(self.target, self.base.specs).factor
         tables = [table for k, table in zip(self.strengths, self.moved, strict=True) if abs(k) == strength]
+        if not tables:
+            raise ValueError(f"no clips were drawn at strength {strength:g}; there are {self.strengths}")
         mean = mean_known(np.concatenate([self._factor_units.distances(self.base, table) for table in tables]))
         named = zip(self.base.names, mean, strict=True)
         return {name: float(far) for name, far in named if name != own and np.isfinite(far)}
@@ -102,7 +105,7 @@ def moves(
 
 
 @clear_errors
-def open_captions(target: str, count: int, seed: int = HELD_OUT_SEED) -> list[str]:
+def open_captions(target: str, count: Count, seed: Seed = HELD_OUT_SEED) -> list[str]:
     """Captions of moving shapes that say everything but the target."""
     name, world = Target.parse(target, FACTORS).factor, FactorSampler(seed)
     return [caption(world(i), i % FULL_WORDINGS, silent=[name]) for i in range(count)]

@@ -14,6 +14,7 @@ from latentlab.shapes import Codes, Video, in_a_line
 from latentlab.spaces.around import Around
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Step:
     """One edit.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from latentlab.checks import clear_errors
 from latentlab.store import replacing, write_text
 from latentlab.view.figure import Figure, adapt
 from latentlab.view.marks import Panel
 from latentlab.view.style import PAGE
 
 
+@clear_errors
 @dataclass(frozen=True, eq=False)
 class Chart:
     """Panels side by side.
@@ -35,17 +37,23 @@ class Chart:
     True
     """
 
-    panels: Sequence[Panel]
+    panels: Sequence[Panel] = field(repr=False)
     alt: str
     note: str = ""
     size: tuple[float, float] = (6.0, 4.0)
 
+    def __post_init__(self) -> None:
+        if not len(self.panels):
+            raise ValueError("a chart has one panel at least, got none")
+
+    @clear_errors
     def matplotlib(self, *, dark: bool = False):
         """The chart as a matplotlib figure, without pyplot, whose figures are global."""
         from latentlab.view.chart_matplotlib import matplotlib_figure
 
         return matplotlib_figure(self.panels, self.note, self.size, dark)
 
+    @clear_errors
     def plotly(self, *, dark: bool = False):
         """The chart as a plotly figure.
 
@@ -60,10 +68,12 @@ class Chart:
         """SVG on white, the same for the same chart."""
         return self._svg(False)
 
+    @clear_errors
     def figure(self, caption: str = "") -> Figure:
         """The chart as part of a report, where it takes the page's colours."""
         return Figure(adapt(replace(self, note="")._svg(None)), self.alt, caption or self.note)
 
+    @clear_errors
     def save(self, path: str | Path, *, dark: bool = False) -> None:
         """Writes a file of the kind its name says: .png, .svg, .pdf, or .html, which works offline (plotly, 5 MB).
 

@@ -40,6 +40,7 @@ class Projection:
 
     __repr__ = in_a_line
 
+    @clear_errors
     def transform(self, codes: ArrayLike) -> np.ndarray:
         """Puts new codes `(sample, dim)` on this map, which stays as it is.
 
@@ -52,10 +53,12 @@ class Projection:
         assert self._map is not None
         return self._map.transform(checked(codes, least=1, dim=self._map.dim))
 
+    @clear_errors
     def plot(self, color: ArrayLike | None = None, **options: Any):
         """The map as a chart; see `latentlab.view.plots.projection`."""
         return maps.projection(self, color, **options)
 
+    @clear_errors
     def save(self, path: str | Path) -> None:
         """Writes the points as safetensors, their method, seed, quality and notes as its metadata."""
         from safetensors.numpy import save_file

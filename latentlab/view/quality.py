@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentlab.checks import as_numbers, check
+from latentlab.checks import Seed, as_numbers, check, clear_errors
 
 Refit = Callable[[np.ndarray, int], np.ndarray]  # (codes, seed) -> points
 KEPT = 0.9  # of the rows judged, in a refit
@@ -68,12 +68,13 @@ class HasQuality(Protocol):
         ...
 
 
+@clear_errors
 def judge_map(
     codes: ArrayLike,
     points: ArrayLike,
     refit: Refit | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     neighbours: int = 15,
     judge: int = 1000,
     repeats: int = 3,

@@ -6,7 +6,7 @@ import base64
 import html
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentlab.checks import clear_errors
+from latentlab.checks import as_numbers, clear_errors
 from latentlab.factors import FactorTable
 from latentlab.shapes import Video
 from latentlab.store import write_text
@@ -41,7 +41,7 @@ class Scatter:
         linked: whether clips are files beside the page.
     """
 
-    data: str
+    data: str = field(repr=False)
     title: str
     step_label: str = ""
     notes: tuple[str, ...] = ()
@@ -56,6 +56,7 @@ class Scatter:
             "selection, plus and minus zoom, Shift with an arrow moves the view.",
         )  # fmt: skip
 
+    @clear_errors
     def save(self, path: str | Path) -> None:
         """Writes the page; a run killed midway leaves an older one whole."""
         write_text(path, self.html())
@@ -104,11 +105,11 @@ def scatter(
     1
     """
     found = _several(maps)
-    arrays = [np.asarray(one, dtype=float) for one in found]
+    arrays = [as_numbers("maps", one).astype(float) for one in found]
     shapes = {a.shape for a in arrays}
-    count = len(arrays[0])
     if len(shapes) != 1 or arrays[0].ndim != 2 or arrays[0].shape[1] != 2 or not np.isfinite(arrays).all():
         raise ValueError(f"maps must be finite and of one shape (sample, 2), got {sorted(shapes)}")
+    count = len(arrays[0])
     names = None if ids is None else list(ids)
     shown = [f"{i + 1} of {len(arrays)}" for i in range(len(arrays))] if steps is None else [_word(s) for s in steps]
     if (names is not None and len(names) != count) or len(shown) != len(arrays):
@@ -139,9 +140,14 @@ def scatter(
 
 def _several(maps: Any) -> list[Projection | ArrayLike]:
     """Maps, one or several as they are given."""
-    if not len(maps):
+    if isinstance(maps, Projection):
+        return [maps]
+    if not isinstance(maps, list | tuple) or (maps and as_numbers("maps", maps[0]).ndim == 1):
+        maps = as_numbers("maps", maps)
+        maps = list(maps) if maps.ndim == 3 else [maps]
+    if not maps:
         raise ValueError("no map to show: give (sample, 2), or one or more of them")
-    return [maps] if isinstance(maps, Projection) or np.ndim(maps[0]) == 1 else list(maps)
+    return list(maps)
 
 
 def _places(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from latentlab.checks import MayBeNaN, as_numbers, clear_errors
 from latentlab.factors import Factor, as_array
 
 # (on light, on dark): Okabe and Ito's hues, each at least 3:1 against its background; dashes tell them apart too
@@ -44,6 +45,7 @@ STOPS, FEW = 65, 12  # colours of a map; whole numbers that are called few span 
 ScaleKind = Literal["sequential", "circular", "diverging", "categorical"]
 
 
+@clear_errors
 @dataclass(frozen=True)
 class Scale:
     """How numbers become colours.
@@ -60,14 +62,15 @@ class Scale:
     """
 
     kind: ScaleKind
-    low: float
-    high: float
+    low: MayBeNaN
+    high: MayBeNaN
     label: str = ""
     labels: tuple[str, ...] = ()
 
+    @clear_errors
     def colors(self, values: Sequence[float] | np.ndarray, dark: bool = False) -> list[str]:
         """Colour of each number; NaN is gray."""
-        values = np.asarray(values, dtype=float)
+        values = as_numbers("values", values).astype(float)
         gray = PALETTE[-1][dark]
         if self.kind == "categorical":
             return [gray if v != v else CATEGORIES[int(v) % len(CATEGORIES)][dark] for v in values]
@@ -76,14 +79,17 @@ class Scale:
         stops = MAPS[self.kind]
         return [gray if p != p else stops[round(p * (STOPS - 1))] for p in place]
 
+    @clear_errors
     def groups(self, values: np.ndarray, dark: bool = False) -> Iterator[tuple[str, str, int, np.ndarray]]:
         """Label, colour, place among the markers and rows of each category; NaN is the last, "unknown"."""
+        values = as_numbers("values", values)
         for i, label in enumerate(self.labels):
             yield label, self.colors([i], dark)[0], i % len(MARKERS), np.flatnonzero(values == i)
         if np.isnan(values).any():
             yield "unknown", PALETTE[-1][dark], len(MARKERS) - 1, np.flatnonzero(np.isnan(values))
 
 
+@clear_errors
 def scale_of(values: np.ndarray, label: str = "", kind: str = "", period: float | None = None) -> Scale:
     """The scale that fits numbers: circular with a period, categorical for text and few whole numbers.
 
@@ -141,6 +147,7 @@ def _words(values: np.ndarray) -> list[str]:
     return ["" if value is None or value != value else str(value) for value in values]
 
 
+@clear_errors
 def oklab(lab: np.ndarray) -> np.ndarray:
     """sRGB in [0, 1] of OKLab colours `(..., 3)` (Ottosson 2020)."""
     to_lms = np.array(

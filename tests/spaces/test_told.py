@@ -11,7 +11,7 @@ from latentlab.spaces.hooks import hooked
 CAPTIONS = ["a red star", "a blue star", "a star moving left"]
 
 
-@pytest.mark.parametrize("guidance", [1.0, 2.0])
+@pytest.mark.parametrize("guidance", [2.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_noise_is_inverted_and_drawn_under_the_caption(tiny_generator, clips, guidance):
     options = {"num_steps": 3, "method": "ddim", "levels": "sampling", "guidance": guidance}
     space = NoiseSpace(tiny_generator, caption="a red star", **options)
@@ -101,7 +101,7 @@ class TestModelsToldAnImage:
     def video(self):
         return torch.rand(2, 3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
-    @pytest.mark.parametrize("guidance", [1.0, 2.0])
+    @pytest.mark.parametrize("guidance", [2.0, pytest.param(1.0, marks=pytest.mark.slow)])
     def test_noise_and_h_space_take_the_first_frames(self, generator, video, guidance):
         told = generator.condition(video)
         options = {"caption": told, "guidance": guidance, "num_steps": 2}

@@ -94,7 +94,7 @@ def left(frames: int = 16, side: int = 64) -> torch.Tensor:
     return mask
 
 
-@pytest.mark.parametrize("strength", [1.0, -1.0])
+@pytest.mark.parametrize("strength", [1.0, pytest.param(-1.0, marks=pytest.mark.slow)])
 def test_a_masked_edit_of_the_shipped_model_is_local(generator, brighter, strength):
     source = clip(light=0.75)
     edited = Recipe("latent", (Step(brighter, strength, mask=left()),)).apply(generator, source)

@@ -67,6 +67,7 @@ def test_nothing_of_the_generator_changes():
     assert plan.total["decode"] == plan.above["decode"] + sum(plan.weights.values())
 
 
+@pytest.mark.slow
 def test_every_job_of_the_shipped_kind(shadow):
     found = memory(shadow, sampler=Sampler("leapfrog", 2)).above
     assert list(found) == list(JOBS)

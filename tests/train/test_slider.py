@@ -66,7 +66,7 @@ def test_moving_shapes_of_a_level_differ_in_the_factor_alone(target):
         Graded.moving_shapes("shape=star")
 
 
-@pytest.mark.parametrize("lesson", [COLOURS, graded()], ids=["captions", "clips"])
+@pytest.mark.parametrize("lesson", [COLOURS, pytest.param(graded(), marks=pytest.mark.slow)], ids=["captions", "clips"])
 def test_it_is_an_adapter_and_a_run_that_stopped_goes_on_to_the_bit(tiny_generator, tmp_path, lesson):
     whole = train_slider(tiny_generator, lesson, tmp_path / "whole", FEW)
     steps = iter([None, None, None])

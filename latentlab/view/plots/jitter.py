@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentlab.checks import as_numbers, clear_errors
+from latentlab.metrics.temporal import Flicker
 from latentlab.view.chart import Chart
 from latentlab.view.marks import NO_TICKS, Heat, Line, Panel
 from latentlab.view.style import Scale
 
-if TYPE_CHECKING:
-    from latentlab.metrics.temporal import Flicker
 
-
+@clear_errors
 def flicker(found: Flicker, clip: int = 0) -> Chart:
     """Flicker of a clip: its series over the frames, and where in the picture it is.
 
@@ -38,6 +37,7 @@ def flicker_map(levels: np.ndarray) -> Panel:
     >>> flicker_map(np.full((2, 2), 3.0)).marks[0].scale.high
     3.0
     """
+    levels = as_numbers("levels", levels).astype(float)
     top = max(1.0, float(np.nanquantile(levels, 0.995))) if np.isfinite(levels).any() else 1.0
     heat = Heat(levels, Scale("sequential", 0, top, "8-bit levels"))
     return Panel([heat], xticks=NO_TICKS, yticks=NO_TICKS)

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from latentlab.checks import Count, Natural, Seed, clear_errors
 from latentlab.view.chart import Chart
 from latentlab.view.marks import Columns, Line, Mark, Panel
 
 
-def norms(codes: ArrayLike, *, bins: int = 40) -> Chart:
+@clear_errors
+def norms(codes: ArrayLike, *, bins: Count = 40) -> Chart:
     """Norms of codes beside the law they follow if the codes are standard normal: chi with `dim` degrees of freedom.
 
     >>> norms(np.random.default_rng(0).normal(size=(50, 9))).alt
@@ -34,7 +36,8 @@ def norms(codes: ArrayLike, *, bins: int = 40) -> Chart:
     return Chart([Panel(marks, xlabel="norm of a code", ylabel="density")], alt)
 
 
-def scree(codes: ArrayLike, *, components: int = 30, null: int = 3, seed: int = 0) -> Chart:
+@clear_errors
+def scree(codes: ArrayLike, *, components: Count = 30, null: Natural = 3, seed: Seed = 0) -> Chart:
     """Variance of the principal components, beside that of codes whose dims were shuffled apart (Horn 1965).
 
     Args:

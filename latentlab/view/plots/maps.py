@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from latentlab.checks import as_numbers, clear_errors
 from latentlab.factors import Factor
 from latentlab.view.chart import Chart
 from latentlab.view.marks import NO_TICKS, Line, Mark, Panel, Points
@@ -14,6 +15,7 @@ from latentlab.view.style import colored, scale_of
 SHOWN = 24  # samples of a trajectory
 
 
+@clear_errors
 def projection(
     found: HasQuality | ArrayLike,
     color: ArrayLike | None = None,
@@ -39,7 +41,7 @@ def projection(
     >>> projection(np.eye(2), ["a", "b"], label="kind").alt
     'Map of 2 samples, coloured by kind.'
     """
-    points = np.asarray(found, dtype=float)
+    points = as_numbers("found", found).astype(float)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"a map to plot is (sample, 2), got shape {points.shape}")
     note = str(found.quality) if isinstance(found, HasQuality) else ""
@@ -51,6 +53,7 @@ def projection(
     return Chart([panel], f"Map of {len(points):,} samples{said}.", note, (6.4, 5.2))
 
 
+@clear_errors
 def trajectory(points: ArrayLike, levels: ArrayLike, *, label: str = "noise level") -> Chart:
     """The way of samples through a map, such as an inversion from clip to noise.
 
@@ -62,7 +65,7 @@ def trajectory(points: ArrayLike, levels: ArrayLike, *, label: str = "noise leve
     >>> trajectory(np.zeros((3, 2, 2)), [0, 0.5, 1]).alt
     'Ways of 2 samples over 3 steps of noise level.'
     """
-    way, level = np.asarray(points, dtype=float), np.asarray(levels, dtype=float)
+    way, level = as_numbers("points", points).astype(float), as_numbers("levels", levels).astype(float)
     if way.ndim != 3 or not way.size or way.shape[2] != 2 or level.shape != way.shape[:1]:
         raise ValueError(f"a trajectory is (step, sample, 2) with a level a step, got {way.shape} and {level.shape}")
     count, way = way.shape[1], way[:, :SHOWN]

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from latentlab.checks import as_numbers, clear_errors
 from latentlab.view.chart import Chart
 from latentlab.view.marks import Heat, Intervals, Panel
 from latentlab.view.style import Scale, scale_of
 
 
+@clear_errors
 def effect_matrix(
     effects: ArrayLike,
     directions: Sequence[str],
@@ -37,7 +39,7 @@ def effect_matrix(
     >>> effect_matrix([[1.0, 0.1]], ["light"], ["light", "size"]).alt
     'Effects of 1 directions on 2 factors, from 0.1 to 1.'
     """
-    values = np.asarray(effects, dtype=float)
+    values = as_numbers("effects", effects).astype(float)
     if values.shape != (len(directions), len(factors)):
         raise ValueError(f"effects must be ({len(directions)}, {len(factors)}), got {values.shape}")
     scale = scale_of(values, label, "diverging") if top is None else Scale("diverging", -top, top, label)
@@ -45,6 +47,7 @@ def effect_matrix(
     return matrix(values, directions, factors, scale, alt, ylabel="direction", xlabel="factor")
 
 
+@clear_errors
 def matrix(
     values: np.ndarray,
     rows: Sequence[str],
@@ -70,6 +73,7 @@ def matrix(
     return Chart([panel], f"{alt}, from {low} to {high}.", size=(2.6 + 0.8 * len(columns), 1.4 + 0.42 * len(rows)))
 
 
+@clear_errors
 def metric_bars(scores: Mapping[str, Any] | Sequence[Any], *, label: str = "score") -> Chart:
     """Scores as bars, with their intervals and the level that codes which know nothing reach.
 
@@ -83,7 +87,10 @@ def metric_bars(scores: Mapping[str, Any] | Sequence[Any], *, label: str = "scor
     >>> metric_bars({"mig": (0.4, (0.35, 0.45), 0.02)}).alt
     'Bars of score. mig: 0.4, null level 0.02.'
     """
-    named = scores if isinstance(scores, Mapping) else {score.name: score for score in scores}
+    try:
+        named = scores if isinstance(scores, Mapping) else {score.name: score for score in scores}
+    except AttributeError as error:
+        raise ValueError("scores without names must be those of disentanglement, each with its own") from error
     if not named:
         raise ValueError("no scores to show")
     rows = {name: _measured(name, score) for name, score in named.items()}

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentlab.factors import as_array
+from latentlab.checks import as_numbers, clear_errors
 from latentlab.shapes import Video
 from latentlab.view.chart import Chart
 from latentlab.view.marks import Panel, Picture
 from latentlab.view.style import MAPS
 
 
+@clear_errors
 def traversal(clips: Mapping[str, Video], strengths: Sequence[float], *, frame: int | None = None) -> Chart:
     """Pictures along directions: a row for each direction, a column for each strength.
 
@@ -40,6 +41,7 @@ def traversal(clips: Mapping[str, Video], strengths: Sequence[float], *, frame: 
     return _tiles(np.stack(rows), list(clips), words, f"Pictures along {names}, from {words[0]} to {words[-1]}.")
 
 
+@clear_errors
 def attention(
     maps: ArrayLike, words: Sequence[str], *, top: float | None = None, frames: Sequence[int] | None = None
 ) -> Chart:
@@ -51,10 +53,11 @@ def attention(
         top: value of the last colour; None is the 99.5th percentile.
         frames: which of the clip's they are; None counts them from 0.
     """
-    values = as_array(maps).astype(float)
-    if values.ndim != 4 or values.shape[1] != len(words):
-        raise ValueError(f"attention maps are (frame, {len(words)} words, height, width), got {values.shape}")
-    top = top or float(np.nanquantile(values, 0.995)) or 1.0
+    values = as_numbers("maps", maps).astype(float)
+    if values.ndim != 4 or values.shape[1] != len(words) or not values.size or np.isinf(values).any():
+        found = f"{values.shape}{', some infinite' * bool(np.isinf(values).any())}"
+        raise ValueError(f"attention maps are (frame, {len(words)} words, height, width) and finite, got {found}")
+    top = top or float(np.nanquantile(np.nan_to_num(values), 0.995)) or 1.0
     stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in MAPS["sequential"]], dtype=np.uint8)
     index = (np.clip(np.nan_to_num(values) / top, 0, 1) * (len(stops) - 1)).round().astype(int)
     numbers = list(range(len(values)) if frames is None else frames)
