@@ -104,9 +104,9 @@ class Form:
         if self.mask is not None:
             own[self.mask] = condition.mask
 
-        def tensor(place: str, like: Tensor) -> Tensor:
-            if place not in own:
-                return like
+        def tensor(place: str, like: Tensor) -> Tensor | None:
+            if place not in own:  # no caption changes it, or it is a mask that was left out under these
+                return None if place in self.each and _binary(like) else like
             t = own[place].to(like.device, like.dtype)
             return {0: lambda: t[0], 2: lambda: t.movedim(1, 0).flatten(0, 1)}.get(self.each.get(place, 1), lambda: t)()
 
