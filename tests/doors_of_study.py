@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from doors_of_control import CAPTION, CLIP, LATENTS, Call, adapter, draw, generator
+from doors_of_control import CAPTION, CLIP, LATENTS, Call, draw, generator
 
 import latentlab as ll
 from latentlab import study
@@ -124,6 +124,13 @@ def _found() -> DirectionSet:
 
 
 NOT_YET = (  # to be asked here as all others are; their own tests ask them
+    "coverage",
+    "in_deviations",
+    "directions_of_labels",
+    "directions_of_captions",
+    "directions_of_clips",
+    "find_directions",
+    "account",
     "SceneClips",
     "SceneClips.accounted",
     "SceneClips.exactly_judged",
@@ -376,17 +383,6 @@ CALLS: dict[str, Callable[[], Call]] = {
         {"space": lambda video: video, "video": _shapes()[0]},
     ),
     "Wanted.read": lambda: (Wanted.read, {"video": _shapes()[0]}),
-    "account": lambda: (
-        study.account.account,
-        {
-            "before": _shapes()[0][:1],
-            "after": _shapes()[0][1:],
-            "target": "hue@240",
-            "towards": 1,
-            "reference": _table(),
-            "space": None,
-        },
-    ),
     "flicker_added": lambda: (study.account.flicker_added, {"before": CLIP, "after": CLIP * 0.9}),
     "caption_account": asked(
         lambda **given: study.caption_account.caption_account(**given, clip_model=generator().clip_model),
@@ -411,18 +407,6 @@ CALLS: dict[str, Callable[[], Call]] = {
     "Batches.file": lambda: (_batches().file, {"clip": study.batch.DrawnClip("000", 0, {}, "", 0)}),
     "read_ratings": lambda: (study.batch.read_ratings, {"path": _ratings()}),
     # coverage and sliders
-    "coverage": lambda: (
-        study.coverage.coverage,
-        {
-            "generator": generator(),
-            "captions": (CAPTION,),
-            "count": 2,
-            "data": _read(draw(8, 3, 1, 2, 2)),
-            "read": _read,
-            "seed": 0,
-            "num_steps": 1,
-        },
-    ),
     "covered": lambda: (
         study.coverage.covered,
         {"drawn": _table()[:6], "data": _table()[6:], "caption": CAPTION, "seed": 0},
@@ -430,41 +414,6 @@ CALLS: dict[str, Callable[[], Call]] = {
     "moves": asked(study.sliders.moves, draw=_slider, target="light", strengths=(-1.0, 1.0)),
     "SliderMoves.others": lambda: (study.sliders.moves(_slider, "light", (-1.0, 1.0)).others, {"strength": 1.0}),
     "open_captions": asked(study.sliders.open_captions, target="size", count=2, seed=0),
-    "in_deviations": lambda: (
-        study.sliders.in_deviations,
-        {
-            "generator": generator(),
-            "slider": adapter(),
-            "target": "light",
-            "clips": 1,
-            "num_steps": 1,
-            "seed": 0,
-            "passes": 1,
-        },
-    ),
     "memory": asked(study.memory.memory, generator=generator(), jobs=["decode"], caption=CAPTION, clips=1, sampler=ONE),
     # sources of directions
-    "find_directions": lambda: (
-        study.find_directions,
-        {"generator": shipped(), "space": "latent", "labelled": 4, "last": 0.0, "seed": 0, "progress": False},
-    ),
-    "directions_of_labels": lambda: (
-        study.sources.directions_of_labels,
-        {"generator": generator(), "clips": _labelled(), "space": "latent", "progress": False},
-    ),
-    "directions_of_captions": asked(
-        study.sources.directions_of_captions,
-        generator=generator(),
-        first=CAPTION,
-        second="a blue star",
-        space="latent",
-        count=2,
-        sampler=ONE,
-        seed=0,
-        progress=False,
-    ),
-    "directions_of_clips": lambda: (
-        study.sources.directions_of_clips,
-        {"generator": generator(), "video": _labelled().video, "space": "latent", "count": 2, "progress": False},
-    ),
 }

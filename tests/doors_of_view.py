@@ -41,6 +41,7 @@ def _saved(kind: type) -> Callable[..., str]:
 
 CARD = {"name": "000", "video": CLIP, "caption": "a red star"}
 LEFT_OUT = {
+    "Chart.figure": "a part of a report",
     "default_directions": "needs a space of moving shapes; tests/view/test_explorer.py asks it",
     **dict.fromkeys(("Projection", "Quality", "EncodedPlayer", "Scatter"), "results"),
     "HasQuality": "what a map of any tool may have",
@@ -111,7 +112,6 @@ CALLS: dict[str, Callable[[], Call]] = {
     "Chart": asked(lambda **given: chart.Chart(**given).svg(), panels=[LINE], alt="Squares.", note="", size=(3.0, 2.0)),
     "Chart.matplotlib": lambda: (_chart().matplotlib, {"dark": False}),
     "Chart.plotly": lambda: (_chart().plotly, {"dark": False}),
-    "Chart.figure": lambda: (_chart().figure, {"caption": "Squares"}),
     "Chart.save": lambda: (_chart().save, {"path": "chart.svg", "dark": False}),
     "plots.flicker": lambda: (plots.flicker, {"found": _flicker(), "clip": 0}),
     "flicker_map": asked(plots.flicker_map, levels=np.where(MAP > 1, np.nan, np.abs(MAP))),
