@@ -31,6 +31,8 @@ class Coder:
     """
 
     def __init__(self, vae) -> None:
+        if vae is None:
+            raise ValueError("this pipeline was loaded without its autoencoder, so there is nothing to make latents of")
         if part(vae, "encoder") is None:
             raise ValueError(f"{type(vae).__name__} has no encoder, so no clip has latents of it")
         self.vae = vae.eval().requires_grad_(False)
