@@ -29,6 +29,11 @@ from latentlab.train.tuned import Tuned, Updates, denoiser_of, error, knows_movi
 from latentlab.weights import fingerprint
 
 
+def updates_of(config: AdapterTraining) -> Updates:
+    """What of the network learns."""
+    return Updates(config.kind, config.trigger, config.rank, config.alpha, config.target, config.loop.seed)
+
+
 @clear_errors
 def train_adapter(
     generator: Generator,
@@ -63,8 +68,7 @@ def train_adapter(
         prior_said = _prior(generator, config, data)
         prior = drawn_latents(generator, prior_said, out, config.loop.seed) if prior_said else torch.zeros(0)
     captions = [*said, config.trigger or "", *prior_said, ""]
-    updates = Updates(config.kind, config.trigger, config.rank, config.alpha, config.target, config.loop.seed)
-    model = Tuned(generator, updates, captions)
+    model = Tuned(generator, updates_of(config), captions)
 
     def make_batch(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([config.loop.seed, step])

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from latentlab.generator.adapter import Adapter
-from latentlab.train.adapter import AdapterTraining, train_adapter
+from latentlab.train.adapter import AdapterTraining, train_adapter, updates_of
 from latentlab.train.loop import LoopConfig
 from latentlab.train.pictures import Examples, examples, share_kept
 from latentlab.train.tuned import Tuned, velocities
@@ -63,7 +63,7 @@ def test_what_an_autoencoder_keeps(tiny_generator, data):
 @pytest.mark.parametrize("kind", ["lora", "full"])
 def test_it_begins_as_the_base_and_ends_elsewhere(tiny_generator, data, tmp_path, kind):
     config = replace(FEW, kind=kind)
-    model = Tuned(tiny_generator, config.updates, ["a red star"])
+    model = Tuned(tiny_generator, updates_of(config), ["a red star"])
     y, s = tiny_generator.noise(1), torch.tensor([0.5])
     before = velocities(tiny_generator, y, s, tiny_generator.condition("a red star"))
     assert torch.equal(model(y, s, torch.tensor([0])), before)
@@ -79,7 +79,7 @@ def test_it_begins_as_the_base_and_ends_elsewhere(tiny_generator, data, tmp_path
 def test_a_word_alone_leaves_the_network_alone(tiny_generator, data, tmp_path):
     adapter = train_adapter(tiny_generator, data, tmp_path, replace(FEW, kind="word"))
     assert not adapter.updates
-    first = Tuned(tiny_generator, replace(FEW, kind="word").updates, [""]).word
+    first = Tuned(tiny_generator, updates_of(replace(FEW, kind="word")), [""]).word
     assert not torch.equal(adapter.words["ink"], first)
     said = tiny_generator.adapted({adapter: 1.0})
     told, own = said.generate("a red star", num_steps=1), tiny_generator.generate("a red star", num_steps=1)

@@ -81,6 +81,25 @@ class Call:
         given = self.signature.keys() - self.more.keys()
         return next((pair for pair in (("image", "mask_image"), ("video", "mask")) if given.issuperset(pair)), None)
 
+    def check(self, num_frames: int | None) -> None:
+        """Says what the pipeline cannot be asked, before it is.
+
+        Raises:
+            ValueError: an argument that its call has not, several frames of images, captions without their encoder.
+        """
+        if unknown := [name for name in self.more if name not in self.signature]:
+            has = ", ".join(name for name in self.signature if name != "self")
+            raise ValueError(f"the call of {self.name} has no argument {unknown[0]!r}; it has {has}")
+        if not self.frames and num_frames not in (None, 1):
+            raise ValueError(f"{self.name} makes images, clips of one frame, got num_frames={num_frames}")
+        optional = part(self.pipe, "_optional_components") or ()
+        for name, own in self.pipe.components.items():
+            if own is None and name.startswith("text_encoder") and name not in optional and self.reads_captions:
+                raise ValueError(
+                    f"this {self.name} was loaded without its {name}, so it reads no caption; load it whole, or with "
+                    "call={'prompt_embeds': ...}"
+                )
+
     def arguments(
         self,
         captions: Sequence[str],

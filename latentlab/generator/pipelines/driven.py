@@ -69,6 +69,7 @@ class Driven(TakesMasks):
         width: int | None = None,
     ) -> None:
         self.pipe, self.call = pipe, Call(pipe, call or {})
+        self.call.check(num_frames)
         for network in networks_of(pipe).values():
             network.eval().requires_grad_(False)
         Path.of(pipe.scheduler)  # one that cannot be inverted is refused first

@@ -188,15 +188,29 @@ def pictures(image: Tensor) -> list[Image.Image]:
 def each_told(
     captions: str | Sequence[str], negative: str | Sequence[str] | None, images: Sequence[Image.Image] | None
 ) -> tuple[list[str], list[str] | None, list[Image.Image] | None]:
-    """Caption, negative caption and image of each clip; one of them is that of all clips."""
-    said = [captions] if isinstance(captions, str) else captions
-    away = [negative] if isinstance(negative, str) else negative
+    """Caption, negative caption and image of each clip; one of them is that of all clips.
+
+    Raises:
+        ValueError: what is no caption, none at all, or other numbers of them.
+    """
+    said, away = captions_in(captions), None if negative is None else captions_in(negative)
     count = max(len(said), len(images or ()))
+    for name, given in {"captions": said, "negative captions": away, "images": images}.items():
+        if given is not None and len(given) not in (1, count):
+            raise ValueError(f"{count} clips are told one of the {name} or {count}, got {len(given)}")
 
     def each(given: Sequence[T]) -> list[T]:
         return list(given) * count if len(given) == 1 else list(given)
 
     return each(said), None if away is None else each(away), None if images is None else each(images)
+
+
+def captions_in(given: str | Sequence[str]) -> list[str]:
+    """One caption or several, as a list."""
+    said = [given] if isinstance(given, str) else given
+    if not isinstance(said, Sequence) or not said or not all(isinstance(one, str) for one in said):
+        raise ValueError(f"a caption is text, or a list of texts with one at least, got {given!r:.80}")
+    return list(said)
 
 
 def _cat(conditions: Sequence[Condition]) -> Condition:

@@ -22,6 +22,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
+from latentlab.generator.pipelines import reading
 from latentlab.generator.pipelines.families import FAMILIES
 
 WORDS = ("<pad>", "</s>", "<unk>", "a", "red", "star", "moving", "left", "blurry")
@@ -117,3 +118,14 @@ def test_captions_do_not_depend_on_their_neighbours():
     both, alone = generator.condition(["a red star", ""]), generator.condition("a red star")
     torch.testing.assert_close(both.tokens[:1], alone.tokens)
     assert torch.equal(both.mask[:1], alone.mask)
+
+
+@pytest.mark.parametrize("given", [[], 3, [None], ["a", 1]])
+def test_what_is_no_caption_is_told(given):
+    with pytest.raises(ValueError, match="a caption is text, or a list of texts with one at least, got"):
+        reading.each_told(given, None, None)
+
+
+def test_numbers_of_captions_that_do_not_fit_are_told():
+    with pytest.raises(ValueError, match="2 clips are told one of the negative captions or 2, got 3"):
+        reading.each_told(["a", "b"], ["c"] * 3, None)

@@ -208,3 +208,14 @@ def test_a_step_of_timesteps_by_token_turns_the_sign():
     torch.testing.assert_close(after, x + (scheduler.sigmas[1] - scheduler.sigmas[0]) * v)
     torch.testing.assert_close(_towards_noise(-v, by_token), v)
     torch.testing.assert_close(_towards_noise(v, {}), v)
+
+
+def test_what_a_call_cannot_be_told_is_said_at_the_door():
+    own = whole.flux()
+    with pytest.raises(ValueError, match="the call of FluxPipeline has no argument 'foo'; it has prompt, "):
+        ll.load(own.pipe, height=64, width=64, call={"foo": 1})
+    with pytest.raises(ValueError, match="makes images, clips of one frame, got num_frames=3"):
+        ll.load(own.pipe, num_frames=3, height=64, width=64)
+    own.pipe.text_encoder_2 = None
+    with pytest.raises(ValueError, match="loaded without its text_encoder_2, so it reads no caption"):
+        ll.load(own.pipe, height=64, width=64)
