@@ -22,6 +22,7 @@ from latentlab.data import DSprites, MovingShapes, moving_frames
 from latentlab.data.moving.dataset import HELD_OUT_SEED, TRAIN_SEED
 from latentlab.metrics.disentanglement import score
 from latentlab.metrics.perceptual import psnr
+from latentlab.names import VectorObjective
 from latentlab.record import to_json
 from latentlab.spaces import VectorSpace
 from latentlab.store import write_text
@@ -30,7 +31,7 @@ from latentlab.train.vector_vae import VectorVAETraining, train_vector_vae
 from latentlab.view.report import Report, Section, Table
 
 # Strengths in the middle of those the study tried.
-SIX = {
+SIX: dict[VectorObjective, float] = {
     "beta-vae": 4.0,
     "annealed-vae": 100.0,
     "factor-vae": 20.0,
@@ -90,7 +91,7 @@ def run(config: Config) -> dict[str, Any]:
     return {"config": asdict(config), **figures}
 
 
-def scores(config: Config, objective: str, seed: int) -> dict[str, dict[str, float]]:
+def scores(config: Config, objective: VectorObjective, seed: int) -> dict[str, dict[str, float]]:
     """One model, trained and scored, or what is known of it."""
     torch.set_num_threads(1)
     loop = LoopConfig(steps=config.steps, batch_size=64, learning_rate=1e-3, seed=seed, workers=0)

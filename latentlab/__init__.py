@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         scoreboard,
         spaces,
         study,
+        train,
         video,
         view,
     )
