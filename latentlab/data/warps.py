@@ -31,7 +31,10 @@ def warped(pictures: SlicePictures, tissues: Tissues, rng: np.random.Generator) 
         rng: of the warps.
     """
     count, device = len(pictures), pictures.device
-    draw = lambda low, high: torch.from_numpy(rng.uniform(low, high, count)).float().to(device)  # noqa: E731
+
+    def draw(low: float, high: float) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, count)).float().to(device)
+
     turn, grown, mirror = draw(-TURN, TURN), draw(-GROWTH, GROWTH).exp(), 1 - 2 * (draw(0, 1) < 0.5).float()
     rotation = torch.stack(
         [torch.stack([turn.cos() * mirror, -turn.sin()], 1), torch.stack([turn.sin() * mirror, turn.cos()], 1)], 1
@@ -50,7 +53,10 @@ def warped(pictures: SlicePictures, tissues: Tissues, rng: np.random.Generator) 
 def recoloured(pictures: SlicePictures, rng: np.random.Generator) -> SlicePictures:
     """Another curve of intensities, a smooth field and some noise for each slice in [-1, 1]."""
     count, device = len(pictures), pictures.device
-    draw = lambda *shape: torch.from_numpy(rng.normal(size=(count, *shape))).float().to(device)  # noqa: E731
+
+    def draw(*shape: int) -> Tensor:
+        return torch.from_numpy(rng.normal(size=(count, *shape))).float().to(device)
+
     field = F.interpolate(draw(1, 3, 3), pictures.shape[2:], mode="bicubic", align_corners=True)
     bright = (pictures + 1).clamp(min=0) / 2
     bright = bright ** (0.15 * draw(1, 1, 1)).exp() * (0.1 * draw(1, 1, 1) + 0.12 * field).exp()

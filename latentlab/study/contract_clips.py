@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ from latentlab.study.contract import Judged, Wanted, judge, outside_psnr, unedit
 SLOWEST = 0.15  # pixels a frame: a direction that can be seen
 APART = 60.0  # degrees of a new hue from the old one, and from the other one in the clip
 POOL = 8  # clips looked at for each that is wanted
+Row = TypeVar("Row")  # factors of a clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,23 +108,31 @@ def contract_clips(generator: Generator, factor: str, count: int, clips_seed: in
     """
     data = MovingShapes(POOL * count + 64, clips_seed)
     rng = np.random.default_rng([seed, EDITS.index(factor)])
-    rows, changes, video = [], [], []
-    for index in range(len(data)):
-        row = data.sampler(index)
-        change = wish(factor, row, rng)
-        if change is None:
-            continue
-        rows.append(row)
-        changes.append(change)
-        video.append(data.clip(index))
-        if len(rows) == count:
-            break
-    latents = generator.encode(torch.cat(video))
+    rows, changes, video = first_asked(data, count, data.sampler, lambda row: wish(factor, row, rng))
+    latents = generator.encode(video)
+    decoded = generator.decode(latents).cpu()
+    return ContractClips(latents, decoded, np.stack(rows), changes, generator_space(generator))
 
-    def space(video: Video) -> Video:
-        return generator.decode(generator.encode(video)).cpu()
 
-    return ContractClips(latents, generator.decode(latents).cpu(), np.stack(rows), tuple(changes), space)
+def first_asked(
+    data: MovingShapes, count: int, row_of: Callable[[int], Row], ask: Callable[[Row], Change | None]
+) -> tuple[tuple[Row, ...], tuple[Change, ...], Video]:
+    """The first clips of which something can be asked: their factors, what is asked, and themselves.
+
+    Args:
+        data: the clips.
+        count: how many.
+        row_of: factors of a clip by its number.
+        ask: what is asked of a clip with these factors; None where it cannot be.
+    """
+    asked = ((index, row, change) for index in range(len(data)) if (change := ask(row := row_of(index))) is not None)
+    indices, rows, changes = zip(*islice(asked, count), strict=True)
+    return rows, changes, torch.cat([data.clip(index) for index in indices])
+
+
+def generator_space(generator: Generator) -> Callable[[Video], Video]:
+    """What a generator gives back of clips that nobody edits."""
+    return lambda video: generator.decode(generator.encode(video)).cpu()
 
 
 def wish(factor: str, row: np.ndarray, rng: np.random.Generator, *, several: bool = False) -> Change | None:

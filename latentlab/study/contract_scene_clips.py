@@ -28,7 +28,7 @@ from latentlab.shapes import Latents, Video
 from latentlab.study.account_scenes import account_scene
 from latentlab.study.change import SECOND, Change
 from latentlab.study.contract import Judged, outside_psnr
-from latentlab.study.contract_clips import APART, POOL, wish
+from latentlab.study.contract_clips import APART, POOL, first_asked, generator_space, wish
 from latentlab.study.contract_scenes import COMMON, WantedScene, judge_scene
 
 EDGE = 10.0  # pixels from the frame's edge that a moved object keeps
@@ -102,23 +102,13 @@ def contract_scene_clips(generator: Generator, factor: str, count: int, clips_se
     data = MovingShapes(POOL * count + 64, clips_seed, objects=2)
     names = [spec.name for spec in data.sampler.specs]
     rng = np.random.default_rng([seed, EDITS.index(factor), 2])
-    rows, changes, video = [], [], []
-    for index in range(len(data)):
-        row = left_to_right(dict(zip(names, map(float, data.sampler(index)), strict=True)))
-        change = scene_wish(factor, row, rng)
-        if change is None:
-            continue
-        rows.append(row)
-        changes.append(change)
-        video.append(data.clip(index))
-        if len(rows) == count:
-            break
-    latents = generator.encode(torch.cat(video))
 
-    def space(video: Video) -> Video:
-        return generator.decode(generator.encode(video)).cpu()
+    def row_of(index: int) -> SceneRow:
+        return left_to_right(dict(zip(names, map(float, data.sampler(index)), strict=True)))
 
-    return SceneClips(latents, generator.decode(latents).cpu(), tuple(rows), tuple(changes), space)
+    rows, changes, video = first_asked(data, count, row_of, lambda row: scene_wish(factor, row, rng))
+    latents = generator.encode(video)
+    return SceneClips(latents, generator.decode(latents).cpu(), rows, changes, generator_space(generator))
 
 
 def scene_wish(factor: str, row: SceneRow, rng: np.random.Generator) -> Change | None:

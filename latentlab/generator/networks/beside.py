@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ from latentlab.tensors import read_header
 from latentlab.weights import fingerprint, read_network
 
 Branched = TypeVar("Branched", bound=nn.Module)
+Whose = TypeVar("Whose", bound=nn.Module)
 
 
 class Beside(nn.Module):
@@ -36,7 +37,7 @@ class Beside(nn.Module):
         super().__init__()
         if not isinstance(denoiser, Denoiser):
             raise ValueError(f"{type(self).__name__} stands beside a Denoiser, a U-Net, got {type(denoiser).__name__}")
-        self._held = _Held(denoiser)
+        self._held = Held(denoiser)
 
     def begin_low_rank(self, rank: int) -> None:
         """Adds updates of this rank, which begin as nothing; 0 is none."""
@@ -65,13 +66,13 @@ class Beside(nn.Module):
         return list(zip(self._layers, found, strict=True))
 
 
-class _Held:
-    """A network that belongs to another and is neither copied, trained nor saved with it."""
+class Held(Generic[Whose]):
+    """A denoiser beside which a network stands: with that it is neither copied, trained nor saved."""
 
-    def __init__(self, denoiser: Denoiser) -> None:
+    def __init__(self, denoiser: Whose) -> None:
         self.denoiser = denoiser
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Held:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Held[Whose]:
         return self
 
 

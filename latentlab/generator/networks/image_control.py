@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentlab.generator.blocks import zero
+from latentlab.generator.networks.beside import Held
 from latentlab.generator.networks.image import ImageDenoiser
 from latentlab.weights import fingerprint
 
@@ -83,13 +84,3 @@ class ImageControl(nn.Module):
     def header(self) -> dict[str, Any]:
         """What a file of its weights says of it."""
         return {"kind": "image-control", "classes": self.classes, "base": fingerprint(self.denoiser)}
-
-
-class Held:
-    """A network that belongs to another and is neither copied, trained nor saved with it."""
-
-    def __init__(self, denoiser: ImageDenoiser) -> None:
-        self.denoiser = denoiser
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Held:
-        return self
