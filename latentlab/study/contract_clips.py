@@ -33,7 +33,7 @@ from latentlab.study.contract import Judged, Wanted, judge, outside_psnr, unedit
 SLOWEST = 0.15  # pixels a frame: a direction that can be seen
 APART = 60.0  # degrees of a new hue from the old one, and from the other one in the clip
 POOL = 8  # clips looked at for each that is wanted
-ClipRow = TypeVar("ClipRow")  # factors of a clip
+FactorsOfClip = TypeVar("FactorsOfClip")  # factors of a clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +115,11 @@ def contract_clips(generator: Generator, factor: str, count: int, clips_seed: in
 
 
 def first_asked(
-    data: MovingShapes, count: int, row_of: Callable[[int], ClipRow], ask: Callable[[ClipRow], Change | None]
-) -> tuple[tuple[ClipRow, ...], tuple[Change, ...], Video]:
+    data: MovingShapes,
+    count: int,
+    row_of: Callable[[int], FactorsOfClip],
+    ask: Callable[[FactorsOfClip], Change | None],
+) -> tuple[tuple[FactorsOfClip, ...], tuple[Change, ...], Video]:
     """The first clips of which something can be asked: their factors, what is asked, and themselves.
 
     Args:
