@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from latentlab.generator.pipelines.driver import CODECS, DENOISERS, codec_name, denoisers, visit
-from latentlab.generator.pipelines.foreign import MakesNoise, part
+from latentlab.generator.pipelines.foreign import MakesNoise, check_scheduled, part, token_width
 from latentlab.generator.pipelines.remembered import Answers
 from latentlab.generator.pipelines.visit import Visit
 
@@ -163,9 +163,26 @@ class Call:
         seen = self.visit(self.arguments(captions, size, **options), Visit("network"))
         return [(name, found) for name, found in seen.encoded if name != "prepare_latents" or self.reads_images]
 
+    def unread(self, error: RuntimeError) -> Exception:
+        """What the denoiser could not do, as the embeddings that the call was given instead of captions explain it."""
+        given = [
+            f"{name} {tuple(t.shape)}"
+            for name, t in self.more.items()
+            if "embeds" in name and isinstance(t, torch.Tensor)
+        ]
+        if not given:
+            return error
+        denoiser = getattr(self.pipe, denoisers(self.pipe)[0])
+        width = token_width(denoiser)
+        reads = "" if width is None else f", which reads tokens of (caption, token, {width})"
+        return ValueError(
+            f"{', '.join(given)}: not what the {type(denoiser).__name__} of this {self.name} takes{reads} ({error}); "
+            "make them by pipe.encode_prompt(...) of the text encoders that it was trained with"
+        )
+
     def _check_drivable(self) -> None:
+        check_scheduled(self.pipe)
         needs = {
-            "scheduler": part(self.pipe, "scheduler") is not None,
             "autoencoder": codec_name(self.pipe) is not None,
             "denoiser (a transformer or U-Net)": bool(denoisers(self.pipe)),
             "number of steps in its call": "num_inference_steps" in self.signature,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -27,8 +27,8 @@ class Coded(Generator):
 
     def __init__(self, vae, config: GeneratorConfig) -> None:
         self.coder = Coder(vae)
-        frames = self._fitting(config.num_frames, 1, 1)[0]
-        self.config = config if frames == config.num_frames else replace(config, num_frames=frames)
+        frames, height, width = self._fitting(config.num_frames, config.height, config.width)
+        self.config = replace(config, num_frames=frames, height=height, width=width)
 
     @property
     def networks(self) -> Sequence[nn.Module]:
@@ -45,8 +45,10 @@ class Coded(Generator):
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int]:
+        """Of the latents of clips as `config` has them; errors as in `check_config`."""
+        self.check_config()
         c = self.config
-        return self.coder.channels, *self._latent_grid(*self._fitting(c.num_frames, c.height, c.width))
+        return self.coder.channels, *self._latent_grid(c.num_frames, c.height, c.width)
 
     @property
     def decode_chunk(self) -> int | None:
@@ -83,13 +85,18 @@ class Coded(Generator):
         self._check_kept(video.shape[2:], self._clip_of(*latents.shape[2:]), "a clip")
         return video
 
+    def check_config(self) -> None:
+        """Raises unless the model makes clips of the length and size in `config`; the message names the nearest."""
+        c = self.config
+        check_makes(self._name, self._rule(), (c.num_frames, c.height, c.width), self._fitting)
+
     def check_fits(self, video: Video) -> None:
         """Raises unless the model can hold a clip of this length and size; the message says what would fit."""
         frames, height, width = video.shape[2:]
         fitting = self._fitting(frames, height, width)
         if fitting != (frames, height, width):
             raise ValueError(
-                f"{type(self).__name__} holds clips of {self._rule()}, got {frames} frames of {height} x {width}; "
+                f"{self._name} holds clips of {self._rule()}, got {frames} frames of {height} x {width}; "
                 f"generator.padded(video) makes {fitting[0]} of {fitting[1]} x {fitting[2]} of them, "
                 f"and [:, :, :{frames}, :{height}, :{width}] takes them out again"
             )
@@ -107,9 +114,13 @@ class Coded(Generator):
         clip = self._clip_of(frames, height, width)
         if clip != self._fitting(*clip):
             raise ValueError(
-                f"{type(self).__name__} holds clips of {self._rule()}, "
+                f"{self._name} holds clips of {self._rule()}, "
                 f"and {frames} x {height} x {width} latents are none of them"
             )
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
 
     def _fitting(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         """The smallest length and size from these upwards that the model can hold."""
@@ -138,6 +149,26 @@ class Coded(Generator):
         side = self.coder.space_ratio * self.patch
         frames = f"{self.coder.frame_step}k{' + 1' * self.coder.alone} frames and " if self.coder.time_ratio > 1 else ""
         return f"{frames}sides that are multiples of {side}"
+
+
+def check_makes(
+    name: str, rule: str, asked: tuple[int, int, int], fitting: Callable[..., tuple[int, int, int]]
+) -> None:
+    """Raises unless clips of the frames, height and width that are asked for can be made; the nearest are named.
+
+    Args:
+        name: of the model.
+        rule: which clips it makes, in words.
+        asked: frames, height and width.
+        fitting: the smallest of the three from those upwards that it makes.
+    """
+    above = fitting(*asked)
+    for axis, (what, value) in enumerate(zip(("num_frames", "height", "width"), asked, strict=True)):
+        if above[axis] != value:
+            lower = ([*asked[:axis], v, *asked[axis + 1 :]] for v in range(value - 1, 0, -1))
+            below = next((v[axis] for v in lower if fitting(*v)[axis] == v[axis]), None)
+            nearest = f"{above[axis]}" if below is None else f"{below} and {above[axis]}"
+            raise ValueError(f"{name} makes clips of {rule}, got {what}={value}; nearest: {nearest}")
 
 
 class AutoencoderOnly(Coded):

@@ -60,7 +60,7 @@ def of_pipeline(
         call: further arguments of the pipeline's call; where there are any, it is driven.
 
     Raises:
-        ValueError: it cannot be driven; the message says why.
+        ValueError: it cannot be driven, or makes no clips of this length and size; the message says why.
     """
     pipe.set_progress_bar_config(disable=True)
     family = family_of(pipe)
@@ -70,6 +70,7 @@ def of_pipeline(
     asked = {name: value for name, value in asked.items() if value is not None}
     if asked:
         generator.config = replace(generator.config, **asked)
+        generator.check_config()
     return generator
 
 

@@ -35,6 +35,25 @@ def networks_of(pipe: Any) -> dict[str, nn.Module]:
     return {name: own for name, own in pipe.components.items() if isinstance(own, nn.Module)}
 
 
+WIDTHS = ("text_dim", "text_embed_dim", "caption_channels", "joint_attention_dim", "encoder_hid_dim")
+
+
+def token_width(denoiser: Any) -> int | None:
+    """How wide the tokens of captions are that a denoiser reads; None where its settings do not say."""
+    told = (denoiser.config.get(name) for name in (*WIDTHS, "cross_attention_dim"))
+    width = next((value for value in told if value), None)
+    return width if isinstance(width, int) else None
+
+
+def check_scheduled(pipe: Any) -> None:
+    """Raises where a pipeline has no scheduler, which tells the levels of its noise."""
+    if part(pipe, "scheduler") is None:
+        raise ValueError(
+            f"this {type(pipe).__name__} has no scheduler, so nothing tells the levels of its noise; put the one that "
+            "it was trained with in its place: pipe.scheduler = ...from_pretrained(folder, subfolder='scheduler')"
+        )
+
+
 def class_named(diffusers: Any, name: str) -> Any:
     """A class of diffusers; None where this version has none of that name."""
     return getattr(diffusers, name, None)

@@ -15,7 +15,14 @@ from torch import Tensor, nn
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.pipelines.coded import Coded
-from latentlab.generator.pipelines.foreign import ReadsAdapters, Remembers, networks_of, part
+from latentlab.generator.pipelines.foreign import (
+    ReadsAdapters,
+    Remembers,
+    check_scheduled,
+    networks_of,
+    part,
+    token_width,
+)
 from latentlab.generator.pipelines.schedule import (
     diffusion_levels,
     diffusion_time,
@@ -38,9 +45,14 @@ class Pipeline(Coded):
 
     def __init__(self, pipe) -> None:
         self.pipe = pipe
+        check_scheduled(pipe)
         super().__init__(pipe.vae, self.clips)
         for network in networks_of(pipe).values():
             network.eval().requires_grad_(False)
+
+    @property
+    def _name(self) -> str:
+        return type(self.pipe).__name__
 
     @property
     def denoiser(self):
@@ -187,8 +199,10 @@ class Pipeline(Coded):
         """The velocity field under a condition and guidance, see `Generator.network_velocity`.
 
         Raises:
-            ValueError: a cache of diffusers is on; velocities then depend on earlier calls and cannot be retraced.
+            ValueError: a cache of diffusers is on; velocities then depend on earlier calls and cannot be retraced. Or
+                tokens of another width than the network reads.
         """
+        self._check_tokens(condition)
         for name, network in networks_of(self.pipe).items():
             if isinstance(network, Remembers) and network.is_cache_enabled:
                 raise ValueError(
@@ -196,6 +210,15 @@ class Pipeline(Coded):
                     f"and no inversion is exact; switch it off with generator.pipe.{name}.disable_cache()"
                 )
         return super().network_velocity(condition, guidance)
+
+    def _check_tokens(self, condition: Condition) -> None:
+        """Raises unless tokens, such as those of a user's own text encoder, are as wide as the network reads them."""
+        tokens, width = condition.parts.get("tokens"), token_width(self.denoiser)
+        if tokens is not None and width is not None and (tokens.ndim != 3 or tokens.shape[-1] != width):
+            raise ValueError(
+                f"{type(self.denoiser).__name__} reads tokens of (caption, token, {width}), got {tuple(tokens.shape)}; "
+                "take the text encoder that the network was trained with"
+            )
 
     @abstractmethod
     def embed(self, captions: list[str]) -> Condition:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlab.generator.condition import Condition
 from latentlab.generator.pipelines.call import GUIDANCE, Call, Size
-from latentlab.generator.pipelines.remembered import Answers, Form, RowSplit, count, differing
+from latentlab.generator.pipelines.remembered import Answers, Form, RowSplit, binary, count, differing
 
 PAIR = ("a small dog runs", "one red car stops")  # captions to tell apart
 LONGER = "one red car stops near a star"  # of another length
@@ -86,8 +86,10 @@ class Reading:
         """What the encoders would have answered.
 
         Raises:
-            ValueError: guidance of its own, and a condition made without what that takes.
+            ValueError: guidance of its own, and a condition made without what that takes; or one that lacks what the
+                encoders answer, or holds it in other widths.
         """
+        self._check(condition)
         if guidance == 1.0 or self.guided is None:
             return self.form.answer(condition)
         own = {k.removeprefix("guided."): t for k, t in condition.extras.items() if k.startswith("guided.")}
@@ -97,6 +99,25 @@ class Reading:
                 "make it by generator.condition(...)"
             )
         return self.guided.answer(Condition.from_tensors(own))
+
+    def _check(self, condition: Condition) -> None:
+        for name, own in self.blank.parts.items():
+            if not own.is_floating_point() or own.ndim not in (2, 3) or binary(own):
+                continue
+            found = condition.parts.get(name)
+            if found is None or found.ndim != own.ndim or found.shape[-1] != own.shape[-1]:
+                wanted = f"{name!r} of (caption, {'token, ' * (own.ndim - 2)}{own.shape[-1]})"
+                got = "none" if found is None else f"{tuple(found.shape)}"
+                raise ValueError(
+                    f"{self.call.name} reads {wanted}, and this condition holds {got}; make it by "
+                    "generator.condition(...), which takes prompt_embeds=..., too"
+                )
+        tokens, own = (len(c.tokens[0]) if "tokens" in c.parts else 0 for c in (condition, self.blank))
+        if tokens != own and self.form.counts_tokens(own):
+            raise ValueError(
+                f"{self.call.name} was read with captions of {own} tokens and keeps their places, got {tokens}; load "
+                "it with call={'prompt_embeds': ...} of this length, or give captions"
+            )
 
 
 def read_captions(call: Call, size: Size) -> Reading:

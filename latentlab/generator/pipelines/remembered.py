@@ -67,7 +67,7 @@ class Form:
         if tokens in first:
             shape = first[tokens].shape[:2]
             places = {p for p, n in each.items() if n == 1 and p != tokens} | left_out
-            masks = [p for p in places if first[p].shape == shape and _binary(first[p])]
+            masks = [p for p in places if first[p].shape == shape and binary(first[p])]
             mask = next(iter(sorted(masks)), None)
             each |= {} if mask is None else {mask: 1}
         return Form(tuple(one), each, frozenset(lists), tokens, mask)
@@ -106,7 +106,7 @@ class Form:
 
         def tensor(place: str, like: Tensor) -> Tensor | None:
             if place not in own:  # no caption changes it, or it is a mask that was left out under these
-                return None if place in self.each and _binary(like) else like
+                return None if place in self.each and binary(like) else like
             t = own[place].to(like.device, like.dtype)
             return {0: lambda: t[0], 2: lambda: t.movedim(1, 0).flatten(0, 1)}.get(self.each.get(place, 1), lambda: t)()
 
@@ -116,6 +116,10 @@ class Form:
             return [row[: int(n)] for row, n in zip(padded, lengths, strict=True)]
 
         return [(name, self._filled(f"{i}.{name}", out, tensor, rows)) for i, (name, out) in enumerate(self.answers)]
+
+    def counts_tokens(self, count: int) -> bool:
+        """Whether something that no caption changes has a row for each token, as their places have."""
+        return any(t.ndim == 2 and len(t) == count for place, t in _tensors(self.answers) if place not in self.each)
 
     def _filled(self, place: str, out: Any, tensor: Callable, rows: Callable) -> Any:
         if isinstance(out, Tensor):
@@ -165,7 +169,8 @@ def _walk(place: str, out: Any) -> Iterator[tuple[str, Any]]:
             yield from _walk(f"{place}/{key}", part)
 
 
-def _binary(t: Tensor) -> bool:
+def binary(t: Tensor) -> bool:
+    """Whether all of a tensor is 0 or 1, as a mask is."""
     return bool(((t == 0) | (t == 1)).all())
 
 

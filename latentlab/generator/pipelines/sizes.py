@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -9,12 +11,12 @@ from torch import Tensor
 
 from latentlab.generator.config import GeneratorConfig
 from latentlab.generator.pipelines.call import Call, Size, default_of
-from latentlab.generator.pipelines.coded import Coded
+from latentlab.generator.pipelines.coded import Coded, check_makes
 from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.pipelines.driver import denoisers
 from latentlab.generator.pipelines.layout import Layout, read_layout
 from latentlab.generator.pipelines.path import Path
-from latentlab.generator.pipelines.reading import PAIR
+from latentlab.generator.pipelines.reading import ONE_AT_A_TIME, PAIR
 from latentlab.generator.pipelines.visit import Visit
 
 
@@ -35,12 +37,12 @@ class Sizes:
     def __init__(self, call: Call, coder: Coder, asked: Size) -> None:
         self.call, self.coder = call, coder
         self.decoding: tuple[tuple, dict] = ((), {})
-        layout, path = self._read(asked)
-        frames, height, width = layout.shape[1:]
-        time, space, alone = coder.time_ratio, coder.space_ratio, coder.alone
-        size = (asked[0] or (frames - alone) * time + alone, asked[1] or height * space, asked[2] or width * space)
-        self._known: dict[Size, tuple[Layout, Path]] = {size: (layout, path)}
-        self.ratios = (1 if frames == 1 else round((size[0] - alone) / (frames - alone)), round(size[1] / height))
+        self.ratios = 1 if call.frames is None else coder.time_ratio, coder.space_ratio
+        found = self._read(asked)
+        size = self.clip_of(*found[0].shape[1:])
+        self._known: dict[Size, tuple[Layout, Path]] = {size: found}
+        self._first = size
+        self._check(asked, size)
         fps = next((call.signature[name] for name in ("fps", "frame_rate") if name in call.signature), None)
         self.config = GeneratorConfig(*size, fps=default_of(fps, 8.0), guidance=1.0)
 
@@ -48,7 +50,9 @@ class Sizes:
         """Where states lie in the latents of clips of a size, and what levels are to them."""
         if size not in self._known:
             with torch.no_grad():
-                self._known[size] = self._read(size)
+                found = self._read(size)
+            self._check(size, self.clip_of(*found[0].shape[1:]))
+            self._known[size] = found
         return self._known[size]
 
     def of(self, y: Tensor, own: Size) -> Size:
@@ -69,19 +73,27 @@ class Sizes:
 
     def fitting(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         """The smallest length and size from these upwards that it takes."""
-        time, space = self.ratios
-        side = space * self.patch
-        if self.call.frames is None:
-            return 1, -(-height // side) * side, -(-width // side) * side
-        alone = self.coder.alone
-        return -(-(frames - alone) // time) * time + alone, -(-height // side) * side, -(-width // side) * side
+        side, time, alone = self.ratios[1] * self.patch, self.coder.frame_step, self.coder.alone
+        length = 1 if self.call.frames is None else -(-(frames - alone) // time) * time + alone
+        return length, -(-height // side) * side, -(-width // side) * side
 
-    @property
+    @cached_property
     def patch(self) -> int:
-        """Latents a side that the denoiser takes together."""
+        """Latents a side that its call and its denoiser take together.
+
+        The call's, as where it packs latents two by two, is the least by which a side can grow and the noise with it.
+        """
         denoiser = getattr(self.call.pipe, denoisers(self.call.pipe)[0])
         size = denoiser.config.get("patch_size") or 1
-        return size[-1] if isinstance(size, tuple | list) else int(size)
+        own = size[-1] if isinstance(size, tuple | list) else int(size)
+        (frames, height, width), space = self._first, self.ratios[1]
+        rows, made = height // space, self._made((frames, height, width))
+
+        def grows(k: int) -> bool:
+            return made > 0 and self._made((frames, height + k * space, width)) * rows == made * (rows + k)
+
+        grown = (k for k in (1, 2, 4, 8) if grows(k))
+        return math.lcm(own, next(grown, 1))
 
     def rule(self) -> str:
         """Which clips it takes, in words."""
@@ -115,7 +127,10 @@ class Sizes:
             self.decoding = seen.options
             return torch.cat(seen.decoded).float().cpu()
 
-        first = again()
+        try:
+            first = again()
+        except RuntimeError as error:
+            raise call.unread(error) from error
         if first.made is None or first.at is None:
             raise ValueError(f"{call.name} cannot be driven: its call takes no step from its own noise")
         try:
@@ -125,6 +140,22 @@ class Sizes:
         if "num_frames" in self.decoding[1]:  # a decoder whose frames see their neighbours
             self.coder.frames_at_once, self.coder.temporal_decoder = self.decoding[1]["num_frames"], True
         return layout, path.at(first.scheduler)
+
+    def _check(self, asked: Size, made: tuple[int, int, int]) -> None:
+        """Raises unless the clips that it makes are those that were asked for: some calls round, and say so at most."""
+        frames, height, width = (own if given is None else given for given, own in zip(asked, made, strict=True))
+        if (frames, height, width) != made:
+            check_makes(self.call.name, self.rule(), (frames, height, width), self.fitting)
+            raise ValueError(f"{self.call.name} makes clips of {made} where {(frames, height, width)} were asked for")
+
+    def _made(self, size: Size) -> int:
+        """Numbers in the noise that its call makes for a clip of this size; 0 where it takes none."""
+        try:
+            with torch.no_grad():
+                seen = self.call.visit(self.call.arguments(PAIR[:1], size), Visit("network"))
+        except ONE_AT_A_TIME:
+            return 0
+        return 0 if seen.made is None else seen.made.numel()
 
 
 class Sized(Coded):
@@ -143,6 +174,10 @@ class Sized(Coded):
     def path(self, size: Size) -> Path:
         """What levels are to it, for clips of a size."""
         return self.sizes[size][1]
+
+    @property
+    def _name(self) -> str:
+        return self.sizes.call.name
 
     def _latent_grid(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         return self.sizes.grid(frames, height, width)

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,6 +110,62 @@ def test_another_size_is_read_when_it_comes(flux):
     larger = torch.randn(1, 4, 1, 8, 10, generator=torch.Generator().manual_seed(0))
     assert flux.sample(larger, num_steps=2).shape == larger.shape
     assert flux.decode(larger).shape == (1, 3, 1, 64, 80)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "said"),
+    [
+        (
+            "flux",
+            {"height": 33},
+            "FluxPipeline makes clips of one frame and sides .* of 16, got height=33; nearest: 32 and 48",
+        ),
+        ("flux", {"width": 40}, "multiples of 16, got width=40; nearest: 32 and 48"),
+        ("skyreels", {"num_frames": 10}, r"4k \+ 1 frames and sides .* of 16, got num_frames=10; nearest: 9 and 13"),
+    ],
+)
+def test_a_size_that_its_call_would_round_is_refused(kind, asked, said):
+    own = getattr(whole, kind)()
+    frames, height, width = own.size
+    with pytest.raises(ValueError, match=said):
+        ll.load(own.pipe, call=own.call, **({"num_frames": frames, "height": height, "width": width} | asked))
+
+
+def test_what_packs_latents_two_by_two_holds_sides_of_sixteen(flux):
+    odd = torch.zeros(1, 3, 1, 72, 64)
+    with pytest.raises(ValueError, match=r"FluxPipeline holds .* of 16, got 1 frames of 72 x 64; .* 1 of 80 x 64"):
+        flux.encode(odd)
+    assert flux.decode(flux.encode(flux.padded(odd))).shape == (1, 3, 1, 80, 64)
+    with pytest.raises(ValueError, match="1 x 9 x 8 latents are none of them"):
+        flux.sample(torch.zeros(1, 4, 1, 9, 8), num_steps=2)
+    other = copy.copy(flux)
+    other.config = replace(flux.config, height=33)
+    with pytest.raises(ValueError, match="got height=33; nearest: 32 and 48"):
+        other.generate("a red dog", num_steps=2)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "pooled", "said"),
+    [
+        ((1, 32, 7), (1, 32), r"reads 'tokens' of \(caption, token, 32\), and this condition holds \(1, 32, 7\)"),
+        ((1, 5, 32), (1, 32), "was read with captions of 32 tokens and keeps their places, got 5; load it with call="),
+        ((1, 32, 32), (1, 9), r"of \(caption, 32\), and this condition holds \(1, 9\)"),
+    ],
+)
+def test_embeddings_of_another_shape_are_refused(flux, tokens, pooled, said):
+    told = flux.condition(prompt_embeds=torch.zeros(tokens), pooled_prompt_embeds=torch.zeros(pooled))
+    with pytest.raises(ValueError, match=said):
+        flux.sample(flux.noise(1), told, num_steps=2)
+
+
+def test_embeddings_among_the_arguments_are_refused_where_the_network_cannot_read_them(flux):
+    given = {"prompt_embeds": torch.zeros(1, 5, 7), "pooled_prompt_embeds": torch.zeros(1, 32)}
+    with pytest.raises(
+        ValueError, match=r"prompt_embeds \(1, 5, 7\), .* reads tokens of \(caption, token, 32\) \(mat1"
+    ):
+        ll.load(flux.pipe, height=64, width=64, call=given)
+    with pytest.raises(ValueError, match=r"reads '0\.encode_prompt/1' of .* holds none"):
+        flux.sample(flux.noise(1), ll.Condition(torch.zeros(1, 32, 32)), num_steps=2)
 
 
 def test_two_threads_on_one_pipeline_get_what_one_gets(flux):

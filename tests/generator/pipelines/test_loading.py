@@ -362,10 +362,32 @@ def test_an_inverted_latent_refuses_a_scheduler_that_means_something_else():
             generator.sample(inverted)
 
 
-def test_noise_is_never_for_a_smaller_clip_than_asked():
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"num_frames": 10}, r"WanPipeline makes clips of 4k \+ 1 frames .* got num_frames=10; nearest: 9 and 13"),
+        ({"height": 40}, "sides that are multiples of 16, got height=40; nearest: 32 and 48"),
+        ({"width": 8}, "multiples of 16, got width=8; nearest: 16$"),
+    ],
+)
+def test_what_a_family_cannot_make_is_not_asked_of_it(asked, said):
+    with pytest.raises(ValueError, match=said):
+        latentlab.load(pipelines.wan().pipe, **({"num_frames": 9, "height": 32, "width": 32} | asked))
     generator = Wan(pipelines.wan().pipe)
-    generator.config = replace(generator.config, num_frames=8, height=30, width=40)
-    assert generator.latent_shape == (16, 3, 4, 6)
+    generator.config = replace(generator.config, **asked)
+    with pytest.raises(ValueError, match=said):
+        generator.noise(1)
+
+
+def test_a_family_without_scheduler_or_with_tokens_of_another_width_says_so():
+    pipe = pipelines.wan().pipe
+    generator = latentlab.load(pipe, num_frames=9, height=32, width=32)
+    width = pipe.transformer.config.text_dim
+    with pytest.raises(ValueError, match=rf"reads tokens of \(caption, token, {width}\), got \(1, 5, 7\)"):
+        generator.sample(generator.noise(1), Condition(torch.zeros(1, 5, 7)), num_steps=2)
+    pipe.scheduler = None
+    with pytest.raises(ValueError, match=r"this WanPipeline has no scheduler.*from_pretrained\(folder"):
+        latentlab.load(pipe)
 
 
 def test_motion_modules_know_so_many_frames():
