@@ -24,15 +24,17 @@ from latentlab.shapes import Mask
 from latentlab.video import read_fitted
 
 
-def loaded(model: Asked | str | Path | None, *, device: str, lengthens: bool = False) -> Generator:
-    """The generator of a command, which may draw longer clips than the model's.
+def loaded(
+    model: Asked | str | Path | None, *, device: str, lengthens: bool = False, at_most: tuple[int, int] | None = None
+) -> Generator:
+    """The generator of a command, which may draw longer clips than the model's; `at_most` as in `load`.
 
     Raises:
         ValueError: an option of pipelines for a model that is none.
     """
     asked = model if isinstance(model, Asked) else Asked(None if model is None else str(model))
     options: dict[str, Any] = {"tiling": asked.tiling, "variant": asked.variant, "revision": asked.revision}
-    options["config"] = asked.config
+    options |= {"config": asked.config, "at_most": at_most}
     for name in ("dtype", "vae_dtype"):
         if (given := getattr(asked, name)) is not None:
             options[name] = getattr(torch, given)

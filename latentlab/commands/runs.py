@@ -9,6 +9,7 @@ from pathlib import Path
 
 from latentlab.commands.loading import loaded
 from latentlab.commands.result import check_file, check_idle, emit, say
+from latentlab.generator.load import find_device
 from latentlab.store import claimed
 
 
@@ -17,12 +18,15 @@ def tour_command(
 ) -> None:
     """Everything once; see `latentlab.tour`."""
     from latentlab.tour import tour as run
+    from latentlab.tour.captions import ON_A_CPU
 
     check_file(Path(out) / "report.html")
-    generator = loaded(model, device=device)
+    own_size = model.size is None and model.num_frames is None
+    at_most = ON_A_CPU if own_size and find_device(device).type == "cpu" else None
+    generator = loaded(model, device=device, at_most=at_most)
     c = generator.config
     say(f"taking the tour over clips of {c.num_frames} x {c.height} x {c.width}: generate, invert, interpolate, edit")
-    record = run(out, video=video, seed=seed, model=generator, num_steps=steps, labels=labels)
+    record = run(out, video=video, seed=seed, model=generator, num_steps=steps, labels=labels, at_most=at_most)
     warning = record.numbers["source"]["warning"]
     told = [f"WARNING: {warning}" if warning else "", f"open {Path(out) / 'report.html'} in a browser"]
     emit(record.numbers, json, told)

@@ -51,6 +51,7 @@ def load(
     num_frames: int | None = ...,
     height: int | None = ...,
     width: int | None = ...,
+    at_most: tuple[int, int] | None = ...,
     call: Mapping[str, Any] | None = ...,
 ) -> Generator: ...
 @clear_errors
@@ -69,6 +70,7 @@ def load(
     num_frames: Count | None = None,
     height: Count | None = None,
     width: Count | None = None,
+    at_most: tuple[Count, Count] | None = None,
     call: Mapping[str, Any] | None = None,
 ) -> Generator:
     """Loads a generator.
@@ -97,6 +99,8 @@ def load(
         config: of one file of weights, the folder of its pipeline in diffusers' layout: settings, tokenizers and
             scheduler, and the weights of parts that are not in the file, as the autoencoder is not in Wan's.
         num_frames, height, width: of the clips of a pipeline of diffusers; None are its own defaults.
+        at_most: frames, and pixels a side, to which those defaults are held where they are larger, as nearly as the
+            pipeline makes such clips; for a look on a machine that its own size would take too long.
         call: further arguments of a pipeline's own call, such as `{"control_image": image}`; it is driven then.
 
     Raises:
@@ -111,7 +115,7 @@ def load(
         if kind is not None and (not isinstance(kind, torch.dtype) or not kind.is_floating_point):
             raise ValueError(f"{name} must be a floating-point dtype, such as torch.bfloat16, got {kind!r}")
     place = find_device(device)
-    clip = {"num_frames": num_frames, "height": height, "width": width, "call": call}
+    clip: dict[str, Any] = {"num_frames": num_frames, "height": height, "width": width, "call": call}
     if path is None:
         with shipped() as own:
             return load(own, device=place, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, **clip)
@@ -124,7 +128,7 @@ def load(
             own.to(dtype=vae_dtype)
         if device != "auto":
             path.to(place)
-        made = of_pipeline(path, **clip)
+        made = of_pipeline(path, **clip, at_most=at_most)
         return made if dtype is None else made.to(made.device, dtype)
     if not isinstance(path, str | Path):
         raise ValueError(
@@ -147,13 +151,13 @@ def load(
             variant=variant,
             device=place,
             **clip,
+            at_most=at_most,
         )
     if config is not None:
         raise ValueError(f"config= goes with one file of weights, and {folder} is none")
     if is_foreign(folder):
-        return load_foreign(
-            folder, dtype=dtype, vae_dtype=vae_dtype, tiling=tiling, variant=variant, device=place, **clip
-        )
+        about = {"tiling": tiling, "variant": variant, "device": place, "at_most": at_most, **clip}
+        return load_foreign(folder, dtype=dtype, vae_dtype=vae_dtype, **about)
     config_file = folder / "generator.json"
     if not config_file.is_file():
         raise FileNotFoundError(

@@ -14,7 +14,8 @@ from latentlab.data.moving.dataset import HELD_OUT_SEED, moving_shapes
 from latentlab.data.moving.factors import SHAPES, SIDE
 from latentlab.data.moving.measure import mask, measure
 from latentlab.generator.generator import Generator
-from latentlab.generator.load import load
+from latentlab.generator.load import find_device, load
+from latentlab.generator.pipelines.coded import Coded
 from latentlab.interpolate import lerp, slerp
 from latentlab.metrics.perceptual import background_preservation, psnr
 from latentlab.record import Record
@@ -26,7 +27,7 @@ from latentlab.study.roundtrip import roundtrip
 from latentlab.study.sources import find_directions
 from latentlab.study.steps import Step, draw
 from latentlab.tour import captions
-from latentlab.tour.captions import drawn, without_factors
+from latentlab.tour.captions import ON_A_CPU, drawn, held_to, without_factors
 from latentlab.tour.walk import STRENGTHS, Walk
 from latentlab.video import read_fitted
 from latentlab.view.report import Report, Section, Strip, Table, line_figure
@@ -52,6 +53,7 @@ def tour(
     model: str | Path | Generator | None = None,
     num_steps: int = 25,
     labels: str | Path | None = None,
+    at_most: tuple[int, int] | None = None,
 ) -> Record:
     """Runs the tour and writes `report.html` and `record.json` to `out`.
 
@@ -64,6 +66,8 @@ def tour(
             shapes, the clips come from captions, and so does the direction.
         num_steps: of the solver, in every chapter.
         labels: what is known of clips of one's own, see `data.labelled`; the direction is then found from them.
+        at_most: frames and pixels a side that a pipeline was held to as it was loaded, which the page then says; a
+            folder is loaded with `ON_A_CPU` there. A generator makes clips as it was told to.
 
     Returns:
         The record, as saved.
@@ -82,7 +86,9 @@ def tour(
             bar.update()
             bar.set_description(doing)
 
-        generator = model if isinstance(model, Generator) else load(model, device=device)
+        if not isinstance(model, Generator):
+            at_most = at_most or (ON_A_CPU if find_device(device).type == "cpu" else None)
+        generator = model if isinstance(model, Generator) else load(model, device=device, at_most=at_most)
         if without_factors(generator):
             chapters = (captions.generated_chapter, _round_trip, _interpolate, captions.edited_chapter)
         elif labels is not None:
@@ -97,10 +103,12 @@ def tour(
         walk.numbers["seconds"] = round(time.perf_counter() - began, 1)
         settings = {"video": None if video is None else str(video), "fitted": note, "num_steps": num_steps}
         settings |= {} if labels is None else {"labels": str(labels)}
+        settings |= {"num_frames": c.num_frames, "height": c.height, "width": c.width}
         record = Record(
             "latentlab tour", settings, seed, str(generator.device), generator.fingerprint(), walk.numbers, walk.frames
         )
-        _report(sections, record, note, walk.known).save(out / "report.html")
+        held = at_most if isinstance(generator, Coded) else None
+        _report(sections, record, note, walk.known, held_to(generator, held)).save(out / "report.html")
         record.save(out / "record.json")
         bar.update()
     return record
@@ -286,12 +294,11 @@ def _moved(walk: Walk, clips: Video) -> tuple[str, list[str]]:
     return said, [notes[kept.get(f"{s:+g}")] for s in STRENGTHS]
 
 
-def _report(sections: list[Section], record: Record, note: str, known: Fidelity) -> Report:
+def _report(sections: list[Section], record: Record, note: str, known: Fidelity, held: str) -> Report:
     warning = f" {known.warning[0].upper()}{known.warning[1:]}." if known.warning else ""
     still = "" if "flicker" in record.numbers else " What has no motion has no flicker, so none is measured here."
-    lead = (
-        f"Source clip: {note or 'your video, as it is'}.{warning}{still} All on this page is in record.json beside it."
-    )
+    source = note or "your video, as it is"
+    lead = f"Source clip: {source}.{warning}{still}{held} All on this page is in record.json beside it."
     versions = ", ".join(f"{k} {v}" for k, v in record.versions.items())
     footer = (
         f"{record.command} · seed {record.seed} · {record.device} · {record.numbers['seconds']:.0f} s · "

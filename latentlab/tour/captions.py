@@ -16,6 +16,7 @@ from latentlab.tour.walk import STRENGTHS, Walk
 from latentlab.view.report import Section, Strip, line_figure
 
 CAPTIONS = ("a red car", "a blue car", "a small dog", "a big dog")
+ON_A_CPU = 17, 256  # frames, and pixels a side, of a pipeline's clips: at its own size nobody would wait for the end
 DRAWN = 4  # clips of each, from the same noise
 
 
@@ -27,6 +28,19 @@ def without_factors(generator: Generator) -> bool:
 def captions_of(generator: Generator) -> tuple[str, ...]:
     """What it is told, the first two those between which a direction is found; classes where it knows no captions."""
     return generator.classes[: len(CAPTIONS)] if isinstance(generator, ImageGenerator) else CAPTIONS
+
+
+def held_to(generator: Generator, at_most: tuple[int, int] | None) -> str:
+    """What the page says of the size of clips, where that was held to be no larger."""
+    if at_most is None:
+        return ""
+    c, (frames, side) = generator.config, at_most
+    kind = "Images" if c.num_frames == 1 else f"Clips of {c.num_frames} frames"
+    return (
+        f" {kind} are {c.height} x {c.width} here: without another size, pipelines are held to {frames} frames and "
+        f"{side} pixels a side for the tour on a CPU, and what was trained at larger ones may draw worse at this "
+        f"(--size {2 * c.height}x{2 * c.width} asks for another)."
+    )
 
 
 def drawn(generator: Generator, caption: str, *, seed: int, num_steps: int) -> Video:

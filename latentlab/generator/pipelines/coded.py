@@ -85,6 +85,14 @@ class Coded(Generator):
         self._check_kept(video.shape[2:], self._clip_of(*latents.shape[2:]), "a clip")
         return video
 
+    def held_to(self, num_frames: int, side: int) -> GeneratorConfig:
+        """Its config, for clips of so many frames and pixels a side at most, or little more: the next that it makes."""
+        c = self.config
+        scale = min(1.0, side / max(c.height, c.width))
+        sides = round(c.height * scale), round(c.width * scale)
+        frames, height, width = self._fitting(min(num_frames, c.num_frames), *sides)
+        return replace(c, num_frames=frames, height=height, width=width)
+
     def check_config(self) -> None:
         """Raises unless the model makes clips of the length and size in `config`; the message names the nearest."""
         c = self.config

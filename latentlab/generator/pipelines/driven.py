@@ -33,7 +33,7 @@ from latentlab.generator.pipelines.reading import (
     read_guidance,
 )
 from latentlab.generator.pipelines.remembered import Answers, identity_of
-from latentlab.generator.pipelines.sizes import Sizes
+from latentlab.generator.pipelines.sizes import Sizes, held_to
 from latentlab.generator.pipelines.visit import Visit
 from latentlab.generator.run import batched
 from latentlab.generator.solver import Velocity
@@ -47,6 +47,7 @@ class Driven(TakesMasks):
         pipe: the pipeline, which is left as it is.
         call: further arguments of its call, such as `prompt_embeds`, `control_image` or `fps`.
         num_frames, height, width: of its clips; None are the call's own defaults.
+        at_most: frames, and pixels a side, that are taken for such defaults where those make more noise.
 
     Attributes:
         call: its call.
@@ -67,6 +68,7 @@ class Driven(TakesMasks):
         num_frames: int | None = None,
         height: int | None = None,
         width: int | None = None,
+        at_most: tuple[int, int] | None = None,
     ) -> None:
         self.pipe, self.call = pipe, Call(pipe, call or {})
         self.call.check(num_frames)
@@ -76,6 +78,7 @@ class Driven(TakesMasks):
         self.coder = Coder(getattr(pipe, codec_name(pipe) or ""))
         asked = num_frames if self.call.frames else 1, height, width
         with torch.no_grad():
+            asked = asked if at_most is None else held_to(self.call, self.coder, asked, *at_most)
             self.reading = read_captions(self.call, asked)
             self.sizes = Sizes(self.call, self.coder, asked)
             self.config = self.sizes.config

@@ -50,6 +50,7 @@ def of_pipeline(
     num_frames: int | None = None,
     height: int | None = None,
     width: int | None = None,
+    at_most: tuple[int, int] | None = None,
     call: Mapping[str, Any] | None = None,
 ) -> Coded:
     """The generator of a pipeline held in memory: by its family's own code, or driven.
@@ -57,6 +58,7 @@ def of_pipeline(
     Args:
         pipe: a `DiffusionPipeline`; its weights are used as they are, quantised, adapted or offloaded.
         num_frames, height, width: of its clips; None are the family's, or the pipeline's own defaults.
+        at_most: frames, and pixels a side, to which such defaults are held.
         call: further arguments of the pipeline's call; where there are any, it is driven.
 
     Raises:
@@ -65,12 +67,13 @@ def of_pipeline(
     pipe.set_progress_bar_config(disable=True)
     family = family_of(pipe)
     if family is None or call:
-        return Driven(pipe, call=call, num_frames=num_frames, height=height, width=width)
-    generator, asked = family(pipe), {"num_frames": num_frames, "height": height, "width": width}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    if asked:
-        generator.config = replace(generator.config, **asked)
-        generator.check_config()
+        return Driven(pipe, call=call, num_frames=num_frames, height=height, width=width, at_most=at_most)
+    generator = family(pipe)
+    if at_most is not None:
+        generator.config = generator.held_to(*at_most)
+    asked = {"num_frames": num_frames, "height": height, "width": width}
+    generator.config = replace(generator.config, **{name: value for name, value in asked.items() if value is not None})
+    generator.check_config()
     return generator
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from functools import cached_property
 from typing import Any
@@ -87,10 +88,10 @@ class Sizes:
         size = denoiser.config.get("patch_size") or 1
         own = size[-1] if isinstance(size, tuple | list) else int(size)
         (frames, height, width), space = self._first, self.ratios[1]
-        rows, made = height // space, self._made((frames, height, width))
+        rows, made = height // space, noise_made(self.call, (frames, height, width))
 
         def grows(k: int) -> bool:
-            return made > 0 and self._made((frames, height + k * space, width)) * rows == made * (rows + k)
+            return made > 0 and noise_made(self.call, (frames, height + k * space, width)) * rows == made * (rows + k)
 
         grown = (k for k in (1, 2, 4, 8) if grows(k))
         return math.lcm(own, next(grown, 1))
@@ -148,14 +149,28 @@ class Sizes:
             check_makes(self.call.name, self.rule(), (frames, height, width), self.fitting)
             raise ValueError(f"{self.call.name} makes clips of {made} where {(frames, height, width)} were asked for")
 
-    def _made(self, size: Size) -> int:
-        """Numbers in the noise that its call makes for a clip of this size; 0 where it takes none."""
-        try:
-            with torch.no_grad():
-                seen = self.call.visit(self.call.arguments(PAIR[:1], size), Visit("network"))
-        except ONE_AT_A_TIME:
-            return 0
-        return 0 if seen.made is None else seen.made.numel()
+
+def noise_made(call: Call, size: Size) -> int:
+    """Numbers in the noise that a call makes for a clip of some size; 0 where it takes none of that size."""
+    log = logging.getLogger("diffusers")
+    level = log.level
+    log.setLevel(logging.ERROR)  # a size is tried here, so that nobody need hear that it is rounded
+    try:
+        with torch.no_grad():
+            seen = call.visit(call.arguments(PAIR[:1], size), Visit("network"))
+    except ONE_AT_A_TIME:
+        return 0
+    finally:
+        log.setLevel(level)
+    return 0 if seen.made is None else seen.made.numel()
+
+
+def held_to(call: Call, coder: Coder, asked: Size, num_frames: int, side: int) -> Size:
+    """What is asked of a call: where nothing is, so many frames and pixels a side, or its own if that is less noise."""
+    frames = -(-(num_frames - coder.alone) // coder.frame_step) * coder.frame_step + coder.alone
+    length, height, width = asked
+    held = length or (frames if call.frames else 1), height or side, width or side
+    return held if 0 < noise_made(call, held) < noise_made(call, asked) else asked
 
 
 class Sized(Coded):

@@ -131,6 +131,18 @@ def test_a_size_that_its_call_would_round_is_refused(kind, asked, said):
         ll.load(own.pipe, call=own.call, **({"num_frames": frames, "height": height, "width": width} | asked))
 
 
+def test_sizes_that_nobody_asked_for_are_held_to_a_few_pixels():
+    def size(own: Whole, **asked) -> tuple[int, int, int]:
+        config = ll.load(own.pipe, call=own.call or None, at_most=(8, 32), **asked).config
+        return config.num_frames, config.height, config.width
+
+    assert size(whole.flux()) == (1, 32, 32)  # its own is 1024
+    assert size(whole.flux(), height=64) == (1, 64, 32)
+    assert size(whole.skyreels()) == (9, 32, 32)  # its own is 97 x 544 x 960; 4k + 1 frames
+    assert size(whole.wan()) == (9, 32, 32)  # of a family, which keeps its own shape
+    assert ll.load(whole.stable_diffusion().pipe, at_most=(8, 256)).config.height == 64  # its own is less
+
+
 def test_what_packs_latents_two_by_two_holds_sides_of_sixteen(flux):
     odd = torch.zeros(1, 3, 1, 72, 64)
     with pytest.raises(ValueError, match=r"FluxPipeline holds .* of 16, got 1 frames of 72 x 64; .* 1 of 80 x 64"):

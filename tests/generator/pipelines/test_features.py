@@ -153,3 +153,12 @@ def test_the_tour_tells_what_took_the_place_of_exact_factors(generator, tmp_path
         assert chapter in page
     assert "takes the place of the exact factors" in page
     assert record.numbers["direction"]["given"].startswith("4 clips drawn under each of two captions")
+
+
+@pytest.mark.slow  # a whole tour
+def test_the_tour_of_a_folder_is_small_on_a_cpu_and_says_so(tmp_path):
+    whole.flux().pipe.save_pretrained(tmp_path / "flux")
+    record = tour(tmp_path / "out", model=tmp_path / "flux", num_steps=1, device="cpu")
+    assert (record.settings["height"], record.settings["width"]) == (256, 256)  # its own is 1024
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Images are 256 x 256 here: without another size, pipelines are held to 17 frames and 256 pixels" in page
