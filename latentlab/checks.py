@@ -13,7 +13,7 @@ import inspect
 import math
 import operator
 import typing
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Mapping
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import (
@@ -33,7 +33,8 @@ from typing import (
 import numpy as np
 from jaxtyping import AbstractArray
 
-from latentlab.protocols import Array, HasShape, SklearnEstimator, TorchTensor
+from latentlab.protocols import Array, SklearnEstimator, TorchTensor
+from latentlab.quoted import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,7 +94,7 @@ def clear_errors(function: F) -> F:
 
 def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
-    single = {key for key, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    parameters = signature.parameters.values()
     name = annotated.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
 
     @functools.wraps(function)
@@ -105,11 +106,17 @@ def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Calla
                 return
             if settings(given.get("self")):
                 check_settings(given["self"])
-            hints = [(key, hint) for key, hint in hints_of(annotated).items() if key in given and key in single]
-            for key, hint in hints:
-                check(f"{name}: `{key}`", given[key], hint)
-            for key, hint in hints:
-                if axes and not _has_axes(x := given[key], hint):
+            hints, asked = hints_of(annotated), [p for p in parameters if p.name in given and p.kind != p.VAR_KEYWORD]
+            each = [
+                (p.name, x, hints[p.name])
+                for p in asked
+                if p.name in hints
+                for x in (given[p.name] if p.kind == p.VAR_POSITIONAL else (given[p.name],))
+            ]
+            for key, x, hint in each:
+                check(f"{name}: `{key}`", x, hint)
+            for key, x, hint in each:
+                if axes and not _has_axes(x, hint):
                     raise WrongKind(f"{name}: `{key}` must be {annotation_words(hint)}, got {shown(x)} of {x.dtype}")
 
         try:
@@ -118,12 +125,24 @@ def _clear(function: Callable[..., Any], annotated: Callable[..., Any]) -> Calla
             if not _is_ours(error):
                 look(axes=True)
             raise
+        if inspect.isgeneratorfunction(function):
+            return _looked_at(result, look)
         nan = any(map(_is_nan, (*args, *kwargs.values(), *settings(args[0] if args else None).values())))
         if nan or function.__name__ == "__init__":
             look()  # NaN ends in no error, but in NaN; what a new object keeps would end in one later, elsewhere
         return result
 
     return with_clear_errors
+
+
+def _looked_at(results: Generator[Any, Any, Any], look: Callable[..., None]) -> Generator[Any, Any, Any]:
+    """What a generator yields, whose arguments speak where it ends in an error that is not the library's."""
+    try:
+        return (yield from results)
+    except Exception as error:
+        if not _is_ours(error):
+            look(axes=True)
+        raise
 
 
 def settings(x: Any) -> dict[str, Any]:
@@ -195,7 +214,7 @@ def fits(value: Any, hint: Any, *, ranges: bool = True) -> bool:
         return _is(value, NoneType if hint is None else hint, ranges)
     if _is_array(value) and issubclass(origin, Collection) and not issubclass(origin, Mapping):
         if any(isinstance(part, type) and issubclass(part, AbstractArray) for part in parts):
-            return True
+            return origin is not tuple or parts[-1] is ...  # one array is several of one kind, but no pair of two kinds
         if value.ndim != 1 or str in parts:  # a row of numbers is a sequence of them
             return False
         return fits(value.tolist(), hint, ranges=ranges)
@@ -290,30 +309,6 @@ def annotation_words(hint: Any, *, ranges: bool = True) -> str:
     if hint is float and ranges:
         return "a number, not NaN"
     return WORDS.get(NoneType if hint is None else hint, "a function" if origin is Callable else _name(hint))
-
-
-def shown(value: Any) -> str:
-    """A value as an error quotes it: in full where that is short, else its kind and size.
-
-    >>> shown(range(1000)), shown([0] * 1000)
-    ('range(0, 1000)', 'list of 1000')
-    """
-    if isinstance(value, HasShape) and value.shape:
-        return f"{type(value).__name__} of shape {tuple(value.shape)}"
-    text = repr(value)
-    if len(text) <= 60:
-        return text
-    return f"{type(value).__name__} of {len(value)}" if isinstance(value, Collection) else f"{text[:57]}..."
-
-
-def name_of(function: Any) -> str:
-    """What a function is called where it is defined, and an object that is called like one by its class.
-
-    >>> name_of(shown), name_of(Within(1))
-    ('shown', 'Within')
-    """
-    own = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
-    return str(own.__qualname__)
 
 
 def _name(hint: Any) -> str:

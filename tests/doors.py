@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,13 @@ import torch
 import latentlab as ll
 from latentlab import data, directions, interpolate, metrics, spaces, video
 from latentlab.factors import Factor, FactorTable
+from latentlab.generator import load
+from latentlab.generator.networks.edits import EditNetwork, load_edits
 from latentlab.generator.update import LowRank
-from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig
+from latentlab.generator.vector_vae import VectorVAE, VectorVAEConfig, load_vector_vae
 from latentlab.metrics import disentanglement as dis
+from latentlab.networks import EditConfig
+from latentlab.weights import save_weights
 
 Call = tuple[Callable[..., Any], dict[str, Any]]
 
@@ -76,6 +81,29 @@ LEFT_OUT = {
     "NativeGenerator": "made of networks; `load` makes it",
     **dict.fromkeys(("i3d", "inception", "raft", "videomae"), "needs a network's file"),
     **dict.fromkeys(("NativeGenerator.predict", "Between.forward"), "called by the solver, at each step"),
+    **{
+        f"Model.{method}": "what all models say; those of `NativeGenerator` are asked, or called by the solver"
+        for method in ("encode", "decode", "hearing", "completed", "prepared")
+    },
+    **{
+        f"VelocityModel.{method}": "what all models say; those of `NativeGenerator` are asked, or called by the solver"
+        for method in (
+            "having",
+            "renamed",
+            "knowing",
+            "condition",
+            "predict",
+            "network_velocity",
+            "guidance_scale",
+            "unconditional",
+        )
+    },
+    "Model.told": "an old name",
+    "Model.compile": "options of torch.compile",
+    **dict.fromkeys(("Described.encode", "Described.decode", "Reduced.down", "Reduced.up"), "what all spaces say"),
+    **{f"Evidence.{method}": "how nulls and intervals draw" for method in ("part", "permuted", "restored")},
+    "Supervised.fit": "asked through its finder, made and fitted",
+    "load_reader": "takes nothing",
     "BottleneckSpace.decode": "raises, whatever it is given",
     "Generator": "the base of all generators; its methods are asked",
     "Guide": "the base of all guides",
@@ -218,6 +246,37 @@ def adapters() -> list[ll.Adapter]:
 
 def weight_space() -> spaces.WeightSpace:
     return spaces.WeightSpace(generator(), adapters(), num_steps=1)
+
+
+def _model() -> Path:
+    generator().save("model")
+    return Path("model")
+
+
+def _image_model() -> Path:
+    tiny.images().save("images")
+    return Path("images")
+
+
+def _vae() -> Path:
+    vae, folder = small_vae(), Path("vae")
+    folder.mkdir(exist_ok=True)
+    save_weights(folder / "vector_vae.safetensors", vae, asdict(vae.config))
+    return folder
+
+
+def _edits() -> Path:
+    network = EditNetwork(EditConfig(2, width=8, blocks=0, hidden=8, reader_width=8))
+    save_weights(Path("edits.safetensors"), network, asdict(network.config))
+    return Path("edits.safetensors")
+
+
+def _means() -> spaces.Blocks:
+    return spaces.Blocks(latent(), {"frame": None})
+
+
+def _velocity(**given: Any) -> torch.Tensor:
+    return generator().velocity(**given)(LATENTS[:1], 0.5)
 
 
 def _adapter() -> Path:
@@ -736,6 +795,35 @@ CALLS: dict[str, Callable[[], Call]] = {
             "seed": 0,
         },
     ),
+    "Model.adapted": on(generator, "adapted", adapters={adapter(): 0.5}, mask=torch.ones(4, 16, 16), levels=(0.5, 1.0)),
+    "Model.guided": lambda: (
+        lambda guide: generator().guided(guide),
+        {"guide": ll.control.Shaped(torch.ones(1, 1, 4, 16, 16))},
+    ),
+    "Model.velocity": lambda: (_velocity, {"condition": generator().condition("a red star"), "guidance": 2.0}),
+    "VelocityModel.against": on(generator, "against", caption="a red star"),
+    "VelocityModel.as_condition": on(generator, "as_condition", caption="a red star"),
+    "VelocityModel.check_latents": on(generator, "check_latents", latents=LATENTS),
+    "VelocityModel.network_of": on(generator, "network_of", role="denoiser"),
+    "Described.around": on(latent, "around", video=clips(1)),
+    "Described.floor": on(latent, "floor", video=clips(1)),
+    "Described.groups": on(latent, "groups", axis="frame"),
+    "Described.unflatten": on(latent, "unflatten", codes=LATENTS.flatten(1)),
+    "Reduced.around": on(_means, "around", video=clips(1)),
+    "Reduced.encode": on(_means, "encode", video=clips(1)),
+    "Reduced.decode": on(_means, "decode", codes=draw(2, 8)),
+    "Reduced.lift": on(_means, "lift", direction=directions.Direction("light", np.full(8, 8**-0.5), 1.0)),
+    "Finder.normals": lambda: (
+        lambda factor: directions.PCA(count=2).fit(CODES).normals(factor),
+        {"factor": "pca0"},
+    ),
+    "load_autoencoder": lambda: (load.load_autoencoder, {"folder": _model()}),
+    "load_clip": lambda: (load.load_clip, {"folder": _model()}),
+    "load_denoiser": lambda: (load.load_denoiser, {"folder": _model()}),
+    "load_pixels": lambda: (load.load_pixels, {"folder": _image_model()}),
+    "load_image_denoiser": lambda: (load.load_image_denoiser, {"folder": _image_model()}),
+    "load_edits": lambda: (load_edits, {"path": _edits()}),
+    "load_vector_vae": lambda: (load_vector_vae, {"folder": _vae()}),
     "NativeGenerator.knowing": on(generator, "knowing", words={"ink": draw(32)}),
     "as_space": lambda: (spaces.as_space, {"space": latent(), "clips": clips(1)}),
     "NativeGenerator.encode": on(generator, "encode", video=clips(), batch_size=1),

@@ -7,16 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import doors_of_scenes
+import doors_of_slices
 import numpy as np
 import torch
 from doors_of_control import CAPTION, CLIP, LATENTS, Call, draw, generator
 
 import latentlab as ll
 from latentlab import study
-from latentlab.data import Labelled, moving_shapes
+from latentlab.data import Labelled, MovingShapes, moving_shapes
 from latentlab.data.moving.factors import FactorSampler
 from latentlab.directions import Direction, DirectionSet
 from latentlab.factors import Factor, FactorTable
+from latentlab.generator.config import GeneratorConfig
+from latentlab.generator.native import NativeGenerator
+from latentlab.generator.update import LowRank
 from latentlab.metrics import fields
 from latentlab.metrics.flow import still
 from latentlab.study.change import Change
@@ -26,9 +31,6 @@ BRIEF = {"caption": "a {hue} star", "axes": {"hue": ("red", "blue")}}
 ONE = ll.DRAW.but(num_steps=1)
 ROW = np.array([0, 10.0, 7, 32, 32, 20, 0.5, np.nan, 120, 0.75, 0])  # a circle, whose rotation nobody sees
 DIRECTION = Direction("light", np.full(32, 32**-0.5), 1.0)
-
-
-shipped = functools.cache(ll.load)
 
 
 @functools.cache
@@ -50,6 +52,7 @@ def _table(count: int = 12) -> FactorTable:
 
 def _read(video: torch.Tensor) -> FactorTable:
     """Two factors of any clip: how light it is, and how red."""
+    video = video.detach()
     values = torch.stack([video.mean((1, 2, 3, 4)), video[:, 0].mean((1, 2, 3))], 1).double()
     return FactorTable(values.numpy(), (Factor("light", "continuous", -1, 1), Factor("red", "continuous", -1, 1)))
 
@@ -110,6 +113,24 @@ def _slider(strength: float) -> torch.Tensor:
     return _shapes()[0] * (1 - 0.1 * strength)
 
 
+class _Lit(NativeGenerator):
+    """A generator whose sliders lighten what it draws."""
+
+    def __init__(self, light: float = 0.75) -> None:
+        self.light = light
+
+    def adapted(self, adapters: Any) -> _Lit:
+        ((slider, strength),) = adapters.items()
+        return _Lit(0.75 + 0.1 * strength * slider.updates["layer"].alpha)
+
+    def generate(self, captions: Any, **options: Any) -> torch.Tensor:
+        generator().generate("", **options)
+        return MovingShapes(1, fixed={"light": self.light}).clip(0).expand(len(captions), -1, -1, -1, -1)
+
+
+SLIDER = ll.Adapter({"layer": LowRank(torch.ones(1, 2), torch.ones(2, 1), alpha=1.0)})
+
+
 def _kernels(**given: Any) -> None:
     with study.roundtrip.exact_kernels(**given):
         pass
@@ -119,71 +140,25 @@ def asked(function: Callable[..., Any], **arguments: Any) -> Callable[[], Call]:
     return lambda: (function, dict(arguments))
 
 
+@functools.cache
+def _of_shapes() -> NativeGenerator:
+    """The tiny generator, as if it made clips as long and large as moving shapes."""
+    own = generator()
+    return NativeGenerator(own.autoencoder, own.denoiser, own.clip_model, GeneratorConfig(16, 64, 64))
+
+
+def _found_from(labelled: Any, **given: Any) -> DirectionSet:
+    """None is more clips than a test has time for."""
+    return study.sources.find_directions(labelled=4 if labelled is None else labelled, **given)
+
+
 def _found() -> DirectionSet:
     return DirectionSet.measured(("light", "size"), np.eye(32)[:2], draw(20, 32).double().numpy())
 
 
-NOT_YET = (  # to be asked here as all others are; their own tests ask them
-    "coverage",
-    "in_deviations",
-    "directions_of_labels",
-    "directions_of_captions",
-    "directions_of_clips",
-    "find_directions",
-    "account",
-    "SceneClips",
-    "SceneClips.accounted",
-    "SceneClips.exactly_judged",
-    "contract_scene_clips",
-    "judged_together",
-    "left_to_right",
-    "object_row",
-    "row_after",
-    "scene_wish",
-    "ArmScore",
-    "LesionClassifier",
-    "LesionClassifier.forward",
-    "Privacy",
-    "SeenObjects",
-    "SeenObjects.index",
-    "Segmenter",
-    "Segmenter.forward",
-    "WantedScene",
-    "WantedScene.after",
-    "WantedScene.meant",
-    "WantedScene.of",
-    "WantedScene.overlap",
-    "WantedScene.overlap_in",
-    "WantedScene.read",
-    "WantedScene.silhouettes",
-    "account_scene",
-    "augmentation_study",
-    "check_asked",
-    "check_place",
-    "dice_by_tissue",
-    "edited_in_turn",
-    "fit_reader",
-    "how_far",
-    "is_shown",
-    "judge_scene",
-    "lesion_auroc",
-    "lesion_loss",
-    "lot",
-    "nearest",
-    "outside_psnr",
-    "peaks",
-    "privacy",
-    "scene_mask",
-    "scene_table",
-    "scenes_of",
-    "seen_objects",
-    "segmentation_loss",
-    "synthetic_slices",
-    "two_objects",
-    "words_of",
-)
 LEFT_OUT = {
-    **dict.fromkeys(NOT_YET, "not asked yet"),
+    **doors_of_scenes.LEFT_OUT,
+    **doors_of_slices.LEFT_OUT,
     **dict.fromkeys(
         (
             "Account",
@@ -383,6 +358,16 @@ CALLS: dict[str, Callable[[], Call]] = {
         {"space": lambda video: video, "video": _shapes()[0]},
     ),
     "Wanted.read": lambda: (Wanted.read, {"video": _shapes()[0]}),
+    "account": asked(
+        study.account.account,
+        before=CLIP,
+        after=CLIP * 0.9,
+        target="light",
+        towards=-1,
+        read=_read,
+        reference=_read(draw(8, 3, 4, 16, 16).div(4)),
+        space=None,
+    ),
     "flicker_added": lambda: (study.account.flicker_added, {"before": CLIP, "after": CLIP * 0.9}),
     "caption_account": asked(
         lambda **given: study.caption_account.caption_account(**given, clip_model=generator().clip_model),
@@ -412,8 +397,60 @@ CALLS: dict[str, Callable[[], Call]] = {
         {"drawn": _table()[:6], "data": _table()[6:], "caption": CAPTION, "seed": 0},
     ),
     "moves": asked(study.sliders.moves, draw=_slider, target="light", strengths=(-1.0, 1.0)),
+    "coverage": lambda: (
+        study.coverage.coverage,
+        {
+            "generator": generator(),
+            "captions": [CAPTION],
+            "count": 2,
+            "data": _read(draw(8, 3, 4, 16, 16).div(4)),
+            "read": _read,
+            "seed": 0,
+            "num_steps": 1,
+        },
+    ),
+    "in_deviations": asked(
+        study.sliders.in_deviations,
+        generator=_Lit(),
+        slider=SLIDER,
+        target="light",
+        clips=2,
+        num_steps=1,
+        seed=0,
+        passes=1,
+    ),
     "SliderMoves.others": lambda: (study.sliders.moves(_slider, "light", (-1.0, 1.0)).others, {"strength": 1.0}),
     "open_captions": asked(study.sliders.open_captions, target="size", count=2, seed=0),
     "memory": asked(study.memory.memory, generator=generator(), jobs=["decode"], caption=CAPTION, clips=1, sampler=ONE),
     # sources of directions
+    "find_directions": asked(
+        _found_from,
+        generator=_of_shapes(),
+        space="latent",
+        labelled=4,
+        last=0.0,
+        seed=0,
+        progress=False,
+    ),
+    "directions_of_labels": lambda: (
+        study.sources.directions_of_labels,
+        {"generator": generator(), "clips": _labelled(), "space": "latent", "progress": False},
+    ),
+    "directions_of_captions": asked(
+        study.sources.directions_of_captions,
+        generator=generator(),
+        first=CAPTION,
+        second="a blue star",
+        space="latent",
+        count=2,
+        sampler=ONE,
+        seed=0,
+        progress=False,
+    ),
+    "directions_of_clips": lambda: (
+        study.sources.directions_of_clips,
+        {"generator": generator(), "video": _labelled().video, "space": "latent", "count": 2, "progress": False},
+    ),
+    **doors_of_scenes.CALLS,
+    **doors_of_slices.CALLS,
 }

@@ -26,7 +26,10 @@ import torch
 from torch import Tensor
 
 import latentlab
+from latentlab.data.moving import reader
+from latentlab.generator import load, vector_vae
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks import edits
 
 ROOT = str(Path(latentlab.__file__).parent)
 FACES = (
@@ -41,7 +44,10 @@ def documented(page: str) -> Iterator[ModuleType]:
 
 
 def public() -> dict[str, Any]:
-    """Functions, classes and methods that users are given, by name, which says the module too where another has it."""
+    """Functions, classes and methods that users are given, by name, which says the module too where another has it.
+
+    Methods that come from a base which is not public itself have the name of that base.
+    """
     found: dict[int, tuple[str, Any]] = {}
     for face in FACES:
         package = functools.reduce(getattr, face.split(".")[1:], latentlab)
@@ -58,8 +64,19 @@ def public() -> dict[str, Any]:
                     key = f"{module.__name__.rpartition('.')[2]}.{name}" if name in taken else name
                     found[id(thing)] = key, thing
     names = {}
-    for name, thing in [*found.values(), ("NativeGenerator", NativeGenerator)]:
-        names[name] = thing
+    loaders = [
+        getattr(module, name)
+        for module in (load, vector_vae, edits, reader)
+        for name in vars(module)
+        if name.startswith("load_") and getattr(module, name).__module__ == module.__name__
+    ]
+    found |= {id(loader): (loader.__name__, loader) for loader in loaders}
+    things = [*found.values(), ("NativeGenerator", NativeGenerator)]
+    mine = [thing for _, thing in things]
+    bases = {base for thing in mine if inspect.isclass(thing) for base in thing.__mro__ if base not in mine}
+    inherited = [(base.__name__, base) for base in bases if base.__module__.startswith("latentlab")]
+    for name, thing in [*things, *inherited]:
+        names |= {name: thing} if thing in mine else {}
         for method, value in vars(thing).items() if inspect.isclass(thing) else ():
             own = value.__func__ if isinstance(value, staticmethod | classmethod) else value
             takes = inspect.isfunction(own) and len(inspect.signature(own).parameters) > isinstance(value, type(own))

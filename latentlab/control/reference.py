@@ -14,13 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from latentlab.checks import Seed, clear_errors, shown
+from latentlab.checks import Seed, clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
 from latentlab.generator.run import drawing
 from latentlab.generator.solver import Velocity
 from latentlab.generator.velocity_model import VelocityModel
+from latentlab.quoted import shown
 from latentlab.shapes import Latents, Video, check_video, in_a_line
 from latentlab.tensors import tensor_digest
 

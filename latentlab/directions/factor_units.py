@@ -63,7 +63,13 @@ class FactorUnits:
         return tuple(spec.name for spec in self.specs)
 
     def points(self, table: FactorTable) -> list[Coordinates]:
-        """Each factor as a point, `(sample, coordinate)`, in standard deviations from the origin of its values."""
+        """Each factor as a point, `(sample, coordinate)`, in standard deviations from the origin of its values.
+
+        Raises:
+            ValueError: other factors than those that the units are of.
+        """
+        if table.names != self.names:
+            raise ValueError(f"these are units of {self.names}, got {table.names}")
         columns = zip(self.specs, self.units, self.values, table.values.T, strict=True)
         return [_points(column, spec, values) / unit for spec, unit, values, column in columns]
 

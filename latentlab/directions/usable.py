@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from latentlab.checks import WrongKind, clear_errors, shown
+from latentlab.checks import WrongKind, clear_errors
 from latentlab.directions.edit import Moves, edit
 from latentlab.directions.factor_units import FactorUnits
 from latentlab.face import renamed
 from latentlab.factors import FactorTable
+from latentlab.quoted import shown
 from latentlab.shapes import Codes, in_a_line
 
 Decoded = TypeVar("Decoded")

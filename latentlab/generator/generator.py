@@ -118,14 +118,14 @@ class Generator(Model):
             given = {} if sampler is None else vars(sampler)
             asked = {name: given.get(name) if word is None else word for name, word in words.items()}
             self._check_made(noise, **asked)
-            if guidance is None and sampler is not None:
-                guidance = sampler.guiding(self.config.guidance)
+            guidance = sampler.guiding(self.config.guidance) if guidance is None and sampler else guidance
             sampler = noise.sampler.but(guidance=guidance)
             trace, path = noise.trace, torch.tensor(noise.levels, dtype=torch.float64).flip(0)
             caption, told = noise.condition if caption is None else caption, noise.condition.extras
         else:
             self.check_latents(noise)
-            sampler = (sampler or Sampler("ddim" if churn else "midpoint")).but(**words, guidance=guidance)
+            sampler = Sampler("ddim" if churn else "midpoint") if sampler is None else sampler
+            sampler = sampler.but(**words, guidance=guidance)
             sampler = replace(sampler, guidance=sampler.guiding(self.config.guidance))
             path = self._levels(sampler.levels or "sampling", sampler.num_steps, noise.shape[1:])
             trace, told = Trace(noise), {}
@@ -194,7 +194,7 @@ class Generator(Model):
                 an estimate of a method that has none.
         """
         words = {"num_steps": num_steps, "method": method, "levels": levels, "batch_size": batch_size}
-        sampler = (sampler or Sampler()).but(**words, guidance=guidance)
+        sampler = (Sampler() if sampler is None else sampler).but(**words, guidance=guidance)
         sampler = replace(sampler, levels=sampler.inverting, guidance=sampler.guiding(self.config.guidance))
         condition = self._conditions(caption, latents)
         self._check_completed(latents, condition)

@@ -15,10 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import clear_errors, name_of
+from latentlab.checks import clear_errors
 from latentlab.generator.condition import Condition
 from latentlab.generator.solver import Velocity
 from latentlab.generator.velocity_model import VelocityModel
+from latentlab.quoted import name_of
 from latentlab.shapes import Latents
 
 Energy = Callable[[Latents], Float[Tensor, ""]]

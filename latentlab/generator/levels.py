@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentlab.checks import shown
 from latentlab.generator.methods import check_counts
+from latentlab.quoted import shown
 
 
 def sampling_levels(num_steps: int, *, shift: float = 1.0) -> Float[Tensor, " level"]:

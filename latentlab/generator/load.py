@@ -218,29 +218,34 @@ def _check_fits(file: Path, config: GeneratorConfig, autoencoder: Autoencoder, d
         )
 
 
-def load_autoencoder(folder: Path) -> Autoencoder:
+@clear_errors
+def load_autoencoder(folder: str | Path) -> Autoencoder:
     """The autoencoder of a generator of videos, or of its training run."""
-    return read_kind(folder / "autoencoder.safetensors", {None: AUTOENCODERS[None]})
+    return read_kind(Path(folder) / "autoencoder.safetensors", {None: AUTOENCODERS[None]})
 
 
-def load_denoiser(folder: Path) -> Denoiser | TransformerDenoiser:
+@clear_errors
+def load_denoiser(folder: str | Path) -> Denoiser | TransformerDenoiser:
     """The denoiser of a generator of videos, or of its run: a U-Net, a transformer or a student, as its header says."""
-    return read_kind(folder / "denoiser.safetensors", {k: kind for k, kind in DENOISERS.items() if k != "image"})
+    return read_kind(Path(folder) / "denoiser.safetensors", {k: kind for k, kind in DENOISERS.items() if k != "image"})
 
 
-def load_pixels(folder: Path) -> Pixels:
+@clear_errors
+def load_pixels(folder: str | Path) -> Pixels:
     """What takes pixels to latents and back in a model of images."""
-    return read_kind(folder / "autoencoder.safetensors", {"pixels": AUTOENCODERS["pixels"]})
+    return read_kind(Path(folder) / "autoencoder.safetensors", {"pixels": AUTOENCODERS["pixels"]})
 
 
-def load_image_denoiser(folder: Path) -> ImageDenoiser:
+@clear_errors
+def load_image_denoiser(folder: str | Path) -> ImageDenoiser:
     """The denoiser of a model of images, or of its training run."""
-    return read_kind(folder / "denoiser.safetensors", {"image": DENOISERS["image"]})
+    return read_kind(Path(folder) / "denoiser.safetensors", {"image": DENOISERS["image"]})
 
 
-def load_clip(folder: Path) -> ClipModel:
+@clear_errors
+def load_clip(folder: str | Path) -> ClipModel:
     """The CLIP model of a generator, or of its training run."""
-    return read_kind(folder / "clip.safetensors", CAPTIONS)
+    return read_kind(Path(folder) / "clip.safetensors", CAPTIONS)
 
 
 def find_device(name: str | torch.device = "auto") -> torch.device:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from latentlab.checks import clear_errors
+from latentlab.checks import check, clear_errors
 from latentlab.generator.adapted import Strengths, adapting
 from latentlab.generator.condition import Condition
 from latentlab.generator.config import GeneratorConfig
@@ -185,6 +185,7 @@ class Model(VelocityModel):
         self.graphs = Graphs()
         return self
 
+    @clear_errors
     def velocity(self, condition: Condition, guidance: float = 1.0) -> Velocity:
         """The velocity field v(y, s) that the solver follows: of the network under a condition, through all guides.
 
@@ -192,6 +193,7 @@ class Model(VelocityModel):
             condition: of the clips, one for each state.
             guidance: classifier-free, see `network_velocity`.
         """
+        check("`guidance`", guidance, float)
         condition = carried(self.guides, condition, self.device)
         plain = uncarried(condition).to(self.device, self.dtype)
         return composed(self.guides, self.network_velocity(plain, guidance), plain, condition)

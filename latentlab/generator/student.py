@@ -50,7 +50,7 @@ class StudentGenerator(NativeGenerator):
     def sample(
         self, noise: Noise | Inverted, caption: Caption | None = None, *, sampler: Sampler | None = None, **options: Any
     ) -> Latents:
-        sampler = self._own(sampler or DRAW.but(guidance=1.0)).but(
+        sampler = self._own(DRAW.but(guidance=1.0) if sampler is None else sampler).but(
             **{name: options.pop(name, None) for name in ("num_steps", "method", "levels", "guidance", "batch_size")}
         )
         if sampler.method != "ddim" or sampler.levels == "analysis" or options.get("churn"):

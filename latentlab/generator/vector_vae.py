@@ -15,6 +15,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from latentlab.checks import clear_errors
 from latentlab.networks import VectorVAEConfig
 from latentlab.shapes import Codes, Video
 from latentlab.weights import read_network, shipped
@@ -157,6 +158,7 @@ class VectorVAE(nn.Module):
         return found + first + steps.sum((1, 2))
 
 
+@clear_errors
 def load_vector_vae(folder: str | Path | None = None) -> VectorVAE:
     """A trained VAE.
 

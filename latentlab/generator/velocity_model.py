@@ -75,6 +75,7 @@ class VelocityModel(ABC):
         networks = self.networks
         return tuple(dict.fromkeys(networks.values() if isinstance(networks, Mapping) else networks))
 
+    @clear_errors
     def network_of(self, role: str) -> nn.Module | None:
         """The network of a role; None where there is none."""
         networks = self.networks
@@ -121,6 +122,7 @@ class VelocityModel(ABC):
     def condition(self, captions: str | Sequence[str] | Tensor) -> Condition:
         """What the denoiser is told by captions; "" says nothing."""
 
+    @clear_errors
     def as_condition(self, caption: Caption) -> Condition:
         """The condition, whichever way it is given: captions, an image, tensors by name, or made before."""
         if isinstance(caption, Condition):

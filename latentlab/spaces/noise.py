@@ -61,7 +61,7 @@ class NoiseSpace(LatentSpace):
     ) -> None:
         super().__init__(generator, num_frames=num_frames)
         words = {"num_steps": num_steps, "method": method, "levels": levels, "guidance": guidance}
-        sampler = (sampler or Sampler()).but(**words, batch_size=batch_size)
+        sampler = (Sampler() if sampler is None else sampler).but(**words, batch_size=batch_size)
         self.guidance = sampler.guiding(generator.config.guidance)
         self.num_steps, self.method, self.levels = sampler.num_steps, sampler.method, sampler.inverting
         self.sampler = replace(sampler, levels=self.levels, guidance=self.guidance)

@@ -63,6 +63,7 @@ class Reduced(Described):
         codes = self.down(wide.codes)
         return Around(codes, lambda moved: wide.decode(wide.codes + self.up(moved.to(codes) - codes)), self.grid)
 
+    @clear_errors
     def lift(self, direction: Direction) -> Direction:
         """A direction of this space as one of the wide space; a strength moves as far as before."""
         vector = torch.from_numpy(direction.vector)[None]

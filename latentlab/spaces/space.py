@@ -116,6 +116,7 @@ class Described(ABC):
         warnings.warn("by_place is batch_dependent since version 0.2", DeprecationWarning, stacklevel=2)
         return self.batch_dependent
 
+    @clear_errors
     def groups(self, axis: str) -> dict[str, list[int]]:
         """Dims at each place along an axis, by name: "frame0", "frame1", ...; for finders that look at each alone.
 
@@ -127,6 +128,7 @@ class Described(ABC):
         dims = torch.arange(self.dim).reshape(self.shape).movedim(self.axes.index(axis), 0).flatten(1)
         return {f"{axis}{i}": row.tolist() for i, row in enumerate(dims)}
 
+    @clear_errors
     def unflatten(self, codes: Codes) -> Tensor:
         """Codes with their axes.
 

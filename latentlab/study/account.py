@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latentlab.checks import clear_errors, name_of
+from latentlab.checks import clear_errors
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.edits import PLACE
 from latentlab.data.moving.factors import FACTORS, NAMES
@@ -17,6 +17,7 @@ from latentlab.directions.factor_units import FactorUnits
 from latentlab.directions.target import Target
 from latentlab.factors import Factor, FactorTable
 from latentlab.metrics.temporal import flicker
+from latentlab.quoted import name_of
 from latentlab.shapes import Video
 from latentlab.study.change import SECOND, Change
 from latentlab.study.contract import BENT, OUTSIDE, TOLERANCE, Judged, Wanted, judge, outside_psnr, unedited_overlap
@@ -83,6 +84,9 @@ class Account:
     wanted: float = float("nan")
     flicker: float = float("nan")
     read_by: str = "measure"
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
 
     @property
     def failed(self) -> str:

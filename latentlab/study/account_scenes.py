@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.measure_scenes import SeenScene, see_scene
 from latentlab.directions.factor_units import FactorUnits
 from latentlab.factors import FactorTable
-from latentlab.shapes import Video
+from latentlab.shapes import OVERSHOOT, Video, check_video
 from latentlab.study.account import REFERENCE_SEED, Account, FactorReading, flicker_added
 from latentlab.study.change import SECOND, Change
 from latentlab.study.contract import outside_psnr
@@ -23,6 +24,7 @@ from latentlab.study.contract_scenes import READ, WantedScene, judge_scene, scen
 REFERENCE = 256  # clips
 
 
+@clear_errors
 def account_scene(
     before: Video,
     after: Video,
@@ -40,6 +42,9 @@ def account_scene(
         seen: what the clip shows, if that is known already.
         space: what it makes of clips without an edit: how well it holds a new shape, or an old one in new poses.
 
+    Raises:
+        ValueError: not one clip, one that does not show two objects, or no change.
+
     >>> from latentlab.data import moving_shapes
     >>> both = {"hue": 0.0, "hue.2": 120.0, "background_hue": 240.0, "start_x": 20.0, "start_x.2": 44.0}
     >>> before, yellow, two = (
@@ -51,6 +56,9 @@ def account_scene(
     """
     if len(before) != 1 or len(after) != 1:
         raise ValueError(f"an account is of one clip, got {len(before)} before and {len(after)} after")
+    check_video(OVERSHOOT, before=before, after=after)
+    if not len(asked):
+        raise ValueError("an account needs a change, got none")
     shown = see_scene(before[0]) if seen is None else seen
     if len(shown.things) != 2:
         raise ValueError(f"an account of two objects is of a clip that shows them; it shows {len(shown.things)}")
@@ -75,6 +83,7 @@ def account_scene(
     return Account(said, readings[own[0]], tuple(others), tuple(asked), judged, target, added)
 
 
+@clear_errors
 def scene_mask(*seen: SeenScene) -> Float[Tensor, "clip 1 frame height width"]:
     """Share of each pixel that objects cover."""
     return torch.from_numpy(np.stack([scene.mattes.sum(0).clip(0, 1) for scene in seen])).float()[:, None]

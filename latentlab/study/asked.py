@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from latentlab.checks import clear_errors
 from latentlab.data.moving.factors import FACTORS, NAMES
 from latentlab.data.moving.measure_scenes import SeenScene
-from latentlab.shapes import Video
+from latentlab.shapes import OVERSHOOT, Video, check_video
 from latentlab.study.change import Change
 from latentlab.study.contract import TOLERANCE
 from latentlab.study.contract_scenes import WantedScene, two_objects
@@ -16,12 +17,15 @@ from latentlab.study.contract_scenes import WantedScene, two_objects
 ClipFactors = WantedScene | np.ndarray  # of a clip of two objects, or a row of factors of one
 
 
+@clear_errors
 def scenes_of(clip: Video, unedited: Video) -> list[SeenScene | None]:
     """Each clip decoded, where both itself and the clip that was encoded show two objects."""
+    check_video(OVERSHOOT, clip=clip, unedited=unedited)
     each = zip(two_objects(clip.cpu()), two_objects(unedited), strict=True)
     return [decoded if given else None for given, decoded in each]
 
 
+@clear_errors
 def check_place(at: tuple[float, float] | None, side: int) -> None:
     """Raises unless this is a place in a frame, pixels from the left and the top."""
     if at is None:
@@ -34,6 +38,7 @@ def check_place(at: tuple[float, float] | None, side: int) -> None:
         raise ValueError(f"at is a place in the frame, 0 to {side} pixels from the left and the top, got {at!r}")
 
 
+@clear_errors
 def check_asked(
     wanted: Sequence[Change],
     known: Sequence[ClipFactors],
@@ -62,6 +67,7 @@ def check_asked(
             one = one.after(mine)
 
 
+@clear_errors
 def is_shown(change: Change, known: ClipFactors, at: tuple[float, float] | None) -> bool:
     """Whether a clip shows already what a word asks for."""
     if isinstance(known, WantedScene):

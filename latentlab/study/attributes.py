@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlab.checks import WrongKind, clear_errors, shown
+from latentlab.checks import WrongKind, clear_errors
 from latentlab.factors import Factor, FactorTable
+from latentlab.quoted import shown
 from latentlab.shapes import Video
 
 Measure = Callable[[Video], FactorTable]

@@ -155,12 +155,18 @@ def privacy(synthetic: Slices, fresh: Slices, trained: Sequence[Slices]) -> Priv
     >>> privacy(some, others, [some]).copies  # the very same
     1.0
     """
+    if not len(trained):
+        raise ValueError("copies of what? `trained` are slices that the model has seen, got none")
     seen = torch.cat([lot(slices)[0] for slices in trained])
     made, real = nearest(lot(synthetic)[0], seen), nearest(lot(fresh)[0], seen)
     return Privacy(float(made.median()), float(real.median()), float((made < real.quantile(0.01)).float().mean()))
 
 
+@clear_errors
 def nearest(pictures: SlicePictures, others: SlicePictures) -> Float[torch.Tensor, " slice"]:
     """Distance of each to the nearest of the others; halved, as [-1, 1] is twice as wide as [0, 1]."""
-    pixels = pictures[0].numel()
+    for told in (pictures, others):
+        if not len(told) or told.shape[1:] != pictures.shape[1:] or not told.isfinite().all():
+            raise ValueError(f"pictures are finite and of one size, got {tuple(pictures.shape)}, {tuple(others.shape)}")
+    pictures, others, pixels = pictures.float(), others.float(), pictures[0].numel()
     return torch.cdist(pictures.flatten(1), others.flatten(1)).amin(1) / (2 * pixels**0.5)

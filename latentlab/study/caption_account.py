@@ -10,9 +10,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from latentlab.checks import clear_errors, name_of
+from latentlab.checks import clear_errors
 from latentlab.factors import FactorTable
 from latentlab.metrics.clip_model import VideoClip
+from latentlab.quoted import name_of
 from latentlab.shapes import OVERSHOOT, Video, check_video
 from latentlab.study.account import FactorReading, flicker_added
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-from latentlab.checks import clear_errors
+from latentlab.checks import Count, clear_errors
 from latentlab.data.moving.edits import EDITS, PLACE, centre
 from latentlab.data.moving.factors import FACTORS, NAMES, NUM_FRAMES, SHAPES
 from latentlab.data.moving.measure import angle_difference, mask, measure, pose, track
@@ -57,7 +57,7 @@ class Wanted:
     __repr__ = in_a_line
 
     @staticmethod
-    def of(rows: Float[np.ndarray, "clip factor"], frames: int = NUM_FRAMES) -> Wanted:
+    def of(rows: Float[np.ndarray, "clip factor"], frames: Count = NUM_FRAMES) -> Wanted:
         """What clips of known factors show."""
         known = torch.from_numpy(np.nan_to_num(np.asarray(rows, dtype=float)))
         places = [centre(known, torch.full((len(known),), float(t), dtype=known.dtype)) for t in range(frames)]
@@ -178,8 +178,7 @@ class Judged:
         """What is not kept in one clip, the worst first."""
         wrong = {name: float(off[clip]) for name, off in self.off.items() if off[clip] > WITHIN}
         names = sorted(wrong, key=lambda name: -wrong[name])
-        names += ["overlap"] if self.bent[clip] else []
-        return [*names, *(["outside"] if self.outside[clip] < OUTSIDE else [])]
+        return names + ["overlap"] * bool(self.bent[clip]) + ["outside"] * bool(self.outside[clip] < OUTSIDE)
 
 
 @clear_errors
@@ -214,6 +213,7 @@ def judge(
     return Judged(read, off, unknown if outside is None else outside, overlap, whole if floor is None else floor)
 
 
+@clear_errors
 def how_far(
     wanted: Wanted, read: Float[np.ndarray, "clip factor"], places: Float[np.ndarray, "clip frame 2"]
 ) -> dict[str, Float[np.ndarray, " clip"]]:
@@ -282,7 +282,6 @@ def judge_rest(before: Video, after: Video, targets: Collection[str]) -> Judged:
         named = targets if isinstance(targets, str) else unknown[0]
         raise ValueError(f"targets are several of {', '.join(NAMES)}, got {named!r}")
     check_video(OVERSHOOT, before=before, after=after)
-    before, after = before.detach(), after.detach()
     known = Wanted.read(before)
     rows, centre = known.rows.copy(), known.centre
     rows[:, [NAMES.index(name) for name in targets]] = np.nan
@@ -293,6 +292,7 @@ def judge_rest(before: Video, after: Video, targets: Collection[str]) -> Judged:
     return judge(after, Wanted(rows, centre, known.pose), outside=outside, floor=known.overlap(before))
 
 
+@clear_errors
 def outside_psnr(before: Video, after: Video, *objects: Float[Tensor, "clip 1 frame height width"]) -> np.ndarray:
     """Decibels that clips keep where no object is, nor was; infinite where nothing else changed.
 
@@ -306,12 +306,12 @@ def outside_psnr(before: Video, after: Video, *objects: Float[Tensor, "clip 1 fr
     >>> outside_psnr(before, after, covered)
     array([inf])
     """
+    check_video(OVERSHOOT, before=before, after=after)
+    before, after = before.detach(), after.detach()
     near = torch.stack([mask.to(before) > 0.01 for mask in objects]).any(0).float()
-    side = 2 * GROWN + 1
-    far = 1 - F.max_pool3d(near, (1, side, side), 1, (0, GROWN, GROWN))
-    error = ((after - before).square().mean(1, keepdim=True) * far).flatten(1).sum(1) / far.flatten(1).sum(1).clamp(
-        min=1
-    )
+    far = 1 - F.max_pool3d(near, (1, 2 * GROWN + 1, 2 * GROWN + 1), 1, (0, GROWN, GROWN))
+    changed = (after - before).square().mean(1, keepdim=True) * far
+    error = changed.flatten(1).sum(1) / far.flatten(1).sum(1).clamp(min=1)
     return (10 * torch.log10(4 / error)).cpu().double().numpy()
 
 

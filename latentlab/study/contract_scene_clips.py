@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.data.moving.dataset import MovingShapes
 from latentlab.data.moving.edits import EDITS
 from latentlab.data.moving.factors import NAMES, NUM_FRAMES
@@ -89,6 +90,7 @@ class SceneClips:
         return judge_scene(after, wanted, outside=outside, floor=floor, seen=now)
 
 
+@clear_errors
 def contract_scene_clips(generator: Generator, factor: str, count: int, clips_seed: int, seed: int) -> SceneClips:
     """The first clips of two objects on which the edit of a factor can be asked for, of either object by chance.
 
@@ -111,6 +113,7 @@ def contract_scene_clips(generator: Generator, factor: str, count: int, clips_se
     return SceneClips(latents, generator.decode(latents).cpu(), rows, changes, generator_space(generator))
 
 
+@clear_errors
 def scene_wish(factor: str, row: SceneRow, rng: np.random.Generator) -> Change | None:
     """What is asked of one of two objects, or of the whole clip; None where it cannot be.
 
@@ -135,6 +138,7 @@ def scene_wish(factor: str, row: SceneRow, rng: np.random.Generator) -> Change |
     return change if inside and gap >= min(CLEAR, was) else None
 
 
+@clear_errors
 def left_to_right(row: SceneRow) -> SceneRow:
     """A row whose first object is the one further left, in the mean over frames."""
     first, second = (place[:, 0].mean() for place in _paths(row))
@@ -144,11 +148,16 @@ def left_to_right(row: SceneRow) -> SceneRow:
     return {**row, **other, "front": 1 - row["front"]}
 
 
+@clear_errors
 def object_row(row: SceneRow, object: int) -> Float[np.ndarray, " factor"]:
     """The factors of one object, in the order of `FACTORS`."""
-    return np.array([row[f"{name}{SECOND * object}" if name in OWN else name] for name in NAMES])
+    names = [f"{name}{SECOND * object}" if name in OWN else name for name in NAMES]
+    if missing := [name for name in names if name not in row]:
+        raise KeyError(f"a row of two objects has {', '.join(missing)}, and this one has {', '.join(row)}")
+    return np.array([row[name] for name in names])
 
 
+@clear_errors
 def row_after(row: SceneRow, change: Change) -> SceneRow:
     """A row after a change of one object."""
     after = change.after(object_row(row, change.object))
@@ -156,8 +165,11 @@ def row_after(row: SceneRow, change: Change) -> SceneRow:
     return {**row, **dict(zip(names, map(float, after), strict=True))}
 
 
+@clear_errors
 def judged_together(parts: Sequence[Judged]) -> Judged:
     """One of many clips."""
+    if not len(parts):
+        raise ValueError("nothing was judged")
     off = {name: np.concatenate([part.off[name] for part in parts]) for name in parts[0].off}
     read = FactorTable(np.concatenate([part.read.values for part in parts]), parts[0].read.specs)
     arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in ("outside", "overlap", "floor"))

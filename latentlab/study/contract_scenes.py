@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from latentlab.checks import Count, clear_errors
 from latentlab.data.moving.edits import EDITS
 from latentlab.data.moving.factors import FACTORS, NAMES, NUM_FRAMES, SHAPES
 from latentlab.data.moving.measure_scenes import SPECS, SeenScene, see_scene
 from latentlab.data.moving.scenes import OWN
 from latentlab.data.moving.silhouette import painted, silhouette, soft_iou
 from latentlab.factors import FactorTable
-from latentlab.shapes import Video
+from latentlab.shapes import OVERSHOOT, Video, check_video
 from latentlab.study.change import SECOND, Change
 from latentlab.study.contract import Judged, Wanted, how_far
 
@@ -45,7 +46,8 @@ class WantedScene:
     front: Float[np.ndarray, " clip"]
 
     @staticmethod
-    def of(table: FactorTable, frames: int = NUM_FRAMES) -> WantedScene:
+    @clear_errors
+    def of(table: FactorTable, frames: Count = NUM_FRAMES) -> WantedScene:
         """What clips of known factors show; as in tables, the first object may be either."""
         rows = [_rows(table, end) for end in ENDS]
         found = WantedScene((Wanted.of(rows[0], frames), Wanted.of(rows[1], frames)), table["front"].copy())
@@ -53,11 +55,13 @@ class WantedScene:
         return found._exchanged(order)
 
     @staticmethod
+    @clear_errors
     def read(seen: Sequence[SeenScene]) -> WantedScene:
         """What clips show now; of a clip that does not show two objects nothing is known."""
         one, other = (_wanted(seen, k) for k in (0, 1))
         return WantedScene((one, other), np.array([scene.row.get("front", np.nan) for scene in seen]))
 
+    @clear_errors
     def after(self, change: Change, *, strength: float = 1.0) -> WantedScene:
         """The same clips with one change, of one object or of the whole clip."""
         objects = list(self.objects)
@@ -66,6 +70,7 @@ class WantedScene:
                 objects[k] = objects[k].after(change, strength=strength)
         return WantedScene((objects[0], objects[1]), self.front)
 
+    @clear_errors
     def meant(self, change: Change, at: tuple[float, float] | None) -> Change:
         """The change of a single clip, of the object nearest to a place in its first frame, if one is told."""
         if at is None or change.name in COMMON:
@@ -73,6 +78,7 @@ class WantedScene:
         off = [np.linalg.norm(one.centre[0, 0] - np.array(at)) for one in self.objects]
         return replace(change, object=int(np.nanargmin(off)))
 
+    @clear_errors
     def silhouettes(self, seen: Sequence[SeenScene]) -> Float[np.ndarray, "clip object frame height width"]:
         """The objects wanted, where those of clips are, as large and turning as fast, as far as they can be seen."""
         drawn = [[self._silhouette(i, k, scene) for k in (0, 1)] for i, scene in enumerate(seen)]
@@ -83,11 +89,13 @@ class WantedScene:
                 whole[i, 1 - int(front)] *= 1 - whole[i, int(front)]
         return whole
 
+    @clear_errors
     def overlap(self, seen: Sequence[SeenScene]) -> Float[np.ndarray, "clip object frame"]:
         """How well each object covers the one wanted in each frame, 0 to 1, where that can be seen."""
         seen = _in_order(seen, self)
         return _overlap(seen, self.silhouettes(seen))
 
+    @clear_errors
     def overlap_in(
         self, space: Callable[[Video], Video], seen: Sequence[SeenScene]
     ) -> Float[np.ndarray, "clip object frame"]:
@@ -125,6 +133,7 @@ class WantedScene:
         return WantedScene((mixed(one, other), mixed(other, one)), np.where(where, 1 - self.front, self.front))
 
 
+@clear_errors
 def judge_scene(
     video: Video,
     wanted: WantedScene,
@@ -151,6 +160,7 @@ def judge_scene(
     >>> judge_scene(after, known.after(Change.of(("hue", "hue.2")[left], 60))).kept
     array([ True])
     """
+    check_video(OVERSHOOT, video=video)
     seen = _in_order([see_scene(clip) for clip in video] if seen is None else seen, wanted)
     found = WantedScene.read(seen)
     off = {}
@@ -165,6 +175,7 @@ def judge_scene(
     return Judged(read, off, unknown if outside is None else outside, overlap, whole if floor is None else floor)
 
 
+@clear_errors
 def scene_table(found: WantedScene) -> FactorTable:
     """The factors of two objects, a row a clip."""
     first = np.where(np.isin(NAMES[:-1], [*OWN, *COMMON]), found.objects[0].rows[:, :-1], np.nan)
@@ -172,8 +183,10 @@ def scene_table(found: WantedScene) -> FactorTable:
     return FactorTable(np.concatenate([first, second], 1), READ)
 
 
+@clear_errors
 def two_objects(video: Video) -> list[SeenScene | None]:
     """What each clip shows, if it shows two objects; else None."""
+    check_video(OVERSHOOT, video=video)
     seen = [see_scene(clip) for clip in video]
     return [scene if len(scene.things) == 2 else None for scene in seen]
 
@@ -190,6 +203,8 @@ def _overlap(seen: Sequence[SeenScene], drawn: np.ndarray) -> Float[np.ndarray, 
 
 def _in_order(seen: Sequence[SeenScene], wanted: WantedScene) -> list[SeenScene]:
     """Scenes with their objects exchanged where they then are nearer to those wanted: an edit may change the order."""
+    if len(seen) != len(wanted.front):
+        raise ValueError(f"{len(seen)} clips, and {len(wanted.front)} are wanted")
     there, back = WantedScene.read(seen), WantedScene.read([_exchanged(scene) for scene in seen])
     return [
         _exchanged(scene) if other < one else scene
@@ -222,7 +237,7 @@ def _rows(table: FactorTable, end: str) -> Float[np.ndarray, "clip factor"]:
 
 
 def _wanted(seen: Sequence[SeenScene], k: int) -> Wanted:
-    frames = max((len(scene.things[0].seen) for scene in seen if scene.things), default=NUM_FRAMES)
+    frames = max((scene.mattes.shape[1] for scene in seen), default=NUM_FRAMES)
     rows, centre = np.full((len(seen), len(NAMES)), np.nan), np.full((len(seen), frames, 2), np.nan)
     pose = np.full(len(seen), np.nan)
     for i, scene in enumerate(seen):

@@ -155,6 +155,8 @@ def coverage(
     found = []
     for caption, kept in zip(captions, held, strict=True):
         drawn = read(generator.generate([caption] * count, seed=seed, **options))
+        if own and drawn.names != table.names:
+            raise ValueError(f"data are needed of what is read: {drawn.names}, and moving shapes have {table.names}")
         drawn, kept = (_as_seen(drawn), _as_seen(kept)) if own else (drawn, kept)
         found.append(covered(drawn, kept, caption=caption, seed=seed))
     return found

@@ -71,6 +71,7 @@ class NetworkEdit:
         return rearrange(edited, "(b f) c h w -> b c f h w", b=clips)
 
 
+@clear_errors
 def edited_in_turn(
     network: EditNetwork, changes: Sequence[Change], latents: Latents, at: tuple[float, float] | None = None
 ) -> Latents:

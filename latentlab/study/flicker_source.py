@@ -135,7 +135,7 @@ def flicker_source(
     if every < 1:
         raise ValueError(f"every must be at least 1, got {every}")
     condition = generator.as_condition(caption).expand(len(noise))
-    sampler = (sampler or Sampler("ddim")).but(
+    sampler = (Sampler("ddim") if sampler is None else sampler).but(
         num_steps=num_steps, method=method, guidance=guidance, batch_size=len(noise)
     )
     velocity = generator.velocity(condition, sampler.guiding(generator.config.guidance))

@@ -26,6 +26,7 @@ def named(caption: str) -> list[Change]:
     return changes(to={name: found[name] for name in ("shape", "hue", "background_hue", "direction") if name in found})
 
 
+@clear_errors
 def words_of(caption: str) -> dict[str, str]:
     """The factors that a caption names, and their words."""
     words = re.findall(r"[\w-]+", caption.lower())

@@ -179,7 +179,7 @@ def roundtrip(
     True
     """
     words = {"num_steps": num_steps, "method": method, "guidance": guidance, "batch_size": batch_size}
-    sampler = (sampler or Sampler(levels=levels)).but(**words)
+    sampler = (Sampler(levels=levels) if sampler is None else sampler).but(**words)
     told = generator.as_condition(caption)
     with exact_kernels(exact):
         latents = generator.encode(video)

@@ -9,6 +9,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from latentlab.checks import clear_errors
 from latentlab.data.moving.edits import HALF, MIDDLE, rows_of
 from latentlab.generator.networks.edits import EditNetwork
 from latentlab.shapes import Latents
@@ -35,6 +36,7 @@ class SeenObjects:
     start: Float[Tensor, "clip object 2"]
     there: Bool[Tensor, "clip object"]
 
+    @clear_errors
     def index(self, object: int, at: Place | None = None) -> Int[Tensor, " clip"]:
         """Which of its objects is meant in each clip.
 
@@ -55,14 +57,23 @@ class SeenObjects:
 
 
 @torch.no_grad()
+@clear_errors
 def seen_objects(network: EditNetwork, latents: Latents) -> SeenObjects:
     """What an edit network sees; one of single objects takes each clip for one.
 
     Args:
         network: that finds and reads objects.
         latents: of clips, on the network's device.
+
+    Raises:
+        ValueError: latents of another size or channels, or that are not finite.
     """
-    clips = len(latents)
+    c, clips = network.config, len(latents)
+    if latents.ndim != 5 or latents[:, :, 0].shape != (clips or 1, c.latent_channels, c.side, c.side):
+        asked = f"(clip, {c.latent_channels}, frame, {c.side}, {c.side})"
+        raise ValueError(f"this edit network takes latents {asked}, got {tuple(latents.shape)}")
+    if not latents.isfinite().all():
+        raise ValueError("latents hold NaN or infinity")
     each = rearrange(latents.float(), "b c f h w -> (b f) c h w")
     if network.config.objects == 1:
         said = rearrange(network.read(each), "(b f) n -> b 1 f n", b=clips)
@@ -83,6 +94,7 @@ def seen_objects(network: EditNetwork, latents: Latents) -> SeenObjects:
     return SeenObjects(rows[pick, order], start, there[pick, order])
 
 
+@clear_errors
 def peaks(heat: Float[Tensor, "clip frame fine fine"]) -> tuple[Tensor, Tensor]:
     """The two hottest cells of each frame that are not beside each other.
 
@@ -96,6 +108,8 @@ def peaks(heat: Float[Tensor, "clip frame fine fine"]) -> tuple[Tensor, Tensor]:
     >>> places[0, 0].tolist(), sure[0, 0].tolist() == [heat.max().item(), heat[0, 0, 6, 6].item()]
     ([[-0.25, -0.75], [1.25, 1.25]], True)
     """
+    if not heat.isfinite().all():
+        raise ValueError("the heat holds NaN or infinity")
     side = heat.shape[-1]
     at = torch.arange(side, device=heat.device, dtype=heat.dtype)
     cells = torch.stack([at.expand(side, side), at[:, None].expand(side, side)], -1).flatten(0, 1)

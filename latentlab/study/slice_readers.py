@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from latentlab.checks import Count, Seed, clear_errors
 from latentlab.data.phantom import LESION, Slices
 from latentlab.data.warps import SlicePictures, Tissues, recoloured, warped
 from latentlab.train.order import epoch_order
@@ -23,8 +24,11 @@ Lot = tuple[SlicePictures, Tissues]
 class Segmenter(nn.Module):
     """A U-Net (Ronneberger et al. 2015) of 0.12 M weights: `(slice, 1, height, width)` to logits of each tissue."""
 
-    def __init__(self, tissues: int, widths: tuple[int, ...] = (16, 32, 64)) -> None:
+    @clear_errors
+    def __init__(self, tissues: Count, widths: tuple[Count, ...] = (16, 32, 64)) -> None:
         super().__init__()
+        if not len(widths) or any(width % 4 for width in widths):
+            raise ValueError(f"widths are one at least, each a multiple of 4, got {widths}")
         self.down = nn.ModuleList(_block(a, b) for a, b in zip((1, *widths), widths, strict=False))
         self.up = nn.ModuleList(_block(a + b, a) for a, b in pairwise(widths))
         self.say = nn.Conv2d(widths[0], tissues + 1, 1)
@@ -42,6 +46,7 @@ class Segmenter(nn.Module):
 class LesionClassifier(nn.Module):
     """Four convolutions, the largest of each feature, and one layer: the logit of a lesion, `(slice,)`."""
 
+    @clear_errors
     def __init__(self) -> None:
         super().__init__()
         widths = (1, 16, 32, 32, 64)
@@ -53,6 +58,7 @@ class LesionClassifier(nn.Module):
         return self.say(self.look(pictures).amax((2, 3)))[:, 0]
 
 
+@clear_errors
 def segmentation_loss(network: nn.Module, pictures: SlicePictures, tissues: Tissues) -> Tensor:
     """Cross-entropy, to which air, which is half of all, counts a fifth, and a lesion, which is small, twice."""
     logits = network(pictures)
@@ -61,11 +67,13 @@ def segmentation_loss(network: nn.Module, pictures: SlicePictures, tissues: Tiss
     return F.cross_entropy(logits, tissues, weight)
 
 
+@clear_errors
 def lesion_loss(network: nn.Module, pictures: SlicePictures, tissues: Tissues) -> Tensor:
     """Cross-entropy of having a lesion."""
     return F.binary_cross_entropy_with_logits(network(pictures), (tissues == LESION).any(2).any(1).float())
 
 
+@clear_errors
 def fit_reader(
     network: SliceNetwork,
     loss: Callable[[nn.Module, SlicePictures, Tissues], Tensor],
@@ -73,9 +81,9 @@ def fit_reader(
     more: Lot | None,
     *,
     augmented: bool,
-    steps: int,
-    seed: int,
-    batch: int = 16,
+    steps: Count,
+    seed: Seed,
+    batch: Count = 16,
 ) -> SliceNetwork:
     """Trains on labelled slices, of which half of each batch are `more`, if there are any; every arm as many steps.
 
@@ -87,7 +95,14 @@ def fit_reader(
         steps: of AdamW.
         seed: of the order, the warps and nothing else.
         batch: slices a step.
+
+    Raises:
+        ValueError: pictures and tissues that do not go together, or pictures that are not finite.
     """
+    for pictures, tissues in [own] if more is None else [own, more]:
+        if not len(pictures) or pictures[:, 0].shape != tissues.shape or not pictures.isfinite().all():
+            given = f"{tuple(pictures.shape)} and {tuple(tissues.shape)}"
+            raise ValueError(f"a lot is finite pictures (slice, 1, height, width) and their tissues, got {given}")
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     lots = [own] if more is None else [own, more]
@@ -107,11 +122,13 @@ def fit_reader(
     return network.eval().requires_grad_(False)
 
 
+@clear_errors
 def lot(slices: Slices) -> Lot:
     """SlicePictures in [-1, 1] and tissues, as the readers take them."""
     return slices.pictures.levels(np.arange(len(slices)))[:, :, 0], torch.from_numpy(slices.tissues)
 
 
+@clear_errors
 def dice_by_tissue(network: Segmenter, slices: Slices) -> Float[np.ndarray, "slice tissue"]:
     """Overlap of each tissue in each slice (Dice 1945); NaN where neither the slice nor the network has it."""
     pictures, truth = lot(slices)
@@ -120,11 +137,14 @@ def dice_by_tissue(network: Segmenter, slices: Slices) -> Float[np.ndarray, "sli
     return torch.stack(found, 1).numpy()
 
 
+@clear_errors
 def lesion_auroc(network: LesionClassifier, slices: Slices) -> float:
-    """Chance that a slice with a lesion scores above one without."""
+    """Chance that a slice with a lesion scores above one without; NaN where all have one, or none."""
     from sklearn.metrics import roc_auc_score
 
     logits = torch.cat([network(part) for part in lot(slices)[0].split(64)])
+    if len(set(slices.pictures.labels.tolist())) < 2:
+        return float("nan")
     return float(roc_auc_score(slices.pictures.labels, logits.numpy()))
 
 

@@ -32,7 +32,7 @@ def find_directions(
     generator: Generator,
     *,
     space: SpaceKind = "latent",
-    labelled: int | None = None,
+    labelled: Count | None = None,
     last: float = 0.0,
     seed: Seed = 0,
     progress: bool = False,
@@ -65,7 +65,7 @@ def find_directions(
             "a folder a class), from two captions (--captions), or from clips alone (--clips); see study.sources"
         )
     place = edit_space(generator, space, **({"levels": (last, 1.0)} if last else {}))
-    video, factors = moving_shapes(labelled or LABELLED[space], DIRECTION_SEED + seed)
+    video, factors = moving_shapes(LABELLED[space] if labelled is None else labelled, DIRECTION_SEED + seed)
     chunks = tqdm(video.split(16), desc="encoding labelled clips", disable=not progress or None)
     codes = torch.cat([place.encode(chunk) for chunk in chunks])
     # Whether each is real (t, R2, p) takes far longer than the directions themselves, and nobody asks here.

@@ -133,3 +133,13 @@ def test_an_edit_may_turn_left_and_right_about():
     )
     assert found.kept.all(), found.broken()
     assert found.read["hue"][0] == pytest.approx(10, abs=1)
+
+
+def test_short_clips_of_which_one_shows_nothing_are_judged_and_not_kept():
+    three = clip()[:, :, :3]
+    wanted = read(three)
+    empty = torch.full_like(three, -0.5)
+    found = judge_scene(empty, wanted)
+    assert not found.kept.any()
+    assert found.overlap.shape == (1, 2, 3)
+    assert judge_scene(three, wanted).kept.all()

@@ -141,6 +141,8 @@ class Scene:
     @classmethod
     def of(cls, row: Mapping[str, float]) -> Scene:
         """The scene of factors by name, those of a second object with `.2` behind; absent ones are NaN or left out."""
+        if missing := {"background_hue", "light"} - row.keys():
+            raise KeyError(f"a scene needs {' and '.join(sorted(missing))}, got {', '.join(row)}")
         found = (_object(row, end) for end in ("", ".2"))
         camera = Camera(*(_known(row, name, 0.0) for name in ("camera_direction", "camera_speed", "zoom")))
         return cls(
@@ -161,6 +163,8 @@ def _object(row: Mapping[str, float], end: str) -> Object | None:
     if not 0 <= shape < len(SHAPES):
         raise ValueError(f"shape{end}={shape} is no index into {', '.join(SHAPES)}")
     names = ("hue", "size", "start_x", "start_y", "direction", "speed", "rotation")
+    if missing := [f"{name}{end}" for name in names if f"{name}{end}" not in row]:
+        raise KeyError(f"an object needs {', '.join(missing)}, got {', '.join(row)}")
     return Object(
         int(shape),
         *(float(row[f"{name}{end}"]) for name in names),

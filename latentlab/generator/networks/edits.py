@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from latentlab.checks import clear_errors
 from latentlab.networks import EditConfig
 from latentlab.weights import read_network
 
@@ -138,6 +139,7 @@ def _convolutions(inputs: int, width: int, count: int) -> list[nn.Module]:
     return [*layers, nn.GroupNorm(8, width), nn.SiLU()]
 
 
+@clear_errors
 def load_edits(path: str | Path) -> EditNetwork:
     """The network of a training run: the file that `latentlab train edits` writes.
 
