@@ -27,7 +27,7 @@ from latentlab.study.roundtrip import roundtrip
 from latentlab.study.sources import find_directions
 from latentlab.study.steps import Step, draw
 from latentlab.tour import captions
-from latentlab.tour.captions import ON_A_CPU, drawn, held_to, without_factors
+from latentlab.tour.captions import ON_A_CPU, drawn, holding_note, without_factors
 from latentlab.tour.walk import STRENGTHS, Walk
 from latentlab.video import read_fitted
 from latentlab.view.report import Report, Section, Strip, Table, line_figure
@@ -108,7 +108,7 @@ def tour(
             "latentlab tour", settings, seed, str(generator.device), generator.fingerprint(), walk.numbers, walk.frames
         )
         held = at_most if isinstance(generator, Coded) else None
-        _report(sections, record, note, walk.known, held_to(generator, held)).save(out / "report.html")
+        _report(sections, record, note, walk.known, holding_note(generator, held)).save(out / "report.html")
         record.save(out / "record.json")
         bar.update()
     return record

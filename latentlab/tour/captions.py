@@ -30,7 +30,7 @@ def captions_of(generator: Generator) -> tuple[str, ...]:
     return generator.classes[: len(CAPTIONS)] if isinstance(generator, ImageGenerator) else CAPTIONS
 
 
-def held_to(generator: Generator, at_most: tuple[int, int] | None) -> str:
+def holding_note(generator: Generator, at_most: tuple[int, int] | None) -> str:
     """What the page says of the size of clips, where that was held to be no larger."""
     if at_most is None:
         return ""
