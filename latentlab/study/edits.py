@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from latentlab.checks import Seed, clear_errors
-from latentlab.control.decided import decided
-from latentlab.data.moving.factors import FACTORS, NAMES, SIDE
+from latentlab.data.moving.factors import FACTORS, SIDE
 from latentlab.data.moving.measure import measure
 from latentlab.data.moving.measure_scenes import SeenScene
 from latentlab.directions import Direction, DirectionSet
@@ -26,23 +23,20 @@ from latentlab.settings import EditSettings
 from latentlab.shapes import Video
 from latentlab.study.account import Account, account
 from latentlab.study.account_scenes import account_scene
-from latentlab.study.asked import check_asked, check_place, is_shown, scenes_of
+from latentlab.study.asked import check_place
+from latentlab.study.attempts import ON_THE_WAY, Attempt, by_flow, by_network, last_level
 from latentlab.study.caption_account import CaptionAccount, caption_account
-from latentlab.study.change import Change, Value, changes
+from latentlab.study.change import Value
 from latentlab.study.contract_scenes import WantedScene
-from latentlab.study.edit_methods import FlowEdit, edited_in_turn
+from latentlab.study.edit_methods import FlowEdit
 from latentlab.study.fidelity import fidelity
-from latentlab.study.named import named, words_of
+from latentlab.study.named import words_of
 from latentlab.study.recipe import Edited, Recipe
 from latentlab.study.sources import find_directions, home
 from latentlab.study.steps import Step
-from latentlab.train.tuned import knows_moving_shapes
 from latentlab.weights import shipped
 
 STRONGEST = 100.0  # standard deviations
-_ON_THE_WAY = (
-    "when= is of edits on the way from noise: a direction with space='h-space', or a caption with method='flow'"
-)
 
 
 @clear_errors
@@ -141,57 +135,37 @@ def edit_clip(
         if directions is None:
             check_edit(direction, strength)
         check_strength(strength)
-        last = _last(generator, when, [re.split("[@=]", direction)[0]])
+        last = last_level(generator, when, [re.split("[@=]", direction)[0]])
         if last and space != "h-space":
-            raise ValueError(f"{_ON_THE_WAY}; got space={space!r} and when={when!r}")
+            raise ValueError(f"{ON_THE_WAY}; got space={space!r} and when={when!r}")
         found = _direction(generator, directions, space, direction, last, seed, progress)
         steps = (Step(found, strength, profile, mask),)
         edited = Recipe(space, steps, levels=(last, 1.0)).apply(generator, clip)
         return replace(edited, accounts=accounted(edited, direction), given=known_from(directions))
-    latents = generator.encode(clip)
-    unedited = generator.decode(latents).cpu()
     network = method if isinstance(method, EditNetwork) else None if method == "flow" else network_of(generator)
     if when != "always" and (caption is None or network is not None):
-        raise ValueError(f"{_ON_THE_WAY}; got {'no flow' if network is None else 'an edit network'} and when={when!r}")
-    if caption is not None and network is None:
-        if method == "network":
-            raise ValueError(_no_network(generator))
-        last = _last(generator, when, [*words_of(caption)])
-        edited = FlowEdit(generator, source, caption, last=last, seed=seed).apply(latents)
-        its_own = knows_moving_shapes(generator) if read is None else read(unedited).names == NAMES
-        readable = unedited.shape[-2:] == (SIDE, SIDE) and its_own
-        scenes = scenes_of(clip, unedited) if readable else [None] * len(clip)
-        one_each = not any(scenes) or at is not None  # else words do not say of which object they are
-        wanted = named(caption) if readable and one_each and words_of(caption) else []
-        given = "captions"
-    elif network is None:
+        raise ValueError(f"{ON_THE_WAY}; got {'no flow' if network is None else 'an edit network'} and when={when!r}")
+    if network is None and (caption is None or method == "network"):
         raise ValueError(
-            _no_network(generator) if method != "flow" else "a flow goes from caption to caption; give one"
+            "a flow goes from caption to caption; give one" if method == "flow" else _no_network(generator)
         )
+    latents = generator.encode(clip)
+    unedited = generator.decode(latents).cpu()
+    if network is not None:
+        attempt = by_network(network, clip, latents, unedited, to=to, by=by, caption=caption, at=at)
     else:
-        rows = measure(unedited).values
-        rows[np.isnan(measure(clip.cpu()).values).all(1)] = np.nan  # a decoder may see things in an empty clip
-        scenes = scenes_of(clip, unedited)
-        wanted = changes(to, by) if caption is None else named(caption)
-        if network.config.objects == 1 and any(scenes):
-            raise ValueError(
-                "the clip shows two objects, and this model's edit network knows clips of one: train one that tells "
-                "them apart by `latentlab train edits` and pass it as method"
-            )
-        shown = [WantedScene.read([scene]) if scene else row for scene, row in zip(scenes, rows, strict=True)]
-        check_asked(wanted, shown, at, caption)
-        asked_for = wanted if caption is None else [c for c in wanted if not all(is_shown(c, one, at) for one in shown)]
-        edited = edited_in_turn(network, asked_for, latents, at)
-        given = "pairs"
-    video = generator.decode(edited).cpu()
+        last = last_level(generator, when, [*words_of(caption or "")])
+        flow = FlowEdit(generator, source, caption or "", last=last, seed=seed)
+        attempt = by_flow(flow, clip, latents, unedited, at=at, read=read)
+    video = generator.decode(attempt.latents).cpu()
     spread = float("nan")
     if mask is not None:
         spread = leak(unedited, video, mask)
         video = blend(unedited, video, mask)
     known, like = fidelity(generator, clip, decoded=unedited), fidelity(generator, video)
-    accounts = _accounts(generator, unedited, video, wanted, caption, read, scenes, at)
+    accounts = _accounts(generator, unedited, video, attempt, caption, read, at)
     floor = round(float(psnr(unedited, clip.cpu()).mean()), 2)
-    return Edited(video, "latent", floor, None, unedited, spread, accounts, known, given, like)
+    return Edited(video, "latent", floor, None, unedited, spread, accounts, known, attempt.given, like)
 
 
 def network_of(generator: Generator) -> EditNetwork | None:
@@ -224,24 +198,6 @@ def known_from(directions: DirectionSet | None) -> str:
     return "labels" if not given or given.startswith("exact factors") else given
 
 
-def _last(generator: Generator, when: When, factors: Sequence[str]) -> float:
-    """The flow time down to which an edit acts: where the last of these factors is decided, or what the user said."""
-    if when == "always":
-        return 0.0
-    if when != "forming":
-        if isinstance(when, str) or not 0 <= when < 1:
-            raise ValueError(f"when is 'always', 'forming', or a flow time from 0 to below 1; got {when!r}")
-        return float(when)
-    known = decided(generator)
-    if missing := [name for name in factors if name not in known] or ([] if factors else ["what the caption asks for"]):
-        told = f"known are {', '.join(f'{k} ({v:g})' for k, v in known.items())}" if known else "nothing is"
-        raise ValueError(
-            f"at which flow time {', '.join(missing)} is decided is not known for this model ({told}); "
-            "give a flow time, as when=0.8"
-        )
-    return min(known[name] for name in factors)
-
-
 def _direction(
     generator: Generator,
     known: DirectionSet | None,
@@ -265,10 +221,9 @@ def _accounts(
     generator: Generator,
     before: Video,
     after: Video,
-    wanted: Sequence[Change],
+    attempt: Attempt,
     caption: str | None,
     read: Callable[[Video], FactorTable] | None,
-    scenes: Sequence[SeenScene | None],
     at: tuple[float, float] | None,
 ) -> tuple[Account | CaptionAccount, ...]:
     """What moved in each clip, by its factors where these were asked for, else by the caption."""
@@ -277,16 +232,16 @@ def _accounts(
         return generator.decode(generator.encode(video)).cpu()
 
     def of(one: Video, other: Video, scene: SeenScene | None) -> Account | CaptionAccount:
-        if wanted and scene is not None and read is None:
-            mine = [WantedScene.read([scene]).meant(change, at) for change in wanted]
+        if attempt.wanted and scene is not None and read is None:
+            mine = [WantedScene.read([scene]).meant(change, at) for change in attempt.wanted]
             return account_scene(one, other, mine, seen=scene, space=space)
-        if wanted:
-            return account(one, other, wanted, read=read or measure, space=space)
+        if attempt.wanted:
+            return account(one, other, attempt.wanted, read=read or measure, space=space)
         clip_model = generator.clip_model if isinstance(generator, NativeGenerator) else None
         device = generator.device
         return caption_account(one.to(device), other.to(device), caption or "", clip_model, read)
 
-    return tuple(of(*each) for each in zip(before.split(1), after.split(1), scenes, strict=True))
+    return tuple(of(*each) for each in zip(before.split(1), after.split(1), attempt.scenes, strict=True))
 
 
 def _no_network(generator: Generator) -> str:

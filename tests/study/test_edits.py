@@ -14,13 +14,14 @@ from latentlab.directions import DirectionSet
 from latentlab.factors import Factor, FactorTable
 from latentlab.generator.config import GeneratorConfig
 from latentlab.generator.native import NativeGenerator
-from latentlab.study import edits
+from latentlab.study import attempts, edits
 from latentlab.study.asked import check_asked, is_shown
 from latentlab.study.caption_account import CaptionAccount, caption_account
 from latentlab.study.change import Change
 from latentlab.study.contract_scenes import WantedScene, two_objects
 from latentlab.study.edit_methods import FlowEdit, NetworkEdit
-from latentlab.study.edits import named, network_of
+from latentlab.study.edits import network_of
+from latentlab.study.named import named
 from latentlab.study.sources import find_directions
 
 BASE = {
@@ -229,7 +230,7 @@ def test_a_flow_that_ends_early_takes_the_first_steps_and_no_other(generator):
 
 
 def test_forming_is_down_to_where_the_last_factor_is_decided(generator, monkeypatch):
-    monkeypatch.setattr(edits, "decided", lambda generator: {"hue": 0.9, "shape": 0.4})
+    monkeypatch.setattr(attempts, "decided", lambda generator: {"hue": 0.9, "shape": 0.4})
     for when, last in (("forming", 0.4), (0.7, 0.7), ("always", 0.0)):
         monkeypatch.setattr(edits, "FlowEdit", stopped := Mock(side_effect=InterruptedError))
         with pytest.raises(InterruptedError):
