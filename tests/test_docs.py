@@ -30,6 +30,7 @@ INNER = {  # parts of the pages' own modules, which nobody calls by name
     *("view." + name for name in ("brush", "chart_matplotlib", "chart_plotly", "controls", "drawing", "film")),
     *("view." + name for name in ("fitted_map", "marks")),
     *("view." + name for name in ("markdown", "recipe_file", "sketch", "worker")),
+    "study.attempts",
     "train.beside",
     "train.grid",
     "scoreboard.page",

@@ -128,6 +128,19 @@ class Attention(nn.Module):
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=where)
         return x + self.out(rearrange(mixed, "b k n d -> b n (k d)"))
 
+    def log_weights(
+        self,
+        x: Float[Tensor, "batch query width"],
+        *,
+        context: Float[Tensor, "batch token context"],
+        mask: Bool[Tensor, "batch token"],
+    ) -> Float[Tensor, "batch head query token"]:
+        """Logarithm of how much each place attends to each token."""
+        query, key = self.query(self.norm(x)), self.key_value(context).chunk(2, dim=-1)[0]
+        query, key = (rearrange(z, "b n (k d) -> b k n d", k=self.heads) for z in (query, key))
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        return scores.masked_fill(~mask[:, None, None], -torch.inf).log_softmax(-1)
+
 
 def sinusoid(position: Float[Tensor, " n"], width: int) -> Float[Tensor, "n width"]:
     """Sines and cosines of geometrically spaced frequencies (Vaswani et al. 2017, section 3.5)."""

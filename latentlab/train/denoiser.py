@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from latentlab.generator.denoiser import Preconditioned
 from latentlab.generator.kinds import network_of_config
 from latentlab.metrics.flow import fields
 from latentlab.metrics.temporal import flicker_loss
+from latentlab.networks import DenoiserConfig, TransformerConfig
 from latentlab.shapes import Latents
 from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
 from latentlab.train.clip_model import CaptionedClips
+from latentlab.train.grounding import GroundedClips, attention_maps, grounding_batch, grounding_loss
 from latentlab.train.identity import data_identity
 from latentlab.train.loop import Tracker, device_for_training, is_main_process, rank_and_world, train
 from latentlab.train.order import epoch_order
@@ -77,6 +80,8 @@ def train_denoiser(
     torch.manual_seed(config.loop.seed)
     network = config.network
     model = network_of_config(network)
+    grounded = _grounded(data, network) if config.grounding else None
+    seen = range(network.frame_patch // 2, data.num_frames, network.frame_patch)  # the middle of each patch of frames
     with torch.no_grad():
         model.measure_captions(*(x.cpu() for x in clip_model.tokens(said)))
     if start is not None:
@@ -88,7 +93,12 @@ def train_denoiser(
         picks = epoch_order(count, config.loop.batch_size, step, config.loop.seed)
         dropped = rng.random(len(picks)) < config.caption_dropout
         said = ["" if drop else data.caption(int(i), seed=step) for i, drop in zip(picks, dropped, strict=True)]
-        return {"latents": latents[picks].float(), "numbers": clip_model.tokenize(said)}
+        batch = {"latents": latents[picks].float(), "numbers": clip_model.tokenize(said)}
+        if grounded is None:
+            return batch
+        read = [" ".join(clip_model.tokenize.words(caption)) for caption in said]  # what its tokens stand for
+        objects = [grounded.said(int(i), caption, frames=seen) for i, caption in zip(picks, read, strict=True)]
+        return batch | grounding_batch(objects, batch["numbers"].shape[1], len(seen), latents.shape[-1])
 
     def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator):
         clean = batch["latents"]
@@ -99,15 +109,23 @@ def train_denoiser(
         with torch.no_grad():
             tokens, mask = clip_model.token_states(batch["numbers"])
         y = (1 - at) * clean + at * noise
-        v = net(y, s, tokens, mask)
-        error = model.error(v.float(), noise - clean, s)
+        with attention_maps(net) if config.grounding else nullcontext(()) as maps:
+            v = net(y, s, tokens, mask)
+        error, figures = model.error(v.float(), noise - clean, s), {}
+        if config.grounding:
+            figures["grounding"] = grounding_loss(maps, batch["words"], batch["places"])
+            error = error + config.grounding * figures["grounding"]
         if not config.flicker:
-            return error, {}
+            return error, figures
         few = slice(config.flicker_clips)
         flickers = flicker_of(autoencoder, clean[few], (y - at * v.float())[few])
-        return error + config.flicker * flickers, {"flicker": flickers.detach()}
+        return error + config.flicker * flickers, figures | {"flicker": flickers.detach()}
 
-    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
+    # a run from before there was grounding goes on without it
+    settings = {
+        name: value for name, value in asdict(config).items() if name != "loop" and (name != "grounding" or value)
+    }
+    about = settings | {
         "data": data_identity(data),
         "autoencoder": fingerprint(autoencoder)[:16],
         "clip_model": fingerprint(clip_model)[:16],
@@ -120,6 +138,14 @@ def train_denoiser(
     if is_main_process():
         save_weights(out / "denoiser.safetensors", trained, trained.header())
     return trained
+
+
+def _grounded(data: CaptionedClips, network: DenoiserConfig | TransformerConfig) -> GroundedClips:
+    if not isinstance(data, GroundedClips):
+        raise ValueError("grounding needs clips of which it is known where the objects are that captions name")
+    if not isinstance(network, DenoiserConfig):
+        raise ValueError(f"grounding is of the U-Net's attention to captions, got {type(network).__name__}")
+    return data
 
 
 def begin_from(model: nn.Module, start: nn.Module, fresh: tuple[str, ...] = ()) -> None:

@@ -176,6 +176,7 @@ def run_denoiser(data: Clips | Images | Drifting, out: Path, *, device: str, **o
         config,
         loop=loop_told(config.loop, options),
         clips=options["clips"] or config.clips,
+        grounding=options["grounding"] or 0.0,
         flicker=options["flicker_loss"] or 0.0,
         network=_layers(options, encoder.config.latent_channels, text.config.width),
     )
@@ -201,8 +202,10 @@ def _layers(options: dict[str, Any], latent_channels: int, context_width: int) -
             context_width,
             temporal_attention=not without["attention"],
             temporal_convolution=not without["convolution"],
+            attention=(bool(options.get("fine_attention")), True),
         )
-    if given := [f"--no-temporal-{name}" for name, off in without.items() if off]:
+    given = [f"--no-temporal-{name}" for name, off in without.items() if off]
+    if given := [*given, *["--fine-attention"] * bool(options.get("fine_attention"))]:
         raise ValueError(f"{', '.join(given)}: of the U-Net, and the transformer has one attention over space and time")
     return TransformerConfig(latent_channels, context_width)
 
@@ -210,7 +213,10 @@ def _layers(options: dict[str, Any], latent_channels: int, context_width: int) -
 def image_denoiser(data: Images | Drifting, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains a denoiser of pictures for `--objective`, or layers over time of that of `--inflate`; writes a whole
     generator beside it."""
-    videos = ("autoencoder", "clip", "flicker_loss", "no_temporal_attention", "no_temporal_convolution", "clips")
+    videos = (
+        "autoencoder", "clip", "grounding", "flicker_loss", "fine_attention", "no_temporal_attention",
+        "no_temporal_convolution", "clips",
+    )  # fmt: skip
     if options.get("layers"):
         raise ValueError("--network is of videos; that of pictures is a U-Net")
     if given := [f"--{name.replace('_', '-')}" for name in videos if options.get(name)]:

@@ -119,6 +119,7 @@ class DenoiserTraining:
         clips: how many clips of the data are encoded, once, before training; all of them where there are fewer.
         caption_dropout: share of clips trained without their caption, for classifier-free guidance.
         level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
+        grounding: weight of `grounding_loss`, which tells the attention where what captions name is; 0 leaves it out.
         flicker: weight of `flicker_loss` on the clips that the network has in mind, decoded; 0 leaves it out.
         flicker_clips: how many clips of each batch are decoded for it.
     """
@@ -131,6 +132,7 @@ class DenoiserTraining:
     caption_dropout: float = 0.1
     level_mean: float = 0.6
     level_spread: float = 1.2
+    grounding: float = 0.0
     flicker: float = 0.0
     flicker_clips: int = 2
 

@@ -15,6 +15,7 @@ from latentlab.data.moving.controls import DrawnControls
 from latentlab.data.moving.factors import NUM_FRAMES, SIDE, FactorSampler
 from latentlab.data.moving.item import Item as Item
 from latentlab.data.moving.render import draw_scene, exposed, render
+from latentlab.data.moving.said import SaidObject, said_objects
 from latentlab.data.moving.scene import Scene
 from latentlab.data.moving.scene_captions import scene_caption
 from latentlab.data.moving.scenes import SceneSampler
@@ -114,6 +115,10 @@ class MovingShapes:
         full = rng.random() < 0.8
         wording = rng.integers(FULL_WORDINGS) if full else rng.integers(FULL_WORDINGS, len(WORDINGS))
         return self._say(index, int(wording))
+
+    def said(self, index: Natural, caption: str, *, frames: Sequence[int] | None = None) -> tuple[SaidObject, ...]:
+        """The objects of a clip in the order in which a caption names them, see `said_objects`."""
+        return said_objects(self.scene(index), caption, _times(frames))
 
     def factors(self) -> FactorTable:
         """The factors of all clips."""
