@@ -18,6 +18,9 @@ FRAMES = ("num_frames", "video_length", "frames")  # what calls name the length 
 GUIDANCE = ("guidance_scale", "true_cfg_scale", "max_guidance_scale")  # and the weight of its caption
 SCALES = ("controlnet_conditioning_scale", "conditioning_scale")  # what they call the strength of a control branch
 SOUND = ("audio_vae", "vocoder", "sound_tokenizer")
+_TWO_RUNS = (
+    "its call makes two runs: a prior, of a scheduler of its own, draws the embeddings that the second is told of"
+)
 Size = tuple[int | None, int | None, int | None]  # frames, height, width; None is the call's own
 
 
@@ -198,6 +201,10 @@ class Call:
             )
         if streams := [name for name in SOUND if part(self.pipe, name) is not None]:
             raise ValueError(f"{self.name} cannot be driven: {_two_streams(streams)}")
+        if part(self.pipe, "prior_scheduler") is not None:
+            raise ValueError(
+                f"{self.name} cannot be driven: {_TWO_RUNS}; take the pipeline that is given those embeddings"
+            )
         for place in ("guider", "ocr_guider"):
             if (guider := part(self.pipe, place)) is not None and (why := _by_steps(guider)):
                 raise ValueError(
@@ -243,6 +250,8 @@ def unfit(kind: type) -> str | None:
         return "it has no method prepare_latents, in which noise is made"
     if sound := [name for name in SOUND if name in parts]:
         return _two_streams(sound)
+    if "prior_scheduler" in parts:
+        return _TWO_RUNS
     return None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from latentlab.generator.generator import GeneratorConfig
+from latentlab.generator.methods import check_counts
 from latentlab.generator.pipelines.coded import AutoencoderOnly, Coded
 from latentlab.generator.pipelines.cogvideox import CogVideoX
 from latentlab.generator.pipelines.driven import Driven
@@ -64,6 +65,11 @@ def of_pipeline(
     Raises:
         ValueError: it cannot be driven, or makes no clips of this length and size; the message says why.
     """
+    given = {"num_frames": num_frames, "height": height, "width": width}
+    asked = {name: value for name, value in given.items() if value is not None}
+    check_counts(**asked)
+    if at_most is not None:
+        check_counts(**{f"at_most[{i}]": value for i, value in enumerate(at_most)})
     pipe.set_progress_bar_config(disable=True)
     family = family_of(pipe)
     if family is None or call:
@@ -71,8 +77,7 @@ def of_pipeline(
     generator = family(pipe)
     if at_most is not None:
         generator.config = generator.held_to(*at_most)
-    asked = {"num_frames": num_frames, "height": height, "width": width}
-    generator.config = replace(generator.config, **{name: value for name, value in asked.items() if value is not None})
+    generator.config = replace(generator.config, **asked)
     generator.check_config()
     return generator
 

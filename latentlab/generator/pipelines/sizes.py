@@ -147,7 +147,11 @@ class Sizes:
         frames, height, width = (own if given is None else given for given, own in zip(asked, made, strict=True))
         if (frames, height, width) != made:
             check_makes(self.call.name, self.rule(), (frames, height, width), self.fitting)
-            raise ValueError(f"{self.call.name} makes clips of {made} where {(frames, height, width)} were asked for")
+            own, tall, wide = made
+            raise ValueError(
+                f"{self.call.name} makes {own} frames of {tall} x {wide} where {frames} of {height} x {width} were "
+                f"asked for; ask for num_frames={own}, height={tall}, width={wide}"
+            )
 
 
 def noise_made(call: Call, size: Size) -> int:
@@ -166,11 +170,22 @@ def noise_made(call: Call, size: Size) -> int:
 
 
 def held_to(call: Call, coder: Coder, asked: Size, num_frames: int, side: int) -> Size:
-    """What is asked of a call: where nothing is, so many frames and pixels a side, or its own if that is less noise."""
+    """What is asked of a call: where nothing is, so many frames and pixels a side, or its own if that is less noise.
+
+    A side is one of those from there upwards at which the noise is a fourth of that of twice the side: none is rounded.
+    """
     frames = -(-(num_frames - coder.alone) // coder.frame_step) * coder.frame_step + coder.alone
     length, height, width = asked
-    held = length or (frames if call.frames else 1), height or side, width or side
-    return held if 0 < noise_made(call, held) < noise_made(call, asked) else asked
+
+    def held(side: int) -> Size:
+        return length or (frames if call.frames else 1), height or side, width or side
+
+    for multiple in (coder.space_ratio * k for k in (1, 2, 4, 8)):
+        fit = -(-side // multiple) * multiple
+        free = (height is None) + (width is None)
+        if (made := noise_made(call, held(fit))) and noise_made(call, held(2 * fit)) == 2**free * made:
+            return held(fit) if made < noise_made(call, asked) else asked
+    return asked
 
 
 class Sized(Coded):

@@ -126,7 +126,7 @@ def _mixed(mixin: type, kind: type) -> type:
         own["set_timesteps"] = wraps(kind.set_timesteps)(lambda self, *a, **k: mixin.set_timesteps(self, *a, **k))
     if mixin is Listening:  # pipelines ask whether it takes eta or a generator
         own["step"] = wraps(kind.step)(lambda self, *a, **k: mixin.step(self, *a, **k))
-    return type(mixin.__name__ + kind.__name__, (mixin, kind), own)
+    return type(kind.__name__, (mixin, kind), {**own, "__module__": kind.__module__})  # as errors of pipelines name it
 
 
 def visiting(real, seen: Visit):

@@ -16,6 +16,7 @@ from generator.pipelines.whole import WHOLE, Whole
 
 import latentlab as ll
 from latentlab.generator.inverted import Inverted
+from latentlab.generator.pipelines.call import unfit
 from latentlab.generator.pipelines.driven import Driven
 from latentlab.generator.pipelines.visiting import _towards_noise
 from latentlab.generator.pipelines.wan import Wan
@@ -138,9 +139,28 @@ def test_sizes_that_nobody_asked_for_are_held_to_a_few_pixels():
 
     assert size(whole.flux()) == (1, 32, 32)  # its own is 1024
     assert size(whole.flux(), height=64) == (1, 64, 32)
+    assert ll.load(whole.flux().pipe, at_most=(1, 40)).config.height == 48  # the next side that its call does not round
     assert size(whole.skyreels()) == (9, 32, 32)  # its own is 97 x 544 x 960; 4k + 1 frames
     assert size(whole.wan()) == (9, 32, 32)  # of a family, which keeps its own shape
     assert ll.load(whole.stable_diffusion().pipe, at_most=(8, 256)).config.height == 64  # its own is less
+
+
+@pytest.mark.parametrize("asked", [{"height": 0}, {"at_most": (0, 64)}, {"num_frames": 0}])
+def test_no_side_and_no_length_is_none(asked):
+    with pytest.raises(ValueError, match=r"(height|num_frames|at_most\[0\]) must be at least 1, got 0"):
+        ll.load(whole.flux().pipe, **asked)
+
+
+def test_an_error_about_the_scheduler_names_it_as_its_user_does():
+    own = whole.flux()
+    generator = loaded(own)
+    own.pipe.scheduler = diffusers.DDIMScheduler(clip_sample=False)
+    with pytest.raises(ValueError, match=r"diffusers\.schedulers\.scheduling_ddim\.DDIMScheduler.* custom sigmas"):
+        generator.generate("a red dog", num_steps=2)
+
+
+def test_a_call_of_two_runs_is_refused_with_that_reason():
+    assert "its call makes two runs: a prior" in str(unfit(diffusers.StableUnCLIPPipeline))
 
 
 def test_what_packs_latents_two_by_two_holds_sides_of_sixteen(flux):
