@@ -158,8 +158,7 @@ def load(
     if is_foreign(folder):
         about = {"tiling": tiling, "variant": variant, "device": place, "at_most": at_most, **clip}
         return load_foreign(folder, dtype=dtype, vae_dtype=vae_dtype, **about)
-    config_file = folder / "generator.json"
-    if not config_file.is_file():
+    if not (folder / "generator.json").is_file():
         raise FileNotFoundError(
             f"{folder} holds no generator.json; give a folder written by NativeGenerator.save, or one of diffusers, "
             "with model_index.json (a pipeline) or config.json (an autoencoder)"
@@ -171,13 +170,19 @@ def load(
         )
     if asked := [name for name, value in clip.items() if value is not None]:
         raise ValueError(f"{', '.join(asked)}: for pipelines of diffusers; this model makes clips of one size")
-    own = _config(config_file)
+    return _load_native(folder).to(place, dtype)
+
+
+def _load_native(folder: Path) -> ImageGenerator | NativeGenerator:
+    """A generator from the folder that its `save` wrote."""
+    file = folder / "generator.json"
+    config = _config(file)
     if (kind := kind_of(folder / "denoiser.safetensors")) == "image":
-        return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), own).to(place, dtype)
+        return ImageGenerator(load_pixels(folder), load_image_denoiser(folder), config)
     denoiser, autoencoder = load_denoiser(folder), load_autoencoder(folder)
-    _check_fits(config_file, own, autoencoder, denoiser)
+    _check_fits(file, config, autoencoder, denoiser)
     made: Any = DENOISERS[kind].generator
-    return made(autoencoder, denoiser, load_clip(folder), own).to(place, dtype)
+    return made(autoencoder, denoiser, load_clip(folder), config)
 
 
 def _is_pipeline(thing: object) -> bool:
