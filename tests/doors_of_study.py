@@ -22,6 +22,7 @@ from latentlab.factors import Factor, FactorTable
 from latentlab.generator.config import GeneratorConfig
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.update import LowRank
+from latentlab.generator.weightless import weightless
 from latentlab.metrics import fields
 from latentlab.metrics.flow import still
 from latentlab.study.change import Change
@@ -113,6 +114,11 @@ def _slider(strength: float) -> torch.Tensor:
     return _shapes()[0] * (1 - 0.1 * strength)
 
 
+@functools.cache
+def _lit(light: float) -> torch.Tensor:
+    return MovingShapes(1, fixed={"light": light}).clip(0)
+
+
 class _Lit(NativeGenerator):
     """A generator whose sliders lighten what it draws."""
 
@@ -125,7 +131,7 @@ class _Lit(NativeGenerator):
 
     def generate(self, captions: Any, **options: Any) -> torch.Tensor:
         generator().generate("", **options)
-        return MovingShapes(1, fixed={"light": self.light}).clip(0).expand(len(captions), -1, -1, -1, -1)
+        return _lit(self.light).expand(len(captions), -1, -1, -1, -1)
 
 
 SLIDER = ll.Adapter({"layer": LowRank(torch.ones(1, 2), torch.ones(2, 1), alpha=1.0)})
@@ -138,6 +144,11 @@ def _kernels(**given: Any) -> None:
 
 def asked(function: Callable[..., Any], **arguments: Any) -> Callable[[], Call]:
     return lambda: (function, dict(arguments))
+
+
+def _memory(jobs: Any, **given: Any) -> study.memory.MemoryPlan:
+    """None is all jobs, for which a test has no time."""
+    return study.memory.memory(jobs=["decode"] if jobs is None else jobs, **given)
 
 
 @functools.cache
@@ -421,7 +432,7 @@ CALLS: dict[str, Callable[[], Call]] = {
     ),
     "SliderMoves.others": lambda: (study.sliders.moves(_slider, "light", (-1.0, 1.0)).others, {"strength": 1.0}),
     "open_captions": asked(study.sliders.open_captions, target="size", count=2, seed=0),
-    "memory": asked(study.memory.memory, generator=generator(), jobs=["decode"], caption=CAPTION, clips=1, sampler=ONE),
+    "memory": asked(_memory, generator=weightless(generator()), jobs=["sample"], caption=CAPTION, clips=1, sampler=ONE),
     # sources of directions
     "find_directions": asked(
         _found_from,

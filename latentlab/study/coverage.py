@@ -8,6 +8,7 @@ each of the two does. Every number stands beside what chance alone makes of as m
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, pairwise
@@ -145,7 +146,7 @@ def coverage(
     2
     """
     own = data is None
-    table = FactorSampler(seed=seed).table(range(DATA)) if data is None else data
+    table = _world(seed) if data is None else data
     held = []
     for caption in captions:
         rows = _admitted(table, caption) if own else np.arange(len(table))
@@ -189,6 +190,11 @@ def covered(drawn: FactorTable, data: FactorTable, *, caption: str = "", seed: S
     bins = {spec.name: _bins(spec) for spec in data.specs}
     histograms = tuple(_histogram(name, bins[name], *pair, len(binned), rng) for name, pair in binned.items())
     return Covered(caption, count, nothing, histograms, _pairs(bins, binned))
+
+
+@functools.lru_cache(2)
+def _world(seed: int) -> FactorTable:
+    return FactorSampler(seed=seed).table(range(DATA))
 
 
 def _histogram(
