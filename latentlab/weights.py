@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from latentlab.store import digest
 from latentlab.tensors import read_tensors, write_tensors
@@ -56,7 +57,7 @@ def read_network(path: Path, make: Callable[[dict[str, Any]], Network]) -> Netwo
     """
     tensors, config = read_weights(path)
     try:
-        with _at_most(2 * len(tensors) + 64), torch.device("meta"):
+        with _at_most(2 * len(tensors) + 64), torch.device("meta"), _ShapesAlone():
             plan = make(config)
     except Exception as error:  # whatever a wrong number leads to
         raise ValueError(
@@ -73,6 +74,20 @@ def read_network(path: Path, make: Callable[[dict[str, Any]], Network]) -> Netwo
     network = make(config)
     network.load_state_dict(tensors)
     return network
+
+
+SAME_SHAPE = ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_uniform_", "triu_")
+
+
+class _ShapesAlone(TorchFunctionMode):
+    """What has no numbers is not drawn or changed: torch would do so by its compiler, whose import takes seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        del types
+        given = kwargs or {}
+        if func.__name__ in SAME_SHAPE:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 @contextmanager

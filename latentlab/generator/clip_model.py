@@ -1,4 +1,4 @@
-"""The CLIP model of the shipped world: an open_clip network over a small vocabulary and contact sheets of clips.
+"""The CLIP model of the shipped world: open_clip's layout, a small vocabulary, contact sheets of clips.
 
 Four frames of a clip, tiled two by two, are one picture to the vision tower, so motion is visible to it. The text
 tower's tokens condition the denoiser; both towers together compare clips with captions.
@@ -18,6 +18,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from latentlab.generator.networks.clip import ClipTowers
 from latentlab.networks import ClipConfig
 from latentlab.shapes import Video
 
@@ -38,7 +39,7 @@ class Tokenizer:
 
     def __init__(self, vocabulary: Sequence[str], context_length: int) -> None:
         self.vocabulary, self.context_length = tuple(vocabulary), context_length
-        # open_clip pools at the largest number, so the end token comes last.
+        # The tower pools at the largest number, so the end token comes last.
         self.number = {word: i for i, word in enumerate([*self.vocabulary, START, PAD, END])}
 
     def __call__(self, captions: Sequence[str]) -> Int[Tensor, "batch token"]:
@@ -92,31 +93,13 @@ class Tokenizer:
 
 
 class ClipModel(nn.Module):
-    """Contrastive language-video model (Radford et al. 2021), towers by open_clip."""
+    """Contrastive language-video model (Radford et al. 2021), towers in open_clip's layout."""
 
     def __init__(self, config: ClipConfig) -> None:
-        import open_clip
-
         super().__init__()
         self.config = config
         self.tokenize = Tokenizer(config.vocabulary, config.context_length)
-        vision = open_clip.CLIPVisionCfg(
-            layers=config.vision_layers,
-            width=config.width,
-            head_width=32,
-            patch_size=config.patch_size,
-            image_size=2 * config.frame_size,
-        )
-        text = open_clip.CLIPTextCfg(
-            context_length=config.context_length,
-            vocab_size=len(self.tokenize.number),
-            width=config.width,
-            heads=config.width // 32,
-            layers=config.text_layers,
-        )
-        self.towers: Any = open_clip.CLIP(config.embed_dim, vision, text)
-        # At open_clip's 0.02 the layers drown the words, which the denoiser needs to tell apart from the first step on.
-        nn.init.normal_(self.towers.token_embedding.weight, std=0.5)
+        self.towers = ClipTowers(config, len(self.tokenize.number))
 
     def knowing(self, words: Mapping[str, Float[Tensor, " width"]]) -> ClipModel:
         """The model with new words, each by its embedding; all other weights are shared.
@@ -149,18 +132,15 @@ class ClipModel(nn.Module):
         self, numbers: Int[Tensor, "batch token"]
     ) -> tuple[Float[Tensor, "batch token width"], Bool[Tensor, "batch token"]]:
         """The same for captions that are tokenised already."""
-        t = self.towers
-        x = t.token_embedding(numbers) + t.positional_embedding
-        x = t.ln_final(t.transformer(x, attn_mask=t.attn_mask))
-        return x, numbers != self.tokenize.number[PAD]
+        return self.towers.token_states(numbers), numbers != self.tokenize.number[PAD]
 
     def encode_text(self, captions: Sequence[str]) -> Float[Tensor, "batch embedding"]:
         """Unit vectors of captions in the joint space."""
-        return self.towers.encode_text(self.tokenize(captions).to(self.device), normalize=True)
+        return self.towers.encode_text(self.tokenize(captions).to(self.device))
 
     def encode_video(self, video: Video) -> Float[Tensor, "batch embedding"]:
         """Unit vectors of clips in the joint space."""
-        return self.towers.encode_image(four_frames(video, self.config.frame_size), normalize=True)
+        return self.towers.encode_image(four_frames(video, self.config.frame_size))
 
     def score(self, video: Video, captions: Sequence[str]) -> Float[Tensor, " batch"]:
         """Cosine of each clip with its caption."""
@@ -168,8 +148,8 @@ class ClipModel(nn.Module):
 
     def forward(self, sheet: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training pass: unit vectors of sheets and of captions, and the inverse temperature."""
-        image = self.towers.encode_image(sheet, normalize=True)
-        return image, self.towers.encode_text(numbers, normalize=True), self.towers.logit_scale.exp()
+        image = self.towers.encode_image(sheet)
+        return image, self.towers.encode_text(numbers), self.towers.logit_scale.exp()
 
     @property
     def device(self) -> torch.device:

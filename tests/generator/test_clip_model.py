@@ -1,10 +1,14 @@
 """The CLIP model: its tokenizer, its contact sheets, its towers."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from latentlab.generator.clip_model import ClipConfig, ClipModel, Tokenizer, four_frames
+from latentlab.generator.networks.clip import ClipTowers
 
 WORDS = ("a", "red", "blue", "star", "moving", "up-left", ",")
 
@@ -139,3 +143,32 @@ def test_symbols_are_not_dropped_in_silence(caption):
 @pytest.mark.parametrize("caption", ["", " ", "A red star.", "a star, red!"])
 def test_sentences_may_end_as_sentences_do(caption):
     Tokenizer(("a", "red", "star"), context_length=6).check(caption)
+
+
+def test_the_towers_are_those_of_open_clip_bit_for_bit(model):
+    open_clip = pytest.importorskip("open_clip", reason="open_clip is not installed")
+    c = model.config
+    torch.manual_seed(3)
+    vision = open_clip.CLIPVisionCfg(
+        layers=c.vision_layers, width=c.width, head_width=32, patch_size=c.patch_size, image_size=2 * c.frame_size
+    )
+    words = len(model.tokenize.number)
+    text = open_clip.CLIPTextCfg(
+        context_length=c.context_length, vocab_size=words, width=c.width, heads=c.width // 32, layers=c.text_layers
+    )
+    theirs = open_clip.CLIP(c.embed_dim, vision, text).eval().requires_grad_(False)
+    ours = ClipTowers(c, words).eval().requires_grad_(False)
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
+    assert [*ours.state_dict()] == [*theirs.state_dict()]
+    ours.load_state_dict(theirs.state_dict())
+    numbers, sheet = model.tokenize(["a red star", "a blue star moving up-left"]), four_frames(video(), 16)
+    assert torch.equal(ours.encode_text(numbers), theirs.encode_text(numbers, normalize=True))
+    assert torch.equal(ours.encode_image(sheet), theirs.encode_image(sheet, normalize=True))
+    assert ours.logit_scale == theirs.logit_scale
+
+
+def test_it_needs_no_open_clip():
+    loads = (
+        "import sys, latentlab; latentlab.load(device='cpu'); print({'open_clip', 'torchvision'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True).stdout == "set()\n"

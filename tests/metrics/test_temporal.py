@@ -48,6 +48,7 @@ class TestStillScenes:
         assert measured.texture.item() == pytest.approx(jitter, rel=0.1)
         assert measured.coverage.item() == 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jitter", [0.5, 4.0])
     def test_brightness_jitter_of_a_levels_reads_a(self, jitter):
         clips = scene(80, side=8) + jitter / 127.5 * normal(25, 1, 80, 1, 1)

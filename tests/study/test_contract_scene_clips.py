@@ -24,6 +24,7 @@ def clip(row: dict[str, float]) -> torch.Tensor:
     return torch.from_numpy(pixels).float().mul(2).sub(1).permute(3, 0, 1, 2)[None].contiguous()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", ["hue", "shape"])
 def test_both_judges_keep_the_exact_rendering_and_neither_the_clip_itself_nor_the_other_object(factor):
     rng = np.random.default_rng(0)

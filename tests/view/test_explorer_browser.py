@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("jupyterlab", reason="JupyterLab is in the extra [notebook]")
 pytest.importorskip("ipywidgets", reason="the explorer needs the extra [notebook]")
-nbformat = pytest.importorskip("nbformat", reason="writing the notebook needs the extra [dev]")
+if importlib.util.find_spec("nbformat") is None:  # its import takes two seconds
+    pytest.skip("writing the notebook needs the extra [dev]", allow_module_level=True)
 
 
 def beside(name: str):
