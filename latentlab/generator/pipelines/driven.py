@@ -18,7 +18,7 @@ from latentlab.generator.pipelines.account import HALF, ROUNDING, compared
 from latentlab.generator.pipelines.call import Call, Size, default_of
 from latentlab.generator.pipelines.coder import Coder
 from latentlab.generator.pipelines.controlled import ControlledCall, controlled
-from latentlab.generator.pipelines.driver import codec_name, denoisers, device_of, moved_back
+from latentlab.generator.pipelines.driver import codec_name, denoisers, device_of, moved_back, unheard
 from latentlab.generator.pipelines.foreign import networks_of
 from latentlab.generator.pipelines.held import filled, held_latents, keeps
 from latentlab.generator.pipelines.holes import TakesMasks, read_heard_mask
@@ -77,7 +77,7 @@ class Driven(TakesMasks):
         Path.of(pipe.scheduler)  # one that cannot be inverted is refused first
         self.coder = Coder(getattr(pipe, codec_name(pipe) or ""))
         asked = num_frames if self.call.frames else 1, height, width
-        with torch.no_grad():
+        with torch.no_grad(), unheard():
             asked = asked if at_most is None else held_to(self.call, self.coder, asked, *at_most)
             self.reading = read_captions(self.call, asked)
             self.sizes = Sizes(self.call, self.coder, asked)

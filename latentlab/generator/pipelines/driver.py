@@ -8,8 +8,10 @@ what is decoded. The pipeline itself is not touched, so nobody else who holds it
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import lru_cache, wraps
 from types import MethodType
 from typing import Any, ParamSpec, TypeVar
@@ -126,6 +128,24 @@ def moved_back(method: Callable[P, T]) -> Callable[P, T]:
                 own.pipe.maybe_free_model_hooks()
 
     return done
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """What diffusers warns of in this thread is not shown: while sizes and captions of ours are tried, nobody asked."""
+    here = threading.get_ident()
+
+    def others(record: logging.LogRecord) -> bool:
+        return record.thread != here or record.levelno >= logging.ERROR
+
+    handlers = [*logging.getLogger("diffusers").handlers]
+    for handler in handlers:
+        handler.addFilter(others)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(others)
 
 
 class Calls:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from functools import cached_property
 from typing import Any
@@ -14,7 +13,7 @@ from latentlab.generator.config import GeneratorConfig
 from latentlab.generator.pipelines.call import Call, Size, default_of
 from latentlab.generator.pipelines.coded import Coded, check_makes
 from latentlab.generator.pipelines.coder import Coder
-from latentlab.generator.pipelines.driver import denoisers
+from latentlab.generator.pipelines.driver import denoisers, unheard
 from latentlab.generator.pipelines.layout import Layout, read_layout
 from latentlab.generator.pipelines.path import Path
 from latentlab.generator.pipelines.reading import ONE_AT_A_TIME, PAIR
@@ -50,7 +49,7 @@ class Sizes:
     def __getitem__(self, size: Size) -> tuple[Layout, Path]:
         """Where states lie in the latents of clips of a size, and what levels are to them."""
         if size not in self._known:
-            with torch.no_grad():
+            with torch.no_grad(), unheard():
                 found = self._read(size)
             self._check(size, self.clip_of(*found[0].shape[1:]))
             self._known[size] = found
@@ -156,16 +155,11 @@ class Sizes:
 
 def noise_made(call: Call, size: Size) -> int:
     """Numbers in the noise that a call makes for a clip of some size; 0 where it takes none of that size."""
-    log = logging.getLogger("diffusers")
-    level = log.level
-    log.setLevel(logging.ERROR)  # a size is tried here, so that nobody need hear that it is rounded
     try:
-        with torch.no_grad():
+        with torch.no_grad(), unheard():
             seen = call.visit(call.arguments(PAIR[:1], size), Visit("network"))
     except ONE_AT_A_TIME:
         return 0
-    finally:
-        log.setLevel(level)
     return 0 if seen.made is None else seen.made.numel()
 
 

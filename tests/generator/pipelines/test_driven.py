@@ -1,8 +1,10 @@
 """Pipelines that no family is written for, driven by their own calls, against those calls."""
 
 import copy
+import logging
 import threading
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 import torch
@@ -128,8 +130,16 @@ def test_another_size_is_read_when_it_comes(flux):
 def test_a_size_that_its_call_would_round_is_refused(kind, asked, said):
     own = getattr(whole, kind)()
     frames, height, width = own.size
-    with pytest.raises(ValueError, match=said):
-        ll.load(own.pipe, call=own.call, **({"num_frames": frames, "height": height, "width": width} | asked))
+    log, heard = logging.getLogger("diffusers"), StringIO()
+    log.addHandler(shown := logging.StreamHandler(heard))
+    try:
+        with pytest.raises(ValueError, match=said):
+            ll.load(own.pipe, call=own.call, **({"num_frames": frames, "height": height, "width": width} | asked))
+        assert not heard.getvalue()  # what the pipeline says of it at every call is said once, by the error
+        log.warning("of another")
+        assert heard.getvalue() == "of another\n"
+    finally:
+        log.removeHandler(shown)
 
 
 def test_sizes_that_nobody_asked_for_are_held_to_a_few_pixels():
