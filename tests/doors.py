@@ -104,6 +104,7 @@ LEFT_OUT = {
     **{f"Evidence.{method}": "how nulls and intervals draw" for method in ("part", "permuted", "restored")},
     "Supervised.fit": "asked through its finder, made and fitted",
     "load_reader": "takes nothing",
+    "MovingShapes.said": "not asked yet",
     "BottleneckSpace.decode": "raises, whatever it is given",
     "Generator": "the base of all generators; its methods are asked",
     "Guide": "the base of all guides",

@@ -291,7 +291,7 @@ CALLS: dict[str, Callable[[], Call]] = {
     # edits
     "check_edit": asked(study.edits.check_edit, direction="light", strength=0.5),
     "check_strength": asked(study.edits.check_strength, strength=0.5),
-    "named": asked(study.edits.named, caption="a blue star"),
+    "named": asked(study.named.named, caption="a blue star"),
     "Change": asked(lambda **given: Change(**given).after(ROW), name="light", how="by", value=(0.1,)),
     "Change.of": asked(Change.of, name="light", value=0.1, how="by"),
     "Change.after": lambda: (Change.of("light", 0.1, "by").after, {"row": ROW, "strength": 1.0}),
