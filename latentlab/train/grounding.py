@@ -6,7 +6,7 @@ before shapes are seen, so that hardly any error tells the one red from the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -76,7 +76,7 @@ def grounding_loss(
 
 
 @contextmanager
-def attention_maps(network: nn.Module) -> Iterator[list[Tensor]]:
+def attention_maps(network: nn.Module) -> Generator[list[Tensor]]:
     """The logarithm of every attention to the caption, in the order of the layers, as `network` computes."""
     maps: list[Tensor] = []
 
