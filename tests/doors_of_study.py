@@ -432,7 +432,10 @@ CALLS: dict[str, Callable[[], Call]] = {
     ),
     "SliderMoves.others": lambda: (study.sliders.moves(_slider, "light", (-1.0, 1.0)).others, {"strength": 1.0}),
     "open_captions": asked(study.sliders.open_captions, target="size", count=2, seed=0),
-    "memory": asked(_memory, generator=weightless(generator()), jobs=["sample"], caption=CAPTION, clips=1, sampler=ONE),
+    "memory": lambda: (
+        _memory,
+        {"generator": weightless(generator()), "jobs": ["sample"], "caption": CAPTION, "clips": 1, "sampler": ONE},
+    ),
     # sources of directions
     "find_directions": asked(
         _found_from,

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import traceback
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -52,6 +53,10 @@ def logged(out: Path) -> list[dict]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
+# Autograd starts at the first backward and then forks with the process; not so if fake tensors were made before it.
+torch.ones(1, requires_grad=True).sum().backward()
+
+
 def in_a_process(work) -> int:
     """The signal that ended a process which did this work, 0 if none."""
     gc.collect()  # video frames that other tests left behind end in threads, which the child has not got
@@ -59,6 +64,8 @@ def in_a_process(work) -> int:
     if child == 0:
         try:
             work()
+        except BaseException:
+            traceback.print_exc()  # of which pytest shows the parent's part alone
         finally:
             os._exit(0)
     return os.WTERMSIG(os.waitpid(child, 0)[1])
