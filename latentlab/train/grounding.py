@@ -60,7 +60,7 @@ def grounding_loss(
     Args:
         maps: logarithm of each layer's attention to the tokens; queries are cells, frame by frame.
         words: which tokens name which object; clips where none do have no share in the loss.
-        places: share of each cell in which the object is seen.
+        places: share of each cell in which the object is seen; where none is ever seen, the loss is 0.
     """
     told = words.flatten(1).any(1)
     if not told.any():
@@ -71,7 +71,8 @@ def grounding_loss(
         here = F.adaptive_avg_pool2d(places[told].flatten(0, 1), side).reshape(-1, OBJECTS, logs.shape[2])
         to = logs[told].float()[:, None].masked_fill(~words[told][:, :, None, None], -torch.inf)
         whose = torch.logsumexp(to, (2, 4)).log_softmax(1)  # over heads and tokens: (clip, object, query)
-        losses.append(-(whose * here).sum() / here.sum())
+        seen = here.sum().clamp(min=torch.finfo(here.dtype).tiny)  # where all are hidden, 0 of them: no loss, not NaN
+        losses.append(-(whose * here).sum() / seen)
     return torch.stack(losses).mean()
 
 

@@ -57,6 +57,17 @@ def test_loss_is_the_cross_entropy_of_whose_words_are_looked_at(to, loss):
     assert grounding_loss([both], torch.zeros_like(silent), places.repeat(2, 1, 1, 1, 1)).item() == 0
 
 
+def test_batch_whose_objects_are_all_hidden_teaches_nothing():
+    """Frames in which one object covers another, or both have left, are no reason for NaN."""
+    words = torch.tensor([[[False, True, False], [False, False, True]]])
+    logits = torch.randn(1, 2, 4, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = grounding_loss([logits.log_softmax(-1)], words, torch.zeros(1, 2, 1, 2, 2))
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad is not None
+    assert logits.grad.eq(0).all()
+
+
 def test_maps_are_the_weights_that_the_layers_use():
     torch.manual_seed(0)
     layer = Attention(32, heads=2, context_width=32)
