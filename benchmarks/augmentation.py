@@ -1,9 +1,11 @@
 """Do synthetic slices help whoever has few labelled ones? Six arms, five seeds, heads that never were.
 
-A denoiser of images learns from slices that nobody labelled (once: `--out` keeps it). For each seed a control branch
-learns from a few labelled slices, and draws new slices for warps of their maps; a segmenter of tissues and a classifier
-of lesions learn in each arm from the same first weights for as many steps, and are tested on fresh slices. The arms are
-told in `latentlab.study.augmentation.ArmScore`. Differences are paired by seed.
+A denoiser of images learns from slices that nobody labelled. For each seed a control branch learns from a few labelled
+slices, and draws new slices for warps of their maps; a segmenter of tissues and a classifier of lesions learn in each
+arm from the same first weights for as many steps, and are tested on fresh slices. The arms are told in
+`latentlab.study.augmentation.ArmScore`. Differences are paired by seed. `--out` keeps the denoiser and what each seed
+found, by all settings that decide it: a run that was stopped goes on with the next seed, and more seeds cost only
+these.
 
 python benchmarks/augmentation.py [--labelled 32] [--seeds 5] [--data phantoms|template] [--processes 2] [--out FOLDER]
 python benchmarks/augmentation.py --full    # 8, 16, 32 and 64 labelled slices
@@ -11,13 +13,15 @@ python benchmarks/augmentation.py --full    # 8, 16, 32 and 64 labelled slices
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from latentlab.bench.flags import main
+from latentlab.bench.kept import kept_answer, settings_key
 from latentlab.bench.pool import each
 from latentlab.bench.spread import mean
 from latentlab.data import Slices, phantoms
@@ -30,6 +34,8 @@ from latentlab.train import ImageControlTraining, ImageTraining, LoopConfig, tra
 from latentlab.train.image import pixels_of, with_classes
 
 UNLABELLED, FRESH, TEST, FEW = 1_000, 2_000, 3_000, 4_000  # seeds of the slices
+OF_BASE = ("data", "unlabelled", "base_steps")  # settings that decide the denoiser, and with these what a seed finds
+OF_SEED = (*OF_BASE, "synthetic", "test", "branch_steps", "reader_steps", "num_steps")
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,24 @@ def rows(scores: list[list[ArmScore]]) -> dict[str, Any]:
 
 
 def one(config: Config, count: int, seed: int) -> tuple[list[ArmScore], Privacy]:
-    """All arms of one seed."""
+    """All arms of one seed, kept."""
     torch.set_num_threads(1)
+    settings = decided_by(config, OF_SEED) | {"labelled": count, "seed": seed}
+
+    def found() -> dict[str, Any]:
+        folder = Path(config.out) / f"branch-{settings_key(settings)}"
+        scores, copied = study(config, folder, count, seed)
+        return {"settings": settings, "scores": [asdict(score) for score in scores], "privacy": asdict(copied)}
+
+    kept = kept_answer(Path(config.out), f"{count}-{seed}", settings, found)
+    return [ArmScore(**score) for score in kept["scores"]], Privacy(**kept["privacy"])
+
+
+def study(config: Config, folder: Path, count: int, seed: int) -> tuple[list[ArmScore], Privacy]:
+    """All arms of one seed; `folder` is where its control branch is trained, and goes on from where it was."""
     generator = base(config)
     labelled, fresh = slices(config, count, FEW + seed), slices(config, config.synthetic, FRESH + seed)
     settings = ImageControlTraining(replace(ImageControlTraining().loop, steps=config.branch_steps, seed=seed))
-    folder = Path(config.out) / f"branch-{config.data}-{count}-{seed}"
     network = train_image_control(generator, labelled, folder, settings)
     made = synthetic_slices(generator, network, labelled, config.synthetic, seed, num_steps=config.num_steps)
     test = slices(config, config.test, TEST)
@@ -100,8 +118,14 @@ def base(config: Config) -> ImageGenerator:
     data = slices(config, config.unlabelled, UNLABELLED).pictures
     network = with_classes(ImageDenoiserConfig(objective="flow", patch=4), data, classes=False)
     loop = LoopConfig(steps=config.base_steps, batch_size=32, learning_rate=2e-3, ema=0.995, save_every=100, workers=0)
-    trained = train_image_denoiser(data, Path(config.out) / f"base-{config.data}", ImageTraining(loop, network))
+    folder = Path(config.out) / f"base-{settings_key(decided_by(config, OF_BASE))}"
+    trained = train_image_denoiser(data, folder, ImageTraining(loop, network))
     return ImageGenerator(pixels_of(data), trained, GeneratorConfig(1, *data.size))
+
+
+def decided_by(config: Config, names: Sequence[str]) -> dict[str, Any]:
+    """Some of the settings."""
+    return {name: value for name, value in asdict(config).items() if name in names}
 
 
 def slices(config: Config, count: int, seed: int) -> Slices:
