@@ -104,7 +104,6 @@ LEFT_OUT = {
     **{f"Evidence.{method}": "how nulls and intervals draw" for method in ("part", "permuted", "restored")},
     "Supervised.fit": "asked through its finder, made and fitted",
     "load_reader": "takes nothing",
-    "MovingShapes.said": "not asked yet",
     "BottleneckSpace.decode": "raises, whatever it is given",
     "Generator": "the base of all generators; its methods are asked",
     "Guide": "the base of all guides",
@@ -397,6 +396,10 @@ CALLS: dict[str, Callable[[], Call]] = {
     "MovingShapes.clip": on(lambda: data.MovingShapes(2), "clip", index=0, seed=0, frames=[0, 1]),
     "MovingShapes.caption": on(lambda: data.MovingShapes(2), "caption", index=0, seed=0),
     "MovingShapes.mask": on(lambda: data.MovingShapes(2), "mask", index=0, frames=[0, 1]),
+    "MovingShapes.said": lambda: (
+        data.MovingShapes(2, objects=2).said,
+        {"index": 0, "caption": data.MovingShapes(2, objects=2).caption(0), "frames": [0, 1]},
+    ),
     "MovingShapes.drawn": on(lambda: data.MovingShapes(2), "drawn", index=0),
     "MovingShapes.scene": on(lambda: data.MovingShapes(2), "scene", index=0),
     "moving_shapes": lambda: (data.moving_shapes, {"count": 1, "seed": 0}),

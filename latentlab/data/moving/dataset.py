@@ -116,6 +116,7 @@ class MovingShapes:
         wording = rng.integers(FULL_WORDINGS) if full else rng.integers(FULL_WORDINGS, len(WORDINGS))
         return self._say(index, int(wording))
 
+    @clear_errors
     def said(self, index: Natural, caption: str, *, frames: Sequence[int] | None = None) -> tuple[SaidObject, ...]:
         """The objects of a clip in the order in which a caption names them, see `said_objects`."""
         return said_objects(self.scene(index), caption, _times(frames))
