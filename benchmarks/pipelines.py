@@ -49,7 +49,11 @@ from latentlab.generator.pipelines.reading import pictures
 SETTINGS = File(__file__).with_suffix(".json")
 MEASURED = SETTINGS.with_name("pipelines_measured.json")
 EQUAL = 2e-5  # of the spread of the pipeline's own latents, and of frames in [0, 1]
-NOISY = ("DDPMScheduler", "EulerAncestralDiscreteScheduler")  # replaced as their refusals say
+OTHERS = (  # replaced as their refusals say, or another solver of the same ODE
+    "DDPMScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "PNDMScheduler",
+)
 OTHERWISE = (  # families that read their conditions in another way than these calls: more tokens, no noise on the image
     "CogVideoXPipeline",
     "CogVideoXImageToVideoPipeline",
@@ -116,7 +120,7 @@ def built(name: str) -> tuple[Any, tuple[int | None, int | None, int | None], di
         pipe.vae.enable_tiling()  # without, its decoder is not written
     if (own := pipe.scheduler.config).get("use_flow_sigmas"):  # another solver of the same ODE
         pipe.scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=own.get("flow_shift") or 1.0)
-    elif type(pipe.scheduler).__name__ in NOISY:
+    elif type(pipe.scheduler).__name__ in OTHERS:
         pipe.scheduler = diffusers.DDIMScheduler.from_config(own, clip_sample=False)
     elif own.get("clip_sample") or own.get("solver_order"):
         pipe.scheduler = type(pipe.scheduler).from_config(own, clip_sample=False, solver_order=1)

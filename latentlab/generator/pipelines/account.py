@@ -51,7 +51,7 @@ def compared(
     Raises:
         ValueError: they differ, or the same question has two answers, as where a loop draws noise.
     """
-    differences = []
+    differences, firsts = [], []
     for guidance in [1.0] if reading.guidance == "none" else [1.0, ASKED]:
         told = call.arguments(PAIR[:1], size, guidance=guidance, num_steps=4)
         condition, worst = generator.condition(PAIR[0]), 0.0
@@ -62,7 +62,7 @@ def compared(
                 f"{call.name} cannot be driven: of four steps it takes {len(steps)}, as a call does that starts inside "
                 "the schedule; take the pipeline of captions of the same weights"
             )
-        for step in steps[:3]:
+        for i, step in enumerate(steps[:3]):
             s, x = level(step, path), layout.latents(step.state.float(), 1)
             y = path.flow_state(step.factor * x if path.kind == "preserving" else x, s)
             theirs = path.velocity(layout.latents(step.output.float(), 1), y, s)
@@ -75,16 +75,30 @@ def compared(
                     "of the spread apart; its loop draws noise, or something in it is left to chance"
                 )
             worst = max(worst, apart(ours, theirs))
+            if i == 0:
+                firsts.append(worst)
         differences.append(worst)
     limit = ROUNDING.get(generator.dtype, HALF)
     if not all(difference <= limit for difference in differences):
         raise ValueError(
             f"{call.name} cannot be driven: steps of its own call differ by {max(differences):.1e} of the spread "
-            f"from the same by stopped calls, where {limit:g} would be rounding; its steps depend on one another, or "
-            "on their number"
+            f"from the same by stopped calls, where {limit:g} would be rounding; "
+            f"{_why_apart(call, all(first <= limit for first in firsts))}"
         )
     guided = differences[1] if len(differences) > 1 else None
     return PipelineAccount(call.name, reading.guidance, reading.batches, differences[0], guided)
+
+
+def _why_apart(call: Call, begins_alike: bool) -> str:
+    """What is likely where steps differ, of which the first are the same or are not."""
+    if not begins_alike:
+        return "its steps depend on one another, or on their number"
+    if not call.reads_images:
+        return "its first step is the same, so others depend on those before, or on the noise that it began with"
+    return (
+        "its first step is the same, so others depend on the noise that it began with, as those of a call that leads "
+        "some latents from there to its image's; call={'image': None} makes clips of captions alone"
+    )
 
 
 def level(step: Step, path: Path) -> float:

@@ -186,7 +186,9 @@ def read_guidance(reading: Reading, size: Size, velocity: Callable[[Mapping[str,
         if reading.batches:
             with suppress(*ONE_AT_A_TIME):
                 two = call.answers(PAIR, size, guidance=ASKED, negative=negative and negative * 2)
-        return replace(reading, guidance="its own", guided=Form.of(answers, two, plain=reading.form.answers))
+        another = call.answers([LONGER], size, guidance=ASKED, negative=negative) if two is None else ()
+        form = Form.of(answers, two, plain=reading.form.answers, other=another)
+        return replace(reading, guidance="its own", guided=form)
     call.guided_by = None
     return reading
 

@@ -16,6 +16,7 @@ from latentlab.generator.condition import Condition
 from latentlab.tensors import tensor_digest
 
 Answers = Sequence[tuple[str, Any]]  # (encoder, what it returned), in the order of the calls
+MORE = (2, 3)  # rows of a caption under guidance
 LENGTH = ".length"  # of each caption, where an encoder returns a list of captions of different lengths
 
 
@@ -26,7 +27,8 @@ class Form:
     Attributes:
         answers: of one caption; what no caption changes stands in them.
         each: places of tensors whose first axis is the captions, each with the rows of a caption: under guidance there
-            may be two of it, all first ones before all second ones; 0 rows are a tensor without such an axis.
+            may be two or three of it (what it leads away from, and an image without a caption), all first ones before
+            all second ones; 0 rows are a tensor without such an axis.
         lists: places of lists that hold a tensor for each caption.
         tokens: place of the tokens, among either; None where there are none.
         mask: place of their mask; None where every token counts.
@@ -42,20 +44,20 @@ class Form:
     def of(one: Answers, two: Answers | None = None, *, plain: Answers = (), other: Answers = ()) -> Form:
         """The form of answers to one caption, and to two.
 
-        Without the latter, what has one row is of the caption, and what has two where `plain` answers have one, and
+        Without the latter, what has one row is of the caption, and what has more where `plain` answers have one, and
         whatever differs from `other`, answers to another caption.
         """
         first, left_out = dict(_tensors(one)), set()
         if two is None:
             alone = {place: len(t) for place, t in _tensors(plain) if t.ndim}
             rows = {place: len(t) for place, t in first.items() if t.ndim > 1}
-            each = {p: n for p, n in rows.items() if n == 1 or (n == 2 and alone.get(p) == 1)}
+            each = {p: n for p, n in rows.items() if n == 1 or (n in MORE and alone.get(p) == 1)}
             each |= dict.fromkeys(differing(one, other) - each.keys(), 0)
             lists = set()
         else:
             second = dict(_tensors(two))
             pairs = {p: (t, second[p]) for p, t in first.items() if p in second}
-            each = {p: len(a) for p, (a, b) in pairs.items() if a.ndim and len(b) == 2 * len(a) and len(a) in (1, 2)}
+            each = {p: len(a) for p, (a, b) in pairs.items() if a.ndim and len(b) == 2 * len(a) and len(a) in (1, *MORE)}
             left_out = first.keys() - second.keys()  # as a mask is where every token counts
             lengths = dict(_lists(two))
             lists = {p for p, n in _lists(one) if n == 1 and lengths.get(p) == 2}
@@ -108,7 +110,8 @@ class Form:
             if place not in own:  # no caption changes it, or it is a mask that was left out under these
                 return None if place in self.each and binary(like) else like
             t = own[place].to(like.device, like.dtype)
-            return {0: lambda: t[0], 2: lambda: t.movedim(1, 0).flatten(0, 1)}.get(self.each.get(place, 1), lambda: t)()
+            each = self.each.get(place, 1)
+            return t if each == 1 else t.movedim(1, 0).flatten(0, 1) if each else t[0]
 
         def rows(place: str, like: Tensor) -> list[Tensor]:
             padded = own[place].to(like.device, like.dtype)
