@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -90,9 +90,7 @@ class Call:
         Raises:
             ValueError: an argument that its call has not, several frames of images, captions without their encoder.
         """
-        if unknown := [name for name in self.more if name not in self.signature]:
-            has = ", ".join(name for name in self.signature if name != "self")
-            raise ValueError(f"the call of {self.name} has no argument {unknown[0]!r}; it has {has}")
+        self.check_known(self.more)
         if not self.frames and num_frames not in (None, 1):
             raise ValueError(f"{self.name} makes images, clips of one frame, got num_frames={num_frames}")
         optional = part(self.pipe, "_optional_components") or ()
@@ -102,6 +100,12 @@ class Call:
                     f"this {self.name} was loaded without its {name}, so it reads no caption; load it whole, or with "
                     "call={'prompt_embeds': ...}"
                 )
+
+    def check_known(self, names: Iterable[str]) -> None:
+        """Raises a ValueError for a name that no argument of the call has."""
+        if unknown := [name for name in names if name not in self.signature]:
+            has = ", ".join(name for name in self.signature if name != "self")
+            raise ValueError(f"the call of {self.name} has no argument {unknown[0]!r}; it has {has}")
 
     def arguments(
         self,

@@ -177,8 +177,9 @@ class Driven(TakesMasks):
             told: further arguments of the pipeline's call, such as `prompt_embeds`.
 
         Raises:
-            ValueError: the pipeline has no encoder for this, or reads no image.
+            ValueError: the pipeline has no encoder for this, reads no image, or its call has no such argument.
         """
+        self.call.check_known(told)
         if mask is not None:
             return self.condition_of_hole(captions, image, mask, negative=negative, **told)
         if image is not None and not self.call.reads_images:

@@ -57,7 +57,8 @@ class Form:
         else:
             second = dict(_tensors(two))
             pairs = {p: (t, second[p]) for p, t in first.items() if p in second}
-            each = {p: len(a) for p, (a, b) in pairs.items() if a.ndim and len(b) == 2 * len(a) and len(a) in (1, *MORE)}
+            rows = {p: len(a) for p, (a, b) in pairs.items() if a.ndim and len(b) == 2 * len(a)}
+            each = {p: n for p, n in rows.items() if n in (1, *MORE)}
             left_out = first.keys() - second.keys()  # as a mask is where every token counts
             lengths = dict(_lists(two))
             lists = {p for p, n in _lists(one) if n == 1 and lengths.get(p) == 2}

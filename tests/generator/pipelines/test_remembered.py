@@ -27,3 +27,14 @@ def test_a_mask_that_two_captions_leave_out_is_known_as_one():
     assert form.mask == "0.encode_prompt/1"
     given = answers(1, 8, mask=True)
     assert torch.equal(form.answer(form.condition(given))[0][1][1], given[0][1][1])
+
+
+def test_three_rows_of_a_caption_under_guidance_come_back_in_their_order():
+    """Caption, image alone and neither, each of all captions before the next, as InstructPix2Pix asks its network."""
+    plain = [[("encode_prompt", torch.full((n, 4, 8), 1.0) * torch.arange(n)[:, None, None])] for n in (1, 2)]
+    rows = [torch.arange(3 * n).float()[:, None, None].expand(3 * n, 4, 8) for n in (1, 2)]
+    one, two = ([("encode_prompt", t)] for t in rows)
+    for form, answers in ((Form.of(one, two), two), (Form.of(one, plain=plain[0]), one)):
+        condition = form.condition(answers)
+        assert len(condition) == len(answers[0][1]) // 3
+        assert torch.equal(form.answer(condition)[0][1], answers[0][1])
