@@ -313,6 +313,9 @@ def test_what_a_call_cannot_be_told_is_said_at_the_door():
     own = whole.flux()
     with pytest.raises(ValueError, match="the call of FluxPipeline has no argument 'foo'; it has prompt, "):
         ll.load(own.pipe, height=64, width=64, call={"foo": 1})
+    generator = ll.load(own.pipe, height=64, width=64, call=own.call)
+    with pytest.raises(ValueError, match="the call of FluxPipeline has no argument 'promt_embeds'; it has prompt, "):
+        generator.condition("a red dog", promt_embeds=None)
     with pytest.raises(ValueError, match="makes images, clips of one frame, got num_frames=3"):
         ll.load(own.pipe, num_frames=3, height=64, width=64)
     own.pipe.text_encoder_2 = None
