@@ -28,6 +28,7 @@ from latentlab.data import Slices, phantoms
 from latentlab.data.template import template_slices
 from latentlab.generator.generator import GeneratorConfig
 from latentlab.generator.image import ImageGenerator
+from latentlab.generator.load import load_image_denoiser
 from latentlab.networks import ImageDenoiserConfig
 from latentlab.study.augmentation import ARMS, ArmScore, Privacy, augmentation_study, privacy, synthetic_slices
 from latentlab.train import ImageControlTraining, ImageTraining, LoopConfig, train_image_control, train_image_denoiser
@@ -58,7 +59,7 @@ class Config:
 
 def run(config: Config) -> dict[str, Any]:
     """Measures and returns the figures."""
-    base(config)  # before the processes, which all take it
+    train_base(config)  # before the processes, which all read it
     jobs = [(count, seed) for count in config.labelled for seed in range(config.seeds)]
     found = each(one, [(config, *job) for job in jobs], processes=config.processes, title="seeds")
     figures = {}
@@ -113,14 +114,24 @@ def study(config: Config, folder: Path, count: int, seed: int) -> tuple[list[Arm
     return scores, privacy(made, fresh, [seen, labelled])
 
 
-def base(config: Config) -> ImageGenerator:
-    """The denoiser of unlabelled slices, trained where it is not there yet."""
+def train_base(config: Config) -> None:
+    """Trains the denoiser of unlabelled slices, or what of it is not trained yet."""
     data = slices(config, config.unlabelled, UNLABELLED).pictures
     network = with_classes(ImageDenoiserConfig(objective="flow", patch=4), data, classes=False)
     loop = LoopConfig(steps=config.base_steps, batch_size=32, learning_rate=2e-3, ema=0.995, save_every=100, workers=0)
-    folder = Path(config.out) / f"base-{settings_key(decided_by(config, OF_BASE))}"
-    trained = train_image_denoiser(data, folder, ImageTraining(loop, network))
-    return ImageGenerator(pixels_of(data), trained, GeneratorConfig(1, *data.size))
+    train_image_denoiser(data, base_folder(config), ImageTraining(loop, network))
+
+
+def base(config: Config) -> ImageGenerator:
+    """A generator of unlabelled slices; its file is read, as a folder of a training is one process's alone."""
+    data = slices(config, config.unlabelled, UNLABELLED).pictures
+    denoiser = load_image_denoiser(base_folder(config))
+    return ImageGenerator(pixels_of(data), denoiser, GeneratorConfig(1, *data.size))
+
+
+def base_folder(config: Config) -> Path:
+    """Of the denoiser's training."""
+    return Path(config.out) / f"base-{settings_key(decided_by(config, OF_BASE))}"
 
 
 def decided_by(config: Config, names: Sequence[str]) -> dict[str, Any]:
