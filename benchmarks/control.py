@@ -2,6 +2,7 @@
 
     python benchmarks/control.py [--clips 16] [--pairs 64] [--model FOLDER] [--out runs/control] [--minutes 9]
     python benchmarks/control.py --only masks,fused --clips 8
+    python benchmarks/control.py --only removal,keyframes --known-region none   # or a run of it
     python benchmarks/control.py --decided   # measures at which flow time each factor is decided, and keeps that
 
 Each question is asked of 4 clips at a time; answers are kept in --out, and a run that was stopped, or that --minutes
@@ -31,7 +32,17 @@ from torch import Tensor
 import latentlab
 from latentlab.bench.flags import main
 from latentlab.bench.spread import mean, median, percent
-from latentlab.control import Fusion, Given, Reference, dilate, inpaint, nearest_caption, propagate, union
+from latentlab.control import (
+    Fusion,
+    Given,
+    Reference,
+    dilate,
+    inpaint,
+    nearest_caption,
+    propagate,
+    read_known_region,
+    union,
+)
 from latentlab.control.decided import FILE
 from latentlab.data.moving.captions import HUES, hue_name
 from latentlab.data.moving.dataset import HELD_OUT_SEED, MovingShapes
@@ -39,10 +50,14 @@ from latentlab.data.moving.factors import SHAPES
 from latentlab.data.moving.measure import angle_difference, measure, track
 from latentlab.data.moving.measure import mask as mask_of
 from latentlab.data.moving.render import draw_scene
+from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
+from latentlab.generator.networks.beside import ships
+from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.generator.solver import solve
 from latentlab.metrics import dis, flicker
 from latentlab.store import write_text
+from latentlab.weights import fingerprint
 
 BATCH = 4
 SWITCHES = (1.01, 0.985, 0.97, 0.96, 0.94, 0.92, 0.89, 0.85, 0.78, 0.7, 0.6, 0.5, 0.4, 0.25)
@@ -54,6 +69,7 @@ class Config:
 
     Args:
         model: folder; None is the shipped one.
+        known_region: "auto", the network that ships with the model; "none", or the run of another.
         clips: of each question but `fill`.
         pairs: of a clip and a caption that it does not obey.
         only: questions; none is all.
@@ -63,6 +79,7 @@ class Config:
     """
 
     model: str | None = None
+    known_region: str = "auto"
     clips: int = 16
     pairs: int = 64
     steps: int = 25
@@ -80,8 +97,10 @@ def run(config: Config) -> dict:
         found = {"weights": generator.fingerprint(), "levels": decide(generator)}
         write_text(Path(latentlab.__file__).parent / "shipped" / FILE, json.dumps(found, indent=2) + "\n")
         return found
-    options = {"num_steps": config.steps, "refine": config.refine}
-    place = Path(config.out) / f"{generator.fingerprint()[:12]}-{config.steps}-{config.refine}" if config.out else None
+    network = _network(config.known_region, generator)
+    options = {"num_steps": config.steps, "refine": config.refine, "network": network}
+    made_of = [generator.fingerprint()[:12], *([fingerprint(network)[:12]] if network else [])]
+    place = Path(config.out) / "-".join([*made_of, f"{config.steps}-{config.refine}"]) if config.out else None
     figures: dict = {}
     for name in config.only or QUESTIONS:
         count, rows = config.pairs if name == "fill" else config.clips, []
@@ -98,6 +117,13 @@ def run(config: Config) -> dict:
         if rows:
             figures[name] = {key: _figure(key, np.concatenate([row[key] for row in rows])) for key in rows[0]}
     return figures
+
+
+def _network(asked: str, generator: Generator) -> KnownRegionNetwork | None:
+    """The known-region network that is asked for."""
+    if asked == "none" or (asked == "auto" and not ships("known-region", generator)):
+        return None
+    return read_known_region(None if asked == "auto" else asked, generator)
 
 
 def _figure(name: str, values: np.ndarray) -> dict:

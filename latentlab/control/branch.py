@@ -144,18 +144,18 @@ def read_control(
 
     Args:
         path: of the file, or of the run's folder. Of a pipeline: the folder of a ControlNet that diffusers wrote, or a
-            ControlNet held in memory; several by the kinds of their pictures; None is the branch that the pipeline has,
-            its ControlNet or Wan VACE's.
+            ControlNet held in memory; several by the kinds of their pictures. None is the branch that ships for the
+            shipped model, and of a pipeline the one that it has, its ControlNet or Wan VACE's.
         generator: that it was trained for.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file of another network, or for another denoiser; a pipeline without a branch, or with one whose
-            own call comes to something else.
+        ValueError: a file of another network, or for another denoiser; None for one of which none ships; a
+            pipeline without a branch, or with one whose own call comes to something else.
     """
     if isinstance(generator, Driven):
         return pipeline_control(path, generator)
-    if not isinstance(path, str | Path):
+    if not isinstance(path, str | Path | None):
         raise ValueError(f"a control network of latentlab's own is read from a file or folder, got {path!r:.80}")
     if isinstance(generator, ImageGenerator):
         own = read_beside(path, generator, "image-control", lambda denoiser, h: ImageControl(denoiser, h["classes"]))

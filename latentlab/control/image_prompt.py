@@ -103,16 +103,16 @@ class ImagePrompt(Guide):
 
 
 @clear_errors
-def read_reference(path: str | Path, generator: Generator) -> ReferenceNetwork:
+def read_reference(path: str | Path | None, generator: Generator) -> ReferenceNetwork:
     """The network of a file that `latentlab train reference` wrote.
 
     Args:
-        path: of the file, or of the run's folder.
+        path: of the file, or of the run's folder; None is the one that ships for the shipped model.
         generator: that it was trained for.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file of another network, or for another denoiser.
+        ValueError: a file of another network, or for another denoiser; None for one of which none ships.
     """
     network = read_beside(
         path, generator, "reference", lambda denoiser, h: ReferenceNetwork(denoiser, h["embed_dim"], h["tokens"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from latentlab.control import masks
 from latentlab.control.decided import decided
 from latentlab.control.inpainted import Inpainted
 from latentlab.control.known import Known
-from latentlab.control.known_region import KnownRegion
+from latentlab.control.known_region import KnownRegion, known_region_of
 from latentlab.control.refine import decoder, refined
 from latentlab.control.seam import matched, pasted, seam
 from latentlab.generator.condition import Caption
@@ -45,7 +45,7 @@ def inpaint(
     feather: Natural = InpaintSettings.feather,
     refine: Natural = InpaintSettings.refine,
     blend: Blend = InpaintSettings.blend,
-    network: KnownRegionNetwork | None = None,
+    network: KnownRegionNetwork | Literal["auto"] | None = "auto",
     seed: Seed = 0,
     sampler: Sampler = DRAW,
     num_steps: Count | None = None,
@@ -77,7 +77,8 @@ def inpaint(
         feather: pixels outside of that over which new and old are mixed.
         refine: decodings, with gradients, that `refined` may take, clip by clip; 0 is none.
         blend: "match", or "paste" without matching colours.
-        network: that was trained to hear what is known, see `control.read_known_region`; None fills without.
+        network: that was trained to hear what is known, see `control.read_known_region`; "auto" is the one that ships
+            with the model, if one does; None fills without.
         seed: of the noise; item i depends on `(seed, i)` alone.
         sampler: how, see `Sampler`; the words that follow change one setting each, as in `Generator.generate`.
         num_steps, method, guidance, batch_size: of the sampler.
@@ -117,8 +118,9 @@ def inpaint(
     clean = generator.encode(source, batch_size=batch_size)
     free = to_grid(hole, (clean.shape[2], clean.shape[3], clean.shape[4]))
     hearing = generator.hearing(condition, source, hole)  # of a network that takes masks; others have latents held
-    if hearing is not None and network is not None:
+    if hearing is not None and isinstance(network, KnownRegionNetwork):
         raise ValueError(f"{type(generator).__name__} takes masks itself, beside which network= has nothing to say")
+    told = known_region_of(generator, network)
     levels = generator.levels(sampler.num_steps, clean.shape[1:])
     if sampler.levels == "analysis":
         levels = analysis_levels(sampler.num_steps, high=float(levels[0]), low=float(levels[-1]))
@@ -130,8 +132,8 @@ def inpaint(
     for rows in parts:
         noise = _noise(clean, seed, rows)
         guides: list[Guide] = [] if hearing else [Known(clean[rows], noise, free[rows])]
-        if network is not None:
-            guides.insert(0, KnownRegion(network, clean[rows], free[rows]))
+        if told is not None:
+            guides.insert(0, KnownRegion(told, clean[rows], free[rows]))
         velocity = generator.guided(*guides).velocity((hearing or condition)[rows], guidance)
         drawn_anew = torch.ones_like(free[rows]) if hearing else free[rows]
         begin = _between(clean[rows], noise, float(levels[0]), drawn_anew if whole else None)

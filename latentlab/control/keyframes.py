@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -22,7 +22,7 @@ def keyframes(
     caption: Caption,
     frames: Mapping[int, Video],
     *,
-    network: KnownRegionNetwork | None = None,
+    network: KnownRegionNetwork | Literal["auto"] | None = "auto",
     **options: Any,
 ) -> Inpainted:
     """A clip of a caption some of whose frames are given: the others are drawn between, before and after them.
@@ -31,8 +31,9 @@ def keyframes(
         generator: any that samples.
         caption: what the clip shows.
         frames: images `(1, 3, 1, height, width)` by their place in the clip.
-        network: that was trained to go on from known latents; without one the given frames stay, and the clip jumps
-            there (`benchmarks/control.py` measures by how much).
+        network: that was trained to go on from known latents; "auto" is the one that ships with the model, if one does.
+            Without one (None) the given frames stay, and the clip jumps there (`benchmarks/control.py` measures by how
+            much).
         options: of `inpaint`.
 
     Raises:

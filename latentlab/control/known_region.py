@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -15,7 +15,7 @@ from latentlab.generator.condition import Condition
 from latentlab.generator.generator import Generator
 from latentlab.generator.guides import Guide
 from latentlab.generator.lock import alone
-from latentlab.generator.networks.beside import read_beside
+from latentlab.generator.networks.beside import read_beside, ships
 from latentlab.generator.networks.known_region import KnownRegionNetwork
 from latentlab.generator.solver import Velocity
 from latentlab.shapes import Latents, Mask, in_a_line
@@ -58,17 +58,26 @@ class KnownRegion(Guide):
         return {"clean": self.clean, "free": self.free}
 
 
+def known_region_of(
+    generator: Generator, network: KnownRegionNetwork | Literal["auto"] | None
+) -> KnownRegionNetwork | None:
+    """The network that is asked for: "auto" is the one that ships for the generator's denoiser, or None."""
+    if network != "auto":
+        return network
+    return read_known_region(None, generator) if ships("known-region", generator) else None
+
+
 @clear_errors
-def read_known_region(path: str | Path, generator: Generator) -> KnownRegionNetwork:
+def read_known_region(path: str | Path | None, generator: Generator) -> KnownRegionNetwork:
     """The network of a file that `latentlab train known-region` wrote.
 
     Args:
-        path: of the file, or of the run's folder.
+        path: of the file, or of the run's folder; None is the one that ships for the shipped model.
         generator: that it was trained for.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file of another network, or for another denoiser.
+        ValueError: a file of another network, or for another denoiser; None for one of which none ships.
     """
     return read_beside(
         path, generator, "known-region", lambda denoiser, h: KnownRegionNetwork(denoiser, int(h["rank"]))

@@ -1,4 +1,7 @@
-"""Trains what a denoiser is told of known latents: keyframes, halves, boxes and holes, drawn at random."""
+"""Trains what a denoiser is told of known latents: keyframes, halves, boxes and holes, drawn at random.
+
+Of moving shapes one scene in three is empty, so that a hole can be filled by nothing: this is how things are removed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latentlab.checks import clear_errors
+from latentlab.checks import Natural, Seed, clear_errors
+from latentlab.data.moving.dataset import MovingShapes
 from latentlab.generator.adapted import on
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.networks.known_region import KnownRegionNetwork
@@ -22,6 +26,23 @@ KINDS = {
     "all": 0.1, "first": 0.15, "first and last": 0.1, "keyframes": 0.1, "first half": 0.1, "side": 0.1, "box": 0.15,
     "moving box": 0.1, "all but a box": 0.1,
 }  # fmt: skip
+
+
+class SomeEmpty(MovingShapes):
+    """Moving shapes of which one scene in three is empty, in the words of a model that knows one object alone.
+
+    >>> clips = SomeEmpty(100, seed=1)
+    >>> [clips.caption(i) for i in (3, 19)]
+    ['on a green background', 'on a blue background']
+    """
+
+    def __init__(self, count: int, seed: Seed = 0) -> None:
+        super().__init__(count, seed, objects=(0, 1, 1))
+
+    @clear_errors
+    def caption(self, index: Natural, *, seed: Seed = 0) -> str:
+        """One wording; an empty scene is told by its background, as such a model has no word for nothing."""
+        return super().caption(index, seed=seed).removeprefix("nothing").strip()
 
 
 @clear_errors

@@ -10,6 +10,7 @@ from latentlab.data.folder import FolderClips
 from latentlab.data.moving.dataset import TRAIN_SEED, MovingShapes
 from latentlab.data.pictures import Images, images
 from latentlab.generator.denoiser import DenoiserConfig
+from latentlab.train.known_region import SomeEmpty
 from latentlab.train.loop import is_main_process
 
 Clips = MovingShapes | FolderClips
@@ -45,8 +46,8 @@ def open_data(
 
     Args:
         network: that will learn from them.
-        name: moving-shapes (one steady object each), moving-scenes (none to two, and changes of motion, cameras),
-            dsprites, or a folder of video files; fashion-mnist or digits, or with `classes` a folder of pictures.
+        name: moving-shapes (one steady object each; for known-region one clip in three is empty), moving-scenes (none to
+            two, and changes of motion, cameras), dsprites, or a folder of video files; fashion-mnist or digits, or with `classes` a folder of pictures.
         num_frames: of a folder's clips (default: 16). The vector VAE cuts its own clips, of any length up to theirs.
         size: (height, width) of a folder's clips (default: 64 x 64).
         classes: whether the name is of pictures with a class, which the denoiser learns without an autoencoder.
@@ -74,6 +75,8 @@ def open_data(
             raise ValueError(f"{name} come in one length and size; --num-frames and --size are for a folder of videos")
         if name == "dsprites":
             return DSprites()
+        if (network, name) == ("known-region", "moving-shapes"):
+            return SomeEmpty(1_000_000, TRAIN_SEED)
         return MovingShapes(1_000_000, TRAIN_SEED, **(SCENES if name == "moving-scenes" else {}))
     if network == "edits":
         raise ValueError("edits are learned from factors, which only --data moving-shapes has")

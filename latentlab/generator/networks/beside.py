@@ -16,7 +16,7 @@ from latentlab.generator.image import ImageGenerator
 from latentlab.generator.native import NativeGenerator
 from latentlab.generator.update import LowRank, takes_low_rank
 from latentlab.tensors import read_header
-from latentlab.weights import fingerprint, read_network
+from latentlab.weights import fingerprint, read_network, shipped
 
 Branched = TypeVar("Branched", bound=nn.Module)
 Whose = TypeVar("Whose", bound=nn.Module)
@@ -76,29 +76,56 @@ class Held(Generic[Whose]):
         return self
 
 
+def ships(kind: str, generator: Generator) -> bool:
+    """Whether a network of this kind comes with latentlab for a generator's denoiser."""
+    if not isinstance(generator, NativeGenerator):
+        return False
+    with shipped() as folder:
+        file = _file(folder, kind)
+        return file.is_file() and _base(file) == fingerprint(generator.denoiser)
+
+
 def read_beside(
-    path: str | Path, generator: Generator, kind: str, make: Callable[[Any, dict[str, Any]], Branched]
+    path: str | Path | None, generator: Generator, kind: str, make: Callable[[Any, dict[str, Any]], Branched]
 ) -> Branched:
     """A network beside the denoiser of a generator, from a file or the folder of the run that wrote it.
 
     Args:
-        path: of the file, or of a folder with `KIND.safetensors`, hyphens as underscores.
+        path: of the file, or of a folder with `KIND.safetensors`, hyphens as underscores; None is the one that ships
+            with latentlab for this denoiser.
         generator: that it was trained for.
         kind: that the header must say.
         make: `(denoiser, header)` to the network.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file of another network, or for another denoiser.
+        ValueError: a file of another network, or for another denoiser; None, and none ships for this one.
     """
+    if path is None:
+        if not ships(kind, generator):
+            raise ValueError(
+                f"no {kind} network ships for this {type(generator).__name__}; train one, "
+                f"latentlab train {kind} --out RUN, and give that folder"
+            )
+        with shipped() as folder:
+            return read_beside(folder, generator, kind, make)
     if not isinstance(generator, NativeGenerator | ImageGenerator):
         raise ValueError(f"{kind} networks belong to models of latentlab's own, got {type(generator).__name__}")
     path, denoiser = Path(path), generator.denoiser
-    path = path / f"{kind.replace('-', '_')}.safetensors" if path.is_dir() else path
+    path = _file(path, kind) if path.is_dir() else path
     header = read_header(path, "config", "weights")
     if header.get("kind") != kind:
         raise ValueError(f"{path} holds a network of kind {header.get('kind')!r}, expected {kind!r}")
-    if (base := str(header.get("base"))) != (own := fingerprint(denoiser)):
+    if (base := _base(path)) != (own := fingerprint(denoiser)):
         raise ValueError(f"{path} belongs to another denoiser ({base[:12]}) than this ({own[:12]})")
     network = read_network(path, lambda config: make(denoiser, config))
     return network.to(generator.device).eval().requires_grad_(False)
+
+
+def _file(folder: Path, kind: str) -> Path:
+    return folder / f"{kind.replace('-', '_')}.safetensors"
+
+
+def _base(file: Path) -> str:
+    """Fingerprint of the denoiser that a file's network belongs to."""
+    return str(read_header(file, "config", "weights").get("base"))
