@@ -23,11 +23,8 @@ CONTROL = re.compile(r"(\w+)=(.+?)(?:=(-?\d*\.?\d+))?(?:@(\d*\.?\d+)-(\d*\.?\d+)
 def with_controls(generator: Generator, given: Sequence[str], network: str | None) -> Generator:
     """The generator that follows pictures, told as KIND=FILE, KIND=FILE=STRENGTH or KIND=FILE=STRENGTH@HIGH-LOW."""
     of_pipeline = isinstance(generator, Driven)
-    if bool(given) != bool(network) and not (given and of_pipeline and generator.call.control):
-        raise ValueError(
-            "--control KIND=FILE and --control-network RUN go together; train one: latentlab train control --out RUN, "
-            "or give the folder of a ControlNet"
-        )
+    if network and not given:
+        raise ValueError("--control-network follows pictures, and none is given: --control KIND=FILE")
     if not given:
         return generator
     pictures, strengths, levels = {}, {}, {}
@@ -47,11 +44,9 @@ def with_controls(generator: Generator, given: Sequence[str], network: str | Non
 
 def with_references(generator: Generator, given: Sequence[str], network: str | None) -> Generator:
     """The generator that looks at reference images, told as FILE or FILE=WEIGHT."""
-    if bool(given) != bool(network):
-        raise ValueError(
-            "--reference FILE and --reference-network RUN go together; train one: latentlab train reference --out RUN"
-        )
-    if not network:
+    if network and not given:
+        raise ValueError("--reference-network looks at images, and none is given: --reference FILE")
+    if not given:
         return generator
     size, images, weights = (generator.config.height, generator.config.width), [], []
     for text in given:
@@ -95,7 +90,8 @@ def extend_command(
     clip, note, fps = fitted(video, generator)
     known = fidelity(generator, clip)
     solving = {"windows": windows, "num_steps": steps, "method": method, "guidance": guidance}
-    network = read_known_region(known_region, generator) if known_region else None
+    run = None if known_region == "shipped" else known_region
+    network = read_known_region(run, generator) if known_region else None
     say(f"drawing {by} frames more, by {method} in {steps} steps")
     longer = extend(generator, clip, by, condition, network=network, seed=seed, **solving)
     file, measured = written(Path(out), longer.cpu(), fps)

@@ -32,7 +32,7 @@ def add_generate(commands) -> Asking:
         "generate",
         "Clips from captions, or images of a class.",
         'latentlab generate "a large red star moving left" --out star.mp4\n'
-        '  latentlab generate "a red star" --control mask=mask.png --control-network runs/control\n'
+        '  latentlab generate "a red star" --control mask=mask.png\n'
         "  latentlab generate --model runs/fashion/generator --class sneaker --class bag --out images",
         out="generated.mp4",
     )
@@ -57,21 +57,23 @@ def add_generate(commands) -> Asking:
         default=[],
         metavar="KIND=FILE",
         help="mask, sketch, box, flow, classes or depth to follow; KIND=FILE=STRENGTH@HIGH-LOW says how strongly, and "
-        "between which flow times; for --control-network",
+        "between which flow times",
     )
     p.add_argument(
         "--control-network",
         metavar="RUN",
-        help="that latentlab train control wrote; of a pipeline, the folder of a ControlNet (default: its own)",
+        help="that latentlab train control wrote (default: the one that ships); of a pipeline, the folder of a "
+        "ControlNet (default: its own)",
     )
     p.add_argument(
         "--reference",
         action="append",
         default=[],
         metavar="FILE[=WEIGHT]",
-        help="image to look at, several add up; for --reference-network",
+        help="image to look at, several add up",
     )
-    p.add_argument("--reference-network", metavar="RUN", help="that latentlab train reference wrote")
+    reference = "that latentlab train reference wrote (default: the one that ships)"
+    p.add_argument("--reference-network", metavar="RUN", help=reference)
     p.add_argument(
         "--words",
         choices=get_args(Where),
@@ -163,7 +165,10 @@ def add_extend(commands) -> Asking:
     p.add_argument("--windows", choices=WINDOWS, default="keyframes", help="how they are joined (default: keyframes)")
     p.add_argument(
         "--known-region",
+        nargs="?",
+        const="shipped",
         metavar="RUN",
-        help="of latentlab train known-region: windows follow one another, told the last",
+        help="windows follow one another, each told the last, by the network of latentlab train known-region (no RUN: "
+        "the one that ships)",
     )
     model_options(p, DRAW)

@@ -46,8 +46,9 @@ def open_data(
 
     Args:
         network: that will learn from them.
-        name: moving-shapes (one steady object each; for known-region one clip in three is empty), moving-scenes (none to
-            two, and changes of motion, cameras), dsprites, or a folder of video files; fashion-mnist or digits, or with `classes` a folder of pictures.
+        name: moving-shapes (one steady object each; for known-region one clip in three is empty), moving-scenes (none
+            to two, and changes of motion, cameras), dsprites, or a folder of video files; fashion-mnist or digits, or
+            with `classes` a folder of pictures.
         num_frames: of a folder's clips (default: 16). The vector VAE cuts its own clips, of any length up to theirs.
         size: (height, width) of a folder's clips (default: 64 x 64).
         classes: whether the name is of pictures with a class, which the denoiser learns without an autoencoder.

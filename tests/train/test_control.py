@@ -225,7 +225,7 @@ def test_a_picture_is_followed_by_one_command(tmp_path, capsys):
         (["flow=nowhere.npy"], "nowhere.npy"),
         ([f"flow={tmp_path / 'mask.png'}"], "numpy.save"),
         ([f"lines={tmp_path / 'mask.png'}"], "mask, sketch"),
-        ([], "go together"),
+        ([], "none is given"),
     ):
         assert run(*wrong, out="b.mkv") == 2
         assert said in capsys.readouterr().err
