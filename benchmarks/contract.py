@@ -156,7 +156,13 @@ def by_network(
 
     def edit(asked: ContractClips) -> Latents:
         each = zip(asked.latents.split(1), asked.changes, strict=True)
-        return torch.cat([NetworkEdit(network, change).apply(latents) for latents, change in each])
+        return torch.cat([by(NetworkEdit(network, change), latents) for latents, change in each])
+
+    def by(change: NetworkEdit, latents: Latents) -> Latents:
+        try:
+            return change.apply(latents)
+        except ValueError:  # it sees no second object, and says so: the clip stays as it is, and is not kept
+            return latents
 
     return edit
 

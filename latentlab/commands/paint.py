@@ -15,8 +15,8 @@ from latentlab.view.painting import Server, Session, gradio_app
 
 SHIPPED = (
     "The shipped model draws one moving shape before a plain ground, in the words below. It fills holes in such clips, "
-    "and cannot take an object away: it never saw an empty scene, so that another object comes. For real clips give "
-    "another model, by --model."
+    'and takes the object away where the caption names the ground alone, as "on a blue background". For real clips '
+    "give another model, by --model."
 )
 
 

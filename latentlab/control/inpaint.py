@@ -69,8 +69,9 @@ def inpaint(
         mask: where to paint, 1, and where not, 0: `(height, width)` or `(batch, 1, frame, height, width)`, see
             `masks.as_mask`. Every latent that a painted pixel lies in is drawn anew. A mask of all is image-to-image
             translation, whose strength is `start`.
-        caption: what is in the clip, the hole's included; "", or what is behind, where something is to go. A model that
-            never saw an empty scene, as the shipped one, draws another object there.
+        caption: what is in the clip, the hole's included; where something is to go, what is behind ("on a blue
+            background"). A denoiser that never saw an empty scene, as the shipped one without its known-region network,
+            draws another object there.
         start: flow time to draw from, above 0 and at most 1. Below 1 the hole keeps what is decided by then, see
             `Inpainted.fixed`.
         grow: pixels by which the mask is grown first. A tight mask leaves a rim, and its outline tells what was there.

@@ -156,7 +156,9 @@ def _denoiser(p: Parser) -> None:
 def _edits(p: Parser) -> None:
     _data(p, "moving-shapes, whose factors are known")
     p.add_argument("--autoencoder", metavar="FOLDER", help="run whose latents it learns to edit (default: shipped)")
-    add_fields(p, train.EditTraining(), ["frames"], flags={"frames": "--clips"}, unset=True)
+    add_fields(
+        p, train.EditTraining(), ["frames", "read_frames", "read_steps"], flags={"frames": "--clips"}, unset=True
+    )
     _loop(p, train.EditTraining().loop)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -28,6 +27,7 @@ from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.networks.edits import EditNetwork
 from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
+from latentlab.train.edit_reader import heat_of, near_places, place_in_frame, row_of, train_reading
 from latentlab.train.identity import data_identity
 from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
 from latentlab.train.settings import EditTraining
@@ -49,8 +49,7 @@ TRIES = 20
 # By how much readings of latents are off: pixels, degrees, shares; the network is told as wrongly.
 OFF = {"start_x": 0.3, "start_y": 0.3, "size": 0.1, "light": 0.01, "hue": 2.0, "background_hue": 2.0}
 WRONG = (*(OFF.get(name, 0.0) for name in NAMES), 2.0)  # and the pose behind them
-NEAR, FAR = 1.0, 5.0  # pixels by which the place is off near which an object is read: that of a frame before, of a cell
-HEAT = 0.2  # quarters of the frame, how far around its centre an object is found
+READING_ALONE = ("read_frames", "read_steps")  # settings of what comes after the pairs
 
 
 def _pairs() -> dict[str, Tensor]:
@@ -76,7 +75,7 @@ def train_edits(
     tracker: Tracker | None = None,
     drawn: Path | None = None,
 ) -> EditNetwork:
-    """Trains on pairs of frames and writes `edits.safetensors` (float16) to `out`.
+    """Trains on pairs of frames, then the reader on more frames (`train_reading`), and writes `edits.safetensors`.
 
     Args:
         data: clips of one steady object.
@@ -130,8 +129,7 @@ def train_edits(
         known = rows + noise(rows[:, :1]) * torch.tensor(WRONG, device=rows.device)
         condition, places = told(known[:, 0], known[:, 1], batch["edit"], frames)
         shown, place = after + config.noise * noise(after), (centre(rows[:, 1], frames) - MIDDLE) / HALF
-        wide = NEAR + (FAR - NEAR) * torch.rand(len(place), 1, generator=generator, device=place.device)
-        near = place + wide / HALF * noise(place)
+        near = near_places(place, generator)
         edited, said, heat = net(before + config.noise * noise(before), condition, places, shown, near)
         error = (edited - after).square().flatten(1).mean(1)
         read = reading_loss(said, reading(rows[:, 1], frames))
@@ -143,22 +141,16 @@ def train_edits(
         parts = {"edit": error.detach().mean(), "read": read.detach(), "find": found.detach(), **kinds}
         return error.mean() + read + found, parts
 
-    about = {name: value for name, value in asdict(config).items() if name != "loop"} | {
+    about = {name: value for name, value in asdict(config).items() if name not in ("loop", *READING_ALONE)} | {
         "data": data_identity(data),
         "autoencoder": autoencoder.encoding()[:16],
     }
-    trained = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
+    trained: Any = train(model, make_batch, loss, config.loop, out, device=where, about=about, tracker=tracker)
+    if config.read_steps:
+        trained = train_reading(trained, data, autoencoder, out, config, tracker=tracker, drawn=drawn)
     if is_main_process():
         save_weights(out / "edits.safetensors", trained, asdict(config.network), dtype=torch.float16)
     return trained
-
-
-def heat_of(
-    cells: Float[Tensor, "1 2 fine fine"], places: Float[Tensor, "frame object 2"]
-) -> Float[Tensor, "frame fine fine"]:
-    """1 at the centres of objects, and less around them; those of an absent one are NaN."""
-    off = (cells[:, None] - places[..., None, None]).square().sum(2)
-    return torch.exp(-off.nan_to_num(1e9) / (2 * HEAT**2)).amax(1)
 
 
 @torch.inference_mode()
@@ -206,14 +198,9 @@ def _frame(
     scenes = [Scene.of(one) for one in (shown, *changed)]
     pixels = np.stack([draw_scene(scene, np.array([frame]))[0][0] for scene in scenes])
     video = torch.from_numpy(pixels).float().mul(2).sub(1).permute(0, 3, 1, 2)[None]
-    rows = F.pad(torch.stack([_row(one, end) for one in (shown, *changed)]), (0, 1))
+    rows = F.pad(torch.stack([row_of(one, end) for one in (shown, *changed)]), (0, 1))
     there = torch.from_numpy(np.where(np.isfinite(at), (at - MIDDLE) / HALF, np.nan)).float()
     return video, {"rows": rows, "frame": torch.tensor(frame), "other": there}
-
-
-def place_in_frame(shown: dict[str, float], end: str, frame: int) -> np.ndarray:
-    """Where an object is in a frame, pixels."""
-    return centre(_row(shown, end)[None], torch.tensor([float(frame)]))[0].numpy()
 
 
 def edited_factors(
@@ -251,8 +238,3 @@ def edited_factors(
         if inside and np.linalg.norm(place - other) >= APART:
             return changed
     return shown
-
-
-def _row(shown: dict[str, float], end: str) -> Tensor:
-    """The factors of one object, in the order of `FACTORS`."""
-    return torch.tensor([shown[f"{name}{end if name in OWN else ''}"] for name in NAMES], dtype=torch.float32)

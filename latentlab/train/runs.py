@@ -102,7 +102,9 @@ def run_reader(data: MovingShapes, out: Path, *, device: str, **options: Any) ->
 def run_edits(data: MovingShapes, out: Path, *, device: str, **options: Any) -> list[Path]:
     """Trains the edit network on the latents of the autoencoder of `--autoencoder`."""
     config = EditTraining()
-    config = replace(config, loop=loop_told(config.loop, options), frames=options["clips"] or config.frames)
+    names = {"clips": "frames", "read_frames": "read_frames", "read_steps": "read_steps"}
+    given = {name: options[said] for said, name in names.items() if options.get(said) is not None}
+    config = replace(config, loop=loop_told(config.loop, options), **given)
     with shipped() as own:
         encoder = load_autoencoder(Path(options["autoencoder"] or own))
     train_edits(data, encoder, out, config, device=device)

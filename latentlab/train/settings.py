@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from latentlab.checks import Count, Positive
+from latentlab.checks import Count, Natural, Positive
 from latentlab.face import renamed_attributes
 from latentlab.names import VectorObjective
 from latentlab.networks import (
@@ -165,6 +165,8 @@ class EditTraining:
             after 1,024 with one variant an edit, its error on others was four times as large for moves, turns, shapes.
         two: share of the frames that show two objects, of which one is edited.
         noise: standard deviation of what is added to the latents, so that those of files and of samples do as well.
+        read_frames: on which alone the reader goes on afterwards, each of another clip: it learns few by heart.
+        read_steps: for so many steps; 0 leaves it as it is.
     """
 
     loop: LoopConfig = field(
@@ -176,6 +178,8 @@ class EditTraining:
     frames: int = 2048
     two: float = 0.4
     noise: float = 0.05
+    read_frames: Count = 24_576
+    read_steps: Natural = 4000
 
 
 @dataclass(frozen=True)

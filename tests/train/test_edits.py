@@ -1,5 +1,7 @@
 """The training of the edit network: pairs that differ in one factor, a run that goes on, and conditions that say it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -24,13 +26,16 @@ from latentlab.generator.autoencoder import Autoencoder, AutoencoderConfig
 from latentlab.generator.networks.edits import EditNetwork, load_edits
 from latentlab.networks import EditConfig
 from latentlab.train import edits
-from latentlab.train.edits import DRAWN, PAIRS, SHARES, draw_frames, edited_factors, heat_of, train_edits
+from latentlab.train.edit_reader import draw_readings, heat_of
+from latentlab.train.edits import DRAWN, PAIRS, SHARES, draw_frames, edited_factors, train_edits
 from latentlab.train.loop import LoopConfig
 from latentlab.train.settings import EditTraining
 
 NOBODY = np.array([np.inf, np.inf])
 LOOP = LoopConfig(steps=2, batch_size=4, save_every=1, workers=0)
-SMALL = EditTraining(LOOP, EditConfig(width=8, blocks=1, hidden=8, reader_width=8), frames=4, two=0.7)
+SMALL = EditTraining(
+    LOOP, EditConfig(width=8, blocks=1, hidden=8, reader_width=8), frames=4, two=0.7, read_frames=4, read_steps=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +71,7 @@ def test_each_edit_has_its_variants_and_moves_are_told_as_one():
 def test_a_run_is_resumed_and_gives_a_network_that_loads(autoencoder, drawings, tmp_path):
     data, (folder, _) = MovingShapes(100, 1), drawings
     trained = train_edits(data, autoencoder, tmp_path / "whole", SMALL, device="cpu", drawn=folder)
-    first = EditTraining(LoopConfig(**{**LOOP.__dict__, "steps": 1}), SMALL.network, 4, 0.7)
+    first = replace(SMALL, loop=replace(LOOP, steps=1))
     train_edits(data, autoencoder, tmp_path / "split", first, device="cpu", drawn=folder)
     again = train_edits(data, autoencoder, tmp_path / "split", SMALL, device="cpu", drawn=folder)
     assert sum(p.numel() for p in trained.parameters()) == sum(p.numel() for p in again.parameters())
@@ -80,6 +85,18 @@ def test_a_run_is_resumed_and_gives_a_network_that_loads(autoencoder, drawings, 
     assert network.read(latents, torch.zeros(5, 2)).shape == (5, READING)
     with pytest.raises(ValueError, match="near says which"):
         network.read(latents)
+
+
+def test_the_reader_goes_on_by_itself(autoencoder, drawings, tmp_path):
+    data, (folder, _) = MovingShapes(100, 1), drawings
+    found = draw_readings(data, autoencoder, SMALL, tmp_path)
+    assert found["latents"].shape == (4, 2, 8, 8)
+    assert found["rows"].shape == (4, len(NAMES) + 1)
+    before = train_edits(data, autoencoder, tmp_path / "run", SMALL, device="cpu", drawn=folder).state_dict()
+    more = replace(SMALL, read_steps=2)
+    after = train_edits(data, autoencoder, tmp_path / "run", more, device="cpu", drawn=folder).state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"reader", "finder"}
 
 
 def test_heat_is_where_objects_are():

@@ -1,0 +1,38 @@
+"""Networks beside the shipped denoiser: found for it and for no other, and used where a call is told nothing else."""
+
+import pytest
+import torch
+
+from latentlab.control import inpaint, keyframes, read_control, read_known_region, read_reference
+from latentlab.data import moving_shapes
+from latentlab.generator.networks.beside import ships
+
+READ = {"known-region": read_known_region, "control": read_control, "reference": read_reference}
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_none_is_the_network_that_ships(shipped, kind):
+    network = READ[kind](None, shipped)
+    assert ships(kind, shipped)
+    assert network.denoiser is shipped.denoiser
+    assert sum(p.numel() for p in network.parameters()) * 2 < 4e6  # bytes, of float16
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_for_another_denoiser_none_ships(generator, kind):
+    assert not ships(kind, generator)
+    with pytest.raises(ValueError, match=f"no {kind} network ships.*latentlab train {kind}"):
+        READ[kind](None, generator)
+
+
+def test_a_filling_uses_the_network_that_ships_unless_told_otherwise(shipped, generator):
+    clip, mask = moving_shapes(1, seed=3)[0], torch.zeros(64, 64)
+    mask[16:48, 16:48] = 1
+    options = {"num_steps": 2, "refine": 0}
+    told = inpaint(shipped, clip, mask, "a red star", network=read_known_region(None, shipped), **options)
+    assert torch.equal(inpaint(shipped, clip, mask, "a red star", **options).video, told.video)
+    assert not torch.equal(inpaint(shipped, clip, mask, "a red star", network=None, **options).video, told.video)
+    own = torch.rand(1, 3, 4, 16, 16) * 2 - 1
+    known = {0: own[:, :, :1]}
+    plain = keyframes(generator, "a star", known, network=None, **options)
+    assert torch.equal(keyframes(generator, "a star", known, **options).video, plain.video)
