@@ -13,9 +13,11 @@ from torch import Tensor
 from latentlab.commands.loading import condition_of, loaded, mask_of
 from latentlab.commands.result import emit, fitted, record_of, record_path, say, warned, written
 from latentlab.control import Control, ImagePrompt, extend, inpaint, read_control, read_known_region, read_reference
+from latentlab.control.known_region import known_region_of
 from latentlab.generator.generator import Generator
 from latentlab.generator.pipelines.driven import Driven
 from latentlab.video import check_target, read_fitted
+from latentlab.weights import fingerprint
 
 CONTROL = re.compile(r"(\w+)=(.+?)(?:=(-?\d*\.?\d+))?(?:@(\d*\.?\d+)-(\d*\.?\d+))?")
 
@@ -114,9 +116,12 @@ def inpaint_command(
     where = mask_of(mask, clip.shape[2:])
     solving = {"num_steps": steps, "method": method, "guidance": guidance}
     options = {"start": start, "grow": grow, "feather": feather, "refine": refine, "blend": blend}
-    settings = {"video": video, "fitted": note, "mask": mask, "caption": caption, **options}
+    network = known_region_of(generator, "auto")
+    used = None if network is None else fingerprint(network)
+    settings = {"video": video, "fitted": note, "mask": mask, "caption": caption, "known_region": used, **options}
     say(f"drawing what the mask covers, by {method} in {steps} steps")
-    found = inpaint(generator, clip, where, condition_of(generator, caption, model), seed=seed, **options, **solving)
+    condition = condition_of(generator, caption, model)
+    found = inpaint(generator, clip, where, condition, network=network, seed=seed, **options, **solving)
     known = fidelity(generator, clip)
     file, measured = written(Path(out), found.video.cpu(), fps)
     numbers = {**found.numbers(), **measured, "warning": known.warning}

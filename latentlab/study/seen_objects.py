@@ -10,14 +10,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from latentlab.checks import clear_errors
-from latentlab.data.moving.edits import HALF, MIDDLE, rows_of
+from latentlab.data.moving.edits import HALF, MIDDLE, WHERE, rows_of
 from latentlab.generator.networks.edits import EditNetwork
 from latentlab.shapes import Latents
 
 SURE = 0.4  # of the heat at an object's centre,
 OFTEN = 0.2  # in this share of the frames: two that meet are one for a while
 BESIDE = 1.6  # parts of cells around one object in which no other is looked for
-PLACE = slice(11, 13)  # of a reading: where the object is
 
 Place = tuple[float, float] | Float[Tensor, "clip 2"]
 
@@ -87,10 +86,10 @@ def seen_objects(network: EditNetwork, latents: Latents) -> SeenObjects:
         clear = sure[..., 1].argmax(1)  # the frame in which two are told apart best
         said = _followed(network, latents.float(), places[torch.arange(clips), clear], clear)
     rows = torch.stack([rows_of(one) for one in said.unbind(1)], 1)
-    middle = torch.where(there, said[..., PLACE.start].mean(2), torch.inf)
+    middle = torch.where(there, said[..., WHERE.start].mean(2), torch.inf)
     order = middle.argsort(1)
     pick = torch.arange(clips, device=latents.device)[:, None]
-    start = (said[:, :, 0, PLACE] * HALF + MIDDLE)[pick, order]
+    start = (said[:, :, 0, WHERE] * HALF + MIDDLE)[pick, order]
     return SeenObjects(rows[pick, order], start, there[pick, order])
 
 
@@ -135,12 +134,12 @@ def _followed(
         return network.read(seen, near.flatten(0, 1)).unflatten(0, (clips, count))
 
     for _ in range(2):  # a cell says it to half of one
-        places = read(first, places)[..., PLACE]
+        places = read(first, places)[..., WHERE]
     said = torch.zeros(clips, count, frames, network.config.reading, device=latents.device)
     for step in (1, -1):
         near = places
         for k in range(frames):
             frame = (first + step * k).clamp(0, frames - 1)
             now = read(frame, near)
-            said[index, :, frame], near = now, now[..., PLACE]
+            said[index, :, frame], near = now, now[..., WHERE]
     return said

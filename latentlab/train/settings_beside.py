@@ -124,12 +124,15 @@ class ImageControlTraining:
 
 @dataclass(frozen=True)
 class KnownRegionTraining(BesideTraining):
-    """Settings of a known-region network.
+    """Settings of a known-region network; colours are decided near noise, where known frames have to be heard.
 
     Args:
-        rank: of the updates of the denoiser's layers; 8 is 1.5 MB for the shipped one.
+        rank: of the updates of the denoiser's layers; 8 is 0.8 MB for the shipped one.
     """
 
+    loop: LoopConfig = field(default_factory=lambda: _beside(4000))
+    level_mean: float = 1.6
+    level_spread: float = 1.6
     rank: int = 8
 
 

@@ -23,6 +23,8 @@ POSE = len(
 CONDITION, READING = 38, 19  # numbers a frame
 MIDDLE, HALF = 32.0, 16.0  # pixels: places are told as (x - MIDDLE) / HALF
 SIZE, SPREAD = 6.85, 2.35  # pixels, middle and half of the range
+WHERE = slice(11, 13)  # of a reading: the place
+EXACT = 16.0  # how much more errors of the place count: half a pixel at either end of a path turns it by ten degrees
 SLOW = 0.05  # pixels a frame, below which a read motion has no direction
 
 Rows = Float[Tensor, "edit factor"]
@@ -103,13 +105,14 @@ def reading(rows: Rows, frames: Float[Tensor, " edit"]) -> Float[Tensor, "edit r
 
 
 def reading_loss(said: Float[Tensor, "edit reading"], wanted: Float[Tensor, "edit reading"]) -> Float[Tensor, ""]:
-    """Cross-entropy of the shape, and squared errors; of the pose only that of the shape's own order."""
+    """Cross-entropy of the shape, and squared errors, most of the place; of the pose that of the shape's own order."""
     shape = len(SHAPES)
     order = ORDER_OF.to(said.device)[wanted[:, :shape].argmax(1)]
     own = torch.stack([order == n for n in ORDERS for _ in range(2)], 1)
     off = (said - wanted)[:, shape:].square()
     pose = (off[:, -2 * len(ORDERS) :] * own).mean()
-    return 0.1 * F.cross_entropy(said[:, :shape], wanted[:, :shape]) + off[:, : -2 * len(ORDERS)].mean() + pose
+    place = EXACT * (said - wanted)[:, WHERE].square().mean()
+    return 0.1 * F.cross_entropy(said[:, :shape], wanted[:, :shape]) + off[:, : -2 * len(ORDERS)].mean() + pose + place
 
 
 def rows_of(said: Float[Tensor, "clip frame reading"]) -> Rows:
