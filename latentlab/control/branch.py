@@ -144,8 +144,8 @@ def read_control(
 
     Args:
         path: of the file, or of the run's folder. Of a pipeline: the folder of a ControlNet that diffusers wrote, or a
-            ControlNet held in memory; several by the kinds of their pictures. None is the branch that ships for the
-            shipped model, and of a pipeline the one that it has, its ControlNet or Wan VACE's.
+            ControlNet held in memory; several by the kinds of their pictures. None is the branch that ships
+            with the model, if one does, and of a pipeline the one that it has, its ControlNet or Wan VACE's.
         generator: that it was trained for.
 
     Raises:

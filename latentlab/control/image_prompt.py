@@ -107,7 +107,7 @@ def read_reference(path: str | Path | None, generator: Generator) -> ReferenceNe
     """The network of a file that `latentlab train reference` wrote.
 
     Args:
-        path: of the file, or of the run's folder; None is the one that ships for the shipped model.
+        path: of the file, or of the run's folder; None is the one that ships with it, if one does.
         generator: that it was trained for.
 
     Raises:

@@ -32,7 +32,7 @@ def add_generate(commands) -> Asking:
         "generate",
         "Clips from captions, or images of a class.",
         'latentlab generate "a large red star moving left" --out star.mp4\n'
-        '  latentlab generate "a red star" --control mask=mask.png\n'
+        '  latentlab generate "a red star" --control mask=mask.png --control-network runs/control\n'
         "  latentlab generate --model runs/fashion/generator --class sneaker --class bag --out images",
         out="generated.mp4",
     )
@@ -62,8 +62,8 @@ def add_generate(commands) -> Asking:
     p.add_argument(
         "--control-network",
         metavar="RUN",
-        help="that latentlab train control wrote (default: the one that ships); of a pipeline, the folder of a "
-        "ControlNet (default: its own)",
+        help="that latentlab train control wrote (default: the one that ships with the model, if one does); of a "
+        "pipeline, the folder of a ControlNet (default: its own)",
     )
     p.add_argument(
         "--reference",
@@ -72,7 +72,7 @@ def add_generate(commands) -> Asking:
         metavar="FILE[=WEIGHT]",
         help="image to look at, several add up",
     )
-    reference = "that latentlab train reference wrote (default: the one that ships)"
+    reference = "that latentlab train reference wrote (default: the one that ships with the model, if one does)"
     p.add_argument("--reference-network", metavar="RUN", help=reference)
     p.add_argument(
         "--words",

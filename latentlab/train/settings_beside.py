@@ -130,7 +130,7 @@ class KnownRegionTraining(BesideTraining):
         rank: of the updates of the denoiser's layers; 8 is 0.8 MB for the shipped one.
     """
 
-    loop: LoopConfig = field(default_factory=lambda: _beside(4000))
+    loop: LoopConfig = field(default_factory=lambda: _beside(3000))
     level_mean: float = 1.6
     level_spread: float = 1.6
     rank: int = 8
