@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from latentlab.commands.loading import led_away, loaded, mask_of
+from latentlab.commands.loading import led_away, loaded, mask_of, own_size
 from latentlab.commands.result import check_file, check_idle, emit, fitted, record_of, record_path, say, warned, written
 from latentlab.data.labelled import clips_in
 from latentlab.generator.generator import Generator
@@ -48,7 +48,7 @@ def edit_command(
     if to or by:
         changes(**wanted)
     found = load_directions(directions) if directions else None
-    generator = led_away(loaded(model, device=device), model)
+    generator = led_away(loaded(model, device=device, at_most=own_size(video)), model)
     clip, note, fps = fitted(video, generator)
     where = mask_of(mask, clip.shape[2:]) if mask else None
     if labels:

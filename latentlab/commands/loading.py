@@ -21,7 +21,7 @@ from latentlab.generator.pipelines.families import is_foreign
 from latentlab.generator.pipelines.hub import download_settings, is_hub_id
 from latentlab.generator.pipelines.pipeline import Pipeline
 from latentlab.shapes import Mask
-from latentlab.video import read_fitted
+from latentlab.video import probe, read_fitted
 
 
 def loaded(
@@ -77,6 +77,12 @@ def shapes(model: Asked, *, device: str) -> Generator:
         height=size[0],
         width=size[1],
     )
+
+
+def own_size(video: str) -> tuple[int, int]:
+    """Frames of a clip, and its longer side: a pipeline need not make more of it, unless it is asked to."""
+    info = probe(video)
+    return info.num_frames, max(info.height, info.width)
 
 
 def led_away(generator: Generator, model: Asked | str | Path | None) -> Generator:
