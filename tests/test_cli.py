@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 import latentlab.commands
 from latentlab.cli import main
+from latentlab.commands.loading import own_size
 from latentlab.data import moving_shapes
 from latentlab.interpolate import picture_distance
 from latentlab.parsers import parser
@@ -433,3 +434,8 @@ def test_runs_go_where_out_says_and_by_default_below_runs(tmp_path, capsys, monk
     monkeypatch.setattr("latentlab.train.runs.RUNS", {"autoencoder": lambda data, folder, **_: [folder / "a"]})
     for given, folder in (((), "runs/autoencoder"), (("--out", "runs"), "runs"), (("--out", "runs/"), "runs")):
         assert run_json(capsys, "train", "autoencoder", *given)["files"] == [f"{folder}/a"]
+
+
+def test_an_edit_by_a_pipeline_makes_no_more_of_a_clip_than_it_has(tmp_path):
+    write(tmp_path / "a.mkv", torch.zeros(1, 3, 5, 16, 24))
+    assert own_size(str(tmp_path / "a.mkv")) == (5, 24)
