@@ -16,7 +16,7 @@ from latentlab.generator.generator import Generator
 from latentlab.generator.networks.edits import EditNetwork
 from latentlab.names import When
 from latentlab.shapes import Latents, Video
-from latentlab.study.asked import check_asked, is_shown, scenes_of
+from latentlab.study.asked import check_asked, not_shown, scenes_of
 from latentlab.study.change import Change, Value, changes
 from latentlab.study.contract_scenes import WantedScene
 from latentlab.study.edit_methods import FlowEdit, edited_in_turn
@@ -72,8 +72,8 @@ def by_network(
         )
     shown = [WantedScene.read([scene]) if scene else row for scene, row in zip(scenes, rows, strict=True)]
     check_asked(wanted, shown, at, caption)
-    missing = wanted if caption is None else [c for c in wanted if not all(is_shown(c, one, at) for one in shown)]
-    return Attempt(edited_in_turn(network, missing, latents, at), wanted, scenes, "pairs")
+    missing = wanted if caption is None else not_shown(wanted, shown, at)
+    return Attempt(edited_in_turn(network, missing, latents, at), missing or wanted, scenes, "pairs")
 
 
 def by_flow(
@@ -92,7 +92,9 @@ def by_flow(
     scenes = scenes_of(clip, unedited) if readable else [None] * len(clip)
     one_each = not any(scenes) or at is not None  # else words do not say of which object they are
     wanted = named(flow.target) if readable and one_each and words_of(flow.target) else []
-    return Attempt(edited, wanted, scenes, flow.given)
+    rows = (measure if read is None else read)(unedited).values if wanted else []
+    shown = [WantedScene.read([scene]) if scene else row for scene, row in zip(scenes, rows, strict=False)]
+    return Attempt(edited, not_shown(wanted, shown, at) or wanted, scenes, flow.given)
 
 
 def last_level(generator: Generator, when: When, factors: Sequence[str]) -> float:
