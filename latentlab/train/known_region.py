@@ -23,8 +23,8 @@ from latentlab.train.settings_beside import KnownRegionTraining
 
 # What is free, and how often it is asked for.
 KINDS = {
-    "all": 0.05, "first": 0.15, "first and last": 0.2, "keyframes": 0.15, "first half": 0.15, "side": 0.05, "box": 0.1,
-    "moving box": 0.1, "all but a box": 0.05,
+    "all": 0.1, "first": 0.15, "first and last": 0.1, "keyframes": 0.1, "first half": 0.1, "side": 0.1, "box": 0.15,
+    "moving box": 0.1, "all but a box": 0.1,
 }  # fmt: skip
 
 

@@ -124,15 +124,13 @@ class ImageControlTraining:
 
 @dataclass(frozen=True)
 class KnownRegionTraining(BesideTraining):
-    """Settings of a known-region network; colours are decided near noise, where known frames have to be heard.
+    """Settings of a known-region network.
 
     Args:
         rank: of the updates of the denoiser's layers; 8 is 0.8 MB for the shipped one.
     """
 
-    loop: LoopConfig = field(default_factory=lambda: _beside(3000))
-    level_mean: float = 1.6
-    level_spread: float = 1.6
+    loop: LoopConfig = field(default_factory=lambda: _beside(2500))
     rank: int = 8
 
 
