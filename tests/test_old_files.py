@@ -26,7 +26,8 @@ def clip():
 def test_an_inverted_latent_gives_the_clip_back(generator, clip, method):
     inverted = Inverted.load(OLD / f"{method}.safetensors")
     assert (inverted.method, inverted.levels_for, inverted.weights) == (method, "sampling", generator.fingerprint())
-    torch.testing.assert_close(generator.sample(inverted), generator.encode(clip), atol=1e-5, rtol=0)
+    # The way back grows what another processor rounds otherwise in the network, a millionth, some tenfold.
+    torch.testing.assert_close(generator.sample(inverted), generator.encode(clip), atol=2e-4, rtol=0)
 
 
 @pytest.mark.parametrize("space", ["latent", "noise", "h-space"])

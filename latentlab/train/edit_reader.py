@@ -160,15 +160,15 @@ def _frame(
     there = np.array([np.nan, np.nan]) if source is data else (place_in_frame(shown, other, frame) - MIDDLE) / HALF
     pixels = draw_scene(Scene.of(shown), np.array([frame]))[0]
     video = torch.from_numpy(pixels).float().mul(2).sub(1).permute(3, 0, 1, 2)[None]
-    row = F.pad(row_of(shown, end), (0, 1))
+    row = F.pad(factors_of_object(shown, end), (0, 1))
     return video, {"rows": row, "frame": torch.tensor(frame), "other": torch.from_numpy(there).float()}
 
 
 def place_in_frame(shown: dict[str, float], end: str, frame: int) -> np.ndarray:
     """Where an object is in a frame, pixels."""
-    return centre(row_of(shown, end)[None], torch.tensor([float(frame)]))[0].numpy()
+    return centre(factors_of_object(shown, end)[None], torch.tensor([float(frame)]))[0].numpy()
 
 
-def row_of(shown: dict[str, float], end: str) -> Float[Tensor, " factor"]:
+def factors_of_object(shown: dict[str, float], end: str) -> Float[Tensor, " factor"]:
     """The factors of one object, in the order of `FACTORS`; `end` is that of its columns, "" or ".2"."""
     return torch.tensor([shown[f"{name}{end if name in OWN else ''}"] for name in NAMES], dtype=torch.float32)

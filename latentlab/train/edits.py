@@ -27,7 +27,7 @@ from latentlab.generator.autoencoder import Autoencoder
 from latentlab.generator.networks.edits import EditNetwork
 from latentlab.store import short_digest
 from latentlab.tensors import read_tensors, write_tensors
-from latentlab.train.edit_reader import heat_of, near_places, place_in_frame, row_of, train_reading
+from latentlab.train.edit_reader import factors_of_object, heat_of, near_places, place_in_frame, train_reading
 from latentlab.train.identity import data_identity
 from latentlab.train.loop import Tracker, device_for_training, is_main_process, train
 from latentlab.train.settings import EditTraining
@@ -198,7 +198,7 @@ def _frame(
     scenes = [Scene.of(one) for one in (shown, *changed)]
     pixels = np.stack([draw_scene(scene, np.array([frame]))[0][0] for scene in scenes])
     video = torch.from_numpy(pixels).float().mul(2).sub(1).permute(0, 3, 1, 2)[None]
-    rows = F.pad(torch.stack([row_of(one, end) for one in (shown, *changed)]), (0, 1))
+    rows = F.pad(torch.stack([factors_of_object(one, end) for one in (shown, *changed)]), (0, 1))
     there = torch.from_numpy(np.where(np.isfinite(at), (at - MIDDLE) / HALF, np.nan)).float()
     return video, {"rows": rows, "frame": torch.tensor(frame), "other": there}
 

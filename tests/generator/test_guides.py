@@ -81,7 +81,8 @@ def test_each_clip_meets_its_own_row_of_what_a_guide_knows(tiny_generator, known
     together = tiny_generator.guided(Towards(known)).sample(noise, "a red star", **options)
     for i in range(3):
         alone = tiny_generator.guided(Towards(known[i : i + 1])).sample(noise[i : i + 1], "a red star", **options)
-        torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
+        # Batches of another size round otherwise; rows of another clip are off by far more.
+        torch.testing.assert_close(together[i : i + 1], alone, atol=1e-4, rtol=0)
     assert (together - tiny_generator.sample(noise, "a red star", **options)).abs().max() > 0.01
 
 
