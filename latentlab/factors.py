@@ -40,7 +40,7 @@ class Factor:
 class FactorTable:
     """Factors of some clips: `values` is `(sample, factor)`, one column for each entry of `specs`.
 
-    A column is read by name, rows by slicing; NaN means "not known".
+    A column is read by name, rows by number or by slicing; NaN means "not known".
 
     >>> table = FactorTable(np.array([[0.5], [0.9]]), (Factor("light", "continuous", 0.5, 1.0),))
     >>> table["light"]
@@ -91,10 +91,12 @@ class FactorTable:
     @overload
     def __getitem__(self, key: str) -> np.ndarray: ...
     @overload
-    def __getitem__(self, key: slice | np.ndarray | list[int]) -> FactorTable: ...
+    def __getitem__(self, key: int | slice | np.ndarray | list[int]) -> FactorTable: ...
     def __getitem__(self, key):
         if isinstance(key, str):
             return self.values[:, self._column(key)]
+        if isinstance(key, int | np.integer):
+            key = [key]
         return FactorTable(self.values[key], self.specs)
 
     def __len__(self) -> int:

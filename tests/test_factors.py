@@ -22,6 +22,13 @@ def test_a_column_is_read_by_name_and_rows_by_slice_mask_or_list(table):
     assert len(table[:0]) == 0
 
 
+def test_a_row_by_its_number_is_a_table_of_one_and_rows_come_in_turn(table):
+    assert len(table[-1]) == 1
+    assert [row.values.tolist() for row in table] == [[values] for values in table.values.tolist()]
+    with pytest.raises(IndexError):
+        table[len(table)]
+
+
 def test_the_table_tells_names_kinds_and_specs(table):
     assert table.names == ("light", "hue")
     assert table.kinds == ("continuous", "circular")
