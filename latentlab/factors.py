@@ -95,9 +95,8 @@ class FactorTable:
     def __getitem__(self, key):
         if isinstance(key, str):
             return self.values[:, self._column(key)]
-        if isinstance(key, int | np.integer):
-            key = [key]
-        return FactorTable(self.values[key], self.specs)
+        rows = np.atleast_2d(self.values[key])
+        return FactorTable(rows, self.specs)
 
     def __len__(self) -> int:
         return len(self.values)

@@ -24,7 +24,7 @@ def test_a_column_is_read_by_name_and_rows_by_slice_mask_or_list(table):
 
 def test_a_row_by_its_number_is_a_table_of_one_and_rows_come_in_turn(table):
     assert len(table[-1]) == 1
-    assert [row.values.tolist() for row in table] == [[values] for values in table.values.tolist()]
+    np.testing.assert_array_equal(np.concatenate([row.values for row in table]), table.values)
     with pytest.raises(IndexError):
         table[len(table)]
 
