@@ -87,6 +87,9 @@ CALLS: dict[str, Callable[[], Call]] = {
         lambda: {"wanted": [LIGHTER], "known": [_object(), _wanted()], "at": None, "caption": None},
     ),
     "is_shown": asked(study.asked.is_shown, lambda: {"change": LIGHTER, "known": _wanted(), "at": (20.0, 32.0)}),
+    "not_shown": asked(
+        study.asked.not_shown, lambda: {"wanted": [LIGHTER], "known": [_object(), _wanted()], "at": (20.0, 32.0)}
+    ),
     "scenes_of": asked(study.asked.scenes_of, lambda: {"clip": _clip(2)[0], "unedited": _clip(2)[0]}),
     "words_of": asked(study.named.words_of, lambda: {"caption": "a blue star"}),
     # what an edit network sees

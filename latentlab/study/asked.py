@@ -76,6 +76,7 @@ def is_shown(change: Change, known: ClipFactors, at: tuple[float, float] | None)
     return _shows(change, known)
 
 
+@clear_errors
 def not_shown(wanted: Sequence[Change], known: Sequence[ClipFactors], at: tuple[float, float] | None) -> list[Change]:
     """Those that some clip does not show yet, of `named` changes. What all show asks for nothing, and has to stay."""
     return [change for change in wanted if not all(is_shown(change, one, at) for one in known)]
