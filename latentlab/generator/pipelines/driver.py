@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from latentlab.generator.pipelines.foreign import MakesNoise, OfPipeline, hook_of, network, part
+from latentlab.generator.pipelines.foreign import MakesNoise, OfPipeline, check_scheduled, hook_of, network, part
 from latentlab.generator.pipelines.visit import Halt, Visit
 from latentlab.generator.pipelines.visiting import visiting
 
@@ -44,6 +44,7 @@ def visit(pipe, told: Mapping[str, Any], seen: Visit) -> Visit:
     vars(own).update(vars(pipe), _progress_bar_config={"disable": True})
     parts = vars(own)
     parts["place"] = device_of(pipe)
+    check_scheduled(pipe)
     parts["scheduler"] = visiting(pipe.scheduler, seen)
     parts["maybe_free_model_hooks"] = lambda: None  # whoever drives does that, once it is done with the networks
     calls = Calls(seen)

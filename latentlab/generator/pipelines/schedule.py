@@ -39,6 +39,8 @@ def check_invertible(scheduler, *, flow: bool = False) -> None:
     Raises:
         ValueError: it is not, or it is for other networks; the message says why, and what to put in its place.
     """
+    if scheduler is None:
+        raise ValueError("the pipeline has no scheduler any more, and it tells the levels; put it back")
     name, config, cure = type(scheduler).__name__, scheduler.config, _another(scheduler, flow)
     if not isinstance(scheduler, Steps) or config.get("sigma_data") is not None:
         raise ValueError(f"{name} is not known here: it changes what goes into the network and comes out; {cure}")

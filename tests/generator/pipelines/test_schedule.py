@@ -139,6 +139,11 @@ def test_every_prediction_is_the_same_velocity(prediction, s):
     torch.testing.assert_close(preserving(y, s), alpha * clean + sigma * noise)
 
 
+def test_a_scheduler_that_was_taken_away_is_told():
+    with pytest.raises(ValueError, match="no scheduler any more"):
+        check_invertible(None)
+
+
 def test_an_unknown_prediction_is_named():
     with pytest.raises(ValueError, match="'score' is none of 'epsilon', 'sample', 'v_prediction'"):
         diffusion_velocity(torch.zeros(1), torch.zeros(1), 0.5, "score")
