@@ -98,7 +98,7 @@ def train_command(
         sys.stderr.write(f"skipped {len(skipped)} files of {data}: {few}{'; ...' if len(skipped) > 3 else ''}\n")
     with claimed(folder) if is_main_process() else nullcontext():
         if is_main_process():
-            say(f"training {network} on {len(clips)} clips; {folder / 'log.jsonl'} says how it goes")
+            say(f"training {network} on {data}; {folder / 'log.jsonl'} says how it goes")
         files = RUNS[network](clips, folder, seed=seed, device=device, num_frames=num_frames, **options)
     notes = {str(path): note for path, note in (clips.notes if isinstance(clips, FolderClips) else {}).items()}
     lines = [f"{path}: {note}" for path, note in list(notes.items())[:3]]

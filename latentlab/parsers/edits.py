@@ -15,7 +15,7 @@ def add_edit(commands) -> Asking:
         "edit",
         "A clip with one thing changed and all else as it was, and an account of whether it is.",
         "latentlab edit star.mp4 --to hue=blue --out blue.mp4\n"
-        "  latentlab edit star.mp4 --by 'size*1.25' --by light+0.2 --by place=+5,0 --out moved.mp4\n"
+        "  latentlab edit star.mp4 --by 'size*0.8' --by light+0.2 --by place=+5,0 --out moved.mp4\n"
         '  latentlab edit star.mp4 --caption "a blue star" --out blue.mp4\n'
         "  latentlab edit my.mp4 --direction light --strength 2 --directions d.safetensors --out bright.mp4",
         out="edited.mp4",
@@ -29,10 +29,14 @@ def add_edit(commands) -> Asking:
         "--to",
         action="append",
         metavar=target,
-        help="hue=blue, shape=star, direction=left, light=0.9; of the second of two objects, from the left, hue.2=blue",
+        help="hue=blue, shape=star, direction=left, light=0.9; of the second of two objects, from the left in "
+        "the mean over frames, hue.2=blue",
     )
     p.add_argument(
-        "--by", action="append", metavar="FACTOR+VALUE", help="size*1.25, light+0.2, place=+5,0, direction+90"
+        "--by",
+        action="append",
+        metavar="FACTOR+VALUE",
+        help="size*0.8, light+0.2, place=+5,0, direction+90, speed+0.2, rotation+3",
     )
     p.add_argument(
         "--at", type=_place, metavar="X,Y", help="of two objects, the one nearest to these pixels of frame 0"

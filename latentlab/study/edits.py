@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import get_args
 
 from latentlab.checks import Seed, clear_errors
 from latentlab.data.moving.factors import FACTORS, SIDE
@@ -89,7 +90,8 @@ def edit_clip(
         direction: of labelled clips, as `Effect` names it: "light", "hue@240", "shape=star"; of one clip.
         strength: in standard deviations of the codes along the direction.
         to: values to reach: `{"hue": 240}`, `{"hue": "blue"}`, `{"shape": "star"}`, `{"place": (32, 30)}`.
-            Of two objects the first, which is the one further left; those of the second are `{"hue.2": 240}`.
+            Of two objects the first, the one further left in the mean over frames; those of the second are
+            `{"hue.2": 240}`.
         by: changes to make: `{"size": "*1.25"}`, `{"light": 0.2}`, `{"place": (5, 0)}` pixels right and down,
             `{"direction": 90}` degrees, `{"speed": 0.2}` pixels a frame, `{"rotation": 3}` degrees a frame.
         caption: what the clips are to show. A model that has an edit network is asked for what the words name (hue,
@@ -102,7 +104,7 @@ def edit_clip(
         when: "always"; "forming", at the flow times above that at which the factor is decided (`control.decided`) and
             not after; or from 1 down to a flow time of your own. Of a direction of h-space, or of a flow.
         profile: over time, of a direction; see `latentlab.edit`.
-        mask: where the clip may change; outside it comes back as it was.
+        mask: where the clip may change; outside and a feather beyond it comes back as the autoencoder has it.
         at: a place in the first frame, pixels from the left and the top: of two objects the nearest to it is meant.
         read: the factors of clips, a table with a row a clip, for clips that are not moving shapes.
         seed: of the labelled clips, or of the noise of a flow.
@@ -128,6 +130,8 @@ def edit_clip(
         raise ValueError(
             f"an edit is asked for in one way, to and by, caption, or direction; got {asked or 'none'} of them"
         )
+    if not isinstance(method, EditNetwork) and method not in get_args(EditMethod):
+        raise ValueError(f"method is one of {', '.join(get_args(EditMethod))}, or an edit network, got {method!r:.80}")
     check_place(at, clip.shape[-1])
     if direction is not None:
         if at is not None:

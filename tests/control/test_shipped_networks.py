@@ -41,3 +41,16 @@ def test_a_filling_uses_the_network_that_ships_unless_told_otherwise(shipped, ge
     known = {0: own[:, :, :1]}
     plain = keyframes(generator, "a star", known, network=None, **options)
     assert torch.equal(keyframes(generator, "a star", known, **options).video, plain.video)
+
+
+def test_keyframes_that_make_no_clip_are_told(generator):
+    image = torch.zeros(1, 3, 1, 16, 16)
+    for frames, more, said in (
+        ({0: image, 3: torch.zeros(1, 3, 1, 32, 32)}, {}, "of one size, got 16 x 16, 32 x 32"),
+        ({0: torch.zeros(1, 3, 2, 16, 16)}, {}, "the image at frame 0"),
+        ({0: image[0]}, {}, r"got \(3, 1, 16, 16\)"),
+        ([image], {}, "got a list"),
+        ({0: image}, {"mask": torch.ones(16, 16)}, "got mask="),
+    ):
+        with pytest.raises(ValueError, match=said):
+            keyframes(generator, "a star", frames, **more)

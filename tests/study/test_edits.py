@@ -65,6 +65,8 @@ def test_a_caption_is_read_for_what_an_edit_can_reach(generator):
     assert by_words.accounts[0].target == "hue to 240"  # it is a star on green: they have to stay, as all else
     with pytest.raises(ValueError, match="names nothing"):
         ll.edit_clip(generator, clip(), caption="something else")
+    with pytest.raises(ValueError, match="one of auto, network, flow, or an edit network, got 'nonsense'"):
+        ll.edit_clip(generator, clip(), caption="a blue star", method="nonsense")
 
 
 @pytest.mark.slow
