@@ -105,7 +105,8 @@ class Lessons:
             clean = batch["latents"]
             noise = torch.randn(clean.shape, generator=rng, device=clean.device)
             normal = torch.randn(len(clean), generator=rng, device=clean.device)
-            s = torch.sigmoid(config.level_mean + config.level_spread * normal)
+            near = torch.rand(len(clean), generator=rng, device=clean.device) < config.near_noise
+            s = torch.sigmoid(torch.where(near, 2.5 + normal, config.level_mean + config.level_spread * normal))
             with torch.no_grad():
                 tokens, mask = clip_model.token_states(batch["numbers"])
             y = torch.lerp(clean, noise, s[:, None, None, None, None])

@@ -84,6 +84,8 @@ class BesideTraining:
         clips: how many clips of the data are encoded, once, before training.
         caption_dropout: share of clips trained without their caption.
         level_mean, level_spread: flow times are drawn as sigmoid(N(mean, spread^2)) (Esser et al. 2024, eq. 19).
+        near_noise: share of the clips whose flow time is drawn as sigmoid(N(2.5, 1)) instead, where colours and places
+            are decided.
     """
 
     loop: LoopConfig = field(default_factory=lambda: _beside(2000))
@@ -91,6 +93,7 @@ class BesideTraining:
     caption_dropout: float = 0.2
     level_mean: float = 0.6
     level_spread: float = 1.2
+    near_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,8 @@ class KnownRegionTraining(BesideTraining):
         rank: of the updates of the denoiser's layers; 8 is 0.8 MB for the shipped one.
     """
 
-    loop: LoopConfig = field(default_factory=lambda: _beside(2500))
+    loop: LoopConfig = field(default_factory=lambda: _beside(4000))
+    near_noise: float = 0.5
     rank: int = 8
 
 
