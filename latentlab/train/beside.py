@@ -24,6 +24,7 @@ from latentlab.train.order import epoch_order
 from latentlab.train.settings_beside import BesideTraining
 from latentlab.weights import fingerprint, save_weights
 
+NEAR_NOISE = 2.5  # mean of the logit of flow times near noise
 Branch = TypeVar("Branch", bound=Beside)
 
 
@@ -106,7 +107,7 @@ class Lessons:
             noise = torch.randn(clean.shape, generator=rng, device=clean.device)
             normal = torch.randn(len(clean), generator=rng, device=clean.device)
             near = torch.rand(len(clean), generator=rng, device=clean.device) < config.near_noise
-            s = torch.sigmoid(torch.where(near, 2.5 + normal, config.level_mean + config.level_spread * normal))
+            s = torch.sigmoid(torch.where(near, NEAR_NOISE + normal, config.level_mean + config.level_spread * normal))
             with torch.no_grad():
                 tokens, mask = clip_model.token_states(batch["numbers"])
             y = torch.lerp(clean, noise, s[:, None, None, None, None])

@@ -75,11 +75,13 @@ def train_reading(
         return {name: values[picks] for name, values in frames.items()}
 
     def loss(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        latents, number = batch["latents"].float(), batch["frame"].float()
+        latents, rows, number = batch["latents"].float(), batch["rows"], batch["frame"].float()
         noise = torch.randn(latents.shape, generator=generator, device=latents.device)
-        read, found = reading_losses(
-            network, net, latents + config.noise * noise, batch["rows"], number, batch["other"], generator
-        )
+        place = (centre(rows, number) - MIDDLE) / HALF
+        said, heat = net(latents + config.noise * noise, near_places(place, generator))
+        wanted = heat_of(network.cells(latents, 2), torch.stack([place, batch["other"]], 1))
+        read = reading_loss(said, reading(rows, number))
+        found = F.binary_cross_entropy_with_logits(heat, wanted)
         return read + found, {"read": read.detach(), "find": found.detach()}
 
     about = {"pairs": asdict(config.loop), "data": data_identity(data), "autoencoder": autoencoder.encoding()[:16]}
@@ -88,22 +90,6 @@ def train_reading(
         tracker=tracker,
     )  # fmt: skip
     return trained.network
-
-
-def reading_losses(
-    network: EditNetwork,
-    net: nn.Module,
-    latents: Float[Tensor, "frame channel side side"],
-    rows: Float[Tensor, "frame factor"],
-    number: Float[Tensor, " frame"],
-    other: Float[Tensor, "frame 2"],
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """How wrong `net`, called with latents and places near the object, reads it, and where it finds objects."""
-    place = (centre(rows, number) - MIDDLE) / HALF
-    said, heat = net(latents, near_places(place, generator))
-    wanted = heat_of(network.cells(latents, 2), torch.stack([place, other], 1))
-    return reading_loss(said, reading(rows, number)), F.binary_cross_entropy_with_logits(heat, wanted)
 
 
 def near_places(place: Float[Tensor, "frame 2"], generator: torch.Generator) -> Float[Tensor, "frame 2"]:
