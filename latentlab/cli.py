@@ -76,8 +76,6 @@ def _ended_at_once(name: str) -> Generator[None]:
 @contextmanager
 def _terminated() -> Generator[None]:
     def end(signum: int, frame: object) -> None:
-        if sys.platform != "win32":  # where a process beside ends of the same signal, torch raises an error of its own
-            signal.signal(signal.SIGCHLD, lambda *_: None)
         raise _Terminated
 
     with _handled(signal.SIGTERM, end):

@@ -10,9 +10,12 @@ import gc
 import json
 import math
 import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -180,14 +183,35 @@ def _batches(
     )
     # A worker that is forked and then collects a decoded video frame of this process waits for threads it has not got.
     gc.collect()
-    batches = iter(loader) if start < config.steps else iter(())
+    with _deaths_not_raised():
+        batches = iter(loader) if start < config.steps else iter(())
     for step in range(start, config.steps):
         try:
             yield step, next(batches)
+        except (EOFError, ConnectionError) as error:  # it ended with the batch in its hands
+            gone = "the process that prepares batches ended, killed or out of memory"
+            raise TrainingError(f"no batch for step {step}: {gone}. {_last_good(checkpoint)}") from error
         except Exception as error:
             # What a worker raises carries its whole traceback as the message; the last line says what happened.
             reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
             raise TrainingError(f"no batch for step {step}: {reason[0]}. {_last_good(checkpoint)}") from error
+
+
+@contextmanager
+def _deaths_not_raised() -> Iterator[None]:
+    """Loaders that begin here tell of a worker's death when they are asked for a batch, and then alone.
+
+    The signal handler that torch sets for it raises wherever this process is: while it saves, or in its user's code
+    long after.
+    """
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
 
 
 def _resume(checkpoint: Path, model, ema, optimizer, settings: dict[str, Any], device: torch.device) -> int:
