@@ -4,10 +4,11 @@
     python benchmarks/control_branch.py --control runs/control --kinds mask --clips 8 --steps 12
 
 Held-out clips of moving shapes: each kind of picture is drawn of one, and a clip is made under it and a caption that
-says hue and background alone. What is read back by `measure` is held against the clip that the pictures are of: Dice of
-the masks, beside that of another clip's mask (chance) and of the clip through the autoencoder (floor); F of their
-boundaries at one pixel; the shape; the error of the centre in pixels. `strength`: Dice by strength of the mask, and how
-many of its steps go up. `caption`: hue and background obeyed without any picture, beside the same of each kind.
+says shape, hue and background, not where, how large or how fast. What is read back by `measure` is held against the
+clip that the pictures are of: Dice of the masks, beside that of another clip's mask (chance) and of the clip through
+the autoencoder (floor); F of their boundaries at one pixel; the shape; the error of the centre in pixels. `alone`: the
+same under an empty caption, where the picture alone says the shape. `strength`: Dice by strength of the mask, and how
+many of its steps go up. `caption`: all of it without any picture.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from latentlab.data import DrawnControls, MovingShapes, controls, measure
 from latentlab.data.moving.captions import hue_name
 from latentlab.data.moving.controls import outline
 from latentlab.data.moving.dataset import HELD_OUT_SEED
+from latentlab.data.moving.factors import SHAPES
 from latentlab.data.moving.measure import mask as mask_of
 from latentlab.data.moving.measure import track
 from latentlab.factors import FactorTable
@@ -67,29 +69,35 @@ def run(config: Config) -> dict:
     truth, places = data.factors(), DrawnControls.cat([data.drawn(i) for i in range(config.clips)])
     pictures = controls(places)
     hues, grounds = ([hue_name(hue) for hue in truth[name]] for name in ("hue", "background_hue"))
-    said = [f"{hue} on a {ground} background" for hue, ground in zip(hues, grounds, strict=True)]
+    shapes = [SHAPES[int(shape)] for shape in truth["shape"]]
+    # A caption as the model learned them: of one without a noun it makes clips without an object.
+    said = [
+        f"a {hue} {shape} on a {ground} background" for hue, shape, ground in zip(hues, shapes, grounds, strict=True)
+    ]
 
     how = Sampler("ddim", config.steps, guidance=generator.config.guidance)
 
-    def drawn(kind: str, strength: float) -> Video:
+    def drawn(kind: str, strength: float, captions: Sequence[str] = said) -> Video:
         made = []
         for first in range(0, config.clips, config.batch):
             rows = slice(first, first + config.batch)
             told = {kind: pictures[kind][rows]}
             branch = generator.guided(Control(network, told, strength)) if strength else generator
             noise = generator.noise(config.clips, seed=1)[rows]
-            made.append(generator.decode(branch.sample(noise, said[rows], sampler=how)).cpu())
+            made.append(generator.decode(branch.sample(noise, captions[rows], sampler=how)).cpu())
         return torch.cat(made)
 
     masks = pictures["mask"]
     figures: dict = {
         "dice_of_chance": mean(dice(masks.roll(1, 0), masks)),
         "dice_of_the_autoencoder": mean(dice(_read(generator.decode(generator.encode(source)).cpu()), masks)),
-        "caption": _obeyed(drawn("mask", 0.0), hues, grounds),
     }
+    bare = drawn("mask", 0.0)
+    figures["caption"] = _followed(bare, masks, source, truth) | _obeyed(bare, hues, grounds)
     for kind in config.kinds:
-        video = drawn(kind, 1.0)
+        video, alone = drawn(kind, 1.0), drawn(kind, 1.0, [""] * config.clips)
         figures[kind] = _followed(video, masks, source, truth) | _obeyed(video, hues, grounds)
+        figures[kind]["alone"] = _followed(alone, masks, source, truth)
     by_strength = np.stack([dice(_read(drawn("mask", w)), masks) for w in config.strengths])
     if len(by_strength) > 1:
         means = by_strength.mean(1)
