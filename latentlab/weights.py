@@ -71,6 +71,8 @@ def read_network(path: Path, make: Callable[[dict[str, Any]], Network]) -> Netwo
     room = 2**24 + 16 * sum(t.numel() for t in tensors.values())
     if (size := sum(t.numel() for t in plan.buffers())) > room:  # those that no file holds
         raise ValueError(f"{path} is damaged or no file of this network: by its header it holds {size:,} numbers")
+    if broken := [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]:
+        raise ValueError(f"{path} is damaged: {', '.join(broken[:3])} of its tensors hold NaN or infinity")
     network = make(config)
     network.load_state_dict(tensors)
     return network

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 import latentlab.commands
 from latentlab.cli import main
-from latentlab.commands.loading import own_size
+from latentlab.commands.loading import mask_of, own_size
 from latentlab.data import moving_shapes
 from latentlab.interpolate import picture_distance
 from latentlab.parsers import parser
@@ -439,3 +439,10 @@ def test_runs_go_where_out_says_and_by_default_below_runs(tmp_path, capsys, monk
 def test_an_edit_by_a_pipeline_makes_no_more_of_a_clip_than_it_has(tmp_path):
     write(tmp_path / "a.mkv", torch.zeros(1, 3, 5, 16, 24))
     assert own_size(str(tmp_path / "a.mkv")) == (5, 24)
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "-4,0,8,8", "0,0,0,8", "60,0,8,8", "1,2,3,4,5"])
+def test_a_box_that_is_none_of_the_clip_is_told_as_a_box(box):
+    with pytest.raises(ValueError, match=rf"--mask {box} is a box LEFT,TOP,WIDTH,HEIGHT, .* clip of 64 x 48 must hold"):
+        mask_of(box, (4, 48, 64))
+    assert mask_of("56,40,8,8", (4, 48, 64)).sum() == 64

@@ -196,6 +196,16 @@ def test_a_header_that_speaks_of_another_network_is_told_before_memory_is_spent(
         load(tmp_path)
 
 
+def test_weights_that_are_not_finite_are_damaged(tiny_generator, tmp_path):
+    tiny_generator.save(tmp_path)
+    tensors, config = read_weights(tmp_path / "denoiser.safetensors")
+    name = max(tensors)
+    tensors[name].view(-1)[-1] = float("nan")
+    save_file(tensors, tmp_path / "denoiser.safetensors", {"config": json.dumps(config)})
+    with pytest.raises(ValueError, match=rf"denoiser.safetensors is damaged: {name} of its tensors hold NaN"):
+        latentlab.load(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -122,10 +122,10 @@ def mask_of(given: str, size: Sequence[int]) -> Mask:
     """The mask of a file, or of a box as LEFT,TOP,WIDTH,HEIGHT in pixels of the clip."""
     frames, height, width = size
     parts = given.split(",")
-    if len(parts) != 4 or not all(part.strip().isdigit() for part in parts):
+    if len(parts) == 1 or not all(part.strip().lstrip("-").isdigit() for part in parts):
         return read_mask(given, num_frames=frames, size=(height, width))
-    left, top, wide, high = map(int, parts)
-    if not (wide and high and left + wide <= width and top + high <= height):
+    left, top, wide, high = map(int, parts) if len(parts) == 4 else (0, 0, 0, 0)
+    if not (left >= 0 <= top and wide > 0 < high and left + wide <= width and top + high <= height):
         raise ValueError(
             f"--mask {given} is a box LEFT,TOP,WIDTH,HEIGHT, which the clip of {width} x {height} must hold"
         )

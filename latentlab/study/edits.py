@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import get_args
 
 from latentlab.checks import Seed, clear_errors
+from latentlab.control.masks import as_mask
 from latentlab.data.moving.factors import FACTORS, SIDE
 from latentlab.data.moving.measure import measure
 from latentlab.data.moving.measure_scenes import SeenScene
@@ -104,7 +105,8 @@ def edit_clip(
         when: "always"; "forming", at the flow times above that at which the factor is decided (`control.decided`) and
             not after; or from 1 down to a flow time of your own. Of a direction of h-space, or of a flow.
         profile: over time, of a direction; see `latentlab.edit`.
-        mask: where the clip may change; outside and a feather beyond it comes back as the autoencoder has it.
+        mask: where the clip may change, `(height, width)` or `(batch, 1, frame, height, width)`; outside and a feather
+            beyond it comes back as the autoencoder has it.
         at: a place in the first frame, pixels from the left and the top: of two objects the nearest to it is meant.
         read: the factors of clips, a table with a row a clip, for clips that are not moving shapes.
         seed: of the labelled clips, or of the noise of a flow.
@@ -133,6 +135,7 @@ def edit_clip(
     if not isinstance(method, EditNetwork) and method not in get_args(EditMethod):
         raise ValueError(f"method is one of {', '.join(get_args(EditMethod))}, or an edit network, got {method!r:.80}")
     check_place(at, clip.shape[-1])
+    mask = None if mask is None else as_mask(mask, clip)
     if direction is not None:
         if at is not None:
             raise ValueError(f"a direction is of the whole clip; at={at} says which object to and by are of")

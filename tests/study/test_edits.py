@@ -87,6 +87,10 @@ def test_outside_a_mask_the_clip_comes_back_as_it_was(generator):
     assert edited.leak > 0.5  # the whole ground was to turn
     assert not edited.kept
     assert "background_hue" in edited.accounts[0].failed
+    flat = ll.edit_clip(generator, clip(), to={"background": "blue"}, mask=mask[0, 0, 0])
+    assert torch.equal(flat.video, edited.video)
+    with pytest.raises(ValueError, match=r"64 x 64 pixels and 1 or 16 frames; got shape \(32, 48\)"):
+        ll.edit_clip(generator, clip(), to={"background": "blue"}, mask=torch.ones(32, 48))
 
 
 def test_strength_zero_is_the_clip_and_half_is_between(generator):

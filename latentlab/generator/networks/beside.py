@@ -104,7 +104,7 @@ def read_beside(
     if path is None:
         if not ships(kind, generator):
             raise ValueError(
-                f"no {kind} network ships for this {type(generator).__name__}; train one, "
+                f"no {kind} network ships for this model; train one, "
                 f"latentlab train {kind} --out RUN, and give that folder"
             )
         with shipped() as folder:
