@@ -704,3 +704,10 @@ def test_show_refuses_nonsense():
         data_uri(torch.zeros(1, 3, 2, 16, 16), scale=0)
     with pytest.raises(ValueError, match="batch of 2"):
         data_uri(torch.zeros(2, 3, 2, 16, 16))
+
+
+def test_reading_turns_off_a_log_that_another_package_turned_on(tmp_path):
+    write(tmp_path / "a.mkv", torch.zeros(1, 3, 2, 16, 16))
+    av.logging.set_level(av.logging.ERROR)  # as torchvision does, and closing a decoder may then wait for ever
+    read(tmp_path / "a.mkv")
+    assert av.logging.get_level() is None

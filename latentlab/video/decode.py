@@ -111,6 +111,9 @@ def _index_file(path: Path, stamp: tuple[int, int]) -> Index:
 @contextmanager
 def _opened(path: Path) -> Generator[tuple[Any, Any]]:
     """Open a file and its largest video stream, which is never an album cover."""
+    # torchvision's readers turn FFmpeg's log on as they are imported. Its callback waits, in a decoder's thread, for
+    # the interpreter lock, which whoever closes that decoder holds: the process would stand still.
+    av.logging.set_level(None)
     with path.open("rb") as file:
         head = file.read(12)
     if not head:
