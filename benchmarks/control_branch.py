@@ -1,7 +1,7 @@
 """Does a control branch put things where its pictures say, and leave the caption the rest?
 
-    python benchmarks/control_branch.py --control runs/control [--clips 32] [--model FOLDER]
-    python benchmarks/control_branch.py --control runs/control --kinds mask --clips 8 --steps 12
+    python benchmarks/control_branch.py [--control runs/control] [--clips 32] [--model FOLDER]
+    python benchmarks/control_branch.py --kinds mask --clips 8 --steps 12
 
 Held-out clips of moving shapes: each kind of picture is drawn of one, and a clip is made under it and a caption that
 says shape, hue and background, not where, how large or how fast. What is read back by `measure` is held against the
@@ -42,7 +42,7 @@ class Config:
     """What to measure.
 
     Args:
-        control: run of `latentlab train control`.
+        control: run of `latentlab train control`; None is the branch that ships.
         model: folder; None is the shipped one.
         clips: how many.
         kinds: of pictures, each given alone.
@@ -51,7 +51,7 @@ class Config:
         batch: clips at a time.
     """
 
-    control: str = "runs/control"
+    control: str | None = None
     model: str | None = None
     clips: int = 32
     kinds: tuple[str, ...] = KINDS

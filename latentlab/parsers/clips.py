@@ -32,7 +32,7 @@ def add_generate(commands) -> Asking:
         "generate",
         "Clips from captions, or images of a class.",
         'latentlab generate "a large red star moving left" --out star.mp4\n'
-        '  latentlab generate "a red star" --control mask=mask.png --control-network runs/control\n'
+        '  latentlab generate "a red star" --control mask=mask.png\n'
         "  latentlab generate --model runs/fashion/generator --class sneaker --class bag --out images",
         out="generated.mp4",
     )

@@ -101,13 +101,14 @@ class ControlTraining(BesideTraining):
     """Settings of a control branch; without captions the pictures say what these would.
 
     Args:
-        rank: of the low-rank form; 0 is the copy of the encoder half.
+        rank: of the low-rank form, 2 MB for the shipped denoiser; 0 is the copy of the encoder half.
     """
 
-    loop: LoopConfig = field(default_factory=lambda: _beside(4000))
+    loop: LoopConfig = field(default_factory=lambda: _beside(5000))
     clips: int = 2048
     caption_dropout: float = 0.3
-    rank: int = 0
+    near_noise: float = 0.5
+    rank: int = 16
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,31 @@
 import pytest
 import torch
 
-from latentlab.control import inpaint, keyframes, read_control, read_known_region, read_reference
-from latentlab.data import moving_shapes
+from latentlab.control import Control, inpaint, keyframes, read_control, read_known_region, read_reference
+from latentlab.data import MovingShapes, moving_shapes
+from latentlab.data.moving.measure import track
 from latentlab.generator.load import load
 from latentlab.generator.networks.beside import ships
 
 READ = {"known-region": read_known_region, "control": read_control, "reference": read_reference}
 
 
-def test_none_is_the_network_that_ships(shipped):
-    network = read_known_region(None, shipped)
-    assert ships("known-region", shipped)
+@pytest.mark.parametrize("kind", ["known-region", "control"])
+def test_none_is_the_network_that_ships(shipped, kind):
+    network = READ[kind](None, shipped)
+    assert ships(kind, shipped)
     assert network.denoiser is shipped.denoiser
     assert 2 * sum(p.numel() for p in network.parameters()) < 2e6  # bytes, of float16
+
+
+def test_a_clip_follows_the_mask_that_it_is_given(shipped):
+    """One noise and one caption: the object goes where each mask has it, left or right."""
+    data = [MovingShapes(1, 5, fixed={"shape": 2, "speed": 0.0, "start_x": x, "start_y": 32.0}) for x in (27.0, 37.0)]
+    found = []
+    for one in data:
+        told = shipped.guided(Control(read_control(None, shipped), {"mask": one.mask(0)}))
+        found.append(track(told.generate("a red star on a blue background", seed=1, num_steps=12))[0, :, 0].mean())
+    assert found == pytest.approx([27, 37], abs=2)
 
 
 @pytest.fixture(scope="module")
