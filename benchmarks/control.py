@@ -213,6 +213,7 @@ def kept(generator, items: Items, options: dict) -> dict:
         "kept_over_floor": decibels(found.raw) - decibels(again),
         "jump": jump(found.video),
         "jump_of_truth": jump(source),
+        "jump_of_the_autoencoder": jump(torch.where(mask > 0, again.cpu(), source)),
         "path_error": np.nan_to_num(np.nanmean(way, 1), nan=64.0),
     }
 

@@ -48,6 +48,7 @@ class Config:
         kinds: of pictures, each given alone.
         strengths: of the mask.
         steps: of the solver.
+        guidance: None is the model's own.
         batch: clips at a time.
     """
 
@@ -57,6 +58,7 @@ class Config:
     kinds: tuple[str, ...] = KINDS
     strengths: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     steps: int = 25
+    guidance: float | None = None
     batch: int = 8
 
 
@@ -75,7 +77,7 @@ def run(config: Config) -> dict:
         f"a {hue} {shape} on a {ground} background" for hue, shape, ground in zip(hues, shapes, grounds, strict=True)
     ]
 
-    how = Sampler("ddim", config.steps, guidance=generator.config.guidance)
+    how = Sampler("ddim", config.steps, guidance=config.guidance)
 
     def drawn(kind: str, strength: float, captions: Sequence[str] = said) -> Video:
         made = []

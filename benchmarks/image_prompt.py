@@ -5,7 +5,8 @@
 The reference is the middle frame of a held-out clip. `image`: no caption, by weight of the image. `against`: a caption
 of another shape and the opposite hue beside it, by weight: who is obeyed. `three`: the hue by the image, the shape by
 the caption, the place by a mask that the control branch follows, as one `Fusion`; needs --control. Shapes and hues are
-read back by `measure`; chance is a fifth and a sixth.
+read back by `measure`; chance is a fifth and a sixth. `embedding`: what a linear reader finds of them in the image
+tower's embedding, which is all that an image prompt hears; it learns on 0.7 of --seen other clips and reads the rest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from latentlab.bench.flags import main
 from latentlab.bench.spread import percent
@@ -27,6 +29,7 @@ from latentlab.data.moving.measure import mask as mask_of
 from latentlab.generator.generator import Generator
 from latentlab.generator.load import load
 from latentlab.generator.native import NativeGenerator
+from latentlab.generator.networks.reference import looked_at
 from latentlab.generator.sampler import DRAW
 from latentlab.shapes import Video
 
@@ -41,6 +44,7 @@ class Config:
         model: folder; None is the shipped one.
         clips: how many.
         weights: of the image.
+        seen: clips for `embedding`.
         steps: of the solver.
         batch: clips at a time.
     """
@@ -50,6 +54,7 @@ class Config:
     model: str | None = None
     clips: int = 64
     weights: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
+    seen: int = 500
     steps: int = 25
     batch: int = 8
 
@@ -81,7 +86,7 @@ def run(config: Config) -> dict:
             made.append(generator.decode(latents).cpu())
         return torch.cat(made)
 
-    figures: dict = {}
+    figures: dict = {"embedding": _embedded(generator, MovingShapes(config.seen, HELD_OUT_SEED + 1))}
     for weight in config.weights:
         alone = drawn(lambda rows, w=weight: prompted(rows, w), [""] * config.clips)
         figures[f"image, weight {weight:g}"] = {"shape": _shape(alone, shapes), "hue": _hue(alone, hues)}
@@ -111,6 +116,18 @@ def run(config: Config) -> dict:
             "place within 2 pixels": percent(np.linalg.norm(apart, axis=-1).mean(1) <= 2),
         }
     return figures
+
+
+def _embedded(generator: NativeGenerator, data: MovingShapes) -> dict:
+    """Shape and hue, read by a linear reader from what the image tower makes of the middle frames."""
+    codes = torch.cat([looked_at(generator, data.clip(i)[:, :, 8:9]).cpu() for i in range(len(data))]).numpy()
+    truth, learned = data.factors(), round(0.7 * len(data))
+    labels = {"shape": [SHAPES[int(s)] for s in truth["shape"]], "hue": [hue_name(h) for h in truth["hue"]]}
+    found = {}
+    for name, said in labels.items():
+        reader = LogisticRegression(C=10, max_iter=3000).fit(codes[:learned], said[:learned])
+        found[name] = percent(reader.predict(codes[learned:]) == np.array(said[learned:]))
+    return found
 
 
 def _shape(video: Video, said: Sequence[str]) -> dict:

@@ -441,7 +441,7 @@ def test_an_edit_by_a_pipeline_makes_no_more_of_a_clip_than_it_has(tmp_path):
     assert own_size(str(tmp_path / "a.mkv")) == (5, 24)
 
 
-@pytest.mark.parametrize("box", ["1,2,3", "-4,0,8,8", "0,0,0,8", "60,0,8,8", "1,2,3,4,5"])
+@pytest.mark.parametrize("box", ["1,2,3", "-4,0,8,8", "0,0,0,8", "60,0,8,8", "1,2,3,4,5", "--5,0,8,8"])
 def test_a_box_that_is_none_of_the_clip_is_told_as_a_box(box):
     with pytest.raises(ValueError, match=rf"--mask {box} is a box LEFT,TOP,WIDTH,HEIGHT, .* clip of 64 x 48 must hold"):
         mask_of(box, (4, 48, 64))

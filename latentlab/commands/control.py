@@ -119,8 +119,8 @@ def inpaint_command(
     network = known_region_of(generator, "auto")
     used = None if network is None else fingerprint(network)
     settings = {"video": video, "fitted": note, "mask": mask, "caption": caption, "known_region": used, **options}
-    by = "a hold on the latents around it" if network is None else "the known-region network"
-    say(f"drawing what the mask covers, by {by} and {method} in {steps} steps")
+    told = "" if network is None else ", with the known-region network"
+    say(f"drawing what the mask covers, by {method} in {steps} steps{told}")
     condition = condition_of(generator, caption, model)
     found = inpaint(generator, clip, where, condition, network=network, seed=seed, **options, **solving)
     known = fidelity(generator, clip)

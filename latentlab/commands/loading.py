@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -121,11 +122,11 @@ def condition_of(generator: Generator, captions: str | Sequence[str], model: Ask
 def mask_of(given: str, size: Sequence[int]) -> Mask:
     """The mask of a file, or of a box as LEFT,TOP,WIDTH,HEIGHT in pixels of the clip."""
     frames, height, width = size
-    parts = given.split(",")
-    if len(parts) == 1 or not all(part.strip().lstrip("-").isdigit() for part in parts):
+    if not re.fullmatch(r"[-0-9 ]+(,[-0-9 ]+)+", given):
         return read_mask(given, num_frames=frames, size=(height, width))
-    left, top, wide, high = map(int, parts) if len(parts) == 4 else (0, 0, 0, 0)
-    if not (left >= 0 <= top and wide > 0 < high and left + wide <= width and top + high <= height):
+    box = re.fullmatch(r" *([0-9]+) *, *([0-9]+) *, *([0-9]+) *, *([0-9]+) *", given)
+    left, top, wide, high = map(int, box.groups()) if box else (0, 0, 0, 0)
+    if not (wide and high and left + wide <= width and top + high <= height):
         raise ValueError(
             f"--mask {given} is a box LEFT,TOP,WIDTH,HEIGHT, which the clip of {width} x {height} must hold"
         )

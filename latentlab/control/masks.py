@@ -22,9 +22,21 @@ from latentlab.video import probe, read, read_fitted
 COLOURED = 32  # levels between the channels of a pixel; what lossy files make of grey is below
 
 
-@clear_errors
 def as_mask(mask: Tensor | np.ndarray, video: Video) -> Mask:
-    """A user's mask as one value for each pixel of a clip.
+    """A user's mask as one value for each pixel of a clip; `with_axes` with its batch and frames spelled out.
+
+    Raises:
+        ValueError: as `with_axes`.
+
+    >>> as_mask(torch.eye(4), torch.zeros(2, 3, 5, 4, 4)).shape
+    torch.Size([2, 1, 5, 4, 4])
+    """
+    return with_axes(mask, video).expand(len(video), 1, *video.shape[2:])
+
+
+@clear_errors
+def with_axes(mask: Tensor | np.ndarray, video: Video) -> Mask:
+    """A user's mask of a clip, checked, with all of its axes.
 
     Args:
         mask: in [0, 1] or of booleans, `(height, width)` for all frames and clips, or `(batch, 1, frame, height,
@@ -32,13 +44,13 @@ def as_mask(mask: Tensor | np.ndarray, video: Video) -> Mask:
         video: the clips that it is of.
 
     Returns:
-        float32 `(batch, 1, frame, height, width)` on the clip's device.
+        float32 `(batch, 1, frame, height, width)` on the clip's device; a batch or frame of 1 stays 1.
 
     Raises:
         ValueError: no mask of this clip; a picture of three colours or of values up to 255 is none.
 
-    >>> as_mask(torch.eye(4), torch.zeros(2, 3, 5, 4, 4)).shape
-    torch.Size([2, 1, 5, 4, 4])
+    >>> with_axes(torch.eye(4), torch.zeros(2, 3, 5, 4, 4)).shape
+    torch.Size([1, 1, 1, 4, 4])
     """
     if isinstance(mask, np.ndarray) and mask.dtype.kind in "fiub":
         mask = torch.from_numpy(np.ascontiguousarray(mask))
@@ -60,7 +72,7 @@ def as_mask(mask: Tensor | np.ndarray, video: Video) -> Mask:
             f"a mask is in [0, 1], 1 where to paint, got values from {float(mask.min()):.3g} to "
             f"{float(mask.max()):.3g}; `read_mask` makes one of a picture"
         )
-    return mask.expand(wanted)
+    return mask
 
 
 @clear_errors

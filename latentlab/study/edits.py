@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import get_args
 
 from latentlab.checks import Seed, clear_errors
-from latentlab.control.masks import as_mask
+from latentlab.control.masks import with_axes
 from latentlab.data.moving.factors import FACTORS, SIDE
 from latentlab.data.moving.measure import measure
 from latentlab.data.moving.measure_scenes import SeenScene
@@ -135,7 +135,7 @@ def edit_clip(
     if not isinstance(method, EditNetwork) and method not in get_args(EditMethod):
         raise ValueError(f"method is one of {', '.join(get_args(EditMethod))}, or an edit network, got {method!r:.80}")
     check_place(at, clip.shape[-1])
-    mask = None if mask is None else as_mask(mask, clip)
+    mask = None if mask is None else with_axes(mask, clip)
     if direction is not None:
         if at is not None:
             raise ValueError(f"a direction is of the whole clip; at={at} says which object to and by are of")

@@ -202,7 +202,7 @@ def _deaths_not_raised() -> Iterator[None]:
     """Loaders that begin here tell of a worker's death when they are asked for a batch, and then alone.
 
     The signal handler that torch sets for it raises wherever this process is: while it saves, or in its user's code
-    long after.
+    long after. torch sets it once a process: later loaders do as these, and where one of a user's was first it stays.
     """
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield

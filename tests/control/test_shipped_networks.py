@@ -22,7 +22,7 @@ def test_none_is_the_network_that_ships(shipped, kind):
 
 def test_a_clip_follows_the_mask_that_it_is_given(shipped):
     """One noise and one caption: the object goes where each mask has it, left or right."""
-    data = [MovingShapes(1, 5, fixed={"shape": 2, "speed": 0.0, "start_x": x, "start_y": 32.0}) for x in (27.0, 37.0)]
+    data = [MovingShapes(1, 5, fixed={"shape": 3, "speed": 0.0, "start_x": x, "start_y": 32.0}) for x in (27.0, 37.0)]
     found = []
     for one in data:
         told = shipped.guided(Control(read_control(None, shipped), {"mask": one.mask(0)}))
